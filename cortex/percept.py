@@ -1,0 +1,123 @@
+"""What each stage hands on, as frozen dataclasses with named fields, and the whole of it: :class:`Percept`.
+
+Sizes: B batch, H x W pixels, A scales, O orientations, K regions, S slots, D texture channels, N patches, d embedding.
+All float32 unless said otherwise. A field keeps its meaning from birth to plot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RetinaOut:
+    """Light-adapted image."""
+
+    cones: Tensor  # (B, 3, H, W) adapted L, M, S responses in [0, 1]
+    opponent: Tensor  # (B, 3, H, W) luminance, red-green, blue-yellow
+    on_off: Tensor  # (B, 2, H, W) rectified difference of Gaussians of luminance, >= 0
+
+
+@dataclass(frozen=True)
+class M1Out:
+    """Perception: V1 energy, V2 affinity, soft regions S1."""
+
+    energy: Tensor  # (B, A*O, H, W) quadrature energy, scale-major, >= 0
+    orientation: Tensor  # (B, 1, H, W) dominant contour orientation (tangent), radians in [0, pi)
+    affinity: Tensor  # (B, 4, H, W) w in (0, 1] to the neighbours E, S, SE, SW
+    boundary: Tensor  # (B, 1, H, W) strength of perceptual boundary in [0, 1]
+    regions: Tensor  # (B, K, H, W) S1, on the simplex over K
+    depth: Tensor  # (B, 1, H, W) relative depth in [0, 1], 1 far
+    features: Tensor  # (B, C, H, W) the weighted cue vector the regions were grouped by
+
+
+@dataclass(frozen=True)
+class M2Out:
+    """Grouping: contours, their ends, the barrier, and the stabilised regions S2."""
+
+    end_points: Tensor  # (B, 1, H, W) end-stopped response in [0, 1]
+    contour: Tensor  # (B, 1, H, W) boundary completed along co-circular support, in [0, 1]
+    barrier: Tensor  # (B, 1, H, W) share of diffusion stopped, in [0, 1]
+    regions: Tensor  # (B, K, H, W) S2: S1 after diffusion that the barrier stops, on the simplex
+
+
+@dataclass(frozen=True)
+class M3Out:
+    """Invariance: texture statistics and slots."""
+
+    texture: Tensor  # (B, D, H, W) local energy statistics
+    slots: Tensor  # (B, S, H, W) soft slots, on the simplex over S
+    distance: Tensor  # (B, S, H, W) geodesic distance to each slot's seed
+    prototype: Tensor  # (B, S, C) mean cue vector of each slot
+    adjacency: Tensor  # (B, S, S) mean contour strength along the border two slots share (0 on the diagonal)
+    border: Tensor  # (B, S, S) length of that border, in patch-border units (0 where they do not touch)
+    presence: Tensor  # (B, S) smooth mask over the slots in use, in [0, 1]
+
+
+@dataclass(frozen=True)
+class M4Out:
+    """Proto-objects."""
+
+    masks: Tensor  # (B, S, H, W) soft masks on the simplex over S; empty and duplicate slots are ~0
+    embedding: Tensor  # (B, S, d) mean features, shape and place of each proto-object
+    objectness: Tensor  # (B, S) in [0, 1]; 0 for dead slots
+
+
+@dataclass(frozen=True)
+class Percept:
+    """All a cortex perceived in a batch of images."""
+
+    retina: RetinaOut
+    m1: M1Out
+    m2: M2Out
+    m3: M3Out
+    m4: M4Out
+
+    def labels(self, size: tuple[int, int] | None = None) -> Tensor:
+        """The final segmentation: (B, H, W) int64, 0 .. number of segments - 1 in each image, without gaps.
+
+        Args:
+            size: (height, width) to resample to; the input's own resolution when None. Soft masks are interpolated,
+                then compared, in bands of rows, so that a photograph of 100 megapixels needs little memory.
+        """
+        labels = _argmax_at(self.m4.masks.detach(), size)
+        return torch.stack([torch.unique(row, return_inverse=True)[1].reshape(row.shape) for row in labels])
+
+    def __getitem__(self, index) -> Percept:
+        """The percept of some samples of the batch; an int keeps a batch axis of 1."""
+        index = slice(index, index + 1 or None) if isinstance(index, int) else index
+        return Percept(**{f.name: _take(getattr(self, f.name), index) for f in fields(self)})
+
+    def detach(self) -> Percept:
+        """The same percept without its gradient graph."""
+        return Percept(**{f.name: _detach(getattr(self, f.name)) for f in fields(self)})
+
+
+def _take(stage, index):
+    return type(stage)(**{f.name: getattr(stage, f.name)[index] for f in fields(stage)})
+
+
+def _detach(stage):
+    return type(stage)(**{f.name: getattr(stage, f.name).detach() for f in fields(stage)})
+
+
+def _argmax_at(masks: Tensor, size: tuple[int, int] | None, band_rows: int = 256) -> Tensor:
+    if size is None or tuple(size) == tuple(masks.shape[-2:]):
+        return masks.argmax(1)
+    height, width = size
+    y_scale = masks.shape[-2] / height
+    bands = []
+    for top in range(0, height, band_rows):
+        rows = torch.arange(top, min(top + band_rows, height), dtype=torch.float32)
+        y = ((rows + 0.5) * y_scale - 0.5).clamp(0, masks.shape[-2] - 1)
+        y0 = y.floor().long()
+        y1 = (y0 + 1).clamp(max=masks.shape[-2] - 1)
+        t = (y - y0)[:, None]
+        band = masks[:, :, y0] * (1 - t) + masks[:, :, y1] * t
+        band = F.interpolate(band, size=(len(rows), width), mode="bilinear", align_corners=False) if width != masks.shape[-1] else band
+        bands.append(band.argmax(1))
+    return torch.cat(bands, 1)
