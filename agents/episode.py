@@ -1,0 +1,214 @@
+"""The one loop: reset, let the controller propose, measure, let it learn, apply the best.
+
+The best setting seen is applied, never merely the last; and only if the guard finds that its gain is real.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from agents.base import Controller, State, env_options_of, is_done, recall_of, uses_steps
+from agents.guard import Guard, choose
+from agents.trace import Ending, GuardDecision, Trace, best_trial, running_best
+from agents.world import Terms, World
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What ``on_batch`` is told after every batch of trials.
+
+    ``state`` is the controller's memory after the batch: what is needed to save a study while it runs.
+    """
+
+    n_done: int
+    n_trials: int
+    best_total: float
+    u: np.ndarray
+    terms: Terms
+    state: State
+
+
+class EpisodeInterrupted(KeyboardInterrupt):
+    """Ctrl-C during an episode. ``trace`` holds the trials made so far, ``state`` the controller's memory.
+
+    It is a KeyboardInterrupt, so a program that does not care stops as usual.
+    """
+
+    def __init__(self, trace: Trace, state: State) -> None:
+        super().__init__(Ending.INTERRUPTED.value)
+        self.trace = trace
+        self.state = state
+
+
+@dataclass
+class _Log:
+    """Trials made so far."""
+
+    u: list[np.ndarray] = field(default_factory=list)
+    terms: list[Terms] = field(default_factory=list)
+    n_recalled: int = 0
+    state: State = None
+    before: dict[str, float] = field(default_factory=dict)
+
+    def add(self, u: np.ndarray, terms: Terms) -> None:
+        self.u.append(u)
+        self.terms.append(terms)
+
+    def __len__(self) -> int:
+        return sum(len(u) for u in self.u)
+
+    def columns(self) -> tuple[np.ndarray, Terms]:
+        names = list(dict.fromkeys(name for terms in self.terms for name in terms))  # recalled trials may lack terms
+        blank = [np.full(len(u), np.nan) for u in self.u]
+        columns = {n: np.concatenate([t.get(n, b) for t, b in zip(self.terms, blank, strict=True)]) for n in names}
+        return np.concatenate(self.u), columns
+
+
+def run_episode(
+    env: gym.Env,
+    controller: Controller,
+    seed: int,
+    options: Mapping[str, Any] | None = None,
+    n_trials: int = 64,
+    *,
+    guard: Guard | None = Guard(),  # noqa: B008 -- frozen settings
+    on_batch: Callable[[Progress], None] | None = None,
+) -> Trace:
+    """Accommodate to one image.
+
+    Args:
+        env: a Ciliary environment, or any Gymnasium environment with a bounded Box action (u is then mapped on its
+            bounds, and the total is ``info["terms"]["total"]`` or minus the reward).
+        controller: proposes settings.
+        seed: of the environment and the controller; the same seed gives the same trace.
+        options: reset options, such as ``{"image": "coffee", "disturbance": "fog:3"}``.
+        n_trials: budget, >= 1. Exactly so many settings are tried, unless controller or environment stop before. The
+            guard's measurements and the step that applies the choice come on top (``trace.n_evaluations`` has all).
+        guard: settings of the guard; None applies the best trial as it is.
+        on_batch: called after every batch of trials, for progress bars and for saving.
+
+    Returns:
+        the trace; the environment stands at ``trace.u_chosen``.
+
+    Raises:
+        ValueError: if the budget is < 1, or the controller breaks the interface (first setting not the default, wrong
+            shape, u out of [-1, 1] or not finite, more than one setting where the environment can only step).
+        EpisodeInterrupted: on Ctrl-C; carries the trace so far.
+    """
+    if n_trials < 1:
+        raise ValueError(f"expected n_trials >= 1 (trial 0 is the default setting), got {n_trials}")
+    start = time.perf_counter()
+    world, log = World(env), _Log()
+
+    def trace(i_chosen: int, decision: GuardDecision | None, ending: Ending) -> Trace:
+        u, terms = log.columns()
+        return Trace(
+            controller=controller.name,
+            seed=seed,
+            u=u,
+            terms=terms,
+            best_so_far=running_best(terms["total"]),
+            i_chosen=i_chosen,
+            u_chosen=u[i_chosen].copy(),
+            before=log.before,
+            after={name: float(values[i_chosen]) for name, values in terms.items()},
+            guard=decision,
+            ending=ending,
+            n_evaluations=world.n_evaluations,
+            seconds=time.perf_counter() - start,
+            parameter_names=world.names,
+            n_recalled=log.n_recalled,
+        )
+
+    try:
+        ending = _search(world, controller, log, seed=seed, options=options, n_trials=n_trials, on_batch=on_batch)
+        u, terms = log.columns()
+        i_chosen, decision = best_trial(terms["total"]), None
+        if guard is not None and world.can_evaluate and len(u) > 1 and np.isfinite(terms["total"]).any():
+            i_chosen, decision = choose(
+                terms["total"], u, lambda v, s: world.evaluate(v, views_seed=s)["total"], seed=seed, guard=guard
+            )
+        world.settle(u[i_chosen])
+        return trace(i_chosen, decision, ending)
+    except KeyboardInterrupt as stop:
+        if len(log) == 0:
+            raise
+        raise EpisodeInterrupted(trace(best_trial(log.columns()[1]["total"]), None, Ending.INTERRUPTED), log.state) from stop
+
+
+def _search(
+    world: World,
+    controller: Controller,
+    log: _Log,
+    *,
+    seed: int,
+    options: Mapping[str, Any] | None,
+    n_trials: int,
+    on_batch: Callable[[Progress], None] | None,
+) -> Ending:
+    """Fill the log, trial by trial or population by population."""
+    by_steps = uses_steps(controller) or not world.can_evaluate
+    world.reset(seed, options)
+    if extra := env_options_of(controller):  # `before` is measured on the image as it came
+        log.before = _first(world.step(world.default_u)[1] if by_steps else world.evaluate(world.default_u[None]))
+        world.reset(seed, {**(options or {}), **extra})
+
+    told = {"parameter_names": world.names, "default_u": world.default_u.copy(), "n_trials": n_trials}
+    log.state = controller.init(world.obs, {**world.info, **told}, seed)
+    recalled = recall_of(controller, log.state)
+    if recalled is not None:
+        u, terms = recalled[0][:n_trials], {name: values[:n_trials] for name, values in recalled[1].items()}
+        _check(u, world, is_first=True)
+        log.add(u, terms)
+        log.n_recalled = len(u)
+
+    while len(log) < n_trials and not is_done(controller, log.state):
+        n_remaining = n_trials - len(log)
+        u, log.state = controller.act(log.state, world.obs, {**world.info, **told, "n_remaining": n_remaining})
+        u = np.asarray(u, dtype=np.float64)
+        _check(u, world, is_first=len(log) == 0)
+        u = u[:n_remaining]
+        if by_steps:
+            if len(u) != 1:
+                raise ValueError(f"expected one setting at a time (this episode goes by steps), got {len(u)}")
+            u, terms = world.step(u[0])
+        else:
+            terms = world.evaluate(u)
+        log.add(u, terms)
+        log.state = controller.learn(log.state, u, world.obs, {**world.info, **told, "terms": terms})
+        if on_batch is not None:
+            total = log.columns()[1]["total"]
+            on_batch(Progress(len(log), n_trials, float(running_best(total)[-1]), u, terms, log.state))
+        if world.is_terminated or world.is_truncated:
+            break
+
+    u, terms = log.columns()
+    log.before = log.before or _first(terms)
+    if not np.isfinite(terms["total"]).any():
+        return Ending.NON_FINITE
+    is_stopped = len(u) < n_trials and not world.is_truncated
+    return Ending.CONVERGED if is_stopped else Ending.BUDGET_SPENT
+
+
+def _first(terms: Terms) -> dict[str, float]:
+    return {name: float(values[0]) for name, values in terms.items()}
+
+
+def _check(u: np.ndarray, world: World, *, is_first: bool) -> None:
+    """Raise ValueError if a proposal breaks the interface."""
+    n_parameters = len(world.default_u)
+    if u.ndim != 2 or u.shape[1] != n_parameters or len(u) == 0:
+        raise ValueError(f"expected u of shape (N, {n_parameters}) with N >= 1, got {u.shape}")
+    if not (np.isfinite(u).all() and np.abs(u).max() <= 1 + 1e-6):
+        raise ValueError("expected u finite and in [-1, 1]; clip the controller's proposals")
+    if is_first and not np.allclose(u[0], world.default_u, atol=1e-5):
+        raise ValueError(
+            "expected the first setting to be the default one, so that the search can be compared with it and fall "
+            "back to it; propose info['default_u'] first (a resumed study must have been started with these defaults)"
+        )

@@ -1,0 +1,108 @@
+"""What one accommodation episode leaves behind: every trial, what was chosen, and why it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from agents.space import space_for
+
+
+class Ending(Enum):
+    """Why an episode ended. The value is the advice."""
+
+    BUDGET_SPENT = "All trials were used. If best_so_far was still falling, raise n_trials."
+    CONVERGED = "The controller or the environment saw nothing left to gain, and stopped before the budget was spent."
+    NON_FINITE = "No trial had a finite total, so the defaults were kept. Look at `trace.terms` and at the image."
+    INTERRUPTED = "Stopped by the user. Nothing was applied; the trials made so far are in the trace."
+
+
+@dataclass(frozen=True)
+class GuardDecision:
+    """The paired comparison of the chosen setting with the defaults on views the search never saw.
+
+    Attributes:
+        is_accepted: whether the setting found is applied; otherwise the defaults are kept.
+        gain: mean fall of the total against the defaults over the fresh views (> 0 is better); nan if not measured.
+        standard_error: standard error of ``gain`` over the fresh views; nan if not measured.
+        reason: one sentence for people.
+    """
+
+    is_accepted: bool
+    gain: float
+    standard_error: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One episode: one image, one disturbance, one controller, T trials.
+
+    Attributes:
+        controller: its name.
+        seed: of the environment and of the controller.
+        u: (T, P) settings in [-1, 1], in the order in which they were tried; row 0 is the default setting.
+        terms: loss terms by name, each (T,), lower is better; contains ``total``; may hold nan or inf.
+        best_so_far: (T,) lowest finite total up to each trial; inf while there was none.
+        i_chosen: the trial whose setting was applied; 0 when the defaults were kept.
+        u_chosen: (P,) its setting.
+        before: terms at the defaults on the image as it came.
+        after: terms at the applied setting, on the same views as ``before``.
+        guard: its decision, or None when there was nothing to decide (one trial, guard switched off, plain
+            Gymnasium environment).
+        ending: why it ended.
+        n_evaluations: settings evaluated in all: trials, guard, and the steps that applied the choice.
+        seconds: wall clock of the whole episode.
+        parameter_names: P names, the columns of ``u``.
+        n_recalled: how many of the first rows were made by an earlier session and only remembered.
+    """
+
+    controller: str
+    seed: int
+    u: np.ndarray
+    terms: dict[str, np.ndarray]
+    best_so_far: np.ndarray
+    i_chosen: int
+    u_chosen: np.ndarray
+    before: dict[str, float]
+    after: dict[str, float]
+    guard: GuardDecision | None
+    ending: Ending
+    n_evaluations: int
+    seconds: float
+    parameter_names: tuple[str, ...] = field(default=())
+    n_recalled: int = 0
+
+    @property
+    def n_trials(self) -> int:
+        """Number of trials T."""
+        return len(self.u)
+
+    @property
+    def total(self) -> np.ndarray:
+        """The total of each trial, (T,)."""
+        return self.terms["total"]
+
+    @property
+    def theta(self) -> dict[str, np.ndarray]:
+        """Physical values by parameter name, each (T,)."""
+        physical = space_for(self.parameter_names).to_physical(self.u)
+        return dict(zip(self.parameter_names, physical.T, strict=True))
+
+    @property
+    def theta_chosen(self) -> dict[str, float]:
+        """Physical values of the applied setting."""
+        physical = space_for(self.parameter_names).to_physical(self.u_chosen[None])[0]
+        return dict(zip(self.parameter_names, physical.tolist(), strict=True))
+
+
+def running_best(total: np.ndarray) -> np.ndarray:
+    """Lowest finite value up to each position: (T,) -> (T,); inf where there was none yet."""
+    return np.minimum.accumulate(np.where(np.isfinite(total), total, np.inf))
+
+
+def best_trial(total: np.ndarray) -> int:
+    """Index of the lowest finite total, the earliest of equals; 0 (the default) if none is finite."""
+    return int(np.argmin(np.where(np.isfinite(total), total, np.inf)))

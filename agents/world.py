@@ -1,0 +1,95 @@
+"""How the loop meets an environment: populations through ``evaluate``, or one setting at a time through ``step``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+Terms = dict[str, np.ndarray]
+
+
+class World:
+    """One environment during one episode. It counts evaluations and knows where the environment stands.
+
+    Attributes:
+        env: the environment.
+        names: P parameter names; ``u_0``, ``u_1``, ... if the environment names none.
+        default_u: (P,) the default setting; zeros if the environment has none.
+        can_evaluate: whether the environment evaluates populations.
+        n_evaluations: settings evaluated so far.
+        obs, info: of the latest reset or step.
+        is_terminated, is_truncated: of the latest step.
+    """
+
+    def __init__(self, env: gym.Env) -> None:
+        self.env = env
+        self.inner: Any = env.unwrapped
+        self.can_evaluate = hasattr(self.inner, "evaluate")
+        self.n_evaluations = 0
+        self.obs: Any = None
+        self.info: Mapping[str, Any] = {}
+        self.is_terminated = self.is_truncated = False
+        self.default_u = np.zeros(0)
+        self.names: tuple[str, ...] = ()
+
+    def reset(self, seed: int, options: Mapping[str, Any] | None) -> None:
+        """Start the episode over; the same seed brings the same image and views."""
+        self.obs, self.info = self.env.reset(seed=seed, options=dict(options) if options else None)
+        self.is_terminated = self.is_truncated = False
+        default = getattr(self.inner, "default_u", None)
+        n_parameters = int(np.prod(self.env.action_space.shape or ())) if default is None else np.size(default)
+        self.default_u = np.zeros(n_parameters) if default is None else np.asarray(default, dtype=np.float64).ravel()
+        names = getattr(self.inner, "parameter_names", None) or tuple(self.info.get("theta", ()))
+        self.names = tuple(names) if len(names) == n_parameters else tuple(f"u_{i}" for i in range(n_parameters))
+
+    def evaluate(self, u: np.ndarray, *, views_seed: int | None = None) -> Terms:
+        """Terms, each (N,), of the settings u (N, P) on the episode's views, or on fresh ones."""
+        fresh = {} if views_seed is None else {"views_seed": views_seed}
+        evaluation = self.inner.evaluate(u, **fresh)
+        self.n_evaluations += len(u)
+        return {name: np.asarray(values, dtype=np.float64) for name, values in evaluation.terms.items()}
+
+    def step(self, u: np.ndarray) -> tuple[np.ndarray, Terms]:
+        """Step towards the setting u (P,): the setting reached (1, P) and its terms, each (1,).
+
+        An environment whose action is a change of u may need several steps to arrive; this is one of them. An
+        environment without ``terms`` in its info is judged by its reward: total = -reward.
+        """
+        self.obs, reward, terminated, truncated, self.info = self.env.step(self._action(u))
+        self.is_terminated, self.is_truncated = bool(terminated), bool(truncated)
+        self.n_evaluations += 1
+        terms = self.info.get("terms") or {"total": -float(reward)}
+        reached = np.asarray(self.info.get("u", u), dtype=np.float64).reshape(1, -1)
+        return reached, {name: np.array([float(np.squeeze(value))]) for name, value in terms.items()}
+
+    def settle(self, u: np.ndarray) -> None:
+        """Leave the environment at the setting u (P,): one step, or as many as its largest step needs."""
+        for _ in range(math.ceil(2 / self._max_step()) + 1):
+            reached, _ = self.step(u)
+            if np.allclose(reached[0], u, atol=1e-5):
+                return
+
+    def _max_step(self) -> float:
+        rules = getattr(self.inner, "rules", self.inner)
+        is_delta = getattr(rules, "action_mode", "absolute") == "delta"
+        return float(rules.max_step) if is_delta else 2.0
+
+    def _action(self, u: np.ndarray) -> np.ndarray:
+        box = self.env.action_space
+        if not isinstance(box, gym.spaces.Box):
+            raise TypeError(f"expected a Box action space, got {type(box).__name__}; wrap the environment")
+        rules = getattr(self.inner, "rules", self.inner)
+        if getattr(rules, "action_mode", "absolute") == "delta":
+            here = np.asarray(self.info.get("u", self.default_u), dtype=np.float64).ravel()
+            unit = np.clip((u - here) / rules.max_step, -1, 1)
+        else:
+            unit = np.clip(u, -1, 1)
+        low, high = box.low.ravel().astype(np.float64), box.high.ravel().astype(np.float64)
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise ValueError("expected a bounded action space, got infinite bounds; wrap it with RescaleAction")
+        action = low + (unit + 1) / 2 * (high - low)
+        return np.clip(action, low, high).astype(box.dtype).reshape(box.shape)
