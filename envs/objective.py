@@ -1,0 +1,214 @@
+"""What a percept is judged by, without any label. Every term is to be minimised and lies in about [0, 1].
+
+Stability and consistency alone are both perfect for a blank percept, so they stand beside a term that asks how much
+of the image the percept explains and one that asks at what cost. What the percept is compared with (fixed colour and
+texture of the input image, and what a blind grid would explain of it) depends on the image alone: theta cannot
+shrink it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cortex import Percept
+from envs.agreement import matched_symmetric_kl, sharpen, soft_adjusted_rand
+from envs.reference import Reference
+from envs.views import WayBack
+
+TERMS: tuple[str, ...] = ("stability", "consistency", "collapse", "economy")
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """Weights of the terms (their sum is 1 by default, so that the total is in about [0, 1]) and how masks are read."""
+
+    stability: float = 0.3
+    consistency: float = 0.3
+    collapse: float = 0.3
+    economy: float = 0.1
+    stride: int = (
+        2  # masks are averaged over stride x stride pixels first; 4 times cheaper, boundaries keep their place
+    )
+    sharpness: float = 4.0  # power the masks are raised to: judge the decision, not the confidence it is made with
+    min_segments: float = 1.5  # effective segments under which a percept is taken as inactive
+
+    def __post_init__(self) -> None:
+        weights = {name: getattr(self, name) for name in TERMS}
+        if min(weights.values()) < 0 or sum(weights.values()) <= 0:
+            raise ValueError(f"expected weights >= 0 with a positive sum, got {weights}")
+        if self.stride < 1 or self.sharpness < 1 or self.min_segments <= 1:
+            raise ValueError(
+                f"expected stride >= 1, sharpness >= 1, min_segments > 1, got {self.stride}, {self.sharpness}, {self.min_segments}"
+            )
+
+
+def pooled_size(height: int, width: int, *, stride: int) -> tuple[int, int]:
+    """Size at which masks are judged."""
+    return max(1, height // stride), max(1, width // stride)
+
+
+def view_agreement(
+    masks: Tensor, back: WayBack | None, *, n_photometric: int, with_kl: bool = False
+) -> dict[str, Tensor]:
+    """Losses of agreement between the percept of an image and those of its views.
+
+    Args:
+        masks: (N, 1+V, S, h, w) partitions; the image itself first, then photometric, then geometric views.
+        back: the way back of the N * G geometric views, row by row; None without geometric views.
+        n_photometric: how many of the views are photometric.
+        with_kl: add ``symmetric_kl`` (nats per pixel, for the log only; slow).
+
+    Returns:
+        ``stability`` and ``consistency``, each (N,): 1 - mean adjusted Rand index over the views of that kind. Without
+        any such view the term is 0 for all.
+    """
+    n = masks.shape[0]
+    n_geometric = masks.shape[1] - 1 - n_photometric
+    same_place = masks[:, 1 : 1 + n_photometric].flatten(0, 1)
+    zero = masks.new_zeros(n)
+    out = {"stability": zero, "consistency": zero}
+    pairs: list[tuple[Tensor, Tensor, Tensor | None, int]] = []
+    if n_photometric:
+        pairs.append((_repeat(masks[:, 0], n_photometric), same_place, None, n_photometric))
+        out["stability"] = _mean_loss(*pairs[-1])
+    if n_geometric:
+        if back is None:
+            raise ValueError(f"got {n_geometric} geometric views and no way back; build it with envs.views.way_back")
+        restored = back(masks[:, 1 + n_photometric :].flatten(0, 1))
+        pairs.append((_repeat(masks[:, 0], n_geometric), restored, back.valid, n_geometric))
+        out["consistency"] = _mean_loss(*pairs[-1])
+    if with_kl:
+        values = [matched_symmetric_kl(p, q, valid).view(n, k) for p, q, valid, k in pairs]
+        out["symmetric_kl"] = torch.cat(values, 1).mean(1)
+    return out
+
+
+def effective_segments(masks: Tensor) -> Tensor:
+    """Perplexity of the shares of area: (N, S, h, w) to (N,) in [1, S]. A segment of 5 % counts little, an empty one 0."""
+    share = masks.mean((2, 3))
+    return torch.exp(-torch.special.xlogy(share, share.clamp_min(1e-12)).sum(1))
+
+
+def collapse_loss(masks: Tensor, reference: Reference) -> Tensor:
+    """How much of the image the percept leaves unexplained, beside a blind grid of as many segments.
+
+    tanh of (1 - R2) / (1 - R2 of the grid), where R2 is the share of the variance of the image's fixed features that
+    lies between segments. A percept that explains no more than a grid of equally many cells scores tanh 1 = 0.76
+    (one region too), a random map nearly 1, a percept that explains everything 0. Dividing by the grid is the
+    correction for the number of segments: shattering gains nothing by itself (in the spirit of the gap statistic,
+    Tibshirani, Walther & Hastie 2001). A soft map is charged for its softness: a uniform one explains nothing.
+
+    Args:
+        masks: (N, S, h, w) partition of the image.
+        reference: of the N images at the same (h, w).
+
+    Returns:
+        (N,) in [0, 1].
+    """
+    unexplained = 1 - reference.explained(masks)
+    unexplained_by_grid = 1 - reference.explained_by_grid(effective_segments(masks))
+    return torch.tanh(unexplained / unexplained_by_grid.clamp_min(1e-3))
+
+
+def gini(x: Tensor) -> Tensor:
+    """Gini coefficient of the last axis of values >= 0: 0 all equal (or all zero), 1 - 1/n all in one.
+
+    G = 1 - 2 sum_k (x_k / |x|_1) (n - k + 1/2) / n over ascending x (Hurley & Rickard 2009).
+    """
+    n = x.shape[-1]
+    ascending = x.sort(dim=-1).values
+    rank = torch.arange(n, 0, -1, dtype=x.dtype, device=x.device) - 0.5
+    total = ascending.sum(-1)
+    weighted = (ascending * rank).sum(-1) / n
+    is_blank = total <= 1e-12
+    return torch.where(
+        is_blank, torch.zeros_like(total), 1 - 2 * weighted / torch.where(is_blank, torch.ones_like(total), total)
+    )
+
+
+def economy_loss(masks: Tensor, energy: Tensor, *, min_segments: float, energy_stride: int = 4) -> Tensor:
+    """What the percept costs: half for the effective number of segments, half for dense activity in V1.
+
+    Segments: log k / log S (1 for S equal segments), and below ``min_segments`` a floor term that reaches 1 at one
+    single region: doing nothing is not economy. Activity: 1 - Gini of the V1 energy over all its units; blank energy
+    has Gini 0 and so costs most, and the scale of the energy does not matter.
+
+    Args:
+        masks: (N, S, h, w) partition.
+        energy: (N, C, H, W) >= 0; every ``energy_stride``-th unit along each image axis is read.
+        min_segments: effective segments at which the floor begins.
+        energy_stride: in pixels.
+
+    Returns:
+        (N,) in [0, 1].
+    """
+    log_k = torch.log(effective_segments(masks))
+    floor = torch.relu(1 - log_k / math.log(min_segments))
+    segments = (log_k / math.log(max(2, masks.shape[1])) + floor).clamp(0, 1)
+    activity = 1 - gini(energy[..., ::energy_stride, ::energy_stride].flatten(1))
+    return 0.5 * segments + 0.5 * activity
+
+
+class Objective:
+    """All terms of a population of percepts, weighted into one total."""
+
+    def __init__(self, settings: ObjectiveSettings | None = None):
+        self.settings = ObjectiveSettings() if settings is None else settings
+
+    def __call__(
+        self,
+        percept: Percept,
+        reference: Reference,
+        back: WayBack | None,
+        *,
+        n_views: int,
+        n_photometric: int,
+        with_kl: bool = False,
+    ) -> dict[str, Tensor]:
+        """Judge N settings.
+
+        Args:
+            percept: of N * (1+V) images, row by row: an image, its photometric, then its geometric views.
+            reference: of the N images, at :func:`pooled_size`.
+            back: the way back of the N * G geometric views at :func:`pooled_size`; None without geometric views.
+            n_views: V.
+            n_photometric: how many of the V views are photometric.
+            with_kl: add ``symmetric_kl`` for the log; slow.
+
+        Returns:
+            One (N,) tensor for each of :data:`TERMS`, ``total`` (their weighted sum; lower is better), and for the log
+            ``n_segments`` (effective number). Non-finite values are passed on as they are.
+        """
+        s = self.settings
+        masks = percept.m4.masks
+        size = pooled_size(masks.shape[-2], masks.shape[-1], stride=s.stride)
+        masks = sharpen(_pool(masks, size), power=s.sharpness).unflatten(0, (-1, 1 + n_views))
+        own = masks[:, 0]
+        terms = view_agreement(masks, back, n_photometric=n_photometric, with_kl=with_kl)
+        terms["collapse"] = collapse_loss(own, reference)
+        terms["economy"] = economy_loss(own, percept.m1.energy[:: 1 + n_views], min_segments=s.min_segments)
+        terms["total"] = torch.stack([getattr(s, name) * terms[name] for name in TERMS]).sum(0)
+        terms["n_segments"] = effective_segments(own)
+        return terms
+
+
+def _repeat(masks: Tensor, n: int) -> Tensor:
+    return masks[:, None].expand(-1, n, -1, -1, -1).flatten(0, 1)
+
+
+def _mean_loss(p: Tensor, q: Tensor, valid: Tensor | None, n_views: int) -> Tensor:
+    return 1 - soft_adjusted_rand(p, q, valid).view(-1, n_views).mean(1)
+
+
+def _pool(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    height, width = masks.shape[-2:]
+    if (height, width) == size:
+        return masks
+    if height % size[0] == 0 and width % size[1] == 0:
+        return F.avg_pool2d(masks, (height // size[0], width // size[1]))  # the fast way to the same answer
+    return F.adaptive_avg_pool2d(masks, size)
