@@ -163,7 +163,7 @@ def _search(
     log.state = controller.init(world.obs, {**world.info, **told}, seed)
     recalled = recall_of(controller, log.state)
     if recalled is not None:
-        u, terms = recalled[0][:n_trials], {name: values[:n_trials] for name, values in recalled[1].items()}
+        u, terms = recalled[0][:n_trials].astype(np.float32), {name: values[:n_trials] for name, values in recalled[1].items()}
         _check(u, world, is_first=True)
         log.add(u, terms)
         log.n_recalled = len(u)
@@ -171,7 +171,7 @@ def _search(
     while len(log) < n_trials and not is_done(controller, log.state):
         n_remaining = n_trials - len(log)
         u, log.state = controller.act(log.state, world.obs, {**world.info, **told, "n_remaining": n_remaining})
-        u = np.asarray(u, dtype=np.float64)
+        u = np.asarray(u, dtype=np.float32)  # the numbers the environments work with: a trace replays exactly
         _check(u, world, is_first=len(log) == 0)
         u = u[:n_remaining]
         if by_steps:

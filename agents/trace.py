@@ -14,7 +14,7 @@ class Ending(Enum):
     """Why an episode ended. The value is the advice."""
 
     BUDGET_SPENT = "All trials were used. If best_so_far was still falling, raise n_trials."
-    CONVERGED = "The controller or the environment saw nothing left to gain, and stopped before the budget was spent."
+    CONVERGED = "The controller had nothing more to try, or the environment converged, before the budget was spent."
     NON_FINITE = "No trial had a finite total, so the defaults were kept. Look at `trace.terms` and at the image."
     INTERRUPTED = "Stopped by the user. Nothing was applied; the trials made so far are in the trace."
 

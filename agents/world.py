@@ -17,7 +17,7 @@ class World:
 
     Attributes:
         env: the environment.
-        names: P parameter names; ``u_0``, ``u_1``, ... if the environment names none.
+        names: P parameter names; ``u0``, ``u1``, ... if the environment names none.
         default_u: (P,) the default setting; zeros if the environment has none.
         can_evaluate: whether the environment evaluates populations.
         n_evaluations: settings evaluated so far.
@@ -42,9 +42,9 @@ class World:
         self.is_terminated = self.is_truncated = False
         default = getattr(self.inner, "default_u", None)
         n_parameters = int(np.prod(self.env.action_space.shape or ())) if default is None else np.size(default)
-        self.default_u = np.zeros(n_parameters) if default is None else np.asarray(default, dtype=np.float64).ravel()
+        self.default_u = np.zeros(n_parameters, np.float32) if default is None else np.asarray(default, dtype=np.float32).ravel()
         names = getattr(self.inner, "parameter_names", None) or tuple(self.info.get("theta", ()))
-        self.names = tuple(names) if len(names) == n_parameters else tuple(f"u_{i}" for i in range(n_parameters))
+        self.names = tuple(names) if len(names) == n_parameters else tuple(f"u{i}" for i in range(n_parameters))
 
     def evaluate(self, u: np.ndarray, *, views_seed: int | None = None) -> Terms:
         """Terms, each (N,), of the settings u (N, P) on the episode's views, or on fresh ones."""
@@ -63,14 +63,17 @@ class World:
         self.is_terminated, self.is_truncated = bool(terminated), bool(truncated)
         self.n_evaluations += 1
         terms = self.info.get("terms") or {"total": -float(reward)}
-        reached = np.asarray(self.info.get("u", u), dtype=np.float64).reshape(1, -1)
+        reached = np.array(self.info.get("u", u), dtype=np.float32).reshape(1, -1)
         return reached, {name: np.array([float(np.squeeze(value))]) for name, value in terms.items()}
 
     def settle(self, u: np.ndarray) -> None:
-        """Leave the environment at the setting u (P,): one step, or as many as its largest step needs."""
-        for _ in range(math.ceil(2 / self._max_step()) + 1):
-            reached, _ = self.step(u)
-            if np.allclose(reached[0], u, atol=1e-5):
+        """Leave the environment at the setting u (P,): no step if it is there, one, or as many as its largest needs."""
+        n_most = math.ceil(2 / self._max_step()) + 1
+        for _ in range(n_most):
+            if "u" in self.info and np.allclose(np.ravel(self.info["u"]), u, atol=1e-5):
+                return
+            self.step(u)
+            if "u" not in self.info:  # cannot tell where it stands: the action was the setting
                 return
 
     def _max_step(self) -> float:

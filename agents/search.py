@@ -1,0 +1,175 @@
+"""Search by Optuna: TPE, CMA-ES, Gaussian process, NSGA-II, one population at a time.
+
+The study lives in memory (a database per trial is some 50 times slower) and is part of the state; who wants to keep it
+saves ``state.study.get_trials()`` in bulk. Parameters are stored in physical units, so a study reads like the table of
+parameters; the terms of each trial are its user attributes.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from agents.base import History
+from agents.space import Space, space_for
+
+Params = dict[str, float]
+
+
+def _cmaes(seed: int, population: int, default: Params) -> BaseSampler:
+    return CmaEsSampler(seed=seed, popsize=max(population, 2), x0=default, warn_independent_sampling=False)
+
+
+SAMPLERS: Mapping[str, Callable[[int, int, Params], BaseSampler]] = {
+    # constant_liar: the settings of one population keep away from each other although none is told yet
+    "tpe": lambda seed, population, default: TPESampler(seed=seed, multivariate=True, constant_liar=True),
+    "cmaes": _cmaes,
+    "gp": lambda seed, population, default: GPSampler(seed=seed, warn_independent_sampling=False),
+    "nsga2": lambda seed, population, default: NSGAIISampler(seed=seed, population_size=max(population, 2)),
+}
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """The study (Optuna keeps its memory there, and changes it in place), and the trials asked but not yet told."""
+
+    study: optuna.Study
+    space: Space
+    pending: tuple[optuna.Trial, ...] = ()
+    n_recalled: int = 0
+
+
+@dataclass(frozen=True)
+class SearchController:
+    """The defaults as trial 0, then what the sampler asks for.
+
+    Attributes:
+        sampler: a key of :data:`SAMPLERS`.
+        population: settings asked and told at once, >= 1; also the population of CMA-ES and NSGA-II.
+        warm_trials: finished trials of an earlier session of the same study, in order, to go on from. Running ones are
+            dropped. They count toward the budget and are not evaluated again.
+    """
+
+    sampler: str = "tpe"
+    population: int = 16
+    warm_trials: tuple[FrozenTrial, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"unknown sampler {self.sampler!r}; choose from {', '.join(SAMPLERS)}")
+        if self.population < 1:
+            raise ValueError(f"expected population >= 1, got {self.population}")
+
+    @property
+    def name(self) -> str:
+        """The sampler's name."""
+        return self.sampler
+
+    def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> SearchState:
+        """A study in memory with the earlier trials, or with the defaults waiting as trial 0.
+
+        Raises:
+            ValueError: if the earlier trials were made in another space.
+        """
+        del obs
+        space = space_for(info["parameter_names"])
+        default = dict(zip(space.names, space.to_physical(info["default_u"][None])[0].tolist(), strict=True))
+        finished = [t for t in self.warm_trials if t.state in (TrialState.COMPLETE, TrialState.FAIL)]
+        _check_space(finished, distributions_of(space))
+        # a resumed sampler must not draw again what the first session drew
+        sampler_seed = int(np.random.SeedSequence([seed, len(finished)]).generate_state(1)[0])
+        with _quiet():
+            study = optuna.create_study(sampler=SAMPLERS[self.sampler](sampler_seed, self.population, default))
+        study.add_trials(finished)
+        if not finished:
+            study.enqueue_trial(default)
+        return SearchState(study, space, n_recalled=len(finished))
+
+    def act(self, state: SearchState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, SearchState]:
+        """Ask for a population, (N, P)."""
+        del obs
+        n = min(self.population, info.get("n_remaining", self.population))
+        is_first = not state.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+        if is_first and self.sampler == "cmaes":
+            n = 1  # it samples at random until one trial is told, and is better served by its own first generation
+        distributions = distributions_of(state.space)
+        pending = tuple(state.study.ask(fixed_distributions=distributions) for _ in range(n))
+        u = state.space.to_unit(np.array([[trial.params[name] for name in state.space.names] for trial in pending]))
+        if is_first:
+            u[0] = info["default_u"]  # to the last digit
+        return u, SearchState(state.study, state.space, pending, state.n_recalled)
+
+    def learn(self, state: SearchState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> SearchState:
+        """Tell the population. Trials without a finite total are told as failed; so are those the loop cut off."""
+        del obs
+        terms = {name: np.asarray(values, dtype=np.float64) for name, values in info["terms"].items()}
+        for i, trial in enumerate(state.pending):
+            row = {name: float(values[i]) for name, values in terms.items() if i < len(u)}
+            for name, value in row.items():
+                if name != "total" and math.isfinite(value):
+                    trial.set_user_attr(name, value)
+            total = row.get("total", math.nan)
+            if math.isfinite(total):
+                state.study.tell(trial, total)
+            else:
+                state.study.tell(trial, state=TrialState.FAIL)
+        return SearchState(state.study, state.space, (), state.n_recalled)
+
+    def recall(self, state: SearchState) -> History | None:
+        """The trials of the earlier session: u (T, P) and their terms, each (T,); nan where a trial failed."""
+        trials = state.study.get_trials(deepcopy=False)[: state.n_recalled]
+        if not trials:
+            return None
+        u = state.space.to_unit(np.array([[trial.params[name] for name in state.space.names] for trial in trials]))
+        names = dict.fromkeys(name for trial in trials for name, v in trial.user_attrs.items() if isinstance(v, float))
+        terms = {name: np.array([trial.user_attrs.get(name, math.nan) for trial in trials]) for name in names}
+        terms["total"] = np.array([math.nan if trial.value is None else trial.value for trial in trials])
+        return u, terms
+
+
+def distributions_of(space: Space) -> dict[str, BaseDistribution]:
+    """Optuna's view of the space, in physical units. Counts are floats too: fractional counts are legal."""
+    return {axis.name: FloatDistribution(axis.low, axis.high, log=axis.is_log) for axis in space.axes}
+
+
+def _check_space(trials: list[FrozenTrial], distributions: dict[str, BaseDistribution]) -> None:
+    for trial in trials:
+        if trial.distributions != distributions:
+            changed = sorted(
+                name
+                for name in {*trial.distributions, *distributions}
+                if trial.distributions.get(name) != distributions.get(name)
+            )
+            raise ValueError(
+                f"expected earlier trials in the present search space, but trial {trial.number} differs in {changed}; "
+                "start a new study (another storage or session name)"
+            )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Creating a study in memory is not news, nor are arguments that this Optuna calls experimental or ageing.
+
+    Optuna 4 calls TPE's ``multivariate`` and ``constant_liar`` experimental; 4.9 announces that CMA-ES's ``x0``
+    leaves in 6.0.
+    """
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            warnings.filterwarnings("ignore", "`x0` has been deprecated", FutureWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
