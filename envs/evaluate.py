@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,11 @@ from envs.views import Views, WayBack, apply_views, way_back
 
 @dataclass(frozen=True)
 class Looks:
-    """E images ready to be judged: each with its views, and all that depends on the image alone. ``looks[i]`` is one."""
+    """E images ready to be judged: each with its views and all that depends on the image alone. ``looks[i]`` is one."""
 
     images: Tensor  # (E, 1+V, 3, H, W) the image, its photometric, then its geometric views
     cues: Cues  # of the E * (1+V) images, row by row
-    back: WayBack  # of the E * V views (photometric ones too), row by row
+    back: WayBack  # of the E * G geometric views, row by row
     reference: Reference  # of the E images
     n_photometric: int
 
@@ -35,12 +35,17 @@ class Looks:
         """V, without the image itself."""
         return self.images.shape[1] - 1
 
+    @property
+    def n_geometric(self) -> int:
+        """G, the views that must be brought back."""
+        return self.n_views - self.n_photometric
+
     def __getitem__(self, index: int | Tensor | slice) -> Looks:
         rows = torch.arange(len(self))[index].reshape(-1)
         return Looks(
             images=self.images[rows],
             cues=self.cues[_rows_of(rows, 1 + self.n_views)],
-            back=self.back[_rows_of(rows, self.n_views)],
+            back=self.back[_rows_of(rows, self.n_geometric)],
             reference=self.reference[rows],
             n_photometric=self.n_photometric,
         )
@@ -81,7 +86,8 @@ def make_looks(cortex: Cortex, objective: Objective, images: Tensor, views: Sequ
         raise ValueError(
             f"all views of a batch need equal numbers of (photometric, geometric) views, got {sorted(counts)}"
         )
-    size = pooled_size(images.shape[-2], images.shape[-1], stride=objective.settings.stride)
+    height, width = images.shape[-2:]
+    size = pooled_size(height, width, stride=objective.settings.stride)
     with torch.no_grad():
         stack = torch.stack(
             [torch.cat([x[None], apply_views(x[None], v)[:, 0]]) for x, v in zip(images, views, strict=True)]
@@ -89,7 +95,7 @@ def make_looks(cortex: Cortex, objective: Objective, images: Tensor, views: Sequ
         return Looks(
             images=stack,
             cues=cortex.cues(stack.flatten(0, 1)),
-            back=_cat([way_back(v, size=size, image_size=tuple(images.shape[-2:])) for v in views]),
+            back=_cat([way_back(v, size=size, image_size=(height, width))[v.n_photometric :] for v in views]),
             reference=make_reference(images, size=size),
             n_photometric=views[0].n_photometric,
         )
@@ -155,8 +161,7 @@ def evaluate_pairs(
     for rows, setting in zip(*(x.split(max(1, max_images // n_rows)) for x in (index, u)), strict=True):
         theta = repeat_theta(from_unit(setting), n_rows)
         percept = cortex(looks.images[rows].flatten(0, 1), theta, looks.cues[_rows_of(rows, n_rows)])
-        geometric = _rows_of(rows, looks.n_views).view(len(rows), -1)[:, looks.n_photometric :].reshape(-1)
-        back = looks.back[geometric] if len(geometric) else None
+        back = looks.back[_rows_of(rows, looks.n_geometric)] if looks.n_geometric else None
         parts.append(
             objective(
                 percept,
@@ -216,6 +221,6 @@ def _cat(parts: Sequence[Any]) -> Any:
     first = parts[0]
     if first is None or len(parts) == 1:
         return first
-    if is_dataclass(first):
-        return type(first)(**{f.name: _cat([getattr(x, f.name) for x in parts]) for f in fields(first)})  # type: ignore[call-overload]
+    if is_dataclass(first) and not isinstance(first, type):
+        return replace(first, **{f.name: _cat([getattr(x, f.name) for x in parts]) for f in fields(first)})
     return torch.cat(list(parts))

@@ -43,7 +43,8 @@ class ObjectiveSettings:
             raise ValueError(f"expected weights >= 0 with a positive sum, got {weights}")
         if self.stride < 1 or self.sharpness < 1 or self.min_segments <= 1:
             raise ValueError(
-                f"expected stride >= 1, sharpness >= 1, min_segments > 1, got {self.stride}, {self.sharpness}, {self.min_segments}"
+                f"expected stride >= 1, sharpness >= 1 and min_segments > 1, "
+                f"got {self.stride}, {self.sharpness} and {self.min_segments}"
             )
 
 
@@ -89,7 +90,7 @@ def view_agreement(
 
 
 def effective_segments(masks: Tensor) -> Tensor:
-    """Perplexity of the shares of area: (N, S, h, w) to (N,) in [1, S]. A segment of 5 % counts little, an empty one 0."""
+    """Perplexity of the shares of area: (N, S, h, w) to (N,) in [1, S]. Small segments count little."""
     share = masks.mean((2, 3))
     return torch.exp(-torch.special.xlogy(share, share.clamp_min(1e-12)).sum(1))
 

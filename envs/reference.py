@@ -1,4 +1,4 @@
-"""What an image has to explain, fixed before any percept: colour and texture features, and what a blind grid explains."""
+"""What there is to explain in an image, fixed before any percept: colour, texture, and what a blind grid explains."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Reference:
         return Reference(grid_log_cells=rows[0].grid_log_cells, **taken)
 
     def explained(self, masks: Tensor) -> Tensor:
-        """Share of variance between the segments of (E, S, h, w) soft partitions, by the law of total variance: (E,) in [0, 1)."""
+        """Share of variance between segments of partitions (E, S, h, w), (law of total variance): (E,) in [0, 1)."""
         area = masks.sum((2, 3))
         sums = torch.bmm(masks.flatten(2), self.features.flatten(2).transpose(1, 2))  # (E, S, C)
         between = ((sums**2).sum(2) / area.clamp_min(1e-6)).sum(1) / (masks.shape[2] * masks.shape[3])
         return between / self.variance
 
     def explained_by_grid(self, n_segments: Tensor) -> Tensor:
-        """What a blind regular grid of that many cells (E,) explains: (E,), linear in the logarithm between the rows."""
+        """What a blind grid of that many cells (E,) explains: (E,), linear in their logarithm between the knots."""
         log_n = torch.log(n_segments)
         knots = self.grid_log_cells
         i_right = torch.searchsorted(knots, log_n.detach().contiguous()).clamp(1, len(knots) - 1)

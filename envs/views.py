@@ -114,7 +114,7 @@ def affine_matrices(views: Views, *, height: int, width: int) -> Tensor:
 
 
 def invert_affine(matrix: Tensor) -> Tensor:
-    """The true inverse of affine maps: (..., 2, 3) to (..., 2, 3), with ``p = A q + t`` becoming ``q = A^-1 (p - t)``."""
+    """The true inverse of affine maps: (..., 2, 3) to (..., 2, 3), ``p = A q + t`` to ``q = A^-1 (p - t)``."""
     inverse = torch.linalg.inv(matrix[..., :2])
     return torch.cat([inverse, -inverse @ matrix[..., 2:]], -1)
 
@@ -227,7 +227,7 @@ def _sample(field: Tensor, grid: Tensor, is_moved: Tensor, *, padding: str) -> T
 
 
 def _blur(image: Tensor, sigma_px: Tensor) -> Tensor:
-    """Gaussian blur by each sigma: (B, 3, H, W) and (V,) to (V, B, 3, H, W). Sigma 0 leaves the image exactly as it is."""
+    """Gaussian blur by each sigma: (B, 3, H, W) and (V,) to (V, B, 3, H, W). Sigma 0 changes nothing."""
     offset = torch.arange(-_BLUR_RADIUS_PX, _BLUR_RADIUS_PX + 1, dtype=image.dtype)
     kernel = torch.exp(-0.5 * (offset / sigma_px.clamp_min(1e-3)[:, None]) ** 2)
     kernel = kernel / kernel.sum(1, keepdim=True)
