@@ -139,7 +139,8 @@ def run_episode(
     except KeyboardInterrupt as stop:
         if len(log) == 0:
             raise
-        raise EpisodeInterrupted(trace(best_trial(log.columns()[1]["total"]), None, Ending.INTERRUPTED), log.state) from stop
+        partial = trace(best_trial(log.columns()[1]["total"]), None, Ending.INTERRUPTED)
+        raise EpisodeInterrupted(partial, log.state) from stop
 
 
 def _search(
@@ -163,7 +164,8 @@ def _search(
     log.state = controller.init(world.obs, {**world.info, **told}, seed)
     recalled = recall_of(controller, log.state)
     if recalled is not None:
-        u, terms = recalled[0][:n_trials].astype(np.float32), {name: values[:n_trials] for name, values in recalled[1].items()}
+        u = recalled[0][:n_trials].astype(np.float32)
+        terms = {name: values[:n_trials] for name, values in recalled[1].items()}
         _check(u, world, is_first=True)
         log.add(u, terms)
         log.n_recalled = len(u)

@@ -76,7 +76,8 @@ def judge(default: np.ndarray, candidates: np.ndarray, *, guard: Guard) -> tuple
     z = guard.threshold(candidates.shape[1])
     is_accepted = gain > max(z * error, 0.0)
     sign, verdict = (">", "accepted") if is_accepted else ("<=", "defaults kept")
-    reason = f"Mean gain {gain:.4g} {sign} {z:.2f} x standard error {error:.2g} on {len(gains)} fresh view sets: {verdict}."
+    numbers = f"Mean gain {gain:.4g} {sign} {z:.2f} x standard error {error:.2g}"
+    reason = f"{numbers} on {len(gains)} fresh view sets: {verdict}."
     return i_best, GuardDecision(is_accepted, gain, error, reason)
 
 

@@ -40,6 +40,11 @@ SAMPLERS: Mapping[str, Callable[[int, int, Params], BaseSampler]] = {
 }
 
 
+#: Settings asked at once. The Gaussian process learns most from every trial, and pays most for asking many at once:
+#: on the 30-parameter toy world, 64 trials leave 0.08 of the default's loss in populations of 4, 0.22 in those of 16.
+DEFAULT_POPULATION: Mapping[str, int] = {"tpe": 16, "cmaes": 16, "gp": 4, "nsga2": 16}
+
+
 @dataclass(frozen=True)
 class SearchState:
     """The study (Optuna keeps its memory there, and changes it in place), and the trials asked but not yet told."""
@@ -56,25 +61,31 @@ class SearchController:
 
     Attributes:
         sampler: a key of :data:`SAMPLERS`.
-        population: settings asked and told at once, >= 1; also the population of CMA-ES and NSGA-II.
+        population: settings asked and told at once, >= 1; also the population of CMA-ES and NSGA-II. None takes the
+            sampler's own from :data:`DEFAULT_POPULATION`.
         warm_trials: finished trials of an earlier session of the same study, in order, to go on from. Running ones are
             dropped. They count toward the budget and are not evaluated again.
     """
 
     sampler: str = "tpe"
-    population: int = 16
+    population: int | None = None
     warm_trials: tuple[FrozenTrial, ...] = ()
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
             raise ValueError(f"unknown sampler {self.sampler!r}; choose from {', '.join(SAMPLERS)}")
-        if self.population < 1:
+        if self.population is not None and self.population < 1:
             raise ValueError(f"expected population >= 1, got {self.population}")
 
     @property
     def name(self) -> str:
         """The sampler's name."""
         return self.sampler
+
+    @property
+    def n_asked(self) -> int:
+        """Settings asked at once."""
+        return DEFAULT_POPULATION[self.sampler] if self.population is None else self.population
 
     def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> SearchState:
         """A study in memory with the earlier trials, or with the defaults waiting as trial 0.
@@ -90,7 +101,7 @@ class SearchController:
         # a resumed sampler must not draw again what the first session drew
         sampler_seed = int(np.random.SeedSequence([seed, len(finished)]).generate_state(1)[0])
         with _quiet():
-            study = optuna.create_study(sampler=SAMPLERS[self.sampler](sampler_seed, self.population, default))
+            study = optuna.create_study(sampler=SAMPLERS[self.sampler](sampler_seed, self.n_asked, default))
         study.add_trials(finished)
         if not finished:
             study.enqueue_trial(default)
@@ -99,7 +110,7 @@ class SearchController:
     def act(self, state: SearchState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, SearchState]:
         """Ask for a population, (N, P)."""
         del obs
-        n = min(self.population, info.get("n_remaining", self.population))
+        n = min(self.n_asked, info.get("n_remaining", self.n_asked))
         is_first = not state.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
         if is_first and self.sampler == "cmaes":
             n = 1  # it samples at random until one trial is told, and is better served by its own first generation

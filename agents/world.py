@@ -33,7 +33,7 @@ class World:
         self.obs: Any = None
         self.info: Mapping[str, Any] = {}
         self.is_terminated = self.is_truncated = False
-        self.default_u = np.zeros(0)
+        self.default_u: np.ndarray = np.zeros(0)
         self.names: tuple[str, ...] = ()
 
     def reset(self, seed: int, options: Mapping[str, Any] | None) -> None:
@@ -41,8 +41,10 @@ class World:
         self.obs, self.info = self.env.reset(seed=seed, options=dict(options) if options else None)
         self.is_terminated = self.is_truncated = False
         default = getattr(self.inner, "default_u", None)
-        n_parameters = int(np.prod(self.env.action_space.shape or ())) if default is None else np.size(default)
-        self.default_u = np.zeros(n_parameters, np.float32) if default is None else np.asarray(default, dtype=np.float32).ravel()
+        if default is None:
+            default = np.zeros(self.env.action_space.shape or ())
+        self.default_u = np.asarray(default, dtype=np.float32).ravel()
+        n_parameters = len(self.default_u)
         names = getattr(self.inner, "parameter_names", None) or tuple(self.info.get("theta", ()))
         self.names = tuple(names) if len(names) == n_parameters else tuple(f"u{i}" for i in range(n_parameters))
 
