@@ -2,7 +2,7 @@
 
 import gymnasium as gym
 
-from envs.evaluation import Evaluation as Evaluation
+from envs.evaluate import Evaluation as Evaluation
 from envs.toy import ToyEnv as ToyEnv
 
 if "Ciliary/Toy-v0" not in gym.registry:

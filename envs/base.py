@@ -12,12 +12,12 @@ from gymnasium import spaces
 
 from cortex.parameters import N_PARAMETERS, NAMES, default_unit, from_unit
 from envs.dynamics import Rules, count_still, is_converged, move, reward
-from envs.evaluation import Evaluation
+from envs.evaluate import Evaluation
 
 Obs = dict[str, np.ndarray]
 
 
-class AbstractPerceptionEnv(gym.Env[Obs, np.ndarray]):
+class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
     """One image, one episode: actions move the settings u, the reward is the fall of the total loss.
 
     Subclasses give ``_begin`` (a new episode from the seeded generator and the options), ``evaluate`` (a population
@@ -29,7 +29,7 @@ class AbstractPerceptionEnv(gym.Env[Obs, np.ndarray]):
         default_u: (P,) float32, where each episode starts.
         rules: see :class:`envs.dynamics.Rules`.
         n_evaluations: settings evaluated since the reset (the reset's own measurement of the defaults is free).
-        totals: the total after the reset and after every step of the episode, as measured.
+        history: the terms after the reset and after every step of the episode, as measured.
     """
 
     def __init__(self, *, n_parameters: int, rules: Rules) -> None:
@@ -42,7 +42,7 @@ class AbstractPerceptionEnv(gym.Env[Obs, np.ndarray]):
         self.default_u = (default_unit()[0].numpy() if is_cortex else np.zeros(n_parameters)).astype(np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (n_parameters,), np.float32)
         self.n_evaluations = 0
-        self.totals: list[float] = []
+        self.history: list[dict[str, float]] = []
         self._u = self.default_u.copy()
         self._terms: dict[str, float] = {}
         self._n_still = np.zeros(1, dtype=np.int64)
@@ -92,28 +92,27 @@ class AbstractPerceptionEnv(gym.Env[Obs, np.ndarray]):
         self._begin(dict(options or {}))
         self._u = self.default_u.copy()
         self._n_still = np.zeros(1, dtype=np.int64)
-        self.totals = []
+        self.history = []
         self._take(self._measure(self._u[None]))
         self.n_evaluations = 0
-        self.totals = [self._terms["total"]]
         return self._observe(), self._info()
 
     def step(self, action: np.ndarray) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
         """Move u, look, and be paid the fall of the total."""
-        if not self.totals:
+        if not self.history:
             raise gym.error.ResetNeeded("expected reset() before step(); call env.reset(seed=...) first")
         previous = np.array([self._terms["total"]])
         self._u = move(self._u[None], np.asarray(action)[None], rules=self.rules)[0]
         self._take(self._measure(self._u[None]))
         total = np.array([self._terms["total"]])
-        self.totals.append(float(total[0]))
         self._n_still = count_still(self._n_still, previous, total, rules=self.rules)
         gain = float(reward(previous, total, rules=self.rules)[0])
         # truncation=False: the step budget belongs to the TimeLimit wrapper that make() adds
         return self._observe(), gain, bool(is_converged(self._n_still, rules=self.rules)[0]), False, self._info()
 
     def _take(self, evaluation: Evaluation) -> None:
-        self._terms = {name: float(values[0]) for name, values in evaluation.terms.items()}
+        self._terms = evaluation.row(0)
+        self.history.append(dict(self._terms))
 
     def _info(self) -> dict[str, Any]:
         info = {

@@ -13,7 +13,7 @@ from torch import Tensor
 from cortex.parameters import N_PARAMETERS
 from envs.base import AbstractPerceptionEnv, Obs, check_options
 from envs.dynamics import LOSS_CEILING, ActionMode, Rules, felt
-from envs.evaluation import Evaluation
+from envs.evaluate import Evaluation
 
 #: The four terms share the coordinates among them (coordinate i belongs to term i mod 4); ``total`` is their sum.
 TERMS = ("stability", "consistency", "collapse", "economy")
@@ -131,7 +131,7 @@ class ToyEnv(AbstractPerceptionEnv):
         i_trial = self.n_evaluations + np.arange(len(u))
         is_broken = np.isin(i_trial, list(self.nonfinite_trials))
         self.n_evaluations += len(u)
-        return Evaluation({name: np.where(is_broken, np.nan, values) for name, values in terms.items()})
+        return Evaluation(u, {name: np.where(is_broken, np.nan, values) for name, values in terms.items()})
 
     def _terms_of(self, u: np.ndarray, views_seed: int) -> dict[str, np.ndarray]:
         cost = self.curvature * (u.astype(np.float64) - self._known_optimum()) ** 2
@@ -164,8 +164,8 @@ class ToyEnv(AbstractPerceptionEnv):
         return self.optimum
 
     def _measure(self, u: np.ndarray) -> Evaluation:
-        if not self.totals:  # the reset's own measurement is free, and never broken
-            return Evaluation(self._terms_of(u, self._views_seed))
+        if not self.history:  # the reset's own measurement is free, and never broken
+            return Evaluation(u, self._terms_of(u, self._views_seed))
         return self.evaluate(u)
 
     def _observe(self) -> Obs:

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from envs.evaluation import Evaluation
+from envs.evaluate import Evaluation
 from tuning.studies import Memory
 
 
@@ -54,7 +54,7 @@ class RememberingEnv(gym.Wrapper):
                 rows[i] = {name: float(values[j]) for name, values in fresh.terms.items()}
         self.n_remembered += len(rows) - len(i_new)
         whole = [row for row in rows if row is not None]
-        return Evaluation({name: np.array([_number(row[name]) for row in whole]) for name in whole[0]})
+        return Evaluation(u, {name: np.array([_number(row[name]) for row in whole]) for name in whole[0]})
 
 
 def _number(value: float | None) -> float:

@@ -114,20 +114,20 @@ class EnvironmentContract:
         absolute = self.make(action_mode="absolute")
         absolute.reset(seed=5)
         *_, info = absolute.step(u[1])
-        assert info["terms"]["total"] == pytest.approx(first.total[1], abs=1e-5)
+        assert info["terms"]["total"] == pytest.approx(first.terms["total"][1], abs=1e-5)
 
     def test_population_is_the_same_as_one_by_one(self, env):
         env.reset(seed=2)
         inner = env.unwrapped
         u = np.random.default_rng(0).uniform(-1, 1, (3, inner.n_parameters)).astype(np.float32)
-        singles = [inner.evaluate(row[None]).total[0] for row in u]
-        np.testing.assert_allclose(inner.evaluate(u).total, singles, atol=1e-5)
+        singles = [inner.evaluate(row[None]).terms["total"][0] for row in u]
+        np.testing.assert_allclose(inner.evaluate(u).terms["total"], singles, atol=1e-5)
 
     def test_fresh_views_are_seeded(self, env):
         env.reset(seed=2)
         u = env.unwrapped.default_u[None]
-        one = env.unwrapped.evaluate(u, views_seed=11).total
-        np.testing.assert_array_equal(one, env.unwrapped.evaluate(u, views_seed=11).total)
+        one = env.unwrapped.evaluate(u, views_seed=11).terms["total"]
+        np.testing.assert_array_equal(one, env.unwrapped.evaluate(u, views_seed=11).terms["total"])
 
     def test_standing_still_converges(self):
         env = self.make(patience=2)

@@ -1,0 +1,112 @@
+"""A picture of an episode: what the eye sees, where it sees contours, what it takes for objects, how the loss goes."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from cortex import Percept
+
+#: (name, colour) of the loss terms drawn, the total last and thickest. Colours: Okabe & Ito 2008, safe for most eyes.
+_LINES = (
+    ("stability", "#56B4E9"),
+    ("consistency", "#009E73"),
+    ("collapse", "#E69F00"),
+    ("economy", "#CC79A7"),
+    ("total", "#000000"),
+)
+_SIZE_PX = (640, 480)  # width, height: even, as video encoders want
+_DPI = 80
+
+
+class Renderer:
+    """Draws the frames of one environment on one figure, which is laid out once per image size.
+
+    ``draw`` returns (480, 640, 3) uint8.
+    """
+
+    def __init__(self) -> None:
+        width, height = (px / _DPI for px in _SIZE_PX)
+        self._figure = Figure(figsize=(width, height), dpi=_DPI)
+        self._canvas = FigureCanvasAgg(self._figure)
+        axes = self._figure.subplots(2, 2, gridspec_kw={"height_ratios": [1, 1]})
+        self._figure.subplots_adjust(left=0.08, right=0.985, bottom=0.1, top=0.9, wspace=0.14, hspace=0.2)
+        self._pictures = {}
+        for ax, title in zip(axes.flat, ("image", "contours", "proto-objects"), strict=False):
+            ax.set_title(title, fontsize=10)
+            ax.set_axis_off()
+            self._pictures[title] = ax
+        self._loss = axes[1, 1]
+
+    def draw(
+        self, image: np.ndarray, percept: Percept, history: Sequence[Mapping[str, float]], *, title: str
+    ) -> np.ndarray:
+        """One frame.
+
+        Args:
+            image: (3, H, W) in [0, 1].
+            percept: of a batch of one.
+            history: terms after the reset and after each step.
+            title: the line above.
+        """
+        contour = percept.m2.contour[0, 0].detach().numpy()
+        labels = percept.labels()[0].numpy()
+        pixels = np.clip(image.transpose(1, 2, 0), 0, 1)
+        self._show("image", pixels)
+        self._show("contours", np.repeat(1 - np.clip(contour, 0, 1)[..., None], 3, axis=2))
+        self._show("proto-objects", paint_labels(pixels, labels))
+        self._pictures["proto-objects"].set_title(f"proto-objects: {labels.max() + 1}", fontsize=10)
+        self._plot(history)
+        self._figure.suptitle(title, fontsize=11)
+        self._canvas.draw()
+        return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+
+    def _show(self, name: str, pixels: np.ndarray) -> None:
+        ax = self._pictures[name]
+        if ax.images and ax.images[0].get_array().shape == pixels.shape:
+            ax.images[0].set_data(pixels)
+            return
+        for old in list(ax.images):
+            old.remove()
+        ax.imshow(pixels, vmin=0, vmax=1, interpolation="nearest")
+
+    def _plot(self, history: Sequence[Mapping[str, float]]) -> None:
+        self._loss.clear()
+        values = {name: [terms[name] for terms in history] for name, _ in _LINES if name in history[0]}
+        for name, colour in _LINES:
+            if name in values:
+                is_total = name == "total"
+                self._loss.plot(
+                    values[name], color=colour, label=name, linewidth=2.4 if is_total else 1.2, marker=".", markersize=4
+                )
+        self._loss.set_xlim(-0.3, max(len(history) - 1, 8) + 0.3)
+        self._loss.set_title("loss by step", fontsize=10)
+        self._loss.tick_params(labelsize=8)
+        self._loss.grid(alpha=0.3)
+        self._loss.legend(fontsize=7, loc="upper right", ncols=2)
+
+
+def paint_labels(pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Segments in distinct hues over a grey version of the image, with dark outlines.
+
+    Args:
+        pixels: (H, W, 3) in [0, 1].
+        labels: (H, W) int, from 0.
+
+    Returns:
+        (H, W, 3) float in [0, 1].
+    """
+    # steps of the golden ratio keep any number of hues apart
+    hues = (0.08 + 0.618034 * np.arange(labels.max() + 1)) % 1
+    palette = np.array([colorsys.hls_to_rgb(hue, 0.55, 0.75) for hue in hues])
+    grey = pixels.mean(axis=2, keepdims=True)
+    painted = 0.65 * palette[labels] + 0.35 * grey
+    outline = np.zeros(labels.shape, dtype=bool)
+    outline[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    outline[1:] |= labels[1:] != labels[:-1]
+    painted[outline] *= 0.25
+    return painted
