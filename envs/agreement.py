@@ -71,7 +71,8 @@ def sharpen(p: Tensor, *, power: float) -> Tensor:
     if power == 1:
         return p
     raised = p**power
-    return raised / raised.sum(1, keepdim=True).clamp_min(1e-30)
+    total = raised.sum(1, keepdim=True).clamp_min(1e-30)
+    return raised / total if raised.requires_grad else raised.div_(total)
 
 
 def matched_symmetric_kl(p: Tensor, q: Tensor, valid: Tensor | None = None, *, floor: float = 1e-4) -> Tensor:

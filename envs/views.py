@@ -123,7 +123,7 @@ def invert_affine(matrix: Tensor) -> Tensor:
 class WayBack:
     """How fields of G geometric views come back to the image's own frame, at one resolution (h, w)."""
 
-    grid: Tensor  # (G, h, w, 2) where each image pixel lies in the view, normalised coordinates
+    grid: Tensor  # (G, h, w, 2) where each image pixel lies in the view, flip included, normalised coordinates
     is_flipped: Tensor  # (G,) bool
     is_moved: Tensor  # (G,) bool: False where the grid is the identity and nothing needs interpolating
     valid: Tensor  # (G, 1, h, w) 1 where the pixel was inside the view with all its interpolation neighbours, else 0
@@ -136,7 +136,12 @@ class WayBack:
 
         Pixels that were outside the view get its border's value: multiply by ``valid`` before use. Differentiable.
         """
-        return _flip(_sample(field, self.grid, self.is_moved, padding="border"), self.is_flipped)
+        if not bool(self.is_moved.any()):
+            return _flip(field, self.is_flipped)
+        moved = F.grid_sample(field, self.grid, mode="bilinear", padding_mode="border", align_corners=False)
+        if bool(self.is_moved.all()):
+            return moved
+        return torch.where(self.is_moved[:, None, None, None], moved, _flip(field, self.is_flipped))
 
 
 def way_back(views: Views, *, size: tuple[int, int], image_size: tuple[int, int] | None = None) -> WayBack:
@@ -150,10 +155,11 @@ def way_back(views: Views, *, size: tuple[int, int], image_size: tuple[int, int]
     height, width = size if image_size is None else image_size
     inverse = invert_affine(affine_matrices(views, height=height, width=width))
     grid = F.affine_grid(inverse, [len(views), 1, *size], align_corners=False)
+    grid = torch.where(views.is_flipped[:, None, None, None], grid.flip(2), grid)
     # The centre of the outermost pixel is at 1 - 1/n; beyond it bilinear interpolation has only one side left.
     limit = torch.tensor([1 - 1 / size[1], 1 - 1 / size[0]]) + 1e-5
     valid = (grid.abs() <= limit).all(-1)[:, None].float()
-    return WayBack(grid, views.is_flipped, _is_moved(views), _flip(valid, views.is_flipped))
+    return WayBack(grid, views.is_flipped, _is_moved(views), valid)
 
 
 def undo(field: Tensor, views: Views) -> tuple[Tensor, Tensor]:
@@ -207,7 +213,9 @@ def apply_views(image: Tensor, views: Views) -> Tensor:
         affine_matrices(views, height=height, width=width), [len(views), 1, height, width], align_corners=False
     )
     flat = _flip(lit.flatten(1, 2), views.is_flipped)
-    return _sample(flat, grid, _is_moved(views), padding="reflection").view(len(views), n_images, 3, height, width)
+    moved = F.grid_sample(flat, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    seen = torch.where(_is_moved(views)[:, None, None, None], moved, flat)  # no interpolation where nothing moves
+    return seen.view(len(views), n_images, 3, height, width)
 
 
 def _is_moved(views: Views) -> Tensor:
@@ -217,13 +225,6 @@ def _is_moved(views: Views) -> Tensor:
 def _flip(field: Tensor, is_flipped: Tensor) -> Tensor:
     """Left-right flip of the marked rows: exact, no interpolation."""
     return torch.where(is_flipped[:, None, None, None], field.flip(-1), field) if bool(is_flipped.any()) else field
-
-
-def _sample(field: Tensor, grid: Tensor, is_moved: Tensor, *, padding: str) -> Tensor:
-    if not bool(is_moved.any()):
-        return field
-    sampled = F.grid_sample(field, grid.to(field.dtype), mode="bilinear", padding_mode=padding, align_corners=False)
-    return torch.where(is_moved[:, None, None, None], sampled, field)
 
 
 def _blur(image: Tensor, sigma_px: Tensor) -> Tensor:

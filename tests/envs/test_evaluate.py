@@ -186,4 +186,6 @@ def test_errors_name_what_is_wrong(cortex):
     with pytest.raises(ValueError, match="index"):
         evaluate_pairs(cortex, objective, look, torch.tensor([0, 0]), some_settings(1))
     with pytest.raises(ValueError, match="equal numbers"):
-        make_looks(cortex, objective, torch.stack([photograph(0)] * 2), [sample_views(0), sample_views(0, n_geometric=1)])
+        make_looks(
+            cortex, objective, torch.stack([photograph(0)] * 2), [sample_views(0), sample_views(0, n_geometric=1)]
+        )
