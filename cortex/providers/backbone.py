@@ -106,7 +106,8 @@ class EfficientNetLite0Features(nn.Module):
         check_image(image)
         height, width = image.shape[-2:]
         # Up to whole cells; the cells' effective centres were measured (least error under a mirror, four
-        # photographs) to be those of plain image resizing within 1 px, although "same" padding alone would shift them by half a cell.
+        # photographs) to be those of plain image resizing within 1 px,
+        # although "same" padding alone would shift them by half a cell.
         bottom, right = (_PAD_PX + -n % max(self.strides) for n in (height, width))
         padded = F.pad((image - MEAN) / STD, (_PAD_PX, right, _PAD_PX, bottom), mode="replicate")
         stages = []
