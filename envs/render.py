@@ -6,8 +6,10 @@ import colorsys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from cortex import Percept
 
@@ -33,14 +35,26 @@ class Renderer:
         width, height = (px / _DPI for px in _SIZE_PX)
         self._figure = Figure(figsize=(width, height), dpi=_DPI)
         self._canvas = FigureCanvasAgg(self._figure)
-        axes = self._figure.subplots(2, 2, gridspec_kw={"height_ratios": [1, 1]})
-        self._figure.subplots_adjust(left=0.08, right=0.985, bottom=0.1, top=0.9, wspace=0.14, hspace=0.2)
-        self._pictures = {}
-        for ax, title in zip(axes.flat, ("image", "contours", "proto-objects"), strict=False):
+        axes = self._figure.subplots(2, 2)
+        self._figure.subplots_adjust(left=0.015, right=0.985, bottom=0.02, top=0.89, wspace=0.04, hspace=0.13)
+        self._pictures = dict(zip(("image", "contours", "proto-objects"), axes.flat, strict=False))
+        for title, ax in self._pictures.items():
             ax.set_title(title, fontsize=10)
             ax.set_axis_off()
-            self._pictures[title] = ax
-        self._loss = axes[1, 1]
+        self._title = self._figure.suptitle("", fontsize=11)
+        self._loss, self._lines = self._axes_of_losses(axes[1, 1])
+
+    def _axes_of_losses(self, ax: Axes) -> tuple[Axes, dict[str, Line2D]]:
+        ax.set_position((0.57, 0.16, 0.405, 0.255))
+        ax.set_title("loss by step", fontsize=10)
+        ax.tick_params(labelsize=8)
+        ax.grid(alpha=0.3)
+        lines = {}
+        for name, colour in _LINES:
+            width = 2.4 if name == "total" else 1.2
+            (lines[name],) = ax.plot([], [], color=colour, label=name, linewidth=width, marker=".", markersize=4)
+        ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False)
+        return ax, lines
 
     def draw(
         self, image: np.ndarray, percept: Percept, history: Sequence[Mapping[str, float]], *, title: str
@@ -61,7 +75,7 @@ class Renderer:
         self._show("proto-objects", paint_labels(pixels, labels))
         self._pictures["proto-objects"].set_title(f"proto-objects: {labels.max() + 1}", fontsize=10)
         self._plot(history)
-        self._figure.suptitle(title, fontsize=11)
+        self._title.set_text(title)
         self._canvas.draw()
         return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
 
@@ -75,19 +89,12 @@ class Renderer:
         ax.imshow(pixels, vmin=0, vmax=1, interpolation="nearest")
 
     def _plot(self, history: Sequence[Mapping[str, float]]) -> None:
-        self._loss.clear()
-        values = {name: [terms[name] for terms in history] for name, _ in _LINES if name in history[0]}
-        for name, colour in _LINES:
-            if name in values:
-                is_total = name == "total"
-                self._loss.plot(
-                    values[name], color=colour, label=name, linewidth=2.4 if is_total else 1.2, marker=".", markersize=4
-                )
+        for name, line in self._lines.items():
+            values = [terms.get(name, np.nan) for terms in history]
+            line.set_data(range(len(values)), values)
+        self._loss.relim()
+        self._loss.autoscale_view(scalex=False)
         self._loss.set_xlim(-0.3, max(len(history) - 1, 8) + 0.3)
-        self._loss.set_title("loss by step", fontsize=10)
-        self._loss.tick_params(labelsize=8)
-        self._loss.grid(alpha=0.3)
-        self._loss.legend(fontsize=7, loc="upper right", ncols=2)
 
 
 def paint_labels(pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ class EnvironmentContract:
     def test_gymnasium_check_env_is_silent(self):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            check_env(self.make().unwrapped, skip_render_check=True)
+            check_env(self.make().unwrapped)
 
     @pytest.mark.parametrize("action_mode", ["delta", "absolute"])
     def test_sb3_check_env_is_silent(self, action_mode):

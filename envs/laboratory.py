@@ -1,0 +1,129 @@
+"""What all episodes of an environment share: the cortex, the objective, the photographs, the kinds of disturbance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cortex import Cortex, Percept, from_unit
+from envs.episodes import ALL_DISTURBANCES, DisturbanceSampler, Episode, draw_episode
+from envs.evaluate import Evaluation, Looks, as_evaluation, evaluate_pairs, make_looks
+from envs.objective import Objective
+from envs.reading import MIN_SIDE_PX, Photograph
+from envs.sources import bundled, file, folder, scenes
+from envs.views import Views, sample_views
+
+
+@dataclass(frozen=True)
+class Apparatus:
+    """Settings of a :class:`Laboratory`; all optional. See :class:`envs.accommodation.AccommodationEnv`."""
+
+    cortex: Cortex | Mapping[str, Any] | None = None
+    objective: Objective | None = None
+    source: Sequence[Photograph] | str | Path = "bundled"
+    disturbances: DisturbanceSampler = ALL_DISTURBANCES
+    size_px: int | None = 96
+    shape_px: tuple[int, int] | None = None
+    n_views: int = 4
+    max_images: int = 40
+    with_kl: bool = False
+
+    def __post_init__(self) -> None:
+        if self.n_views < 1:
+            raise ValueError(f"expected n_views >= 1 (a percept is judged against its views), got {self.n_views}")
+        if min(self.shape_px or (self.size_px or MIN_SIDE_PX,)) < MIN_SIDE_PX:
+            raise ValueError(f"expected images of at least {MIN_SIDE_PX} px, got {self.size_px=} and {self.shape_px=}")
+        if not callable(self.disturbances) and len(self.disturbances) == 0:
+            raise ValueError("expected at least one disturbance; for clean images pass disturbances=(None,)")
+        if not isinstance(self.source, (str, Path)) and len(self.source) == 0:
+            raise ValueError("expected at least one photograph in the source, got none")
+
+
+class Laboratory:
+    """Begins episodes and evaluates settings in them. Holds no episode itself."""
+
+    def __init__(self, apparatus: Apparatus) -> None:
+        self.apparatus = apparatus
+        cortex = apparatus.cortex
+        # a cortex that was handed in is left as it is: its owner may be training it
+        own = cortex if isinstance(cortex, Cortex) else Cortex(**(cortex or {})).eval().requires_grad_(False)
+        self.cortex = own
+        self.objective = apparatus.objective or Objective()
+        self._photographs: Sequence[Photograph] | None = None
+
+    @property
+    def photographs(self) -> Sequence[Photograph]:
+        """The photographs to choose from; a source given by name is opened when it is first needed."""
+        if self._photographs is None:
+            a = self.apparatus
+            # a centre crop needs more than its own long side
+            long_side_px = a.size_px if a.shape_px is None else 2 * max(a.shape_px)
+            self._photographs = open_source(a.source, long_side_px)
+        return self._photographs
+
+    def begin(self, rng: np.random.Generator, options: Mapping[str, Any]) -> tuple[Episode, Looks]:
+        """Draw an episode (see :func:`envs.episodes.draw_episode`) and take its looks."""
+        a = self.apparatus
+        episode = draw_episode(
+            rng, self.photographs, options, disturbances=a.disturbances, size_px=a.size_px, shape_px=a.shape_px
+        )
+        return episode, self.look(episode.image, episode.views_seed)
+
+    def look(self, image: Tensor, views_seed: int) -> Looks:
+        """The image (3, H, W) through the views of a seed."""
+        return make_looks(self.cortex, self.objective, image[None], [self._views(views_seed)])
+
+    def evaluate(self, looks: Looks, index: Sequence[int], u: np.ndarray, *, with_percepts: bool = False) -> Evaluation:
+        """What M settings u (M, P) are worth, each on the look of its index (M,)."""
+        with torch.no_grad():
+            terms, percepts = self._judge(looks, index, torch.as_tensor(u), with_percepts=with_percepts)
+        return as_evaluation(u, terms, percepts)
+
+    def loss(self, looks: Looks, u: Tensor) -> Tensor:
+        """Totals of N settings u (N, P) on the first look, (N,), differentiable in u."""
+        return self._judge(looks, [0] * len(u), u)[0]["total"]
+
+    def percept(self, looks: Looks, u: np.ndarray) -> Percept:
+        """What the cortex perceives of the first image, without its views, at N settings u (N, P)."""
+        row = torch.zeros(len(u), dtype=torch.int64)
+        with torch.no_grad():
+            return self.cortex(looks.images[0, row], from_unit(torch.as_tensor(u)), looks.cues[row])
+
+    def _judge(
+        self, looks: Looks, index: Sequence[int], u: Tensor, *, with_percepts: bool = False
+    ) -> tuple[dict[str, Tensor], Percept | None]:
+        return evaluate_pairs(
+            self.cortex,
+            self.objective,
+            looks,
+            torch.as_tensor(index, dtype=torch.int64),
+            u.to(torch.float32),
+            max_images=self.apparatus.max_images,
+            with_percepts=with_percepts,
+            with_kl=self.apparatus.with_kl,
+        )
+
+    def _views(self, seed: int) -> Views:
+        n_photometric = (self.apparatus.n_views + 1) // 2
+        return sample_views(seed, n_photometric=n_photometric, n_geometric=self.apparatus.n_views - n_photometric)
+
+
+def open_source(source: Sequence[Photograph] | str | Path, long_side_px: int | None) -> Sequence[Photograph]:
+    """A source by its name: ``bundled``, ``scenes``, or the path of a file or folder; a sequence is taken as it is.
+
+    Raises:
+        UnreadableImage: if it is none of these.
+    """
+    if source == "bundled":
+        return bundled(long_side_px)
+    if source == "scenes":
+        return scenes()
+    if isinstance(source, (str, Path)):
+        return folder(source, long_side_px) if Path(source).is_dir() else file(source, long_side_px)
+    return source

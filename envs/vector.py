@@ -1,0 +1,238 @@
+"""Many episodes at once: the accommodation environment with one forward pass for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import error, spaces
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from cortex import Cortex, Percept
+from cortex.parameters import N_PARAMETERS, NAMES, default_unit, from_unit
+from envs.accommodation import OBSERVED_TERMS, describe
+from envs.base import Obs
+from envs.dynamics import ActionMode, Rules, count_still, is_converged, move, reward
+from envs.episodes import ALL_DISTURBANCES, DisturbanceSampler, Episode
+from envs.evaluate import Looks, stack_looks
+from envs.laboratory import Apparatus, Laboratory
+from envs.objective import Objective
+from envs.observation import observation_space, observed_terms, statistics, thumbnail
+from envs.reading import Photograph
+from envs.render import Renderer
+
+
+class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
+    """E copies of :class:`envs.accommodation.AccommodationEnv`, evaluated in one forward pass of the cortex.
+
+    Same actions, observations, rewards and infos, with a leading axis E; infos follow Gymnasium's vector form (arrays,
+    and a mask ``_name`` beside each). Copy i of ``reset(seed=s)`` is the single environment of seed s + i with the same
+    ``shape_px``.
+
+    All images are brought to one ``shape_px`` (centre crop, then resampling), so that one batch can hold them.
+
+    Autoreset is ``NEXT_STEP``: the step after an episode's last one ignores that copy's action, begins its next
+    episode and pays 0. Reset options hold for the reset they are given to, not for the episodes that follow by
+    themselves; ``reset_mask`` (bool (E,)) among them resets only some copies.
+
+    Args:
+        num_envs: E.
+        max_episode_steps: an episode is truncated after so many steps; None never. (A vector entry point gets no
+            ``TimeLimit`` wrapper: the count is kept here.)
+        shape_px: (height, width) of all images.
+        cortex, objective, source, disturbances, n_views, max_images, with_kl, action_mode, max_step, step_cost,
+            tolerance, patience: as for the single environment.
+        render_mode: ``rgb_array``: ``render`` returns a tuple of E frames.
+    """
+
+    metadata = {  # noqa: RUF012
+        "render_modes": ["rgb_array"],
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        max_episode_steps: int | None = 64,
+        shape_px: tuple[int, int] = (64, 96),
+        cortex: Cortex | Mapping[str, Any] | None = None,
+        objective: Objective | None = None,
+        source: Sequence[Photograph] | str | Path = "bundled",
+        disturbances: DisturbanceSampler = ALL_DISTURBANCES,
+        n_views: int = 4,
+        max_images: int = 40,
+        with_kl: bool = False,
+        action_mode: ActionMode = "delta",
+        max_step: float = 0.25,
+        step_cost: float = 0.001,
+        tolerance: float = 1e-5,
+        patience: int = 5,
+        render_mode: str | None = None,
+    ) -> None:
+        if num_envs < 1 or (max_episode_steps is not None and max_episode_steps < 1):
+            raise ValueError(f"expected num_envs and max_episode_steps >= 1, got {num_envs} and {max_episode_steps}")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(
+                f"expected render_mode None or one of {self.metadata['render_modes']}, got {render_mode!r}"
+            )
+        self.num_envs, self.max_episode_steps, self.render_mode = num_envs, max_episode_steps, render_mode
+        self.rules = Rules(action_mode, max_step, step_cost, tolerance, patience)
+        self.laboratory = Laboratory(
+            Apparatus(
+                cortex=cortex,
+                objective=objective,
+                source=source,
+                disturbances=disturbances,
+                shape_px=shape_px,
+                n_views=n_views,
+                max_images=max_images,
+                with_kl=with_kl,
+            )
+        )
+        self.n_parameters, self.parameter_names = N_PARAMETERS, NAMES
+        self.default_u = default_unit()[0].numpy().astype(np.float32)
+        self.single_action_space = spaces.Box(-1.0, 1.0, (N_PARAMETERS,), np.float32)
+        self.single_observation_space = observation_space(N_PARAMETERS, OBSERVED_TERMS)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+
+        self._rngs: list[np.random.Generator | None] = [None] * num_envs
+        self._episodes: list[Episode | None] = [None] * num_envs
+        self._each_look: list[Looks | None] = [None] * num_envs
+        self._looks: Looks | None = None  # all of them, stacked
+        self._seen: Percept | None = None
+        self._u = np.tile(self.default_u, (num_envs, 1))
+        self._terms: dict[str, np.ndarray] = {}
+        self._history: list[list[dict[str, float]]] = [[] for _ in range(num_envs)]
+        self._n_steps = np.zeros(num_envs, dtype=np.int64)
+        self._n_still = np.zeros(num_envs, dtype=np.int64)
+        self._is_over = np.zeros(num_envs, dtype=bool)
+        self._renderer: Renderer | None = None
+
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        """The present episodes."""
+        if any(episode is None for episode in self._episodes):
+            raise error.ResetNeeded("expected reset() first; call envs.reset(seed=...)")
+        return tuple(episode for episode in self._episodes if episode is not None)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Obs, dict[str, Any]]:
+        """Begin an episode in every copy (or in those of ``options["reset_mask"]``); seed s gives copy i s + i.
+
+        Raises:
+            ValueError: if there are not E seeds, or the mask is not (E,) bool with a True.
+        """
+        seeds = _one_each(seed, self.num_envs)
+        options = dict(options or {})
+        mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, dtype=bool)))
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+            raise ValueError(f"expected reset_mask ({self.num_envs},) bool with at least one True, got {mask!r}")
+        if not mask.all():
+            self.episodes  # noqa: B018 -- the others must have begun
+        for i in np.flatnonzero(mask):
+            if seeds[i] is not None or self._rngs[i] is None:
+                self._rngs[i], _ = seeding.np_random(seeds[i])
+        self._begin(mask, options)
+        self._measure(mask)
+        return self._observe(), self._info(mask)
+
+    def step(self, actions: np.ndarray) -> tuple[Obs, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Move all copies, look once, pay each; copies whose episode was over begin a new one instead."""
+        self.episodes  # noqa: B018 -- says so if there was no reset
+        is_new = self._is_over.copy()
+        actions = np.where(is_new[:, None], 0, np.asarray(actions, dtype=np.float32))
+        self._u = move(self._u, actions, rules=self.rules)
+        if is_new.any():
+            self._begin(is_new, {})
+        previous = self._terms["total"]
+        self._n_steps[~is_new] += 1
+        self._measure(np.ones(self.num_envs, dtype=bool))
+        total = self._terms["total"]
+        self._n_still = np.where(is_new, 0, count_still(self._n_still, previous, total, rules=self.rules))
+        rewards = np.where(is_new, 0.0, reward(previous, total, rules=self.rules))
+        terminated = is_converged(self._n_still, rules=self.rules) & ~is_new
+        n_most = np.inf if self.max_episode_steps is None else self.max_episode_steps
+        truncated = (self._n_steps >= n_most) & ~is_new
+        self._is_over = terminated | truncated
+        return self._observe(), rewards, terminated, truncated, self._info(np.ones(self.num_envs, dtype=bool))
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """One frame per copy, (480, 640, 3) uint8, in mode ``rgb_array``."""
+        if self.render_mode is None:
+            return None
+        self._renderer = self._renderer or Renderer()
+        assert self._seen is not None
+        return tuple(
+            self._renderer.draw(
+                episode.image.numpy(),
+                self._seen[i],
+                self._history[i],
+                title=f"{episode.photograph.name} · {episode.disturbance} · step {self._n_steps[i]}",
+            )
+            for i, episode in enumerate(self.episodes)
+        )
+
+    def _begin(self, mask: np.ndarray, options: Mapping[str, Any]) -> None:
+        for i in np.flatnonzero(mask):
+            rng = self._rngs[i]
+            assert rng is not None
+            self._episodes[i], self._each_look[i] = self.laboratory.begin(rng, options)
+            self._history[i] = []
+        self._looks = stack_looks([look for look in self._each_look if look is not None])
+        self._u[mask] = self.default_u
+        self._n_steps[mask] = 0
+        self._n_still[mask] = 0
+        self._is_over[mask] = False
+
+    def _measure(self, is_counted: np.ndarray) -> None:
+        assert self._looks is not None
+        evaluation = self.laboratory.evaluate(self._looks, range(self.num_envs), self._u, with_percepts=True)
+        self._terms, self._seen = evaluation.terms, evaluation.percepts
+        for i in np.flatnonzero(is_counted):
+            self._history[i].append(evaluation.row(int(i)))
+
+    def _observe(self) -> Obs:
+        assert self._seen is not None
+        images = torch.stack([episode.image for episode in self.episodes])
+        return {
+            "image": thumbnail(images),
+            "statistics": statistics(images, self._seen),
+            "terms": observed_terms(self._terms, OBSERVED_TERMS),
+            "u": self._u.copy(),
+        }
+
+    def _info(self, mask: np.ndarray) -> dict[str, Any]:
+        theta = {name: value.double().numpy() for name, value in from_unit(torch.as_tensor(self._u)).items()}
+        context = [describe(episode) for episode in self.episodes]
+        texts = {name: np.array([row[name] for row in context], dtype=object) for name in context[0]}
+        info = {
+            "terms": _masked({name: values.copy() for name, values in self._terms.items()}, mask),
+            "u": self._u.copy(),
+            "theta": _masked(theta, mask),
+            "n_evaluations": self._n_steps.copy(),
+            **texts,
+        }
+        return _masked(info, mask)
+
+
+def _masked(info: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:
+    """Gymnasium's vector form: beside each entry, under ``_name``, which copies it holds for."""
+    return info | {f"_{name}": mask.copy() for name in info}
+
+
+def _one_each(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:
+    if seed is None:
+        return [None] * n
+    seeds: list[int | None] = [seed + i for i in range(n)] if isinstance(seed, int) else list(seed)
+    if len(seeds) != n:
+        raise ValueError(f"expected one seed for each of {n} environments, got {len(seeds)}")
+    return seeds

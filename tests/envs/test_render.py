@@ -1,0 +1,63 @@
+import itertools
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import envs  # noqa: F401  (registers the ids)
+from envs.render import paint_labels
+from tests.envs.photographs import photographs
+
+QUICK = {"source": photographs(), "size_px": 48, "n_views": 2, "render_mode": "rgb_array", "patience": 0}
+
+
+@pytest.fixture
+def env():
+    return gym.make("Ciliary/Accommodation-v0", **QUICK)
+
+
+def test_frames_have_one_size_and_follow_the_episode(env):
+    env.reset(seed=0, options={"image": 0})
+    frames = [env.render()]
+    for _ in range(2):
+        env.step(env.action_space.sample())
+        frames.append(env.render())
+    env.reset(seed=0, options={"image": 1})  # another shape
+    frames.append(env.render())
+    assert all(frame.shape == (480, 640, 3) and frame.dtype == np.uint8 for frame in frames)
+    for one, next_one in itertools.pairwise(frames):
+        assert not np.array_equal(one, next_one)
+        assert not np.shares_memory(one, next_one)
+
+
+def test_rendering_changes_nothing(env):
+    env.reset(seed=0)
+    first = env.render()
+    np.testing.assert_array_equal(first, env.render())
+    assert env.unwrapped.n_evaluations == 0
+
+
+def test_no_mode_no_picture():
+    env = gym.make("Ciliary/Accommodation-v0", **(QUICK | {"render_mode": None})).unwrapped
+    env.reset(seed=0)
+    assert env.render() is None
+
+
+def test_segments_get_their_own_hue_and_an_outline():
+    labels = np.repeat(np.arange(4), 6)[None].repeat(8, 0)
+    painted = paint_labels(np.full((8, 24, 3), 0.5), labels)
+    inside = painted[4, 3::6]
+    assert len({tuple(colour.round(3)) for colour in inside}) == 4
+    assert (painted[:, 6].sum(1) < painted[:, 8].sum(1)).all()
+    assert (painted >= 0).all()
+    assert (painted <= 1).all()
+
+
+def test_record_video(env, tmp_path):
+    pytest.importorskip("moviepy")
+    recorded = gym.wrappers.RecordVideo(env, str(tmp_path), episode_trigger=lambda _: True)
+    recorded.reset(seed=0)
+    for _ in range(3):
+        recorded.step(recorded.action_space.sample())
+    recorded.close()
+    assert list(tmp_path.glob("*.mp4"))
