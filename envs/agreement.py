@@ -70,7 +70,8 @@ def sharpen(p: Tensor, *, power: float) -> Tensor:
     """
     if power == 1:
         return p
-    raised = p**power
+    # Twice squared is three times as fast as the general power, and 4 is what the objective asks for.
+    raised = p.square().square() if power == 4 else p**power
     total = raised.sum(1, keepdim=True).clamp_min(1e-30)
     return raised / total if raised.requires_grad else raised.div_(total)
 

@@ -26,7 +26,12 @@ TERMS: tuple[str, ...] = ("stability", "consistency", "collapse", "economy")
 
 @dataclass(frozen=True)
 class ObjectiveSettings:
-    """Weights of the terms (their sum is 1 by default, so that the total is in about [0, 1]) and how masks are read."""
+    """Weights of the terms (their sum is 1 by default, so that the total is in about [0, 1]) and how masks are read.
+
+    The default weights were looked at on 40 BSDS500 training photographs at 192 px under 28 settings of
+    Felzenszwalb's method: within an image the total ranks settings like region covering does with Spearman 0.65
+    (0.61 for stability alone), and nearby weights do as well. They are not yet calibrated on the cortex itself.
+    """
 
     stability: float = 0.275
     consistency: float = 0.275
@@ -164,7 +169,7 @@ class Objective:
             back: the way back of the N * G geometric views at :func:`pooled_size`; None without geometric views.
             n_views: V.
             n_photometric: how many of the V views are photometric.
-            with_kl: add ``symmetric_kl`` for the log; slow.
+            with_kl: add ``symmetric_kl`` (of the sharpened masks) for the log; slow.
 
         Returns:
             One (N,) tensor for each of :data:`TERMS`, ``total`` (their weighted sum; lower is better), and for the log

@@ -109,6 +109,7 @@ def test_batch_rows_do_not_mix():
 def test_sharpen_keeps_the_simplex_the_decision_and_the_uniform_map():
     p = random_soft(5, strength=1.0)
     s = sharpen(p, power=4)
+    assert torch.allclose(s, sharpen(p, power=4.0001), atol=1e-3)
     assert torch.allclose(s.sum(1), torch.ones(1, 9, 11), atol=1e-5)
     assert torch.equal(s.argmax(1), p.argmax(1))
     assert torch.allclose(sharpen(torch.full((1, 32, 2, 2), 1 / 32), power=4), torch.full((1, 32, 2, 2), 1 / 32))
