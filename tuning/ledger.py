@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,17 @@ class Session:
     def episode(self, *, name: str, tags: Mapping[str, Any]) -> EpisodeRun:
         """Open the run of one episode under this session."""
         return EpisodeRun.open(self.store, self.run_id, name=name, tags={"session": self.name, **tags})
+
+    def record_of(self, run_id: str) -> dict[str, Any] | None:
+        """The record kept with an episode's run, or None when it cannot be had."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                path = self.store.client.download_artifacts(run_id, "episode.json", folder)
+                return json.loads(Path(path).read_text(encoding="utf-8"))
+        except (MlflowException, OSError, ValueError):
+            return None
 
     def close(self, status: str, *, metrics: Mapping[str, float], files: tuple[Path, ...] = ()) -> None:
         """End the session's run (FINISHED, FAILED or KILLED), with its summary, and free its name."""

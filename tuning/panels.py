@@ -78,7 +78,7 @@ def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, floa
     names = [name for name in ("total", "stability", "consistency", "collapse", "economy") if name in before]
     x = np.arange(len(names))
     for offset, side, colour, label in ((-0.2, before, BEFORE, "before"), (0.2, after, AFTER, "after")):
-        heights = [np.nan if side.get(name) is None else side[name] for name in names]
+        heights = np.array([side.get(name) for name in names], dtype=float)  # None becomes nan
         bars = ax.bar(x + offset, heights, 0.38, color=colour, label=label)
         ax.bar_label(bars, [f"{h:.2f}" for h in heights], fontsize=7, color=FAINT, padding=1.5)
     ax.set_xticks(x, names)
@@ -106,7 +106,7 @@ def moved(
     ax.plot(u_before[order], y, "o", color=BEFORE, ms=5)
     ax.plot(u_after[order], y, "o", color=AFTER, ms=6.5)
     ax.set_yticks(y, [names[i] for i in order], fontsize=8)
-    for row, i in zip(y, order, strict=True):
+    for row, i in enumerate(order):
         default = f"{BY_NAME[names[i]].default:.3g} → " if names[i] in BY_NAME else ""
         ax.text(1.1, row, f"{default}{theta[names[i]]:.3g}", fontsize=8, color=FAINT, va="center", clip_on=False)
     ax.set_xlim(-1.05, 1.05)

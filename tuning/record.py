@@ -3,9 +3,10 @@
 A record is a plain dictionary, since other programs read it. Its keys:
 
 ``key`` (what identifies the episode), ``status`` (``FINISHED`` | ``FAILED``), ``image``, ``path``, ``original_size``
-([height, width]), ``fingerprint``, ``disturbance``, ``controller``, ``seed``, ``n_trials``, ``n_evaluations``,
-``seconds``, ``parameters`` (name -> physical value applied), ``i_chosen``, ``before`` and ``after`` (terms), ``guard``,
-``ending``, ``history`` (terms and best-so-far per trial, and ``u``), ``files``, ``versions``, ``error``.
+([height, width]), ``notes`` (what had to be done to show it), ``fingerprint``, ``disturbance``, ``controller``,
+``seed``, ``settings`` (hash), ``n_trials``, ``n_evaluations``, ``seconds``, ``parameters`` (name -> physical value
+applied), ``i_chosen``, ``before`` and ``after`` (terms), ``guard``, ``ending``, ``history`` (terms and best-so-far per
+trial, and ``u``), ``files``, ``versions``, ``error``.
 """
 
 from __future__ import annotations
@@ -54,21 +55,24 @@ def physical(u: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(NAMES, space_for(NAMES).to_physical(np.asarray(u)).T, strict=True))
 
 
-def build(key: EpisodeKey, trace, photograph, *, files: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The record of an episode which ended well.
+def build(
+    key: EpisodeKey, trace, photograph, *, files: Mapping[str, str] | None = None, status: str = "FINISHED"
+) -> dict[str, Any]:
+    """The record of an episode from its trace.
 
     Args:
         key: identity of the episode.
         trace: an ``agents.Trace``.
         photograph: an ``envs`` photograph: ``name``, ``path``, ``original_size``.
         files: what was written for it (role -> path).
+        status: how its run ends.
     """
     history: dict[str, Any] = {name: values.tolist() for name, values in trace.terms.items()}
     history["best_so_far"] = trace.best_so_far.tolist()
     history["u"] = np.asarray(trace.u).tolist()
     return plain(
         {
-            **_head(key, photograph, "FINISHED"),
+            **_head(key, photograph, status),
             "n_trials": len(trace.u),
             "n_evaluations": trace.n_evaluations,
             "n_recalled": trace.n_recalled,
@@ -97,6 +101,7 @@ def _head(key: EpisodeKey, photograph, status: str) -> dict[str, Any]:
         **asdict(key),
         "path": None if photograph.path is None else str(photograph.path),
         "original_size": list(photograph.original_size),
+        "notes": list(getattr(photograph, "notes", ())),
         "versions": versions(),
     }
 

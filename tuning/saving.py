@@ -73,7 +73,7 @@ def save_episode(
 def summary_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """The part of an episode's record that goes into ``<stem>.json``: everything but its history."""
     first = ("controller", "disturbance", "seed", "parameters", "before", "after", "seconds")
-    rest = ("image", "path", "original_size", "n_trials", "n_evaluations", "guard", "ending", "versions")
+    rest = ("image", "path", "original_size", "notes", "n_trials", "n_evaluations", "guard", "ending", "versions")
     return {name: record[name] for name in (*first, *rest)}
 
 

@@ -1,9 +1,11 @@
-"""Where runs are kept: the MLflow tracking store, opened quietly and only when it is needed (the import takes seconds)."""
+"""Where runs are kept: the MLflow tracking store, opened quietly and only when needed (the import takes seconds)."""
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ class Store:
         """The shell command which shows the runs."""
         if self.uri.startswith(("http://", "https://", "databricks")):
             return f"open {self.uri}"
-        return f"mlflow ui --backend-store-uri {_quoted(self.uri)}"
+        return f"{_program()} ui --backend-store-uri {_quoted(self.uri)}"
 
 
 def tracking_uri(out: Path) -> str:
@@ -88,6 +90,15 @@ def _database(uri: str) -> Path | None:
     if not uri.startswith(_SQLITE) or uri == _SQLITE:
         return None
     return Path(uri[len(_SQLITE) :].split("?")[0]).absolute()
+
+
+def _program() -> str:
+    """``mlflow``, or where it lies when the shell would not find the one we use (an environment not activated)."""
+    ours = Path(sys.executable).parent / "mlflow"
+    found = shutil.which("mlflow")
+    if not ours.exists() or (found and Path(found).resolve() == ours.resolve()):
+        return "mlflow"
+    return str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours)
 
 
 def _quoted(uri: str) -> str:

@@ -15,12 +15,15 @@ from contextlib import contextmanager
 
 import numpy as np
 import optuna
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.storages.journal import JournalFileBackend
 
 from cortex import PARAMETERS
-from tuning.record import plain, physical
+from tuning.record import physical, plain
 
-DISTRIBUTIONS = {p.name: FloatDistribution(p.low, p.high, log=p.scale == "log") for p in PARAMETERS}
+DISTRIBUTIONS: dict[str, BaseDistribution] = {
+    p.name: FloatDistribution(p.low, p.high, log=p.scale == "log") for p in PARAMETERS
+}
 
 
 class StorageError(RuntimeError):
@@ -46,7 +49,7 @@ def open_storage(storage: str) -> optuna.storages.BaseStorage:
         with _quiet():
             if "://" in storage:
                 return optuna.storages.RDBStorage(storage)
-            backend = optuna.storages.journal.JournalFileBackend(storage)
+            backend = JournalFileBackend(storage)
             return optuna.storages.JournalStorage(backend)
     except Exception as error:  # drivers raise what they like: ImportError, OperationalError, OSError, ...
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -39,8 +39,9 @@ def episode_metrics(record: Mapping[str, Any]) -> Iterator[tuple[str, float, int
         yield from ((key, float(v), step) for step, v in enumerate(values) if v is not None and math.isfinite(v))
     once = {f"final/{name}": value for name, value in record["parameters"].items()}
     once |= {f"{side}/{name}": value for side in ("before", "after") for name, value in record[side].items()}
-    if record["before"]["total"] is not None and record["after"]["total"] is not None:
-        once["gain/total"] = record["before"]["total"] - record["after"]["total"]
+    before, after = (record[side].get("total") for side in ("before", "after"))  # an episode cut short has no before
+    if before is not None and after is not None:
+        once["gain/total"] = before - after
     once |= {name: record[name] for name in ("seconds", "n_evaluations")}
     once["n_nonfinite"] = sum(v is None for v in history["total"])
     yield from ((key, float(v), 0) for key, v in once.items() if v is not None and math.isfinite(v))
@@ -105,8 +106,11 @@ class EpisodeRun:
         self.store.client.set_tag(self.run_id, f"{TAG}error", f"{type(error).__name__}: {error}"[:4000])
         self._end("FAILED")
 
-    def kill(self) -> None:
-        """End the run KILLED."""
+    def kill(self, record: Mapping[str, Any] | None = None) -> None:
+        """End the run KILLED, with the trials made so far if any; nothing was applied, so nothing is final."""
+        if record is not None:
+            series = (m for m in episode_metrics(record) if m[0].split("/")[0] in ("loss", "best", "theta"))
+            write_batch(self.store, self.run_id, series, {})
         self._end("KILLED")
 
     def _end(self, status: str) -> None:

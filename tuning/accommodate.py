@@ -1,0 +1,81 @@
+"""The main job as one call: images in, a session run and reported, an exit code out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from cortex.parameters import BY_NAME, check_names
+from envs.disturbances import parse_disturbance
+from tuning.inputs import SHOWCASE_DISTURBANCES, collect, showcase
+from tuning.ledger import check_name
+from tuning.playing import build_controller
+from tuning.report import TerminalDisplay, print_outcome
+from tuning.session import run_session
+from tuning.settings import SessionSettings
+from tuning.store import StoreError
+from tuning.studies import StorageError
+from tuning.worlds import make_env
+
+USAGE = 2
+
+
+def run(
+    images: Sequence[str], *, quiet: bool = False, disturbances: Sequence[str] | None = None, **settings: Any
+) -> int:
+    """Accommodate to images and report on the terminal.
+
+    Args:
+        images: files and folders; none means a few bundled photographs under a few disturbances.
+        quiet: say nothing but problems.
+        disturbances: specifications; None is ``none`` (or those of the showcase).
+        settings: the other fields of :class:`~tuning.settings.SessionSettings`.
+
+    Returns:
+        0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped.
+    """
+    if disturbances is None:
+        disturbances = ("none",) if images else SHOWCASE_DISTURBANCES
+    try:
+        asked = check(SessionSettings(disturbances=tuple(disturbances), **settings))
+    except (ValueError, KeyError) as error:
+        _complain(str(error.args[0]))
+        return USAGE
+    inputs, missing = collect(images, asked.long_side_px) if images else (showcase(asked.long_side_px), [])
+    for line in missing:
+        _complain(line)
+    if not inputs:
+        return 1
+    try:
+        with TerminalDisplay(n_trials=asked.n_trials, is_quiet=quiet) as display:
+            outcome = run_session(asked, inputs, make_env=make_env, display=display)
+    except (StoreError, StorageError) as error:
+        _complain(str(error))
+        return 1
+    outcome.problems[:0] = missing
+    if not quiet:
+        print_outcome(outcome, save=asked.save)
+    return outcome.exit_code
+
+
+def check(settings: SessionSettings) -> SessionSettings:
+    """The settings with disturbances in their one spelling.
+
+    Raises:
+        ValueError, KeyError: naming what is wrong and what would be right.
+    """
+    build_controller(settings)
+    check_name(settings.session_base)
+    check_names(settings.changes)
+    for name, value in settings.changes.items():
+        parameter = BY_NAME[name]
+        if not parameter.low <= value <= parameter.high:
+            raise ValueError(f"{name} must lie in {parameter.low:g}..{parameter.high:g}, got {value:g}")
+    spelled = tuple(dict.fromkeys(str(parse_disturbance(text)) for text in settings.disturbances))
+    return replace(settings, disturbances=spelled or ("none",))
+
+
+def _complain(text: str) -> None:
+    print(f"accommodate: {text}", file=sys.stderr)

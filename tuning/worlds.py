@@ -1,0 +1,19 @@
+"""The environment that a session's settings describe."""
+
+from __future__ import annotations
+
+from cortex import default_theta, to_unit
+from envs.accommodation import AccommodationEnv
+from tuning.settings import SessionSettings
+
+
+def make_env(settings: SessionSettings) -> AccommodationEnv:
+    """One environment for all episodes. Actions are settings, so that one step applies what was chosen."""
+    env = AccommodationEnv(
+        cortex={"depth": settings.depth, "features": settings.features},
+        size_px=settings.long_side_px,
+        action_mode="absolute",
+    )
+    if settings.changes:
+        env.default_u = to_unit(default_theta(1, **settings.changes))[0].numpy()
+    return env
