@@ -80,10 +80,10 @@ def kanizsa(rng: np.random.Generator, y: np.ndarray, x: np.ndarray) -> Drawing:
     there: completion answers.
     """
     height, width = y.shape
-    half_px = 0.3 * min(height, width) * rng.uniform(0.9, 1.1)
+    half_px = 0.26 * min(height, width) * rng.uniform(0.9, 1.1)
     radius_px = half_px * 2 / 6  # support ratio 1/3 (Shipley & Kellman 1992)
     centre_y = height / 2 + rng.uniform(-1, 1) * 0.05 * height
-    centre_x = width / 2 + rng.uniform(-1, 1) * 0.1 * width
+    centre_x = width / 2 + rng.uniform(-1, 1) * 0.05 * width
     tilt_rad = rng.uniform(-0.15, 0.15)
     across = (x - centre_x) * math.cos(tilt_rad) + (y - centre_y) * math.sin(tilt_rad)
     down = -(x - centre_x) * math.sin(tilt_rad) + (y - centre_y) * math.cos(tilt_rad)

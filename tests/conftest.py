@@ -1,0 +1,71 @@
+"""Shared by all rooms: threads kept sane, small images, and the development data where there is some."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# One thread to a library, before any of them is imported: several pools on few cores are slower than one.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Examples are drawn the same way everywhere, and a slow machine is not a failure.
+hypothesis.settings.register_profile("ciliary", deadline=None, derandomize=True, max_examples=25)
+hypothesis.settings.load_profile("ciliary")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _threads() -> None:
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"].split(",")[0]))
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder of pyproject.toml."""
+    return REPOSITORY
+
+
+@pytest.fixture
+def small_image() -> torch.Tensor:
+    """(1, 3, 48, 64): a disc scene with a little grain."""
+    from envs.scenes import make_scene
+
+    return make_scene("discs", seed=0, size=(48, 64))[0][None]
+
+
+@pytest.fixture(scope="session")
+def chelsea() -> torch.Tensor:
+    """(1, 3, 64, 96): a bundled photograph of a cat."""
+    from envs.sources import bundled
+
+    return bundled(96, ["chelsea"])[0].image[None]
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Development data: the folder CILIARY_DATA names, or ../shared/data beside the repository; else skip."""
+    root = Path(os.environ.get("CILIARY_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not root.is_dir():
+        pytest.skip(f"no development data at {root}; set CILIARY_DATA to the folder that holds bsds500/")
+    return root
+
+
+@pytest.fixture(scope="session")
+def bsds_root(data_root: Path) -> Path:
+    """BSDS500: images/{train,val} and groundTruth/{train,val}."""
+    root = data_root / "bsds500"
+    if not (root / "images" / "val").is_dir():
+        pytest.skip(f"no BSDS500 at {root}; expected images/{{train,val}} and groundTruth/{{train,val}} in it")
+    return root
