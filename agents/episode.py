@@ -57,6 +57,7 @@ class _Log:
     before: dict[str, float] = field(default_factory=dict)
 
     def add(self, u: np.ndarray, terms: Terms) -> None:
+        self.before = self.before or _first(terms)  # trial 0 is the default
         self.u.append(u)
         self.terms.append(terms)
 
@@ -191,7 +192,6 @@ def _search(
             break
 
     u, terms = log.columns()
-    log.before = log.before or _first(terms)
     if not np.isfinite(terms["total"]).any():
         return Ending.NON_FINITE
     is_stopped = len(u) < n_trials and not world.is_truncated

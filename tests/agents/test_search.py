@@ -1,0 +1,147 @@
+"""The study: readable, resumable, never poisoned."""
+
+import logging
+import warnings
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from agents import make_controller, run_episode
+from agents.search import SAMPLERS
+from cortex.parameters import N_PARAMETERS, PARAMETERS
+from tests.contracts.controller import CountingToy
+
+
+def run(sampler="tpe", *, env=None, n_trials=20, seed=0, **settings):
+    """A trace and its study."""
+    states = []
+    controller = make_controller(sampler, **settings)
+    trace = run_episode(env or CountingToy(), controller, seed, n_trials=n_trials, on_batch=lambda p: states.append(p))
+    return trace, states[-1].state.study if states else None
+
+
+def test_study_holds_physical_values_and_terms():
+    trace, study = run(env=CountingToy(n_parameters=N_PARAMETERS))
+    first = study.trials[0]
+    for p in PARAMETERS:
+        assert first.params[p.name] == pytest.approx(p.default, rel=1e-5)
+    np.testing.assert_array_equal([t.value for t in study.trials], trace.total)
+    for name in ("stability", "consistency", "collapse", "economy"):
+        np.testing.assert_array_equal([t.user_attrs[name] for t in study.trials], trace.terms[name])
+    for name, values in trace.theta.items():
+        np.testing.assert_allclose([t.params[name] for t in study.trials], values, rtol=1e-5)
+
+
+def test_best_of_the_study_replays_to_its_value():
+    env = CountingToy()
+    _, study = run(env=env)
+    u = np.array([list(study.best_params.values())], np.float32)
+    assert env.evaluate(u).terms["total"][0] == study.best_value
+
+
+def test_broken_losses_are_failed_trials_and_none_is_left_running():
+    _, study = run(env=CountingToy(spoilt=[3, 4, 17]))
+    states = [t.state for t in study.trials]
+    assert [i for i, s in enumerate(states) if s is TrialState.FAIL] == [3, 4, 17]
+    assert states.count(TrialState.COMPLETE) == 17
+
+
+def test_last_population_is_cut_and_leaves_nothing_pending():
+    _, study = run(n_trials=19, population=8)
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 19
+
+
+@pytest.mark.parametrize("sampler", list(SAMPLERS))
+def test_resumed_study_goes_on_and_evaluates_nothing_again(sampler):
+    n = (12, 16) if sampler == "gp" else (24, 40)
+    first, study = run(sampler, n_trials=n[0], env=CountingToy(spoilt=[5]))
+    env = CountingToy()
+    second, resumed = run(sampler, n_trials=n[1], env=env, warm_trials=tuple(study.get_trials()))
+    assert second.n_recalled == n[0]
+    assert second.n_trials == n[1] == len(resumed.trials)
+    assert env.n_searched == n[1] - n[0]
+    np.testing.assert_allclose(second.u[: n[0]], first.u, atol=1e-6)
+    np.testing.assert_array_equal(second.total[: n[0]], first.total)
+    np.testing.assert_array_equal(second.terms["stability"][: n[0]], first.terms["stability"])
+    assert second.before["total"] == first.before["total"]
+    assert second.best_so_far[-1] <= first.best_so_far[-1]
+    n_twins = n[1] - len(np.unique(second.u, axis=0))  # the sampler must not draw its first session again;
+    assert n_twins <= (4 if sampler == "nsga2" else 0)  # a child of NSGA-II may equal its parent
+
+
+def test_finished_study_is_not_evaluated_at_all():
+    first, study = run(n_trials=20)
+    env = CountingToy()
+    again, _ = run(n_trials=20, env=env, warm_trials=tuple(study.get_trials()))
+    assert env.n_searched == 0
+    assert again.i_chosen == first.i_chosen
+    np.testing.assert_allclose(env.u, first.u_chosen, atol=1e-6)
+
+
+def test_resume_survives_a_storage(tmp_path):
+    first, study = run("cmaes", n_trials=24)
+    stored = optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db")
+    stored.add_trials(study.get_trials())
+    from_memory, _ = run("cmaes", n_trials=40, warm_trials=tuple(study.get_trials()))
+    from_storage, _ = run("cmaes", n_trials=40, warm_trials=tuple(stored.get_trials()))
+    np.testing.assert_array_equal(from_memory.u, from_storage.u)
+    np.testing.assert_array_equal(from_storage.total[:24], first.total)
+
+
+def test_trials_that_were_running_are_dropped():
+    _, study = run(n_trials=20)
+    study.ask()
+    second, _ = run(n_trials=24, warm_trials=tuple(study.get_trials()))
+    assert second.n_recalled == 20
+
+
+def test_study_of_another_space_is_refused():
+    _, study = run(env=CountingToy(n_parameters=3))
+    with pytest.raises(ValueError, match=r"differs in .*u3.*start a new study"):
+        run(warm_trials=tuple(study.get_trials()))
+
+
+def test_study_of_other_defaults_is_refused():
+    _, study = run()
+    with pytest.raises(ValueError, match="first setting to be the default"):
+        run(warm_trials=tuple(study.get_trials()[1:]))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2"])
+def test_says_nothing(sampler, caplog):
+    optuna.logging.enable_propagation()
+    try:
+        with warnings.catch_warnings(), caplog.at_level(logging.INFO):
+            warnings.simplefilter("error")
+            run(sampler, spread=0.3)
+    finally:
+        optuna.logging.disable_propagation()
+    assert not caplog.records
+    assert optuna.logging.get_verbosity() == optuna.logging.INFO
+
+
+def test_population_is_one_call():
+    calls = []
+
+    class Watched(CountingToy):
+        def evaluate(self, u, views_seed=None):
+            calls.append(len(u))
+            return super().evaluate(u, views_seed)
+
+    run(env=Watched(), n_trials=40, population=16)
+    assert calls[:3] == [16, 16, 8]
+
+
+def test_population_under_way_keeps_its_members_apart():
+    """Without the constant liar, settings asked before any is told would fall on one another."""
+    trace, _ = run(n_trials=64, population=16)
+    last = trace.u[48:]
+    gaps = np.linalg.norm(last[:, None] - last[None], axis=-1) + 9 * np.eye(16)
+    assert gaps.min() > 1e-3
+
+
+def test_unknown_sampler():
+    with pytest.raises(ValueError, match="choose from tpe, cmaes, gp, nsga2"):
+        type(make_controller("tpe"))("annealing")
