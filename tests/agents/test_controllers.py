@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ import pytest
 from agents import CONTROLLERS, make_controller, run_episode
 from agents.base import Controller
 from tests.contracts.controller import ControllerContract, CountingToy
+
+
+ROOT = Path(__file__).parents[2]
 
 
 class TestFixed(ControllerContract):
@@ -144,7 +148,7 @@ for name in CONTROLLERS:
 
 
 def test_same_trace_in_a_fresh_process_with_another_hash_seed():
-    env = os.environ | {"PYTHONHASHSEED": "12345", "PYTHONPATH": os.getcwd()}
+    env = os.environ | {"PYTHONHASHSEED": "12345", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", DIGESTS], env=env, capture_output=True, text=True, check=True)
     there = dict(line.split() for line in done.stdout.split("\n") if line)
     for name in CONTROLLERS:
