@@ -1,4 +1,8 @@
-"""The question: views, objective, disturbances, image sources, and the Gymnasium environments."""
+"""The question: views, objective, disturbances, image sources, and the Gymnasium environments.
+
+Importing this package registers ``Ciliary/Accommodation-v0`` and ``Ciliary/Toy-v0``; in a process that has not imported
+it, such as a spawned worker, ask for ``gymnasium.make("envs:Ciliary/Accommodation-v0")``.
+"""
 
 import gymnasium as gym
 

@@ -149,6 +149,10 @@ class EnvironmentContract:
         ours, theirs = self.rollout(env, 1, 1), self.rollout(again, 1, 1)
         assert [step[2]["terms"] for step in ours] == [step[2]["terms"] for step in theirs]
 
+    def test_id_with_its_module_registers_itself(self):
+        """What a fresh process, such as a spawned worker, should ask for."""
+        assert gym.make(f"envs:{self.env_id}", **self.settings).spec.id == self.env_id
+
     def test_step_before_reset_says_what_to_do(self):
         env = self.make().unwrapped
         with pytest.raises(gym.error.ResetNeeded, match="reset"):
