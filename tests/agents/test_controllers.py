@@ -13,7 +13,6 @@ from agents import CONTROLLERS, make_controller, run_episode
 from agents.base import Controller
 from tests.contracts.controller import ControllerContract, CountingToy
 
-
 ROOT = Path(__file__).parents[2]
 
 
