@@ -7,6 +7,7 @@ not applied: values are taken as sRGB. Large files are shrunk while they are rea
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ FORMATS = (
     "JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "DIB", "PPM", "TGA", "ICO", "PCX", "JPEG2000", "AVIF",
     "QOI", "SGI",
 )  # fmt: skip
-_SIZE_LIMIT_LOCK = threading.RLock()  # Pillow's size limit is one global variable
+_PILLOW_LOCK = threading.RLock()  # its size limit is one global variable, and so are the filters of warnings
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -80,7 +81,7 @@ def read_image(path: str | Path, long_side_px: int | None = 192) -> Photograph:
     path = Path(path)
     try:
         _check_file(path)
-        with _own_size_limit(), Image.open(path, formats=_formats()) as file:
+        with _pillow_settings(), Image.open(path, formats=_formats()) as file:
             return _read(file, path, long_side_px)
     except UnreadableImage:
         raise
@@ -122,9 +123,13 @@ def _check_file(path: Path) -> None:
 
 
 @contextmanager
-def _own_size_limit() -> Iterator[None]:
-    """Lift Pillow's limit while :data:`MAX_PIXELS` is checked instead, and put it back."""
-    with _SIZE_LIMIT_LOCK:
+def _pillow_settings() -> Iterator[None]:
+    """Lift Pillow's size limit while :data:`MAX_PIXELS` is checked instead, and put it back.
+
+    Its warnings (a damaged EXIF block, and the like) are kept quiet: a file is read or refused.
+    """
+    with _PILLOW_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             yield

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -65,7 +66,7 @@ class Source(Sequence[Photograph]):
     def __getitem__(self, index: int | slice) -> Photograph | Source:
         if isinstance(index, slice):
             indices = range(len(self))[index]
-            return Source(tuple(self.names[i] for i in indices), lambda i: self[indices[i]])
+            return Source(tuple(self.names[i] for i in indices), partial(_load_part, self, indices))
         i_image = range(len(self))[index]  # IndexError, and negative indices, as for any sequence
         if i_image not in self._kept:
             if len(self._kept) >= _N_KEPT:
@@ -104,8 +105,9 @@ def bundled(long_side_px: int | None = 192, names: Sequence[str] | None = None) 
 
 def file(path: str | Path, long_side_px: int | None = 192) -> Source:
     """One file as a source. ``UnreadableImage`` at once if it is missing or broken."""
-    photograph = read_image(path, long_side_px)
-    return Source((photograph.name,), lambda _: photograph)
+    source = _of_files([Path(path)], [Path(path).stem], long_side_px)
+    source[0]  # read now, and kept
+    return source
 
 
 def folder(path: str | Path, long_side_px: int | None = 192) -> Source:
@@ -122,7 +124,8 @@ def folder(path: str | Path, long_side_px: int | None = 192) -> Source:
         raise problems[0]
     names = [p.relative_to(root).with_suffix("").as_posix() for p in paths]
     # the same picture in two formats keeps its extension, so that names stay unique
-    names = [n if names.count(n) == 1 else p.relative_to(root).as_posix() for n, p in zip(names, paths, strict=True)]
+    n_times = Counter(names)
+    names = [n if n_times[n] == 1 else p.relative_to(root).as_posix() for n, p in zip(names, paths, strict=True)]
     return _of_files(paths, names, long_side_px)
 
 
@@ -134,12 +137,7 @@ def dataset(data: Any, long_side_px: int | None = 192, *, prefix: str = "image")
     """
     n_digits = len(str(max(len(data) - 1, 0)))
     names = tuple(f"{prefix}_{i:0{n_digits}d}" for i in range(len(data)))
-
-    def load(i: int) -> Photograph:
-        item = data[i]
-        return from_array(item[0] if isinstance(item, (tuple, list)) else item, names[i], long_side_px)
-
-    return Source(names, load)
+    return Source(names, partial(_load_item, data, names, long_side_px))
 
 
 def scenes(
@@ -147,13 +145,7 @@ def scenes(
 ) -> Source:
     """Synthetic scenes with known answers (``photograph.labels``), every kind with every seed."""
     wanted = [(kind, seed) for kind in (kinds or SCENES) for seed in seeds]
-
-    def load(i: int) -> Photograph:
-        kind, seed = wanted[i]
-        image, labels = make_scene(kind, seed=seed, size=size)
-        return Photograph(f"{kind}_{seed}", image, size, labels=labels)
-
-    return Source(tuple(f"{kind}_{seed}" for kind, seed in wanted), load)
+    return Source(tuple(f"{kind}_{seed}" for kind, seed in wanted), partial(_load_scene, wanted, size))
 
 
 def from_array(image: Image.Image | np.ndarray | Tensor, name: str, long_side_px: int | None = 192) -> Photograph:
@@ -163,11 +155,11 @@ def from_array(image: Image.Image | np.ndarray | Tensor, name: str, long_side_px
         UnreadableImage: for another shape, or values outside [0, 1] (a normalised tensor, for example).
     """
     if isinstance(image, Image.Image):
-        image = np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+        image = np.array(image.convert("RGBA" if image.has_transparency_data else "RGB"))
     if isinstance(image, np.ndarray):
         if image.ndim not in (2, 3):
             raise UnreadableImage(name, f"expected (H, W) or (H, W, C), got an array of shape {image.shape}")
-        image = torch.from_numpy(np.ascontiguousarray(image if image.ndim == 3 else image[..., None])).permute(2, 0, 1)
+        image = torch.tensor(np.ascontiguousarray(image if image.ndim == 3 else image[..., None])).permute(2, 0, 1)
     pixels = torch.as_tensor(image)
     if pixels.ndim != 3 or pixels.shape[0] not in (1, 3, 4):
         raise UnreadableImage(name, f"expected 1, 3 or 4 channels (C, H, W), got {tuple(pixels.shape)}")
@@ -214,12 +206,30 @@ def read_all(paths: Iterable[str | Path], long_side_px: int | None = 192) -> Ite
             yield problem
 
 
-def _of_files(paths: Sequence[Path], names: Sequence[str], long_side_px: int | None) -> Source:
-    def load(i: int) -> Photograph:
-        p = read_image(paths[i], long_side_px)
-        return Photograph(names[i], p.image, p.original_size, p.path, notes=p.notes)
+# Loaders are module-level functions, bound by partial(), so that a source can be pickled.
 
-    return Source(tuple(names), load)
+
+def _of_files(paths: Sequence[Path], names: Sequence[str], long_side_px: int | None) -> Source:
+    return Source(tuple(names), partial(_load_file, tuple(paths), tuple(names), long_side_px))
+
+
+def _load_file(paths: Sequence[Path], names: Sequence[str], long_side_px: int | None, i: int) -> Photograph:
+    return replace(read_image(paths[i], long_side_px), name=names[i])
+
+
+def _load_item(data: Any, names: Sequence[str], long_side_px: int | None, i: int) -> Photograph:
+    item = data[i]
+    return from_array(item[0] if isinstance(item, (tuple, list)) else item, names[i], long_side_px)
+
+
+def _load_scene(wanted: Sequence[tuple[str, int]], size: tuple[int, int], i: int) -> Photograph:
+    kind, seed = wanted[i]
+    image, labels = make_scene(kind, seed=seed, size=size)
+    return Photograph(f"{kind}_{seed}", image, size, labels=labels)
+
+
+def _load_part(source: Source, indices: range, i: int) -> Photograph:
+    return source[indices[i]]
 
 
 def _walk(root: Path) -> tuple[list[Path], list[UnreadableImage]]:
