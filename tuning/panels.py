@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ def paint_regions(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     mean = np.stack([np.bincount(flat, weights=image[..., c].ravel()) / n_pixels for c in range(3)], -1)
     fine = labels.repeat(_FINE, 0).repeat(_FINE, 1)
     page = mean[fine]
-    page[find_boundaries(fine, mode="inner")] = 1.0
+    page[find_boundaries(fine, mode="inner", background=-1)] = 1.0
     return page
 
 
@@ -68,9 +69,7 @@ def history(
     ax.set_xlim(-0.6, max(len(x) - 0.4, 1))
     ax.set_xlabel("trial", fontsize=8.5, color=FAINT)
     _plain(ax, "Loss over trials", "total (lower is better)")
-    ax.legend(
-        fontsize=8, frameon=False, ncols=4, loc="upper right", labelcolor=INK, handlelength=1.6, columnspacing=1.2
-    )
+    _legend(ax, n_columns=4)
 
 
 def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, float | None]) -> None:
@@ -85,7 +84,7 @@ def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, floa
     ax.margins(y=0.22)
     _plain(ax, "Terms, before and after", "")
     ax.tick_params(axis="x", labelsize=7.5)
-    ax.legend(fontsize=8, frameon=False, ncols=2, loc="upper right", labelcolor=INK, handlelength=1.0)
+    _legend(ax, n_columns=2)
 
 
 def moved(
@@ -115,6 +114,12 @@ def moved(
     _plain(ax, "What moved most", "")
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", colors=INK)
+
+
+def _legend(ax: Axes, *, n_columns: int) -> None:
+    """Above the axes, at the right, where no point can lie under it."""
+    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.985), "borderaxespad": 0.0}
+    ax.legend(fontsize=8, frameon=False, ncols=n_columns, labelcolor=INK, handlelength=1.5, columnspacing=1.2, **place)
 
 
 def _plain(ax: Axes, title: str, label: str) -> None:

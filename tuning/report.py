@@ -111,11 +111,11 @@ def results_table(records: list[dict[str, Any]], *, is_narrow: bool = False) -> 
         pairs = [f"{before}\n{after}" for before, after in zip(means[::2], means[1::2], strict=True)]
         seconds = sum(r["seconds"] for r in records)
         table.add_row(
-            f"[bold]mean of {len(records)}[/]",
+            f"[bold]mean[/]\n[dim]of {len(records)}[/]",
             "[dim]before\nafter[/]",
             *pairs,
             "",
-            f"{seconds:.1f}\n[dim]in all[/]",
+            f"{seconds:.1f}\n[dim]sum[/]",
             "",
         )
     return table

@@ -61,7 +61,6 @@ def open_store(out: Path, *, experiment: str = EXPERIMENT) -> Store:
     with locked((database or out / "store").with_suffix(".lock")), _quiet():
         try:
             from mlflow import MlflowClient
-            from mlflow.exceptions import MlflowException
         except ImportError as error:
             raise StoreError(
                 f"MLflow cannot be imported ({error}); install it with: pip install 'mlflow>=3.7'"
@@ -76,7 +75,7 @@ def open_store(out: Path, *, experiment: str = EXPERIMENT) -> Store:
                 identifier = found.experiment_id
                 if found.lifecycle_stage == "deleted":
                     client.restore_experiment(identifier)
-        except (MlflowException, OSError, ValueError) as error:
+        except Exception as error:  # MLflow lets its drivers' errors through: SQLAlchemy's, OSError, ...
             raise StoreError(f"cannot open the tracking store {uri}: {str(error).splitlines()[0]}") from error
     return Store(uri, client, identifier)
 

@@ -1,0 +1,76 @@
+"""The page of an episode: drawn from a real trace, without a trace of its own in matplotlib."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.tuning.worlds import Picture, PictureToy
+from tuning import figures, panels
+from tuning import record as records
+from tuning.playing import build_controller, play
+from tuning.record import EpisodeKey
+from tuning.settings import SessionSettings
+
+SETTINGS = SessionSettings(controller="random", n_trials=5)
+
+
+def page(settings=SETTINGS, picture=None, env=None):
+    picture = picture or Picture("a")
+    played = play(env or PictureToy(), build_controller(settings), settings, picture, "none")
+    record = records.build(EpisodeKey.of(settings, "a", "f", "none"), played.trace, picture)
+    return record, figures.draw_episode(
+        record,
+        image=played.image,
+        before=played.before,
+        after=played.after,
+        u_before=played.u_before,
+        u_after=played.trace.u_chosen,
+        names=played.trace.parameter_names,
+    )
+
+
+@pytest.mark.parametrize("controller", ["fixed", "normalise", "random"])
+def test_page(tmp_path, controller):
+    before = dict(matplotlib.rcParams)
+    record, figure = page(replace(SETTINGS, controller=controller))
+    path = figures.write_figure(figure, tmp_path / "sub" / "page.png")
+    with Image.open(path) as image:
+        assert image.width > 1000
+        assert np.asarray(image.convert("L")).std() > 5
+    assert plt.get_fignums() == []
+    assert dict(matplotlib.rcParams) == before
+    assert len(figure.axes) == 8
+    assert f"{record['before']['total']:.3f}" in figure.texts[0].get_text()
+
+
+def test_page_of_an_image_without_any_finite_loss():
+    env = PictureToy()
+    env.nonfinite_trials = frozenset(range(50))
+    _, figure = page(env=env)
+    assert "no finite loss" in figure.texts[0].get_text()
+    figures.FigureCanvasAgg(figure).draw()
+
+
+def test_regions_are_painted_in_their_mean_colour():
+    image = np.zeros((4, 6, 3))
+    image[:, :3] = [1, 0, 0]
+    image[:, 3:] = [0, 0, 1]
+    image[0, 0] = [0, 0, 0]
+    labels = np.repeat([[0, 0, 0, 1, 1, 1]], 4, 0)
+    page = panels.paint_regions(image, labels)
+    assert page.shape == (16, 24, 3)
+    np.testing.assert_allclose(page[8, 2], [11 / 12, 0, 0])
+    np.testing.assert_allclose(page[8, 20], [0, 0, 1])
+    np.testing.assert_allclose(page[8, 11], [1, 1, 1])  # the border
+
+
+def test_headline_says_what_was_gained():
+    record = {"image": "cat", "disturbance": "none", "controller": "tpe", "n_trials": 1}
+    record |= {"before": {"total": 0.5}, "after": {"total": 0.4}}
+    assert figures.headline(record) == "cat  ·  undisturbed  ·  tpe  ·  1 trial  ·  total 0.500 → 0.400 (−20 %)"

@@ -1,0 +1,72 @@
+"""Files for other programs: exact sizes and depths, whole or not at all, never two of one name."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from cortex import Cortex, default_theta
+from tests.tuning.worlds import Picture
+from tuning import saving
+
+
+@pytest.fixture(scope="module")
+def percept():
+    with torch.no_grad():
+        return Cortex()(Picture("a").image[None], default_theta(1))
+
+
+def test_labels_are_those_of_the_percept_at_input_resolution(percept):
+    image = saving.label_image(percept, (150, 200))
+    assert image.mode == "I;16"
+    np.testing.assert_array_equal(np.asarray(image), percept.labels((150, 200))[0].numpy())
+
+
+@pytest.mark.parametrize("size", [(48, 64), (96, 128), (700, 130), (1030, 61)])
+def test_boundary_is_the_contour_resampled_without_seams(percept, size):
+    """Bands of rows are an economy of memory: the whole map resampled at once is the same to a grey level."""
+    made = np.asarray(saving.boundary_image(percept, size)).astype(float)
+    whole = F.interpolate(percept.m2.contour, size=size, mode="bilinear", antialias=True, align_corners=False)
+    np.testing.assert_allclose(made, 255 * whole[0, 0].clamp(0, 1).numpy(), atol=1.01)
+
+
+def test_json_comes_last_and_names_the_maps(percept, tmp_path):
+    files = saving.save_episode(tmp_path / "new", "x", percept=percept, size=(60, 80), summary={"seed": 1})
+    assert list(files) == ["labels", "boundary", "json"]
+    page = json.loads((tmp_path / "new" / "x.json").read_text())
+    assert page == {"seed": 1, "labels": "x.labels.png", "boundary": "x.boundary.png"}
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch):
+    path = saving.write_atomically(tmp_path / "a.json", b"old")
+
+    def fail(*names):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(saving.os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        saving.write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_can_be_read_by_others(tmp_path):
+    assert saving.write_atomically(tmp_path / "a", b"").stat().st_mode & 0o777 == 0o644
+
+
+def test_stems():
+    assert saving.plan_stems(["a", "b"], ["fog:2"]) == [{"fog:2": "a"}, {"fog:2": "b"}]
+    assert saving.plan_stems(["a"], ["none", "fog:2.5"]) == [{"none": "a__none", "fog:2.5": "a__fog_2.5"}]
+    assert [row["none"] for row in saving.plan_stems(["a", "A", "a", "a_2"], ["none"])] == ["a", "A_2", "a_3", "a_2_2"]
+
+
+def test_label_png_keeps_more_than_256_labels(tmp_path):
+    image = Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30))
+    path = saving.write_atomically(tmp_path / "l.png", saving._png(image))
+    with Image.open(path) as back:
+        np.testing.assert_array_equal(np.asarray(back), np.asarray(image))
