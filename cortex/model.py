@@ -1,53 +1,86 @@
-"""Provisional stand-in of the whole cortex with the final interface (being replaced stage by stage)."""
+"""The cortex: retina and stages M1-M4 in a row, and the cues that depend on the image alone."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from cortex.parameters import Theta, default_theta
-from cortex.percept import M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut
+from cortex.m1 import M1
+from cortex.m2 import M2
+from cortex.m3 import M3
+from cortex.m4 import M4
+from cortex.parameters import Theta, check_theta, default_theta
+from cortex.percept import Cues, Percept
+from cortex.providers import make_backbone, make_depth
+from cortex.retina import Retina
 
-N_SLOTS_MAX = 32
-N_REGIONS_MAX = 12
-
-
-@dataclass(frozen=True)
-class Cues:
-    """Maps that depend on the image alone: computed once per image, shared by all settings."""
-
-    depth: Tensor  # (B, 1, H, W) in [0, 1]
-    backbone: Tensor | None  # (B, C, H, W) unit variance, or None
-
-    def __getitem__(self, index) -> Cues:
-        return Cues(self.depth[index], None if self.backbone is None else self.backbone[index])
+MIN_SIDE_PX = 32
 
 
 class Cortex(nn.Module):
-    def __init__(self, *, depth: str = "none", features: str = "none"):
+    """From an image and theta to a :class:`Percept`. Deterministic; differentiable in theta; nothing in it is trained.
+
+    Args:
+        depth: depth provider, ``"none"``, ``"pictorial"`` or ``"midas"``.
+        features: backbone, ``"none"`` or ``"efficientnet_lite0"``.
+        retina, m1, m2, m3, m4: stages of your own, in place of ours; each a module with the same call and answer.
+
+    Raises:
+        ProviderUnavailable: if a provider's weights can't be had; the message says what to do.
+    """
+
+    def __init__(
+        self,
+        *,
+        depth: str = "none",
+        features: str = "none",
+        retina: nn.Module | None = None,
+        m1: nn.Module | None = None,
+        m2: nn.Module | None = None,
+        m3: nn.Module | None = None,
+        m4: nn.Module | None = None,
+    ) -> None:
         super().__init__()
+        self.depth = make_depth(depth)
+        self.backbone = make_backbone(features)
+        self.retina = retina or Retina()
+        self.m1 = m1 or M1()
+        self.m2 = m2 or M2()
+        self.m3 = m3 or M3()
+        self.m4 = m4 or M4()
 
     def cues(self, image: Tensor) -> Cues:
-        return Cues(torch.zeros_like(image[:, :1]), None)
+        """The maps that depend on the image (B, 3, H, W) alone; compute them once and share them between settings."""
+        check_image(image)
+        with torch.no_grad():
+            return Cues(self.depth(image), None if self.backbone is None else self.backbone(image))
 
     def forward(self, image: Tensor, theta: Theta | None = None, cues: Cues | None = None) -> Percept:
-        b, _, h, w = image.shape
-        theta = default_theta(b) if theta is None else theta
-        lum = image.mean(1, keepdim=True)
-        t = theta["merge_threshold"].view(-1, 1, 1, 1)
-        centre = torch.linspace(0, 1, N_SLOTS_MAX).view(1, -1, 1, 1)
-        masks = torch.softmax(-((lum - centre) ** 2) * 50 / t, 1)
-        regions = torch.softmax(-((lum - centre[:, :N_REGIONS_MAX] * 2.6) ** 2) * 50, 1)
-        gx = torch.zeros_like(lum)
-        gx[..., 1:] = (lum[..., 1:] - lum[..., :-1]).abs()
-        z = torch.zeros_like(lum)
-        ss = torch.zeros(b, N_SLOTS_MAX, N_SLOTS_MAX)
-        return Percept(
-            RetinaOut(image, image, torch.cat([gx, gx], 1)),
-            M1Out(gx.expand(-1, 18, -1, -1), z, 1 - gx.expand(-1, 4, -1, -1), gx, regions, z, image),
-            M2Out(z, gx, gx, regions),
-            M3Out(gx.expand(-1, 8, -1, -1), masks, masks, masks.flatten(2).mean(2, keepdim=True).expand(-1, -1, 8), ss, ss, torch.ones(b, N_SLOTS_MAX)),
-            M4Out(masks, masks.flatten(2).mean(2, keepdim=True).expand(-1, -1, 8), masks.flatten(2).mean(2)),
-        )
+        """Perceive.
+
+        Args:
+            image: (B, 3, H, W) float32, sRGB in [0, 1], both sides at least MIN_SIDE_PX.
+            theta: one value per sample and parameter, (B,) each; the defaults when None.
+            cues: from :meth:`cues`; computed here when None.
+
+        Raises:
+            ValueError: on a wrong shape, dtype or range of ``image``, or a theta of another batch size.
+            KeyError: on unknown or missing parameter names.
+        """
+        check_image(image)
+        theta = default_theta(len(image)) if theta is None else theta
+        check_theta(theta, len(image))
+        cues = self.cues(image) if cues is None else cues
+        retina = self.retina(image, theta)
+        m1 = self.m1(retina, cues, theta)
+        m2 = self.m2(m1, theta)
+        m3 = self.m3(m1, m2, theta)
+        return Percept(retina, m1, m2, m3, self.m4(m3, theta))
+
+
+def check_image(image: Tensor) -> None:
+    """Raise ``ValueError`` unless ``image`` is (B, 3, H, W) float32 and large enough."""
+    if image.ndim != 4 or image.shape[1] != 3 or image.dtype != torch.float32:
+        raise ValueError(f"expected an image (B, 3, H, W) of float32 in [0, 1], got {tuple(image.shape)} of {image.dtype}")
+    if min(image.shape[-2:]) < MIN_SIDE_PX:
+        raise ValueError(f"expected both sides >= {MIN_SIDE_PX} px, got {tuple(image.shape[-2:])}; enlarge the image first")

@@ -63,17 +63,20 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("n_regions", "M1", 2.0, 12.0, 8.0, "regions", "int", "original notes (K=8)", "Number of soft k-means regions S1."),
     Parameter("region_temperature", "M1", 0.02, 1.0, 0.1, "feature^2", "log", "measured", "Temperature of the soft assignment to regions."),
     # --- M2 grouping
-    Parameter("association_reach_px", "M2", 3.0, 24.0, 8.0, "px", "log", "Field, Hayes & Hess 1993", "Reach of the co-circular association field."),
+    Parameter("association_reach_px", "M2", 3.0, 16.0, 8.0, "px", "log", "Field, Hayes & Hess 1993", "Reach of the co-circular association field."),
     Parameter("completion_gain", "M2", 0.05, 4.0, 0.5, "1", "log", "Grossberg & Mingolla 1985", "Strength of contour completion across gaps."),
     Parameter("endstop_gain", "M2", 0.05, 4.0, 0.5, "1", "log", "Heitger et al. 1992", "Gain of end-stopped cells, which seed completion."),
     Parameter("barrier_gain", "M2", 0.5, 50.0, 8.0, "1", "log", "Perona & Malik 1990", "How strongly a contour stops diffusion."),
-    Parameter("stabilisation_time", "M2", 0.1, 20.0, 3.0, "px^2", "log", "Perona & Malik 1990", "Diffusion time of log S1 into S2."),
+    Parameter("stabilisation_time_px2", "M2", 0.1, 6.0, 2.0, "px^2", "log", "Perona & Malik 1990", "Diffusion time of log S1 into S2."),
     # --- M3 invariance
     Parameter("texture_pool_px", "M3", 2.0, 16.0, 6.0, "px", "log", "Portilla & Simoncelli 2000", "Integration scale of the local energy statistics."),
+    Parameter("region_weight", "M3", 0.02, 2.0, 0.1, "1", "log", "measured", "Weight of the stabilised regions S2 in the patches' cues."),
+    Parameter("patch_compactness", "M3", 0.002, 0.2, 0.02, "1", "log", "Achanta et al. 2012", "Weight of position in the patches the slots are made of."),
     Parameter("n_slots", "M3", 2.0, 32.0, 24.0, "slots", "int", "measured", "Number of slots the image may occupy."),
     Parameter("linkage_exponent", "M3", 0.0, 1.2, 0.8, "1", "linear", "Ward 1963 (1.0)", "Size exponent of the merging cost: 0 is centroid linkage, 1 is Ward's."),
     Parameter("slot_temperature", "M3", 0.02, 2.0, 0.2, "distance", "log", "measured", "Temperature of the soft assignment to slots."),
     Parameter("geodesic_weight", "M3", 0.02, 4.0, 0.5, "1", "log", "Bai & Sapiro 2009", "Weight of the geodesic distance beside the feature distance."),
+    Parameter("geodesic_barrier_weight", "M3", 0.02, 4.0, 0.3, "1", "log", "Bai & Sapiro 2009", "Weight of the barrier in geodesic steps and in the merging of patches."),
     Parameter("inhibition_gain", "M3", 0.01, 2.0, 0.2, "1", "log", "Hartline & Ratliff 1957", "Lateral inhibition between slots."),
     # --- M4 proto-objects
     Parameter("merge_threshold", "M4", 0.02, 2.0, 0.3, "cost", "log", "measured", "Cost up to which slots merge into proto-objects."),
@@ -94,6 +97,17 @@ def check_names(names) -> None:
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         raise KeyError(f"unknown parameter(s) {unknown}; choose from {', '.join(NAMES)}")
+
+
+def check_theta(theta: Mapping[str, Tensor], batch: int) -> None:
+    """Raise ``KeyError`` on unknown or missing names, ``ValueError`` unless each value is a tensor of shape (batch,)."""
+    check_names(theta)
+    missing = [name for name in NAMES if name not in theta]
+    if missing:
+        raise KeyError(f"theta lacks {missing}; start from default_theta() and change what you want")
+    for name, value in theta.items():
+        if tuple(value.shape) != (batch,):
+            raise ValueError(f"theta[{name!r}]: expected shape ({batch},), one value per image, got {tuple(value.shape)}")
 
 
 def _column(p: Parameter, x: Tensor) -> Tensor:

@@ -6,11 +6,26 @@ All float32 unless said otherwise. A field keeps its meaning from birth to plot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from cortex.ops.patches import Patches, render
+
+
+@dataclass(frozen=True)
+class Cues:
+    """Maps that depend on the image alone: computed once per image, shared by all settings and repeated by indexing."""
+
+    depth: Tensor  # (B, 1, H, W) relative depth in [0, 1], 1 far
+    backbone: Tensor | None  # (B, C, H, W) backbone features of total variance 1, or None
+
+    def __getitem__(self, index) -> Cues:
+        """The cues of some samples of the batch (slice or index tensor)."""
+        return Cues(self.depth[index], None if self.backbone is None else self.backbone[index])
 
 
 @dataclass(frozen=True)
@@ -47,15 +62,35 @@ class M2Out:
 
 @dataclass(frozen=True)
 class M3Out:
-    """Invariance: texture statistics and slots."""
+    """Invariance: texture statistics and slots.
 
-    texture: Tensor  # (B, D, H, W) local energy statistics
-    slots: Tensor  # (B, S, H, W) soft slots, on the simplex over S
-    distance: Tensor  # (B, S, H, W) geodesic distance to each slot's seed
+    Slots live on the patches; ``slots``, ``distance`` and ``texture`` at every pixel are drawn when asked for.
+    """
+
+    texture_coarse: Tensor  # (B, D, H/4, W/4) local energy statistics
+    patches: Patches  # the atoms the slots are made of
+    cue: Tensor  # (B, N, C) cue vector of each patch
+    assignment: Tensor  # (B, N, S) soft slots on the patches, on the simplex over S
+    patch_distance: Tensor  # (B, N, S) exact geodesic distance on the patch graph to each slot's seed
     prototype: Tensor  # (B, S, C) mean cue vector of each slot
-    adjacency: Tensor  # (B, S, S) mean contour strength along the border two slots share (0 on the diagonal)
-    border: Tensor  # (B, S, S) length of that border, in patch-border units (0 where they do not touch)
-    presence: Tensor  # (B, S) smooth mask over the slots in use, in [0, 1]
+    size: Tensor  # (B, S) pixels of each slot, soft
+    border_length: Tensor  # (B, S, S) pixels of border two slots share
+    border_strength: Tensor  # (B, S, S) sum of the barrier along it
+
+    @cached_property
+    def slots(self) -> Tensor:
+        """(B, S, H, W) soft slots, on the simplex over S."""
+        return render(self.assignment, self.patches)
+
+    @cached_property
+    def distance(self) -> Tensor:
+        """(B, S, H, W) geodesic distance to each slot's seed."""
+        return render(self.patch_distance, self.patches)
+
+    @cached_property
+    def texture(self) -> Tensor:
+        """(B, D, H, W) local energy statistics."""
+        return F.interpolate(self.texture_coarse, size=self.patches.image_size, mode="bilinear", align_corners=False)
 
 
 @dataclass(frozen=True)
@@ -63,8 +98,9 @@ class M4Out:
     """Proto-objects."""
 
     masks: Tensor  # (B, S, H, W) soft masks on the simplex over S; empty and duplicate slots are ~0
-    embedding: Tensor  # (B, S, d) mean features, shape and place of each proto-object
+    embedding: Tensor  # (B, S, d) mean cues, log size, place (y, x) and spread of each proto-object
     objectness: Tensor  # (B, S) in [0, 1]; 0 for dead slots
+    merge_height: Tensor  # (B, S-1) cost of each merge of the tree of slots, never falling; inf: nothing left to merge
 
 
 @dataclass(frozen=True)
@@ -90,19 +126,18 @@ class Percept:
     def __getitem__(self, index) -> Percept:
         """The percept of some samples of the batch; an int keeps a batch axis of 1."""
         index = slice(index, index + 1 or None) if isinstance(index, int) else index
-        return Percept(**{f.name: _take(getattr(self, f.name), index) for f in fields(self)})
+        return _map(self, lambda tensor: tensor[index])
 
     def detach(self) -> Percept:
         """The same percept without its gradient graph."""
-        return Percept(**{f.name: _detach(getattr(self, f.name)) for f in fields(self)})
+        return _map(self, Tensor.detach)
 
 
-def _take(stage, index):
-    return type(stage)(**{f.name: getattr(stage, f.name)[index] for f in fields(stage)})
-
-
-def _detach(stage):
-    return type(stage)(**{f.name: getattr(stage, f.name).detach() for f in fields(stage)})
+def _map(value, change):
+    """``value`` with ``change`` applied to every tensor in it, through nested dataclasses."""
+    if is_dataclass(value):
+        return type(value)(**{f.name: _map(getattr(value, f.name), change) for f in fields(value)})
+    return change(value) if isinstance(value, Tensor) else value
 
 
 def _argmax_at(masks: Tensor, size: tuple[int, int] | None, band_rows: int = 256) -> Tensor:

@@ -1,0 +1,88 @@
+"""M2, grouping: end points, contours completed across gaps, the barrier, and the stabilised regions S2."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cortex.m1 import N_ORIENTATIONS
+from cortex.ops.association import two_sided_support
+from cortex.ops.diffusion import diffuse
+from cortex.parameters import Theta
+from cortex.percept import M1Out, M2Out
+
+# Completion and diffusion run at half resolution: their fields are smooth, and they cost a quarter.
+_STRIDE = 2
+_N_DIFFUSION_STEPS = 6
+# Oriented energy at which an element counts half, in units of retinal contrast.
+_HALF_ENERGY = 0.04
+
+
+def end_stopping(strength: Tensor, orientation: Tensor, reach_px: Tensor) -> Tensor:
+    """End-stopped response: strong where a contour goes on to one side of its own tangent only (Heitger et al. 1992).
+
+    Args:
+        strength: (B, 1, H, W) in [0, 1].
+        orientation: (B, 1, H, W) tangent in radians.
+        reach_px: (B,) distance along the tangent at which continuation is looked for.
+
+    Returns:
+        (B, 1, H, W) in [0, 1]: 0 inside a straight contour and on a blank.
+    """
+    b, _, h, w = strength.shape
+    y = torch.arange(h, dtype=torch.float32)[:, None].expand(h, w)
+    x = torch.arange(w, dtype=torch.float32)[None].expand(h, w)
+    step_x = torch.cos(orientation[:, 0]) * reach_px.view(-1, 1, 1)
+    step_y = torch.sin(orientation[:, 0]) * reach_px.view(-1, 1, 1)
+
+    def look(sign: int) -> Tensor:
+        grid_x = (x + sign * step_x) * (2 / max(w - 1, 1)) - 1
+        grid_y = (y + sign * step_y) * (2 / max(h - 1, 1)) - 1
+        grid = torch.stack([grid_x, grid_y], -1)
+        # Reflection: a contour that leaves the picture has not ended.
+        return F.grid_sample(strength, grid, padding_mode="reflection", align_corners=True)
+
+    ahead, behind = look(1), look(-1)
+    return strength * (ahead - behind).abs() / (ahead + behind + 0.05)
+
+
+def group(m1: M1Out, theta: Theta) -> M2Out:
+    """From :class:`M1Out` to :class:`M2Out`."""
+    b, _, h, w = m1.boundary.shape
+    column = {name: theta[name].view(-1, 1, 1, 1) for name in ("completion_gain", "endstop_gain", "barrier_gain")}
+    oriented = F.avg_pool2d(m1.energy, _STRIDE, ceil_mode=True).unflatten(1, (-1, N_ORIENTATIONS)).mean(1)
+    oriented = oriented**2 / (oriented**2 + _HALF_ENERGY**2)
+    strength = F.avg_pool2d(m1.boundary, _STRIDE, ceil_mode=True)
+    orientation = F.avg_pool2d(torch.cos(2 * m1.orientation), _STRIDE, ceil_mode=True)
+    orientation = 0.5 * torch.atan2(F.avg_pool2d(torch.sin(2 * m1.orientation), _STRIDE, ceil_mode=True), orientation + 1e-8)
+    ends = end_stopping(strength, orientation, theta["association_reach_px"] / (2 * _STRIDE))
+
+    seeds = oriented * (1 + column["endstop_gain"] * ends)
+    ahead, behind = two_sided_support(seeds, theta["association_reach_px"], stride=_STRIDE)
+    # Only what has support from both sides bridges a gap: the geometric mean is 0 if either side is silent.
+    support = torch.sqrt(ahead * behind + 1e-8).amax(1, keepdim=True) - 1e-4
+    completion = 1 - torch.exp(-column["completion_gain"] * support.clamp_min(0))
+    completion = F.interpolate(completion, size=(h, w), mode="bilinear", align_corners=False)
+    end_points = F.interpolate(ends, size=(h, w), mode="bilinear", align_corners=False)
+    contour = 1 - (1 - m1.boundary) * (1 - completion)
+    barrier = 1 - torch.exp(-column["barrier_gain"] * contour)
+    return M2Out(end_points, contour, barrier, stabilise(m1.regions, barrier, theta["stabilisation_time_px2"]))
+
+
+def stabilise(regions: Tensor, barrier: Tensor, time_px2: Tensor) -> Tensor:
+    """S2: log S1 (B, K, H, W) diffused for ``time_px2`` where the barrier (B, 1, H, W) lets it, back on the simplex."""
+    h, w = regions.shape[-2:]
+    log_regions = torch.log(F.avg_pool2d(regions, _STRIDE, ceil_mode=True).clamp_min(1e-6))
+    # The strongest barrier of a block counts: a thin contour must not leak at half resolution.
+    conductance = 1 - F.max_pool2d(barrier, _STRIDE, ceil_mode=True)
+    diffused = diffuse(log_regions, conductance, time=time_px2 / _STRIDE**2, n_steps=_N_DIFFUSION_STEPS)
+    return torch.softmax(F.interpolate(diffused, size=(h, w), mode="bilinear", align_corners=False), 1)
+
+
+class M2(nn.Module):
+    """:func:`group` as a module."""
+
+    def forward(self, m1: M1Out, theta: Theta) -> M2Out:
+        """See :func:`group`."""
+        return group(m1, theta)

@@ -1,0 +1,71 @@
+"""M4, proto-objects: slots merge where no contour and no contrast holds them apart; each gets a mask and an objectness."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from cortex.ops.agglomerate import merge_tree, soft_cut
+from cortex.ops.linkage import contrast_linkage
+from cortex.ops.patches import render
+from cortex.parameters import Theta
+from cortex.percept import M3Out, M4Out
+
+# Borders shorter than this are the soft shares' tails, not contact.
+_MIN_BORDER_PX = 1.0
+
+
+def make_objects(m3: M3Out, theta: Theta) -> M4Out:
+    """From :class:`M3Out` to :class:`M4Out`: the tree over the slots, cut softly at ``merge_threshold``."""
+    patches = m3.patches
+    unit = patches.image_size[0] * patches.image_size[1] / patches.size.shape[1]
+    linkage = contrast_linkage(
+        exponent=theta["linkage_exponent"], contour_weight=theta["closure_weight"], unit_size=unit
+    )
+    is_contact = m3.border_length > _MIN_BORDER_PX
+    length = torch.where(is_contact, m3.border_length, 0.0)
+    strength = torch.where(is_contact, m3.border_strength, 0.0)
+    tree = merge_tree(m3.prototype * m3.size[..., None], m3.size, length, strength, linkage=linkage)
+    finite = torch.where(torch.isfinite(tree.height), tree.height, 1e6)
+    margin = torch.log(theta["merge_threshold"])[:, None] - torch.log(finite.clamp_min(1e-9))
+    share = soft_cut(tree, torch.sigmoid(margin / theta["merge_temperature"][:, None]))
+
+    assignment = m3.assignment @ share  # (B, N, S)
+    masks = render(assignment, patches)
+    weight = assignment * patches.size[..., None]
+    size = weight.sum(1)
+    norm = size.clamp_min(1e-3)[..., None]
+    mean = weight.transpose(1, 2) @ m3.cue / norm
+    variance = (weight.transpose(1, 2) @ (m3.cue**2) / norm - mean**2).clamp_min(0).sum(-1)
+    length, strength = (_regroup(x, share) for x in (m3.border_length, m3.border_strength))
+    total_length = length.sum(2)
+    closure = strength.sum(2) / total_length.clamp_min(1e-3)
+    # Contrast with what lies around: neighbours count by the border shared.
+    around = length @ mean / total_length.clamp_min(1e-3)[..., None]
+    contrast = ((mean - around) ** 2).sum(-1)
+    evidence = (
+        theta["contrast_weight"][:, None] * contrast
+        + theta["closure_weight"][:, None] * closure
+        - theta["variance_weight"][:, None] * variance
+    )
+    unit_share = size / unit
+    alive = unit_share / (unit_share + 0.25)  # a quarter of a patch is half alive, whatever the object's scale
+    place = weight.transpose(1, 2) @ patches.centre_px / norm
+    spread = (weight.transpose(1, 2) @ (patches.centre_px**2) / norm - place**2).clamp_min(1e-6)
+    scale = float(max(patches.image_size))
+    log_size = torch.log(size.clamp_min(1e-3) / (patches.image_size[0] * patches.image_size[1]))
+    embedding = torch.cat([mean, log_size[..., None], place / scale, torch.sqrt(spread) / scale], -1)
+    return M4Out(masks, embedding, torch.sigmoid(evidence) * alive, tree.height)
+
+
+def _regroup(x: Tensor, share: Tensor) -> Tensor:
+    """A (B, S, S) table of pairs of slots as one of pairs of groups, without its diagonal."""
+    return share.transpose(1, 2) @ x @ share * (1 - torch.eye(x.shape[1]))
+
+
+class M4(nn.Module):
+    """:func:`make_objects` as a module."""
+
+    def forward(self, m3: M3Out, theta: Theta) -> M4Out:
+        """See :func:`make_objects`."""
+        return make_objects(m3, theta)

@@ -1,0 +1,110 @@
+"""Log-Gabor quadrature energy in the frequency domain.
+
+Field 1987: G(f, phi) = exp(-ln(f/f0)^2 / 2 s^2) exp(-(phi-phi0)^2 / 2 s_phi^2), one-sided in phi, so that the inverse
+transform is complex: even response + i odd response, and its modulus the quadrature energy. G(0) = 0: no DC.
+The image is extended by reflection, so that its borders hold no false edge. Filters differ per sample at the cost of a
+multiplication, and a coarse scale is brought back at a lower resolution (cropping its spectrum), which it cannot notice.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Field 1987: half-height bandwidth in octaves b and log-Gabor sigma: b = 2 sqrt(2 ln 2) |ln s| / ln 2.
+_LOG_SIGMA_PER_OCTAVE = math.log(2) / (2 * math.sqrt(2 * math.log(2)))
+
+
+def reflect_pad(x: Tensor, pad_px: int, multiple: int) -> Tensor:
+    """Reflect-pad (B, C, H, W) by at least ``pad_px`` on each side up to a size divisible by ``multiple``.
+
+    The image starts at (pad_px, pad_px). Half-sample reflection, repeated as often as a tiny image needs.
+    """
+    h, w = x.shape[-2:]
+    rows = _reflected_index(h, pad_px, multiple)
+    columns = _reflected_index(w, pad_px, multiple)
+    return x[..., rows, :][..., columns]
+
+
+@lru_cache(maxsize=64)
+def _reflected_index(n: int, pad_px: int, multiple: int) -> Tensor:
+    total = math.ceil((n + 2 * pad_px) / multiple) * multiple
+    k = torch.arange(-pad_px, total - pad_px) % (2 * n)
+    return torch.where(k < n, k, 2 * n - 1 - k)
+
+
+@lru_cache(maxsize=64)
+def _polar_grid(h: int, w: int, stride: int, n_orientations: int) -> tuple[Tensor, Tensor]:
+    """log frequency (h/s, w/s) (in cycles per full-resolution pixel) and one-sided angular weights (O, h/s, w/s)."""
+    fy = torch.fft.fftfreq(h // stride, d=float(stride))[:, None]
+    fx = torch.fft.fftfreq(w // stride, d=float(stride))[None, :]
+    radius = torch.sqrt(fx * fx + fy * fy)
+    log_radius = torch.log(radius.clamp_min(1e-9))
+    angle = torch.atan2(fy.expand_as(radius), fx.expand_as(radius))
+    # The contour is perpendicular to the wave vector: channel o has tangent angle pi*o/O.
+    tangent = torch.arange(n_orientations) * math.pi / n_orientations
+    delta = angle[None] - (tangent + math.pi / 2)[:, None, None]
+    delta = torch.atan2(torch.sin(delta), torch.cos(delta))
+    sigma_rad = math.pi / n_orientations / 1.2
+    angular = torch.exp(-0.5 * (delta / sigma_rad) ** 2)
+    angular[:, 0, 0] = 0
+    return log_radius, angular
+
+
+def _crop_spectrum(spectrum: Tensor, stride: int) -> Tensor:
+    if stride == 1:
+        return spectrum
+    h, w = spectrum.shape[-2] // stride, spectrum.shape[-1] // stride
+    top, bottom = spectrum[..., : (h + 1) // 2, :], spectrum[..., spectrum.shape[-2] - h // 2 :, :]
+    rows = torch.cat([top, bottom], -2)
+    return torch.cat([rows[..., : (w + 1) // 2], rows[..., rows.shape[-1] - w // 2 :]], -1) / stride**2
+
+
+def spectrum_of(x: Tensor, *, pad_px: int, multiple: int = 8) -> Tensor:
+    """Complex spectrum (B, C, H', W') of a reflect-padded image (B, C, H, W)."""
+    return torch.fft.fft2(reflect_pad(x, pad_px, multiple))
+
+
+def log_gabor(spectrum: Tensor, wavelength_px: Tensor, bandwidth_octaves: Tensor, *, n_orientations: int, stride: int = 1) -> Tensor:
+    """Complex responses (B, C, O, H'/stride, W'/stride) of one scale: even + i odd.
+
+    Args:
+        spectrum: from :func:`spectrum_of`, (B, C, H', W').
+        wavelength_px: (B,) in full-resolution pixels.
+        bandwidth_octaves: (B,) half-height bandwidth.
+        n_orientations: O; channel o prefers contours whose tangent lies at pi*o/O radians (x right, y down).
+        stride: resolution of the answer; use at most about a quarter of the wavelength.
+    """
+    h, w = spectrum.shape[-2:]
+    log_radius, angular = _polar_grid(h, w, stride, n_orientations)
+    log_sigma = (_LOG_SIGMA_PER_OCTAVE * bandwidth_octaves).view(-1, 1, 1)
+    radial = torch.exp(-0.5 * ((log_radius + torch.log(wavelength_px).view(-1, 1, 1)) / log_sigma) ** 2)
+    radial = radial[:, None, None] * angular
+    return torch.fft.ifft2(_crop_spectrum(spectrum, stride)[:, :, None] * radial)
+
+
+def crop_to_image(x: Tensor, *, pad_px: int, stride: int, size: tuple[int, int]) -> Tensor:
+    """Cut the padding off (..., H'/stride, W'/stride) and bring it to the image's size (bilinear if stride > 1)."""
+    h, w = size
+    if stride == 1:
+        return x[..., pad_px : pad_px + h, pad_px : pad_px + w]
+    p = pad_px // stride
+    x = x[..., p : p + math.ceil(h / stride) + 1, p : p + math.ceil(w / stride) + 1]
+    lead = x.shape[:-2]
+    x = upsample_aligned(x.reshape(1, -1, *x.shape[-2:]), stride, size)
+    return x.reshape(*lead, h, w)
+
+
+def upsample_aligned(x: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
+    """Bilinear upsampling where sample k sits on full-resolution pixel k*stride (as spectrum cropping leaves it)."""
+    h, w = size
+    need_h, need_w = math.ceil((h - 1) / stride) + 1, math.ceil((w - 1) / stride) + 1
+    x = x[..., :need_h, :need_w]
+    if x.shape[-2] < need_h or x.shape[-1] < need_w:
+        x = F.pad(x, (0, need_w - x.shape[-1], 0, need_h - x.shape[-2]), mode="replicate")
+    full = F.interpolate(x, size=((need_h - 1) * stride + 1, (need_w - 1) * stride + 1), mode="bilinear", align_corners=True)
+    return full[..., :h, :w]

@@ -1,0 +1,167 @@
+"""Soft patches (superpixels) on a grid: the atoms that slots are made of.
+
+Achanta et al. 2012 (SLIC) made soft (Jampani et al. 2018): each pixel belongs, softly, to the nine patches around it. The
+image is kept cell by cell, so that distances and means are small matrix products for the whole batch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+N_PATCHES = 280  # at most about this many, whatever the image's size
+MIN_CELL_PX = 4
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Patches of a batch. N = rows * columns patches, cells of ``cell_px``^2 pixels, C channels."""
+
+    share: Tensor  # (B, N, 9, cell_px^2) of each pixel of cell n in its nine patches; on the simplex over 9
+    mean: Tensor  # (B, N, C) mean of the cue vectors
+    size: Tensor  # (B, N) pixels, soft
+    centre_px: Tensor  # (B, N, 2) centre of mass, y and x
+    label: Tensor  # (B, H, W) int64, the patch each pixel belongs to most
+    grid: tuple[int, int]  # rows, columns
+    cell_px: int
+    image_size: tuple[int, int]
+
+
+def grid_for(h: int, w: int) -> tuple[int, int, int]:
+    """(rows, columns, cell_px) of the patch grid of an image."""
+    cell_px = max(MIN_CELL_PX, math.ceil(math.sqrt(h * w / N_PATCHES)))
+    return math.ceil(h / cell_px), math.ceil(w / cell_px), cell_px
+
+
+def to_cells(x: Tensor, cell_px: int) -> Tensor:
+    """(B, C, H, W) to (B, N, C, cell_px^2), the last rows and columns repeated where cells overhang."""
+    b, c, h, w = x.shape
+    rows, columns = math.ceil(h / cell_px), math.ceil(w / cell_px)
+    x = F.pad(x, (0, columns * cell_px - w, 0, rows * cell_px - h), mode="replicate")
+    x = x.reshape(b, c, rows, cell_px, columns, cell_px).permute(0, 2, 4, 1, 3, 5)
+    return x.reshape(b, rows * columns, c, cell_px * cell_px)
+
+
+def from_cells(x: Tensor, grid: tuple[int, int], cell_px: int, size: tuple[int, int]) -> Tensor:
+    """Inverse of :func:`to_cells`."""
+    b, _, c, _ = x.shape
+    rows, columns = grid
+    x = x.reshape(b, rows, columns, c, cell_px, cell_px).permute(0, 3, 1, 4, 2, 5)
+    return x.reshape(b, c, rows * cell_px, columns * cell_px)[..., : size[0], : size[1]]
+
+
+def neighbourhood(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Values of the nine patches around each cell: (B, N, C) to (B, N, 9, C); outside the grid, the nearest patch."""
+    b, n, c = x.shape
+    rows, columns = grid
+    padded = F.pad(x.transpose(1, 2).reshape(b, c, rows, columns), (1, 1, 1, 1), mode="replicate")
+    parts = [padded[:, :, dy : dy + rows, dx : dx + columns] for dy in range(3) for dx in range(3)]
+    return torch.stack(parts, 2).reshape(b, c, 9, n).permute(0, 3, 2, 1)
+
+
+def gather_to_patches(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Adjoint of :func:`neighbourhood` without its padding: (B, N, 9, C) sums to (B, N, C)."""
+    b, n, _, c = x.shape
+    rows, columns = grid
+    x = x.reshape(b, rows, columns, 9, c)
+    total = x.new_zeros(b, rows + 2, columns + 2, c)
+    for k in range(9):
+        dy, dx = divmod(k, 3)
+        total[:, dy : dy + rows, dx : dx + columns] += x[:, :, :, k]
+    return total[:, 1:-1, 1:-1].reshape(b, n, c)
+
+
+def _validity(grid: tuple[int, int]) -> Tensor:
+    """(N, 9) bool: does cell n have a k-th neighbour inside the grid?"""
+    rows, columns = grid
+    y = torch.arange(rows).view(-1, 1, 1) + torch.arange(-1, 2).repeat_interleave(3)
+    x = torch.arange(columns).view(1, -1, 1) + torch.arange(-1, 2).repeat(3)
+    return ((y >= 0) & (y < rows) & (x >= 0) & (x < columns)).reshape(rows * columns, 9)
+
+
+def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_iterations: int = 3) -> Patches:
+    """Soft patches of (B, C, H, W).
+
+    Args:
+        compactness: (B,) weight of one cell of distance beside the features (squared): more is squarer.
+        sharpness: (B,) inverse temperature of the soft assignment, in squared feature units.
+        n_iterations: rounds of assignment and update.
+
+    Returns:
+        :class:`Patches` with the mean of ``features`` in each patch.
+    """
+    b, c, h, w = features.shape
+    rows, columns, cell_px = grid_for(h, w)
+    grid = (rows, columns)
+    y = (torch.arange(h) / cell_px)[:, None].expand(h, w)
+    x = (torch.arange(w) / cell_px)[None].expand(h, w)
+    place = torch.stack([y, x])[None].expand(b, -1, -1, -1) * torch.sqrt(compactness).view(-1, 1, 1, 1)
+    inside = to_cells(features.new_ones(1, 1, h, w), cell_px)
+    if rows * cell_px != h or columns * cell_px != w:
+        padded = F.pad(features.new_ones(1, 1, h, w), (0, columns * cell_px - w, 0, rows * cell_px - h))
+        inside = to_cells(padded, cell_px)
+    cells = to_cells(torch.cat([features, place], 1), cell_px)  # (B, N, C+2, px)
+    weighted = torch.cat([cells, torch.ones_like(cells[:, :, :1])], 2) * inside
+    total = weighted.sum(-1)
+    mean = total[..., :-1] / total[..., -1:]
+    penalty = torch.where(_validity(grid), 0.0, -torch.inf)[None, :, :, None]
+    scale = sharpness.view(-1, 1, 1, 1)
+    for _ in range(n_iterations + 1):
+        around = neighbourhood(mean, grid)
+        # ||x||^2 is the same for all nine patches: it drops out of the softmax.
+        logits = scale * (2 * around @ cells - (around * around).sum(-1, keepdim=True)) + penalty
+        share = torch.softmax(logits, 2)
+        total = gather_to_patches((share @ weighted.transpose(2, 3)), grid)
+        mean = total[..., :-1] / total[..., -1:].clamp_min(1e-3)
+    own = torch.arange(rows * columns).view(1, -1, 1).float()
+    index = neighbourhood(own, grid)[0, :, :, 0].long()  # (N, 9)
+    hard = share.detach().argmax(2)  # (B, N, px)
+    label = index[None, :, :].expand(b, -1, -1).gather(2, hard)
+    label = from_cells(label[:, :, None], grid, cell_px, (h, w))[:, 0]
+    centre_px = mean[..., c:] * cell_px / torch.sqrt(compactness).view(-1, 1, 1)
+    return Patches(share, mean[..., :c], total[..., -1], centre_px, label, grid, cell_px, (h, w))
+
+
+def render(values: Tensor, patches: Patches) -> Tensor:
+    """Patch values (B, N, C) at every pixel, through the soft shares: (B, C, H, W)."""
+    around = neighbourhood(values, patches.grid)  # (B, N, 9, C)
+    return from_cells(around.transpose(2, 3) @ patches.share, patches.grid, patches.cell_px, patches.image_size)
+
+
+def border_graph(label: Tensor, n: int, *fields: Tensor) -> list[Tensor]:
+    """Length of the border between each two patches, and sums of pixel fields along it.
+
+    Args:
+        label: (B, H, W) int64 in 0 .. n-1.
+        fields: each (B, 1, H, W); a pixel pair carries the larger of its two values.
+
+    Returns:
+        [length, sum of field 1, ...], each (B, n, n), symmetric, zero on the diagonal.
+    """
+    b = label.shape[0]
+    keys, values = [], [[] for _ in fields]
+    for dim in (1, 2):
+        first, second = label.narrow(dim, 0, label.shape[dim] - 1), label.narrow(dim, 1, label.shape[dim] - 1)
+        keys.append((first * n + second).flatten(1))
+        for k, field in enumerate(fields):
+            f = field[:, 0]
+            pair = torch.maximum(f.narrow(dim, 0, f.shape[dim] - 1), f.narrow(dim, 1, f.shape[dim] - 1))
+            values[k].append(pair.flatten(1))
+    key = torch.cat(keys, 1)
+    off_diagonal = 1 - torch.eye(n)
+    out = []
+    for v in [torch.ones_like(key, dtype=torch.float32)] + [torch.cat(v, 1) for v in values]:
+        table = v.new_zeros(b, n * n).scatter_add(1, key, v).reshape(b, n, n)
+        out.append((table + table.transpose(1, 2)) * off_diagonal)
+    return out
+
+
+def sample_at(field: Tensor, centre_px: Tensor, size: tuple[int, int]) -> Tensor:
+    """A smooth field (B, C, h, w) of any resolution at the patches' centres (B, N, 2): (B, N, C), bilinear."""
+    extent = centre_px.new_tensor(size)
+    grid = (2 * (centre_px + 0.5) / extent - 1).flip(-1)[:, :, None]
+    return F.grid_sample(field, grid, padding_mode="border", align_corners=False)[..., 0].transpose(1, 2)
