@@ -125,7 +125,7 @@ def test_spread_helps_when_the_default_is_nearly_right():
     def left(spread):
         ratios = []
         for seed in range(3):
-            env = CountingToy(n_parameters=30)
+            env = CountingToy(n_parameters=30)  # many, whatever the cortex has
             shift = 0.25 * np.random.default_rng(seed).normal(size=30)
             options = {"optimum": np.clip(env.default_u + shift, -1, 1)}
             trace = run_episode(env, make_controller("cmaes", spread=spread), seed, options)

@@ -9,6 +9,7 @@ import pytest
 import envs  # noqa: F401  (registers the ids)
 from agents import Ending, EpisodeInterrupted, Guard, Trace, make_controller, run_episode
 from agents.trace import best_trial, running_best
+from cortex.parameters import N_PARAMETERS, PARAMETERS
 from tests.contracts.controller import CountingToy, assert_same_trace
 
 
@@ -191,10 +192,11 @@ def test_guard_falls_back_to_before():
 
 
 def test_theta_is_physical_where_the_world_is():
-    trace = run_episode(CountingToy(n_parameters=30), make_controller("random"), 0, n_trials=3)
-    assert trace.theta["n_slots"].shape == (3,)
-    assert trace.theta["n_slots"][0] == pytest.approx(24, rel=1e-5)
-    assert 2 <= trace.theta_chosen["n_slots"] <= 32
+    trace = run_episode(CountingToy(n_parameters=N_PARAMETERS), make_controller("random"), 0, n_trials=3)
+    for p in PARAMETERS:
+        assert trace.theta[p.name].shape == (3,)
+        assert trace.theta[p.name][0] == pytest.approx(p.default, rel=1e-5, abs=1e-5)
+        assert p.low <= trace.theta_chosen[p.name] <= p.high
 
 
 def test_running_best_and_best_trial():

@@ -26,12 +26,12 @@ def test_study_holds_physical_values_and_terms():
     trace, study = run(env=CountingToy(n_parameters=N_PARAMETERS))
     first = study.trials[0]
     for p in PARAMETERS:
-        assert first.params[p.name] == pytest.approx(p.default, rel=1e-5)
+        assert first.params[p.name] == pytest.approx(p.default, rel=1e-5, abs=1e-5)
     np.testing.assert_array_equal([t.value for t in study.trials], trace.total)
     for name in ("stability", "consistency", "collapse", "economy"):
         np.testing.assert_array_equal([t.user_attrs[name] for t in study.trials], trace.terms[name])
     for name, values in trace.theta.items():
-        np.testing.assert_allclose([t.params[name] for t in study.trials], values, rtol=1e-5)
+        np.testing.assert_allclose([t.params[name] for t in study.trials], values, rtol=1e-5, atol=1e-5)
 
 
 def test_best_of_the_study_replays_to_its_value():

@@ -20,7 +20,7 @@ def test_agrees_with_the_cortex():
 
 def test_default_in_physical_units():
     physical = space_for(NAMES).to_physical(default_unit().numpy())[0]
-    np.testing.assert_allclose(physical, [p.default for p in PARAMETERS], rtol=1e-5)
+    np.testing.assert_allclose(physical, [p.default for p in PARAMETERS], rtol=1e-5, atol=1e-5)
 
 
 @given(arrays(np.float64, (3, N_PARAMETERS), elements=st.floats(-1, 1)))
@@ -33,8 +33,17 @@ def test_there_and_back(u):
 
 
 def test_subset_keeps_physical_units_and_order():
-    space = space_for(("n_slots", "blur_sigma_px"))
-    np.testing.assert_allclose(space.to_physical(np.array([[-1, 1], [1, -1]])), [[2, 3], [32, 0.3]])
+    last, first = PARAMETERS[-1], PARAMETERS[0]
+    space = space_for((last.name, first.name))
+    physical = space.to_physical(np.array([[-1, 1], [1, -1]]))
+    np.testing.assert_allclose(physical, [[last.low, first.high], [last.high, first.low]])
+
+
+def test_middle_of_a_log_axis_is_the_geometric_mean_and_of_a_linear_one_the_mean():
+    middle = space_for(NAMES).to_physical(np.zeros((1, N_PARAMETERS)))[0]
+    for p, value in zip(PARAMETERS, middle, strict=True):
+        expected = np.sqrt(p.low * p.high) if p.scale == "log" else (p.low + p.high) / 2
+        assert value == pytest.approx(expected)
 
 
 def test_other_worlds_are_searched_in_u():
