@@ -35,10 +35,15 @@ def env():
 
 
 def test_the_seed_chooses_the_image_and_the_disturbance(env):
-    contexts = [env.reset(seed=seed)[1]["context_id"] for seed in range(10)]
-    assert contexts == [env.reset(seed=seed)[1]["context_id"] for seed in range(10)]
-    assert len({context.split("/")[0] for context in contexts}) == len(QUICK["source"])
-    assert len(set(contexts)) > 6
+    def context(seed):
+        episode = draw_episode(np.random.default_rng(seed), QUICK["source"], {}, size_px=32)
+        return episode.photograph.name, str(episode.disturbance), episode.views_seed
+
+    contexts = [context(seed) for seed in range(30)]
+    assert contexts == [context(seed) for seed in range(30)]
+    assert {name for name, _, _ in contexts} == {photograph.name for photograph in QUICK["source"]}
+    assert len(set(contexts)) == 30
+    assert env.reset(seed=4)[1]["context_id"] == env.reset(seed=4)[1]["context_id"]
 
 
 def test_unseeded_resets_go_on_with_the_generator(env):
