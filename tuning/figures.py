@@ -116,8 +116,9 @@ def headline(record: Mapping[str, Any]) -> str:
     before, after = record["before"]["total"], record["after"]["total"]
     gain = "no finite loss"
     if before is not None and after is not None:
-        change = f" ({100 * (after / before - 1):+.0f} %)".replace("-", "−") if before > 0 else ""
-        gain = f"total {before:.3f} → {after:.3f}{change}"
+        percent = f"{100 * (after / before - 1):+.0f} %".replace("-", "−") if before > 0 else ""
+        gain = f"total {before:.3f}"
+        gain += " unchanged" if after == before else f" → {after:.3f}" + (f" ({percent})" if percent else "")
     n_trials = record["n_trials"]
     words = [record["image"], record["disturbance"].replace("none", "undisturbed"), record["controller"]]
     words.append(f"{n_trials} trial{'s' if n_trials != 1 else ''}")

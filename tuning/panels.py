@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from skimage.segmentation import find_boundaries
 
 from cortex.parameters import BY_NAME
@@ -67,6 +68,7 @@ def history(
     if np.isfinite(y[i_chosen]):
         ax.plot(i_chosen, y[i_chosen], "o", color=AFTER, ms=8, mec="white", mew=1.4, zorder=4, label="applied")
     ax.set_xlim(-0.6, max(len(x) - 0.4, 1))
+    ax.xaxis.set_major_locator(MaxNLocator(9, integer=True))
     ax.set_xlabel("trial", fontsize=8.5, color=FAINT)
     _plain(ax, "Loss over trials", "total (lower is better)")
     _legend(ax, n_columns=4)
