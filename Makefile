@@ -1,0 +1,50 @@
+# Two commands for a start: make accommodate, make test. The rest is below; `make` alone lists it.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help venv accommodate test test-slow check format benchmark readme clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo 'PYTHON=python3.12 chooses an interpreter; ARGS="..." is handed on to the program a target runs.'
+
+venv: $(INSTALLED) ## make .venv and install Ciliary in it; again when pyproject.toml changes
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Ciliary needs Python 3.10 or newer, %s is %s; try make PYTHON=python3.12" % (sys.executable, sys.version.split()[0]))'
+	@echo "Installing into $(VENV); torch is large, the first time takes some minutes."
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+accommodate: $(INSTALLED) ## the main job on bundled photographs; ARGS="photo.jpg --trials 128" for your own
+	$(RUN) scripts/accommodate.py $(ARGS)
+
+test: $(INSTALLED) ## the tests
+	$(RUN) -m pytest $(ARGS)
+
+test-slow: $(INSTALLED) ## the tests that take minutes or need the development data
+	$(RUN) -m pytest -m slow $(ARGS)
+
+check: $(INSTALLED) ## lint, format and types, without changing anything
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+format: $(INSTALLED) ## mend what ruff can mend
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+benchmark: $(INSTALLED) ## time per stage, in a population, and by image size
+	$(RUN) scripts/benchmark.py $(ARGS)
+
+readme: $(INSTALLED) ## write the parameter table of the README anew
+	$(RUN) scripts/write_readme_table.py
+
+clean: ## remove caches and build products; runs/ and .venv stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +

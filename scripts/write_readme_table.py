@@ -1,0 +1,39 @@
+#!/usr/bin/env python
+"""Write the parameter table between the README's two markers anew, from ``cortex.parameters``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cortex.parameters import markdown_table
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN = "<!-- parameters:begin -->"
+END = "<!-- parameters:end -->"
+
+
+def with_table(readme: str, table: str) -> str:
+    """The README's text with ``table`` between its markers; ``ValueError`` unless each is there once, in order."""
+    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
+        raise ValueError(f"expected one {BEGIN} and below it one {END}; put them where the table belongs")
+    before, rest = readme.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def main(path: Path = README) -> int:
+    """Rewrite the file if its table is not up to date; the exit code says whether that was possible."""
+    old = path.read_text(encoding="utf-8")
+    try:
+        new = with_table(old, markdown_table())
+    except ValueError as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return 1
+    path.write_text(new, encoding="utf-8")
+    print(f"{path}: {'unchanged' if new == old else 'table written'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The README says what the code says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cortex.parameters import NAMES, markdown_table
+from scripts.write_readme_table import BEGIN, END, main, with_table
+
+
+def test_the_parameter_table_is_in_step(repository):
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    assert readme == with_table(readme, markdown_table()), "the parameter table is out of date; run make readme"
+
+
+def test_every_make_target_it_names_exists(repository):
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    makefile = (repository / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"(?:^|`|\$ )make ([a-z-]+)", readme, re.MULTILINE))
+    assert {"accommodate", "test"} <= named
+    assert named <= targets
+
+
+def test_every_local_link_leads_somewhere(repository):
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", readme):
+        if "://" not in target:
+            assert (repository / target).exists(), f"README links to {target}, which is not there"
+
+
+def test_writing_replaces_what_stood_there(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"above\n{BEGIN}\nobsolete\n{END}\nbelow\n", encoding="utf-8")
+    assert main(readme) == 0
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith("above\n")
+    assert text.endswith("\nbelow\n")
+    assert "obsolete" not in text
+    assert all(f"| `{name}` |" in text for name in NAMES)
+    assert main(readme) == 0
+    assert readme.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("text", ["no markers", f"{END} {BEGIN}", f"{BEGIN} {BEGIN} {END}"])
+def test_without_its_markers_it_is_left_alone(tmp_path, text, capsys):
+    readme = tmp_path / "README.md"
+    readme.write_text(text, encoding="utf-8")
+    assert main(readme) == 1
+    assert readme.read_text(encoding="utf-8") == text
+    assert "parameters:begin" in capsys.readouterr().err
