@@ -141,7 +141,7 @@ def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | Non
     if outcome.n_before:
         words.append(f"{outcome.n_before} of them from an earlier start")
     if outcome.problems:
-        words.append(f"{len(outcome.problems)} problems")
+        words.append(f"{len(outcome.problems)} failed")
     _line(console, ", ".join(words))
     figures = [r["files"]["figure"] for r in outcome.records if "figure" in r.get("files", {})]
     if len(figures) <= _MAX_FIGURES:
