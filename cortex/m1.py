@@ -10,21 +10,20 @@ from torch import Tensor, nn
 
 from cortex.ops.kmeans import soft_assign, soft_kmeans
 from cortex.ops.loggabor import crop_to_image, log_gabor, spectrum_of
+from cortex.ops.pooling import halve
 from cortex.parameters import Theta
-from cortex.percept import Cues, M1Out, RetinaOut
+from cortex.percept import N_ORIENTATIONS, Cues, M1Out, RetinaOut
 
 N_SCALES = 3
-N_ORIENTATIONS = 6
 N_REGIONS_MAX = 12
 N_COLOUR = 3  # channels of `features` that hold colour, then those that hold texture
 N_TEXTURE = N_SCALES + 2
-# Resolution at which each scale is brought back: its wavelength is at least 3 * 2^scale pixels.
-SCALE_STRIDES = (1, 1, 2)
+# Resolution at which each scale is brought back: its wavelength is at least 4 * 2^scale
+# pixels, so that the filter's tail beyond twice its centre frequency is all that is cut.
+SCALE_STRIDES = (1, 2, 4)
 _PAD_PX = 16
 # Quadrature energy at which a contour is half as strong as can be, in units of retinal contrast.
 _HALF_ENERGY = 0.06
-# Regions are fitted on a coarse grid (S1 has no fine detail of its own), then every pixel is assigned.
-_FIT_STRIDE = 4
 
 
 def v1_energy(signal: Tensor, theta: Theta, *, scale: int) -> Tensor:
@@ -43,17 +42,8 @@ def _energy(spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int]) -
         stride=stride,
     )
     # Not |z|: its gradient at zero contrast is undefined.
-    energy = torch.sqrt(response.real**2 + response.imag**2 + 1e-10) - 1e-5
+    energy = torch.sqrt(response.real.square() + response.imag.square() + 1e-10) - 1e-5
     return crop_to_image(energy, pad_px=_PAD_PX, stride=stride, size=size).clamp_min(0)
-
-
-def dominant_orientation(energy: Tensor) -> Tensor:
-    """Contour tangent (B, 1, H, W) in radians [0, pi) of oriented energy (B, O, H, W): the double-angle mean."""
-    angle = torch.arange(energy.shape[1], device=energy.device) * (2 * math.pi / energy.shape[1])
-    y = (energy * torch.sin(angle).view(1, -1, 1, 1)).sum(1, keepdim=True)
-    x = (energy * torch.cos(angle).view(1, -1, 1, 1)).sum(1, keepdim=True)
-    # atan2(0, 0) has no gradient: blank pixels are nudged to 0 rad.
-    return torch.remainder(0.5 * torch.atan2(y, x + 1e-8), math.pi)
 
 
 def texture_channels(energy: Tensor) -> Tensor:
@@ -61,12 +51,12 @@ def texture_channels(energy: Tensor) -> Tensor:
 
     Log contrast per scale, and the two components of the dominant orientation, weighted by its strength.
     """
-    per_scale = energy.mean(2)
-    angle = torch.arange(energy.shape[2], device=energy.device) * (2 * math.pi / energy.shape[2])
-    per_orientation = energy.mean(1)
-    cosine = (per_orientation * torch.cos(angle).view(1, -1, 1, 1)).sum(1, keepdim=True)
-    sine = (per_orientation * torch.sin(angle).view(1, -1, 1, 1)).sum(1, keepdim=True)
-    return torch.cat([torch.log1p(per_scale / 0.02) * 0.15, 4 * cosine, 4 * sine], 1)
+    _, n_scales, n_orientations, h, w = energy.shape
+    angle = torch.arange(n_orientations) * (2 * math.pi / n_orientations)
+    per_scale = torch.eye(n_scales).repeat_interleave(n_orientations, 1) / n_orientations
+    direction = torch.stack([torch.cos(angle), torch.sin(angle)]).repeat(1, n_scales) * (4 / n_scales)
+    mixed = (torch.cat([per_scale, direction]) @ energy.flatten(1, 2).flatten(2)).unflatten(2, (h, w))
+    return torch.cat([torch.log1p(mixed[:, :n_scales] / 0.02) * 0.15, mixed[:, n_scales:]], 1)
 
 
 def neighbour_affinity(features: Tensor, sigma: Tensor) -> Tensor:
@@ -100,20 +90,19 @@ def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
     weight = {name: theta[name].view(-1, 1, 1, 1) for name in _WEIGHTS}
     contrast = retina.on_off[:, :1] - retina.on_off[:, 1:]
     spectrum = spectrum_of(torch.cat([contrast, retina.opponent[:, 1:]], 1), pad_px=_PAD_PX)
-    energy = torch.stack([_energy(spectrum[:, :1], theta, scale, size)[:, 0] for scale in range(N_SCALES)], 1)
+    energy = torch.cat([_energy(spectrum[:, :1], theta, scale, size) for scale in range(N_SCALES)], 1)
     # Colour contours are coarse (Mullen 1985): one scale is enough, and half the work.
-    chromatic = (_energy(spectrum[:, 1:], theta, N_SCALES - 1, size) ** 2).sum(1)
-    oriented_sq = (energy**2).mean(1) + (weight["colour_weight"] ** 2) * chromatic / N_SCALES
-    orientation = dominant_orientation(oriented_sq)
+    chromatic = _energy(spectrum[:, 1:], theta, N_SCALES - 1, size).square().sum(1)
+    oriented_sq = energy.square().mean(1) + (weight["colour_weight"] ** 2) * chromatic / N_SCALES
 
     colour = torch.cat([retina.opponent[:, :1], weight["colour_weight"] * retina.opponent[:, 1:]], 1)
     texture = weight["texture_weight"] * texture_channels(energy)
     depth = weight["depth_weight"] * cues.depth
-    parts = [colour, texture, depth]
-    affinity = neighbour_affinity(torch.cat(parts, 1), theta["affinity_sigma"])
+    local = torch.cat([colour, texture, depth], 1)
+    affinity = neighbour_affinity(local, theta["affinity_sigma"])
+    features = local
     if cues.backbone is not None:
-        parts.append(weight["backbone_weight"] * cues.backbone)
-    features = torch.cat(parts, 1)
+        features = torch.cat([local, weight["backbone_weight"] * cues.backbone], 1)
 
     strength = torch.sqrt(oriented_sq.amax(1, keepdim=True) + 1e-12)
     contour = strength**2 / (strength**2 + _HALF_ENERGY**2)
@@ -124,21 +113,24 @@ def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
     position = position_channels(*size).expand(len(features), -1, -1, -1)
     points = torch.cat([features, weight["position_weight"] * position], 1)
     regions = soft_regions(points, theta)
-    return M1Out(energy.flatten(1, 2), orientation, affinity, boundary, regions, cues.depth, features)
+    return M1Out(energy.flatten(1, 2), affinity, boundary, regions, cues.depth, features)
 
 
 _WEIGHTS = ("colour_weight", "texture_weight", "position_weight", "depth_weight", "backbone_weight")
 
 
 def soft_regions(points: Tensor, theta: Theta) -> Tensor:
-    """S1: soft k-means regions (B, K, H, W) of the cue vectors (B, C, H, W)."""
-    b, c, h, w = points.shape
-    coarse = F.avg_pool2d(points, _FIT_STRIDE, ceil_mode=True).flatten(2).transpose(1, 2)
+    """S1 at half resolution: soft k-means regions (B, K, H/2, W/2) of the cue vectors (B, C, H, W).
+
+    The centres are fitted at a quarter of the resolution: they have no fine detail of their own.
+    """
+    points = halve(points)
+    coarse = halve(points).flatten(2).transpose(1, 2)
     centres, presence = soft_kmeans(
         coarse, count=theta["n_regions"], temperature=theta["region_temperature"], n_max=N_REGIONS_MAX
     )
     regions = soft_assign(points.flatten(2).transpose(1, 2), centres, theta["region_temperature"], presence)
-    return regions.reshape(b, N_REGIONS_MAX, h, w)
+    return regions.unflatten(2, points.shape[-2:])
 
 
 class M1(nn.Module):

@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cortex.m1 import N_ORIENTATIONS
 from cortex.ops.association import two_sided_support
 from cortex.ops.diffusion import diffuse
+from cortex.ops.orientation import dominant_orientation
+from cortex.ops.pooling import halve
 from cortex.parameters import Theta
-from cortex.percept import M1Out, M2Out
+from cortex.percept import N_ORIENTATIONS, M1Out, M2Out
 
 # Completion and diffusion run at half resolution: their fields are smooth, and they cost a quarter.
 _STRIDE = 2
@@ -51,11 +52,10 @@ def group(m1: M1Out, theta: Theta) -> M2Out:
     """From :class:`M1Out` to :class:`M2Out`."""
     b, _, h, w = m1.boundary.shape
     column = {name: theta[name].view(-1, 1, 1, 1) for name in ("completion_gain", "endstop_gain", "barrier_gain")}
-    oriented = F.avg_pool2d(m1.energy, _STRIDE, ceil_mode=True).unflatten(1, (-1, N_ORIENTATIONS)).mean(1)
+    oriented = halve(m1.energy.unflatten(1, (-1, N_ORIENTATIONS)).mean(1))
     oriented = oriented**2 / (oriented**2 + _HALF_ENERGY**2)
-    strength = F.avg_pool2d(m1.boundary, _STRIDE, ceil_mode=True)
-    orientation = F.avg_pool2d(torch.cos(2 * m1.orientation), _STRIDE, ceil_mode=True)
-    orientation = 0.5 * torch.atan2(F.avg_pool2d(torch.sin(2 * m1.orientation), _STRIDE, ceil_mode=True), orientation + 1e-8)
+    strength = halve(m1.boundary)
+    orientation = dominant_orientation(oriented.square())
     ends = end_stopping(strength, orientation, theta["association_reach_px"] / (2 * _STRIDE))
 
     seeds = oriented * (1 + column["endstop_gain"] * ends)
@@ -67,17 +67,21 @@ def group(m1: M1Out, theta: Theta) -> M2Out:
     end_points = F.interpolate(ends, size=(h, w), mode="bilinear", align_corners=False)
     contour = 1 - (1 - m1.boundary) * (1 - completion)
     barrier = 1 - torch.exp(-column["barrier_gain"] * contour)
-    return M2Out(end_points, contour, barrier, stabilise(m1.regions, barrier, theta["stabilisation_time_px2"]))
+    return M2Out(end_points, contour, barrier, stabilise(m1.regions_coarse, barrier, theta["stabilisation_time_px2"]))
 
 
 def stabilise(regions: Tensor, barrier: Tensor, time_px2: Tensor) -> Tensor:
-    """S2: log S1 (B, K, H, W) diffused for ``time_px2`` where the barrier (B, 1, H, W) lets it, back on the simplex."""
-    h, w = regions.shape[-2:]
-    log_regions = torch.log(F.avg_pool2d(regions, _STRIDE, ceil_mode=True).clamp_min(1e-6))
+    """S2: log S1 diffused for ``time_px2`` (B,) where the barrier lets it.
+
+    Args:
+        regions: S1 at half resolution, (B, K, H/2, W/2).
+        barrier: (B, 1, H, W).
+    """
+    log_regions = torch.log(regions.clamp_min(1e-6))
     # The strongest barrier of a block counts: a thin contour must not leak at half resolution.
     conductance = 1 - F.max_pool2d(barrier, _STRIDE, ceil_mode=True)
     diffused = diffuse(log_regions, conductance, time=time_px2 / _STRIDE**2, n_steps=_N_DIFFUSION_STEPS)
-    return torch.softmax(F.interpolate(diffused, size=(h, w), mode="bilinear", align_corners=False), 1)
+    return torch.softmax(diffused, 1)
 
 
 class M2(nn.Module):

@@ -31,8 +31,7 @@ def texture_statistics(energy: Tensor, pool_px: Tensor) -> Tensor:
     Returns:
         (B, D, H/4, W/4): the rotation- and phase-tolerant part of Portilla & Simoncelli's (2000) statistics.
     """
-    root = F.avg_pool2d(torch.sqrt(energy + 1e-6), _TEXTURE_STRIDE, ceil_mode=True)
-    return gaussian_blur(root, pool_px / _TEXTURE_STRIDE)
+    return gaussian_blur(torch.sqrt(energy + 1e-6), pool_px, stride=_TEXTURE_STRIDE)
 
 
 def inhibit(slots: Tensor, gain: Tensor) -> Tensor:
@@ -68,7 +67,7 @@ def patch_cues(m1: M1Out, m2: M2Out, patches: Patches, texture: Tensor, theta: T
     size = patches.image_size
     colour, rest = patches.mean[..., :N_COLOUR], patches.mean[..., N_COLOUR + N_TEXTURE :]
     texture = theta["texture_weight"].view(-1, 1, 1) * sample_at(texture, patches.centre_px, size)
-    regions = sample_at(m2.regions, patches.centre_px, size)
+    regions = sample_at(m2.regions_coarse, patches.centre_px, size)
     regions = theta["region_weight"].view(-1, 1, 1) * torch.sqrt(regions.clamp_min(1e-6))
     parts = [colour, rest, texture, regions]
     n_local = N_COLOUR + N_TEXTURE + 1
@@ -95,7 +94,9 @@ def make_slots(m1: M1Out, m2: M2Out, theta: Theta) -> M3Out:
     off_diagonal = 1 - torch.eye(N_SLOTS_MAX)
     slot_length, slot_strength = slot_length * off_diagonal, slot_strength * off_diagonal
     # The count: merges go on until n_slots are left; the last one happens in part.
-    tree = merge_tree(mass.transpose(1, 2) @ cue, mass.sum(1), slot_length, slot_strength, linkage=_linkage(patches, theta))
+    tree = merge_tree(
+        mass.transpose(1, 2) @ cue, mass.sum(1), slot_length, slot_strength, linkage=_linkage(patches, theta)
+    )
     left = torch.arange(N_SLOTS_MAX, 1, -1)
     share = soft_cut(tree, (left[None] - theta["n_slots"][:, None]).clamp(0, 1))  # (B, S, S)
 
@@ -117,7 +118,9 @@ def make_slots(m1: M1Out, m2: M2Out, theta: Theta) -> M3Out:
     weight = assignment * patches.size[..., None]
     size = weight.sum(1)
     prototype = weight.transpose(1, 2) @ cue / size.clamp_min(1e-3)[..., None]
-    border_length, border_strength = (assignment.transpose(1, 2) @ x @ assignment * off_diagonal for x in (length, strength))
+    border_length, border_strength = (
+        assignment.transpose(1, 2) @ x @ assignment * off_diagonal for x in (length, strength)
+    )
     return M3Out(texture, patches, cue, assignment, distance, prototype, size, border_length, border_strength)
 
 

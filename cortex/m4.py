@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from cortex.ops.agglomerate import merge_tree, soft_cut
 from cortex.ops.linkage import contrast_linkage
-from cortex.ops.patches import render
 from cortex.parameters import Theta
 from cortex.percept import M3Out, M4Out
 
@@ -31,7 +30,6 @@ def make_objects(m3: M3Out, theta: Theta) -> M4Out:
     share = soft_cut(tree, torch.sigmoid(margin / theta["merge_temperature"][:, None]))
 
     assignment = m3.assignment @ share  # (B, N, S)
-    masks = render(assignment, patches)
     weight = assignment * patches.size[..., None]
     size = weight.sum(1)
     norm = size.clamp_min(1e-3)[..., None]
@@ -55,7 +53,7 @@ def make_objects(m3: M3Out, theta: Theta) -> M4Out:
     scale = float(max(patches.image_size))
     log_size = torch.log(size.clamp_min(1e-3) / (patches.image_size[0] * patches.image_size[1]))
     embedding = torch.cat([mean, log_size[..., None], place / scale, torch.sqrt(spread) / scale], -1)
-    return M4Out(masks, embedding, torch.sigmoid(evidence) * alive, tree.height)
+    return M4Out(assignment, patches, embedding, torch.sigmoid(evidence) * alive, tree.height)
 
 
 def _regroup(x: Tensor, share: Tensor) -> Tensor:

@@ -81,6 +81,10 @@ class Cortex(nn.Module):
 def check_image(image: Tensor) -> None:
     """Raise ``ValueError`` unless ``image`` is (B, 3, H, W) float32 and large enough."""
     if image.ndim != 4 or image.shape[1] != 3 or image.dtype != torch.float32:
-        raise ValueError(f"expected an image (B, 3, H, W) of float32 in [0, 1], got {tuple(image.shape)} of {image.dtype}")
+        raise ValueError(
+            f"expected an image (B, 3, H, W) of float32 in [0, 1], got {tuple(image.shape)} of {image.dtype}"
+        )
     if min(image.shape[-2:]) < MIN_SIDE_PX:
-        raise ValueError(f"expected both sides >= {MIN_SIDE_PX} px, got {tuple(image.shape[-2:])}; enlarge the image first")
+        raise ValueError(
+            f"expected both sides >= {MIN_SIDE_PX} px, got {tuple(image.shape[-2:])}; enlarge the image first"
+        )

@@ -13,7 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cortex.ops.orientation import dominant_orientation
 from cortex.ops.patches import Patches, render
+
+N_ORIENTATIONS = 6  # O, of V1
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,21 @@ class M1Out:
     """Perception: V1 energy, V2 affinity, soft regions S1."""
 
     energy: Tensor  # (B, A*O, H, W) quadrature energy, scale-major, >= 0
-    orientation: Tensor  # (B, 1, H, W) dominant contour orientation (tangent), radians in [0, pi)
     affinity: Tensor  # (B, 4, H, W) w in (0, 1] to the neighbours E, S, SE, SW
     boundary: Tensor  # (B, 1, H, W) strength of perceptual boundary in [0, 1]
-    regions: Tensor  # (B, K, H, W) S1, on the simplex over K
+    regions_coarse: Tensor  # (B, K, H/2, W/2) S1, on the simplex over K
     depth: Tensor  # (B, 1, H, W) relative depth in [0, 1], 1 far
     features: Tensor  # (B, C, H, W) the weighted cue vector the regions were grouped by
+
+    @cached_property
+    def orientation(self) -> Tensor:
+        """(B, 1, H, W) dominant contour orientation (tangent), radians in [0, pi)."""
+        return dominant_orientation(self.energy.unflatten(1, (-1, N_ORIENTATIONS)).square().mean(1))
+
+    @cached_property
+    def regions(self) -> Tensor:
+        """(B, K, H, W) S1 at every pixel."""
+        return F.interpolate(self.regions_coarse, size=self.boundary.shape[-2:], mode="bilinear", align_corners=False)
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,12 @@ class M2Out:
     end_points: Tensor  # (B, 1, H, W) end-stopped response in [0, 1]
     contour: Tensor  # (B, 1, H, W) boundary completed along co-circular support, in [0, 1]
     barrier: Tensor  # (B, 1, H, W) share of diffusion stopped, in [0, 1]
-    regions: Tensor  # (B, K, H, W) S2: S1 after diffusion that the barrier stops, on the simplex
+    regions_coarse: Tensor  # (B, K, H/2, W/2) S2: S1 after diffusion that the barrier stops, on the simplex
+
+    @cached_property
+    def regions(self) -> Tensor:
+        """(B, K, H, W) S2 at every pixel."""
+        return F.interpolate(self.regions_coarse, size=self.contour.shape[-2:], mode="bilinear", align_corners=False)
 
 
 @dataclass(frozen=True)
@@ -97,10 +114,21 @@ class M3Out:
 class M4Out:
     """Proto-objects."""
 
-    masks: Tensor  # (B, S, H, W) soft masks on the simplex over S; empty and duplicate slots are ~0
+    assignment: Tensor  # (B, N, S) share of each patch in each proto-object, on the simplex over S
+    patches: Patches  # the atoms of M3
     embedding: Tensor  # (B, S, d) mean cues, log size, place (y, x) and spread of each proto-object
     objectness: Tensor  # (B, S) in [0, 1]; 0 for dead slots
     merge_height: Tensor  # (B, S-1) cost of each merge of the tree of slots, never falling; inf: nothing left to merge
+
+    @cached_property
+    def masks(self) -> Tensor:
+        """(B, S, H, W) soft masks, on the simplex over S; empty and duplicate slots are ~0."""
+        return render(self.assignment, self.patches)
+
+    @cached_property
+    def masks_coarse(self) -> Tensor:
+        """(B, S, H//2, W//2): the masks averaged over 2 x 2 pixels, at a quarter of their cost."""
+        return render(self.assignment, self.patches, is_coarse=True)
 
 
 @dataclass(frozen=True)
@@ -153,6 +181,10 @@ def _argmax_at(masks: Tensor, size: tuple[int, int] | None, band_rows: int = 256
         y1 = (y0 + 1).clamp(max=masks.shape[-2] - 1)
         t = (y - y0)[:, None]
         band = masks[:, :, y0] * (1 - t) + masks[:, :, y1] * t
-        band = F.interpolate(band, size=(len(rows), width), mode="bilinear", align_corners=False) if width != masks.shape[-1] else band
+        band = (
+            F.interpolate(band, size=(len(rows), width), mode="bilinear", align_corners=False)
+            if width != masks.shape[-1]
+            else band
+        )
         bands.append(band.argmax(1))
     return torch.cat(bands, 1)

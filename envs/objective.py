@@ -176,9 +176,12 @@ class Objective:
             ``n_segments`` (effective number). Non-finite values are passed on as they are.
         """
         s = self.settings
-        masks = percept.m4.masks
-        size = pooled_size(masks.shape[-2], masks.shape[-1], stride=s.stride)
-        masks = sharpen(_pool(masks, size), power=s.sharpness).unflatten(0, (-1, 1 + n_views))
+        if s.stride == 2:
+            masks = percept.m4.masks_coarse
+        else:
+            height, width = percept.m4.masks.shape[-2:]
+            masks = F.adaptive_avg_pool2d(percept.m4.masks, pooled_size(height, width, stride=s.stride))
+        masks = sharpen(masks, power=s.sharpness).unflatten(0, (-1, 1 + n_views))
         own = masks[:, 0]
         terms = view_agreement(masks, back, n_photometric=n_photometric, with_kl=with_kl)
         terms["collapse"] = collapse_loss(own, reference)
@@ -195,12 +198,3 @@ def _repeat(masks: Tensor, n: int) -> Tensor:
 def _mean_loss(p: Tensor, q: Tensor, valid: Tensor | None, n_views: int) -> Tensor:
     return 1 - soft_adjusted_rand(p, q, valid).view(-1, n_views).mean(1)
 
-
-def _pool(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    height, width = masks.shape[-2:]
-    if (height, width) == size:
-        return masks
-    if (height, width) == (2 * size[0], 2 * size[1]):
-        # At half size bilinear interpolation is the mean of 2 x 2 pixels, and five times as fast as pooling.
-        return F.interpolate(masks, size=size, mode="bilinear", align_corners=False)
-    return F.adaptive_avg_pool2d(masks, size)

@@ -24,7 +24,9 @@ def diffuse(field: Tensor, conductance: Tensor, *, time: Tensor, n_steps: int) -
         ValueError: if a time would make the scheme unstable.
     """
     if bool((time > n_steps / 4 + 1e-6).any()):
-        raise ValueError(f"diffusion time {float(time.max()):.3g} needs more than {n_steps} steps (time <= n_steps / 4)")
+        raise ValueError(
+            f"diffusion time {float(time.max()):.3g} needs more than {n_steps} steps (time <= n_steps / 4)"
+        )
     rate = (time / n_steps).view(-1, 1, 1, 1)
     across = rate * torch.minimum(conductance[..., 1:], conductance[..., :-1])
     down = rate * torch.minimum(conductance[..., 1:, :], conductance[..., :-1, :])

@@ -43,11 +43,15 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 def soft_assign(points: Tensor, centres: Tensor, temperature: Tensor, presence: Tensor) -> Tensor:
     """Responsibilities (B, K, n) on the simplex: softmax of -distance^2 / temperature, weighted by ``presence`` (B, K)."""
     # The K axis before the long one: a softmax over a short last axis is several times slower.
-    logits = -squared_distance(centres, points) / temperature.view(-1, 1, 1)
-    return torch.softmax(logits + torch.log(presence.clamp_min(1e-9))[..., None], 1)
+    # ||x||^2 is the same for all centres and drops out.
+    inverse = 1 / temperature.view(-1, 1, 1)
+    bias = torch.log(presence.clamp_min(1e-9))[..., None] - inverse * (centres * centres).sum(-1, keepdim=True)
+    return torch.softmax(torch.baddbmm(bias, 2 * inverse * centres, points.transpose(1, 2)), 1)
 
 
-def soft_kmeans(points: Tensor, *, count: Tensor, temperature: Tensor, n_max: int, n_iterations: int = 4) -> tuple[Tensor, Tensor]:
+def soft_kmeans(
+    points: Tensor, *, count: Tensor, temperature: Tensor, n_max: int, n_iterations: int = 4
+) -> tuple[Tensor, Tensor]:
     """Soft k-means of (B, n, C) from farthest-point seeds.
 
     Args:

@@ -69,7 +69,9 @@ def spectrum_of(x: Tensor, *, pad_px: int, multiple: int = 8) -> Tensor:
     return torch.fft.fft2(reflect_pad(x, pad_px, multiple))
 
 
-def log_gabor(spectrum: Tensor, wavelength_px: Tensor, bandwidth_octaves: Tensor, *, n_orientations: int, stride: int = 1) -> Tensor:
+def log_gabor(
+    spectrum: Tensor, wavelength_px: Tensor, bandwidth_octaves: Tensor, *, n_orientations: int, stride: int = 1
+) -> Tensor:
     """Complex responses (B, C, O, H'/stride, W'/stride) of one scale: even + i odd.
 
     Args:
@@ -106,5 +108,7 @@ def upsample_aligned(x: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
     x = x[..., :need_h, :need_w]
     if x.shape[-2] < need_h or x.shape[-1] < need_w:
         x = F.pad(x, (0, need_w - x.shape[-1], 0, need_h - x.shape[-2]), mode="replicate")
-    full = F.interpolate(x, size=((need_h - 1) * stride + 1, (need_w - 1) * stride + 1), mode="bilinear", align_corners=True)
+    full = F.interpolate(
+        x, size=((need_h - 1) * stride + 1, (need_w - 1) * stride + 1), mode="bilinear", align_corners=True
+    )
     return full[..., :h, :w]

@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-N_PATCHES = 280  # at most about this many, whatever the image's size
+from cortex.ops.pooling import halve
+
+N_PATCHES = 190  # at most about this many, whatever the image's size
 MIN_CELL_PX = 4
 
 
@@ -33,7 +35,7 @@ class Patches:
 
 def grid_for(h: int, w: int) -> tuple[int, int, int]:
     """(rows, columns, cell_px) of the patch grid of an image."""
-    cell_px = max(MIN_CELL_PX, math.ceil(math.sqrt(h * w / N_PATCHES)))
+    cell_px = max(MIN_CELL_PX, 2 * math.ceil(math.sqrt(h * w / N_PATCHES) / 2))  # even: cells can be halved
     return math.ceil(h / cell_px), math.ceil(w / cell_px), cell_px
 
 
@@ -83,7 +85,7 @@ def _validity(grid: tuple[int, int]) -> Tensor:
     return ((y >= 0) & (y < rows) & (x >= 0) & (x < columns)).reshape(rows * columns, 9)
 
 
-def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_iterations: int = 3) -> Patches:
+def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_iterations: int = 1) -> Patches:
     """Soft patches of (B, C, H, W).
 
     Args:
@@ -105,31 +107,45 @@ def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_
         padded = F.pad(features.new_ones(1, 1, h, w), (0, columns * cell_px - w, 0, rows * cell_px - h))
         inside = to_cells(padded, cell_px)
     cells = to_cells(torch.cat([features, place], 1), cell_px)  # (B, N, C+2, px)
-    weighted = torch.cat([cells, torch.ones_like(cells[:, :, :1])], 2) * inside
-    total = weighted.sum(-1)
+    cells = torch.cat([cells, torch.ones_like(cells[:, :, :1])], 2)
+    weighted = (cells * inside).transpose(2, 3)
+    total = weighted.sum(2)
     mean = total[..., :-1] / total[..., -1:]
-    penalty = torch.where(_validity(grid), 0.0, -torch.inf)[None, :, :, None]
+    penalty = torch.where(_validity(grid), 0.0, -1e4)[None, :, :, None]
     scale = sharpness.view(-1, 1, 1, 1)
     for _ in range(n_iterations + 1):
         around = neighbourhood(mean, grid)
-        # ||x||^2 is the same for all nine patches: it drops out of the softmax.
-        logits = scale * (2 * around @ cells - (around * around).sum(-1, keepdim=True)) + penalty
-        share = torch.softmax(logits, 2)
-        total = gather_to_patches((share @ weighted.transpose(2, 3)), grid)
+        # ||x||^2 is the same for all nine patches and drops out of the softmax; the rest is one product with (x, 1).
+        bias = penalty - scale * (around * around).sum(-1, keepdim=True)
+        share = torch.softmax(torch.cat([2 * scale * around, bias], -1) @ cells, 2)
+        total = gather_to_patches(share @ weighted, grid)
         mean = total[..., :-1] / total[..., -1:].clamp_min(1e-3)
     own = torch.arange(rows * columns).view(1, -1, 1).float()
     index = neighbourhood(own, grid)[0, :, :, 0].long()  # (N, 9)
-    hard = share.detach().argmax(2)  # (B, N, px)
+    hard = _argmax_of_nine(share.detach())  # (B, N, px)
     label = index[None, :, :].expand(b, -1, -1).gather(2, hard)
     label = from_cells(label[:, :, None], grid, cell_px, (h, w))[:, 0]
     centre_px = mean[..., c:] * cell_px / torch.sqrt(compactness).view(-1, 1, 1)
     return Patches(share, mean[..., :c], total[..., -1], centre_px, label, grid, cell_px, (h, w))
 
 
-def render(values: Tensor, patches: Patches) -> Tensor:
-    """Patch values (B, N, C) at every pixel, through the soft shares: (B, C, H, W)."""
-    around = neighbourhood(values, patches.grid)  # (B, N, 9, C)
-    return from_cells(around.transpose(2, 3) @ patches.share, patches.grid, patches.cell_px, patches.image_size)
+def _argmax_of_nine(share: Tensor) -> Tensor:
+    """``share.argmax(2)`` of (B, N, 9, px), by comparison: an argmax along a strided axis is several times slower."""
+    best, index = share[:, :, 0], torch.zeros_like(share[:, :, 0], dtype=torch.int64)
+    for k in range(1, share.shape[2]):
+        index = torch.where(share[:, :, k] > best, k, index)
+        best = torch.maximum(best, share[:, :, k])
+    return index
+
+
+def render(values: Tensor, patches: Patches, *, is_coarse: bool = False) -> Tensor:
+    """Patch values (B, N, C) at every pixel, through the soft shares: (B, C, H, W); coarse: (B, C, H//2, W//2)."""
+    around = neighbourhood(values, patches.grid).transpose(2, 3)  # (B, N, C, 9)
+    cell_px, (h, w) = patches.cell_px, patches.image_size
+    if is_coarse:
+        share = halve(patches.share.unflatten(3, (cell_px, cell_px))).flatten(3)
+        return from_cells(around @ share, patches.grid, cell_px // 2, (h // 2, w // 2))
+    return from_cells(around @ patches.share, patches.grid, cell_px, (h, w))
 
 
 def border_graph(label: Tensor, n: int, *fields: Tensor) -> list[Tensor]:

@@ -15,7 +15,9 @@ from torch import Tensor
 Linkage = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
-def merge_patches(total: Tensor, size: Tensor, length: Tensor, strength: Tensor, *, linkage: Linkage, n_clusters: int) -> Tensor:
+def merge_patches(
+    total: Tensor, size: Tensor, length: Tensor, strength: Tensor, *, linkage: Linkage, n_clusters: int
+) -> Tensor:
     """Merge adjacent patches until ``n_clusters`` are left in each sample.
 
     Args:
@@ -59,7 +61,10 @@ def merge_patches(total: Tensor, size: Tensor, length: Tensor, strength: Tensor,
 
 
 def _sum_rows(x: Tensor, to: Tensor, m: int) -> Tensor:
-    return x.new_zeros(x.shape[0], m, x.shape[2]).scatter_add(1, to[..., None].expand_as(x), x)
+    b, n, c = x.shape
+    # Whole rows at a time: several times faster than scattering single entries.
+    flat = (to + m * torch.arange(b)[:, None]).flatten()
+    return x.new_zeros(b * m, c).index_add_(0, flat, x.reshape(b * n, c)).reshape(b, m, c)
 
 
 def _sum_both(x: Tensor, to: Tensor, m: int) -> Tensor:
