@@ -86,7 +86,7 @@ def position_channels(h: int, w: int) -> Tensor:
 
 def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
     """From :class:`RetinaOut` and the image's :class:`Cues` to :class:`M1Out`."""
-    size = retina.opponent.shape[-2:]
+    size = (retina.opponent.shape[-2], retina.opponent.shape[-1])
     weight = {name: theta[name].view(-1, 1, 1, 1) for name in _WEIGHTS}
     contrast = retina.on_off[:, :1] - retina.on_off[:, 1:]
     spectrum = spectrum_of(torch.cat([contrast, retina.opponent[:, 1:]], 1), pad_px=_PAD_PX)

@@ -31,7 +31,7 @@ def end_stopping(strength: Tensor, orientation: Tensor, reach_px: Tensor) -> Ten
     Returns:
         (B, 1, H, W) in [0, 1]: 0 inside a straight contour and on a blank.
     """
-    b, _, h, w = strength.shape
+    h, w = strength.shape[-2:]
     y = torch.arange(h, dtype=torch.float32)[:, None].expand(h, w)
     x = torch.arange(w, dtype=torch.float32)[None].expand(h, w)
     step_x = torch.cos(orientation[:, 0]) * reach_px.view(-1, 1, 1)
@@ -50,7 +50,7 @@ def end_stopping(strength: Tensor, orientation: Tensor, reach_px: Tensor) -> Ten
 
 def group(m1: M1Out, theta: Theta) -> M2Out:
     """From :class:`M1Out` to :class:`M2Out`."""
-    b, _, h, w = m1.boundary.shape
+    h, w = m1.boundary.shape[-2:]
     column = {name: theta[name].view(-1, 1, 1, 1) for name in ("completion_gain", "endstop_gain", "barrier_gain")}
     oriented = halve(m1.energy.unflatten(1, (-1, N_ORIENTATIONS)).mean(1))
     oriented = oriented**2 / (oriented**2 + _HALF_ENERGY**2)

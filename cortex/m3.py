@@ -35,7 +35,7 @@ def texture_statistics(energy: Tensor, pool_px: Tensor) -> Tensor:
 
 
 def inhibit(slots: Tensor, gain: Tensor) -> Tensor:
-    """Lateral inhibition between slots (Hartline & Ratliff 1957): r_s - gain * sum of the others, rectified, renormalised.
+    """Lateral inhibition between slots (Hartline & Ratliff 1957): r_s - gain * the others, rectified, renormalised.
 
     Args:
         slots: (B, N, S) on the simplex over S.
@@ -63,7 +63,7 @@ def _linkage(patches: Patches, theta: Theta):
 
 
 def patch_cues(m1: M1Out, m2: M2Out, patches: Patches, texture: Tensor, theta: Theta) -> Tensor:
-    """Cue vectors of the patches, (B, N, C): colour, depth, pooled texture, backbone, and the root of S2 (Hellinger)."""
+    """Cue vectors of the patches, (B, N, C): colour, depth, pooled texture, root of S2 (Hellinger), backbone."""
     size = patches.image_size
     colour, rest = patches.mean[..., :N_COLOUR], patches.mean[..., N_COLOUR + N_TEXTURE :]
     texture = theta["texture_weight"].view(-1, 1, 1) * sample_at(texture, patches.centre_px, size)

@@ -1,4 +1,4 @@
-"""M4, proto-objects: slots merge where no contour and no contrast holds them apart; each gets a mask and an objectness."""
+"""M4, proto-objects: slots merge where nothing holds them apart; each gets a mask and an objectness."""
 
 from __future__ import annotations
 

@@ -6,8 +6,10 @@ All float32 unless said otherwise. A field keeps its meaning from birth to plot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -148,8 +150,13 @@ class Percept:
             size: (height, width) to resample to; the input's own resolution when None. Soft masks are interpolated,
                 then compared, in bands of rows, so that a photograph of 100 megapixels needs little memory.
         """
-        labels = _argmax_at(self.m4.masks.detach(), size)
-        return torch.stack([torch.unique(row, return_inverse=True)[1].reshape(row.shape) for row in labels])
+        masks = self.m4.masks.detach()
+        # Only slots that win somewhere can win between pixels: the others need not be interpolated.
+        winners = torch.unique(masks.argmax(1))
+        labels = _argmax_at(masks[:, winners], size).flatten(1)
+        used = torch.zeros(len(labels), len(winners), dtype=torch.int64).scatter_(1, labels, 1)
+        # Numbered without gaps through a small table: sorting the pixels of a large photograph would be slow.
+        return (used.cumsum(1) - 1).gather(1, labels).unflatten(1, size or masks.shape[-2:])
 
     def __getitem__(self, index) -> Percept:
         """The percept of some samples of the batch; an int keeps a batch axis of 1."""
@@ -161,30 +168,25 @@ class Percept:
         return _map(self, Tensor.detach)
 
 
-def _map(value, change):
+def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """``value`` with ``change`` applied to every tensor in it, through nested dataclasses."""
-    if is_dataclass(value):
-        return type(value)(**{f.name: _map(getattr(value, f.name), change) for f in fields(value)})
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _map(getattr(value, f.name), change) for f in fields(value)})
     return change(value) if isinstance(value, Tensor) else value
 
 
 def _argmax_at(masks: Tensor, size: tuple[int, int] | None, band_rows: int = 256) -> Tensor:
-    if size is None or tuple(size) == tuple(masks.shape[-2:]):
+    """``argmax`` over S of (B, S, h, w) masks interpolated to ``size`` (bilinear), band by band of rows."""
+    h, w = masks.shape[-2:]
+    if size is None or tuple(size) == (h, w):
         return masks.argmax(1)
     height, width = size
-    y_scale = masks.shape[-2] / height
     bands = []
     for top in range(0, height, band_rows):
         rows = torch.arange(top, min(top + band_rows, height), dtype=torch.float32)
-        y = ((rows + 0.5) * y_scale - 0.5).clamp(0, masks.shape[-2] - 1)
-        y0 = y.floor().long()
-        y1 = (y0 + 1).clamp(max=masks.shape[-2] - 1)
-        t = (y - y0)[:, None]
-        band = masks[:, :, y0] * (1 - t) + masks[:, :, y1] * t
-        band = (
-            F.interpolate(band, size=(len(rows), width), mode="bilinear", align_corners=False)
-            if width != masks.shape[-1]
-            else band
-        )
-        bands.append(band.argmax(1))
+        y = ((rows + 0.5) * (h / height) - 0.5).clamp(0, h - 1)
+        above = y.floor().long()
+        below = (above + 1).clamp(max=h - 1)
+        band = torch.lerp(masks[:, :, above], masks[:, :, below], (y - above)[:, None])
+        bands.append(F.interpolate(band, size=(len(rows), width), mode="bilinear", align_corners=False).argmax(1))
     return torch.cat(bands, 1)

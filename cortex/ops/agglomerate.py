@@ -42,7 +42,9 @@ def merge_tree(total: Tensor, size: Tensor, length: Tensor, strength: Tensor, *,
         is_real = torch.isfinite(value)
         # A tree may fold back (an inversion): the height of a merge is at least that of the merges inside it.
         height = torch.where(is_real, torch.maximum(height, torch.where(is_real, value, 0.0)), torch.inf)
-        firsts.append(first), seconds.append(second), heights.append(height)
+        firsts.append(first)
+        seconds.append(second)
+        heights.append(height)
         total, size, length, strength = _join(total, size, length, strength, batch, first, second, is_real)
     return MergeTree(torch.stack(firsts, 1), torch.stack(seconds, 1), torch.stack(heights, 1))
 
@@ -70,9 +72,9 @@ def _join(total, size, length, strength, batch, first, second, is_real):
 
 
 def soft_cut(tree: MergeTree, probability: Tensor) -> Tensor:
-    """Where each slot goes when merge t happens with ``probability`` (B, S-1): (B, S, S), rows on the simplex.
+    """Where each slot goes if merge t happens with ``probability`` (B, S-1): (B, S, S), rows on the simplex.
 
-    Entry (s, r) is the share of slot s that ends in the group led by r. With probabilities of 0 and 1 it is the hard cut.
+    Entry (s, r) is the share of slot s that ends in the group led by r. Probabilities of 0 and 1 give the hard cut.
     """
     b, steps = probability.shape
     s = steps + 1

@@ -1,8 +1,8 @@
 """The association field: co-circular support between oriented responses, one lobe on each side of a point.
 
-Field, Hayes & Hess 1993; co-circularity after Parent & Zucker 1989: elements at p and q with tangents t_p and t_q lie on
-one circle if t_p + t_q = 2 phi_pq, phi the direction from p to q. Kernels are applied in the frequency domain; the reach
-of each sample mixes a few fixed kernels, so it is per sample and has a gradient.
+Field, Hayes & Hess 1993; co-circularity after Parent & Zucker 1989: elements at p and q with tangents t_p and t_q lie
+on one circle if t_p + t_q = 2 phi_pq, phi the direction from p to q. Kernels are applied in the frequency domain; the
+reach of each sample mixes a few fixed kernels, so it is per sample and has a gradient.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def two_sided_support(oriented: Tensor, reach_px: Tensor, *, stride: int) -> tup
     Returns:
         forward and backward support, each (B, O, h, w), in the units of ``oriented``.
     """
-    b, o, h, w = oriented.shape
+    _, o, h, w = oriented.shape
     pad = math.ceil(REACHES_PX[-1] / stride)
     # Nothing is known outside the image: zeros, and as many as the longest lobe needs so that it cannot wrap round.
     hp, wp = math.ceil((h + pad) / 8) * 8, math.ceil((w + pad) / 8) * 8

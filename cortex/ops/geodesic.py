@@ -58,7 +58,7 @@ def geodesic_distance(is_seed: Tensor, neighbours: Tensor, cost: Tensor) -> Tens
 
 
 def _along_paths(distance: Tensor, is_seed: Tensor, flat: Tensor, cost: Tensor, *, n_doublings: int) -> Tensor:
-    """The same distances as sums of step costs along the shortest paths, by pointer doubling, so that they have a gradient."""
+    """The same distances, with a gradient: sums of step costs along the shortest paths, by pointer doubling."""
     b, n, s = distance.shape
     k = cost.shape[2]
     with torch.no_grad():

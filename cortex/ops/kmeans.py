@@ -41,7 +41,7 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def soft_assign(points: Tensor, centres: Tensor, temperature: Tensor, presence: Tensor) -> Tensor:
-    """Responsibilities (B, K, n) on the simplex: softmax of -distance^2 / temperature, weighted by ``presence`` (B, K)."""
+    """Responsibilities (B, K, n) on the simplex: softmax of -distance^2 / temperature, times ``presence`` (B, K)."""
     # The K axis before the long one: a softmax over a short last axis is several times slower.
     # ||x||^2 is the same for all centres and drops out.
     inverse = 1 / temperature.view(-1, 1, 1)

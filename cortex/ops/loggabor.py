@@ -3,7 +3,7 @@
 Field 1987: G(f, phi) = exp(-ln(f/f0)^2 / 2 s^2) exp(-(phi-phi0)^2 / 2 s_phi^2), one-sided in phi, so that the inverse
 transform is complex: even response + i odd response, and its modulus the quadrature energy. G(0) = 0: no DC.
 The image is extended by reflection, so that its borders hold no false edge. Filters differ per sample at the cost of a
-multiplication, and a coarse scale is brought back at a lower resolution (cropping its spectrum), which it cannot notice.
+multiplication. A coarse scale is brought back at a lower resolution by cropping its spectrum, which cuts its tail only.
 """
 
 from __future__ import annotations

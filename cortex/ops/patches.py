@@ -1,7 +1,7 @@
 """Soft patches (superpixels) on a grid: the atoms that slots are made of.
 
-Achanta et al. 2012 (SLIC) made soft (Jampani et al. 2018): each pixel belongs, softly, to the nine patches around it. The
-image is kept cell by cell, so that distances and means are small matrix products for the whole batch.
+Achanta et al. 2012 (SLIC) made soft (Jampani et al. 2018): each pixel belongs, softly, to the nine patches around it.
+The image is kept cell by cell, so that distances and means are small matrix products for the whole batch.
 """
 
 from __future__ import annotations
@@ -159,7 +159,8 @@ def border_graph(label: Tensor, n: int, *fields: Tensor) -> list[Tensor]:
         [length, sum of field 1, ...], each (B, n, n), symmetric, zero on the diagonal.
     """
     b = label.shape[0]
-    keys, values = [], [[] for _ in fields]
+    keys: list[Tensor] = []
+    values: list[list[Tensor]] = [[] for _ in fields]
     for dim in (1, 2):
         first, second = label.narrow(dim, 0, label.shape[dim] - 1), label.narrow(dim, 1, label.shape[dim] - 1)
         keys.append((first * n + second).flatten(1))

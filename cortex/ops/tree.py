@@ -1,7 +1,7 @@
 """Bottom-up merging of adjacent patches, the whole batch at once.
 
 Ward-like linkage on a graph. Pairs that are each other's nearest neighbour merge in the same round: for reducible
-linkages this gives the tree that merging one pair at a time gives (Murtagh 1983), in a dozen rounds instead of hundreds.
+linkages this gives the tree that merging one pair at a time gives (Murtagh 1983), in a dozen rounds, not hundreds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def merge_patches(
         linkage: cost of merging each pair; only touching pairs are looked at.
 
     Returns:
-        (B, N) int64, the cluster 0 .. n_clusters-1 of each patch. A choice, without gradient: what it is used for has one.
+        (B, N) int64, the cluster 0 .. n_clusters-1 of each patch. A choice, without gradient; its uses have one.
     """
     with torch.no_grad():
         b, n = size.shape
