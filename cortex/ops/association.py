@@ -42,10 +42,14 @@ def lobe_kernel(n_orientations: int, reach_px: float, radius_px: int) -> Tensor:
     return kernel / kernel.sum((1, 2, 3), keepdim=True)
 
 
+def _radius(stride: int) -> int:
+    return math.ceil(2 * REACHES_PX[-1] / stride)
+
+
 @lru_cache(maxsize=16)
 def _spectra(n_orientations: int, stride: int, h: int, w: int) -> Tensor:
     """Correlation spectra of the forward lobes, (reaches, O_to, O_from, h, w//2+1)."""
-    radius = math.ceil(2 * REACHES_PX[-1] / stride)
+    radius = _radius(stride)
     out = []
     for reach in REACHES_PX:
         kernel = lobe_kernel(n_orientations, reach / stride, radius)
@@ -77,8 +81,8 @@ def two_sided_support(oriented: Tensor, reach_px: Tensor, *, stride: int) -> tup
         forward and backward support, each (B, O, h, w), in the units of ``oriented``.
     """
     _, o, h, w = oriented.shape
-    pad = math.ceil(REACHES_PX[-1] / stride)
     # Nothing is known outside the image: zeros, and as many as the longest lobe needs so that it cannot wrap round.
+    pad = _radius(stride)
     hp, wp = math.ceil((h + pad) / 8) * 8, math.ceil((w + pad) / 8) * 8
     spectrum = torch.fft.rfft2(F.pad(oriented, (0, wp - w, 0, hp - h)))
     kernels = _spectra(o, stride, hp, wp)
