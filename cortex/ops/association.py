@@ -67,7 +67,10 @@ def reach_weights(reach_px: Tensor) -> Tensor:
     """(B, reaches) weights of the fixed kernels, linear in log reach between neighbours."""
     knots = torch.log(torch.tensor(REACHES_PX))
     position = (torch.log(reach_px) - knots[0]) / (knots[1] - knots[0])
-    return (1 - (position[:, None] - torch.arange(len(REACHES_PX))).abs()).clamp(0, 1)
+    left = position.detach().floor().clamp(0, len(REACHES_PX) - 2).long()
+    t = (position - left)[:, None]
+    knot = torch.eye(len(REACHES_PX))
+    return knot[left] * (1 - t) + knot[left + 1] * t
 
 
 def two_sided_support(oriented: Tensor, reach_px: Tensor, *, stride: int) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cortex.ops.ramp import ramp
+
 
 def presence_mask(count: Tensor, n_max: int) -> Tensor:
     """Smooth mask over ``n_max`` units: 1 for the first ``count``, the fraction for the next, then 0.
@@ -15,7 +17,7 @@ def presence_mask(count: Tensor, n_max: int) -> Tensor:
     Returns:
         (B, n_max) in [0, 1].
     """
-    return (count[:, None] - torch.arange(n_max, device=count.device)).clamp(0, 1)
+    return ramp(count[:, None] - torch.arange(n_max, device=count.device))
 
 
 def farthest_points(points: Tensor, k: int) -> Tensor:

@@ -99,9 +99,14 @@ def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_
     b, c, h, w = features.shape
     rows, columns, cell_px = grid_for(h, w)
     grid = (rows, columns)
-    y = (torch.arange(h) / cell_px)[:, None].expand(h, w)
-    x = (torch.arange(w) / cell_px)[None].expand(h, w)
-    place = torch.stack([y, x])[None].expand(b, -1, -1, -1) * torch.sqrt(compactness).view(-1, 1, 1, 1)
+    # Places are counted from the middle of one's own cell: squares of small numbers keep their last digits.
+    unit = torch.sqrt(compactness).view(-1, 1, 1, 1)  # of one cell of distance
+    middle_px = (cell_px - 1) / 2
+    y = ((torch.arange(h) % cell_px - middle_px) / cell_px)[:, None].expand(h, w)
+    x = ((torch.arange(w) % cell_px - middle_px) / cell_px)[None].expand(h, w)
+    place = torch.stack([y, x])[None].expand(b, -1, -1, -1) * unit
+    step = torch.arange(-1.0, 2.0)
+    offset = torch.cat([torch.zeros(9, c), torch.cartesian_prod(step, step)], 1) * unit  # (B, 1, 9, C+2), to the nine
     inside = to_cells(features.new_ones(1, 1, h, w), cell_px)
     if rows * cell_px != h or columns * cell_px != w:
         padded = F.pad(features.new_ones(1, 1, h, w), (0, columns * cell_px - w, 0, rows * cell_px - h))
@@ -114,18 +119,21 @@ def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_
     penalty = torch.where(_validity(grid), 0.0, -1e4)[None, :, :, None]
     scale = sharpness.view(-1, 1, 1, 1)
     for _ in range(n_iterations + 1):
-        around = neighbourhood(mean, grid)
+        around = neighbourhood(mean, grid) + offset
         # ||x||^2 is the same for all nine patches and drops out of the softmax; the rest is one product with (x, 1).
         bias = penalty - scale * (around * around).sum(-1, keepdim=True)
         share = torch.softmax(torch.cat([2 * scale * around, bias], -1) @ cells, 2)
-        total = gather_to_patches(share @ weighted, grid)
+        given = share @ weighted
+        given = torch.cat([given[..., :-1] - given[..., -1:] * offset, given[..., -1:]], -1)
+        total = gather_to_patches(given, grid)
         mean = total[..., :-1] / total[..., -1:].clamp_min(1e-3)
     own = torch.arange(rows * columns).view(1, -1, 1).float()
     index = neighbourhood(own, grid)[0, :, :, 0].long()  # (N, 9)
     hard = _argmax_of_nine(share.detach())  # (B, N, px)
     label = index[None, :, :].expand(b, -1, -1).gather(2, hard)
     label = from_cells(label[:, :, None], grid, cell_px, (h, w))[:, 0]
-    centre_px = mean[..., c:] * cell_px / torch.sqrt(compactness).view(-1, 1, 1)
+    middles_px = torch.cartesian_prod(torch.arange(rows) * cell_px + middle_px, torch.arange(columns) * cell_px + middle_px)
+    centre_px = middles_px + cell_px * mean[..., c:] / unit[:, 0]
     return Patches(share, mean[..., :c], total[..., -1], centre_px, label, grid, cell_px, (h, w))
 
 
