@@ -148,12 +148,15 @@ class Percept:
 
         Args:
             size: (height, width) to resample to; the input's own resolution when None. Soft masks are interpolated,
-                then compared, in bands of rows, so that a photograph of 100 megapixels needs little memory.
+                then compared, in bands of rows, so that a photograph of 100 megapixels needs little memory. A slot
+                that wins at none of an image's own pixels is no segment of it at any size.
         """
         masks = self.m4.masks.detach()
-        # Only slots that win somewhere can win between pixels: the others need not be interpolated.
-        winners = torch.unique(masks.argmax(1))
-        labels = _argmax_at(masks[:, winners], size).flatten(1)
+        winner = masks.argmax(1)
+        wins = torch.zeros(masks.shape[:2], dtype=torch.bool).scatter_(1, winner.flatten(1), True)
+        winners = torch.unique(winner)  # of any image: slots that win nowhere need not be interpolated
+        # Each image's own winners only: its labels must not depend on what is beside it in the batch.
+        labels = _argmax_at(torch.where(wins[..., None, None], masks, -1.0)[:, winners], size).flatten(1)
         used = torch.zeros(len(labels), len(winners), dtype=torch.int64).scatter_(1, labels, 1)
         # Numbered without gaps through a small table: sorting the pixels of a large photograph would be slow.
         return (used.cumsum(1) - 1).gather(1, labels).unflatten(1, size or masks.shape[-2:])

@@ -142,13 +142,22 @@ def test_defaults():
     assert default_theta(2, n_slots=7)["n_slots"].tolist() == [7, 7]
 
 
-def test_gradient_reaches_every_u():
-    u = default_unit(2).requires_grad_()
-    sum(value.sum() for value in from_unit(u).values()).backward()
+@pytest.mark.parametrize("value", [-1.0, -0.3, 1.0])
+def test_gradient_reaches_every_u_also_at_the_bounds(value):
+    u = torch.full((2, N_PARAMETERS), value, requires_grad=True)
+    theta = from_unit(u)
+    sum(column.sum() for column in theta.values()).backward()
     assert (u.grad > 0).all()
     p, i = BY_NAME["wavelength_px"], NAMES.index("wavelength_px")
     # d/du low * (high/low)^((u+1)/2) = value * ln(high/low) / 2
-    assert u.grad[0, i].item() == pytest.approx(p.default * math.log(p.high / p.low) / 2, rel=1e-4)
+    expected = theta["wavelength_px"][0].item() * math.log(p.high / p.low) / 2
+    assert u.grad[0, i].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_no_gradient_beyond_the_bounds():
+    u = torch.full((1, N_PARAMETERS), 1.5, requires_grad=True)
+    sum(column.sum() for column in from_unit(u).values()).backward()
+    assert not u.grad.any()
 
 
 def test_repeat_is_sample_major():

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cortex.ops.patches import Patches
 from cortex.percept import M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut, _argmax_at
 
 
@@ -17,21 +18,37 @@ def random_masks(seed, batch=2, n_slots=5, size=(12, 18), sharpness=3.0):
     return torch.softmax(sharpness * F.interpolate(coarse, size=size, mode="bicubic"), 1)
 
 
+def patches_of(b, size):
+    """One patch whose cell is the whole picture, and where the shares of all pixels are its own."""
+    share = torch.zeros(b, 1, 9, 4)
+    share[:, :, 4] = 1.0
+    return Patches(
+        share,
+        torch.zeros(b, 1, 2),
+        torch.ones(b, 1),
+        torch.zeros(b, 1, 2),
+        torch.zeros(b, 2, 2).long(),
+        (1, 1),
+        2,
+        size,
+    )
+
+
+def numbered(stage, b, **given):
+    """A stage's output where every field not given says which sample it belongs to."""
+    mark = torch.arange(float(b))
+    names = [field.name for field in dataclasses.fields(stage)]
+    return stage(**{name: given.get(name, mark.view(-1, 1, 1, 1).expand(b, 2, 3, 4).clone()) for name in names})
+
+
 def percept_of(masks):
-    """A percept whose every field has the right number of axes and a value that tells the sample."""
-    b, s, h, w = masks.shape
-
-    def numbered(stage):
-        shapes = {"prototype": (b, s, 3), "adjacency": (b, s, s), "border": (b, s, s), "presence": (b, s)}
-        mark = torch.arange(float(b))
-        fields = {}
-        for field in dataclasses.fields(stage):
-            shape = shapes.get(field.name, (b, 1, h, w))
-            fields[field.name] = mark.view(-1, *[1] * (len(shape) - 1)).expand(shape).clone()
-        return stage(**fields)
-
-    m4 = M4Out(masks=masks, embedding=torch.zeros(b, s, 2), objectness=torch.ones(b, s))
-    return Percept(numbered(RetinaOut), numbered(M1Out), numbered(M2Out), numbered(M3Out), m4)
+    """A percept with these masks at every pixel."""
+    b = len(masks)
+    patches = patches_of(b, masks.shape[-2:])
+    m4 = numbered(M4Out, b, patches=patches, assignment=masks.flatten(2)[..., :1].transpose(1, 2))
+    m4.__dict__["masks"] = masks  # where the cached property keeps what it drew
+    m3 = numbered(M3Out, b, patches=patches)
+    return Percept(numbered(RetinaOut, b), numbered(M1Out, b), numbered(M2Out, b), m3, m4)
 
 
 # --- labels
@@ -88,6 +105,15 @@ def test_labels_at_input_size_need_no_interpolation():
     assert torch.equal(percept_of(masks).labels(), percept_of(masks).labels((12, 18)))
 
 
+def test_labels_between_pixels_are_free_of_the_neighbours_in_the_batch():
+    # Slot 2 wins at no pixel of the first image, yet would win half way between them: 0.275, 0.275, 0.45.
+    first = torch.tensor([[0.50, 0.05], [0.05, 0.50], [0.45, 0.45]])[None, :, None].expand(1, 3, 2, 2)
+    second = torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    alone = percept_of(first).labels((2, 9))
+    assert torch.equal(percept_of(torch.cat([first, second])).labels((2, 9))[:1], alone)
+    assert alone.unique().tolist() == [0, 1]
+
+
 def test_labels_need_no_graph():
     masks = random_masks(6).requires_grad_()
     assert not percept_of(masks).labels((20, 20)).requires_grad
@@ -111,17 +137,54 @@ def test_labels_need_no_graph():
 )
 def test_indexing_takes_the_same_samples_of_every_field(index, expected):
     taken = percept_of(random_masks(0, batch=3))[index]
-    for stage in (taken.retina, taken.m1, taken.m2, taken.m3):
+    for stage in (taken.retina, taken.m1, taken.m2, taken.m3, taken.m4):
         for field in dataclasses.fields(stage):
             value = getattr(stage, field.name)
-            assert value.flatten(1)[:, 0].tolist() == expected, field.name
-    assert taken.m4.masks.shape[0] == len(expected)
+            if field.name not in ("patches", "assignment"):
+                assert value.flatten(1)[:, 0].tolist() == expected, field.name
+    assert len(taken.m4.assignment) == len(taken.m4.patches.share) == len(expected)
+    assert taken.m4.patches.grid == (1, 1)
 
 
-def test_detach_cuts_every_field():
-    masks = random_masks(0).requires_grad_()
-    percept = percept_of(masks * 2)
-    assert percept.m4.masks.requires_grad
+def tensors_of(value):
+    if dataclasses.is_dataclass(value):
+        return [t for field in dataclasses.fields(value) for t in tensors_of(getattr(value, field.name))]
+    return [value] if isinstance(value, torch.Tensor) else []
+
+
+def test_detach_cuts_every_field_and_changes_none():
+    percept = percept_of(random_masks(0))
+    for tensor in tensors_of(percept):
+        if tensor.is_floating_point():
+            tensor.requires_grad_()
     detached = percept.detach()
-    assert not detached.m4.masks.requires_grad
-    assert torch.equal(detached.m4.masks, percept.m4.masks)
+    assert len(tensors_of(detached)) == len(tensors_of(percept)) > 30
+    for before, after in zip(tensors_of(percept), tensors_of(detached), strict=True):
+        assert not after.requires_grad
+        assert torch.equal(before, after)
+
+
+# --- fields drawn when asked for
+
+
+def test_regions_at_every_pixel_are_the_coarse_ones_where_those_are_flat():
+    coarse = torch.zeros(1, 2, 4, 6)
+    coarse[:, 0, :, :3] = 1.0
+    coarse[:, 1, :, 3:] = 1.0
+    m2 = numbered(M2Out, 1, contour=torch.zeros(1, 1, 8, 12), regions_coarse=coarse)
+    m1 = numbered(M1Out, 1, boundary=torch.zeros(1, 1, 8, 12), regions_coarse=coarse)
+    for regions in (m1.regions, m2.regions):
+        assert regions.shape == (1, 2, 8, 12)
+        torch.testing.assert_close(regions.sum(1), torch.ones(1, 8, 12))
+        assert (regions[:, 0, :, :5] == 1).all()
+        assert (regions[:, 1, :, 7:] == 1).all()
+
+
+def test_masks_are_drawn_once_and_kept():
+    b, n_slots = 2, 3
+    share = torch.softmax(torch.rand(b, 1, n_slots), -1)
+    m4 = numbered(M4Out, b, patches=patches_of(b, (2, 2)), assignment=share)
+    assert m4.masks is m4.masks
+    assert m4.masks.shape == (b, n_slots, 2, 2)
+    torch.testing.assert_close(m4.masks, share.transpose(1, 2)[..., None].expand(-1, -1, 2, 2))
+    torch.testing.assert_close(m4.masks_coarse, share.transpose(1, 2)[..., None])
