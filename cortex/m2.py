@@ -15,7 +15,7 @@ from cortex.percept import N_ORIENTATIONS, M1Out, M2Out
 
 # Completion and diffusion run at half resolution: their fields are smooth, and they cost a quarter.
 _STRIDE = 2
-_N_DIFFUSION_STEPS = 6
+_N_DIFFUSION_STEPS = 4
 # Oriented energy at which an element counts half, in units of retinal contrast.
 _HALF_ENERGY = 0.04
 

@@ -13,6 +13,7 @@ from cortex.ops.geodesic import geodesic_distance, neighbour_lists
 from cortex.ops.kmeans import squared_distance
 from cortex.ops.linkage import contrast_linkage
 from cortex.ops.patches import Patches, border_graph, sample_at, soft_patches
+from cortex.ops.ramp import ramp
 from cortex.ops.tree import merge_patches
 from cortex.parameters import Theta
 from cortex.percept import M1Out, M2Out, M3Out
@@ -98,7 +99,7 @@ def make_slots(m1: M1Out, m2: M2Out, theta: Theta) -> M3Out:
         mass.transpose(1, 2) @ cue, mass.sum(1), slot_length, slot_strength, linkage=_linkage(patches, theta)
     )
     left = torch.arange(N_SLOTS_MAX, 1, -1)
-    share = soft_cut(tree, (left[None] - theta["n_slots"][:, None]).clamp(0, 1))  # (B, S, S)
+    share = soft_cut(tree, ramp(left[None] - theta["n_slots"][:, None]))  # (B, S, S)
 
     mass = mass @ share
     size = mass.sum(1)

@@ -70,7 +70,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("completion_gain", "M2", 0.05, 4.0, 0.5, "1", "log", "Grossberg & Mingolla 1985", "Strength of contour completion across gaps."),
     Parameter("endstop_gain", "M2", 0.05, 4.0, 0.5, "1", "log", "Heitger et al. 1992", "Gain of end-stopped cells, which seed completion."),
     Parameter("barrier_gain", "M2", 0.5, 50.0, 2.0, "1", "log", "Perona & Malik 1990", "How strongly a contour stops diffusion."),
-    Parameter("stabilisation_time_px2", "M2", 0.1, 6.0, 2.0, "px^2", "log", "Perona & Malik 1990", "Diffusion time of log S1 into S2."),
+    Parameter("stabilisation_time_px2", "M2", 0.1, 4.0, 2.0, "px^2", "log", "Perona & Malik 1990", "Diffusion time of log S1 into S2."),
     # --- M3 invariance
     Parameter("texture_pool_px", "M3", 2.0, 16.0, 6.0, "px", "log", "Portilla & Simoncelli 2000", "Integration scale of the local energy statistics."),
     Parameter("region_weight", "M3", 0.02, 2.0, 0.1, "1", "log", "measured", "Weight of the stabilised regions S2 in the patches' cues."),
@@ -138,7 +138,8 @@ def from_unit(u: Tensor) -> Theta:
     """
     if u.ndim != 2 or u.shape[1] != N_PARAMETERS:
         raise ValueError(f"expected u of shape (B, {N_PARAMETERS}), got {tuple(u.shape)}")
-    u = u.clamp(-1, 1)
+    # Not clamp, which has no gradient at its bounds in recent versions of torch: a setting at u = 1 could never return.
+    u = torch.where(u < -1, -1.0, torch.where(u > 1, 1.0, u))
     theta: Theta = {}
     for i, p in enumerate(PARAMETERS):
         t = (u[:, i] + 1) / 2

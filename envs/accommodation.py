@@ -116,7 +116,7 @@ class AccommodationEnv(AbstractPerceptionEnv):
         size_px: int | None = 96,
         shape_px: tuple[int, int] | None = None,
         n_views: int = 4,
-        max_images: int = 40,
+        max_images: int = 20,
         with_kl: bool = False,
         action_mode: ActionMode = "delta",
         max_step: float = 0.25,

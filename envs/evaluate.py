@@ -129,7 +129,7 @@ def evaluate_pairs(
     index: Tensor,
     u: Tensor,
     *,
-    max_images: int = 40,
+    max_images: int = 20,
     with_percepts: bool = False,
     with_kl: bool = False,
 ) -> tuple[dict[str, Tensor], Percept | None]:
@@ -181,7 +181,7 @@ def evaluate_pairs(
 class Evaluator:
     """The question put to one image: how good is each of these settings? Views and cues are computed once."""
 
-    def __init__(self, cortex: Cortex, objective: Objective, views: Views, image: Tensor, *, max_images: int = 40):
+    def __init__(self, cortex: Cortex, objective: Objective, views: Views, image: Tensor, *, max_images: int = 20):
         """Take a look at ``image`` (3, H, W) or (1, 3, H, W) in [0, 1] through ``views``."""
         self.cortex, self.objective, self.max_images = cortex, objective, max_images
         self.look = make_looks(cortex, objective, image[None] if image.ndim == 3 else image, [views])

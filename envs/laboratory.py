@@ -31,7 +31,7 @@ class Apparatus:
     size_px: int | None = 96
     shape_px: tuple[int, int] | None = None
     n_views: int = 4
-    max_images: int = 40
+    max_images: int = 20
     with_kl: bool = False
 
     def __post_init__(self) -> None:

@@ -67,7 +67,7 @@ class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         source: Sequence[Photograph] | str | Path = "bundled",
         disturbances: DisturbanceSampler = ALL_DISTURBANCES,
         n_views: int = 4,
-        max_images: int = 40,
+        max_images: int = 20,
         with_kl: bool = False,
         action_mode: ActionMode = "delta",
         max_step: float = 0.25,

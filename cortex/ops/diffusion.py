@@ -30,10 +30,16 @@ def diffuse(field: Tensor, conductance: Tensor, *, time: Tensor, n_steps: int) -
     rate = (time / n_steps).view(-1, 1, 1, 1)
     across = rate * torch.minimum(conductance[..., 1:], conductance[..., :-1])
     down = rate * torch.minimum(conductance[..., 1:, :], conductance[..., :-1, :])
+    kept = torch.ones_like(conductance)
+    kept[..., 1:] -= across
+    kept[..., :-1] -= across
+    kept[..., 1:, :] -= down
+    kept[..., :-1, :] -= down
     for _ in range(n_steps):
-        flux_x = across * (field[..., 1:] - field[..., :-1])
-        flux_y = down * (field[..., 1:, :] - field[..., :-1, :])
-        gain = torch.nn.functional.pad(flux_x, (0, 1)) - torch.nn.functional.pad(flux_x, (1, 0))
-        gain = gain + torch.nn.functional.pad(flux_y, (0, 0, 0, 1)) - torch.nn.functional.pad(flux_y, (0, 0, 1, 0))
-        field = field + gain
+        after = field * kept
+        after[..., 1:].addcmul_(field[..., :-1], across)
+        after[..., :-1].addcmul_(field[..., 1:], across)
+        after[..., 1:, :].addcmul_(field[..., :-1, :], down)
+        after[..., :-1, :].addcmul_(field[..., 1:, :], down)
+        field = after
     return field
