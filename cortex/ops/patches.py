@@ -132,7 +132,9 @@ def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_
     hard = _argmax_of_nine(share.detach())  # (B, N, px)
     label = index[None, :, :].expand(b, -1, -1).gather(2, hard)
     label = from_cells(label[:, :, None], grid, cell_px, (h, w))[:, 0]
-    middles_px = torch.cartesian_prod(torch.arange(rows) * cell_px + middle_px, torch.arange(columns) * cell_px + middle_px)
+    middles_px = torch.cartesian_prod(
+        torch.arange(rows) * cell_px + middle_px, torch.arange(columns) * cell_px + middle_px
+    )
     centre_px = middles_px + cell_px * mean[..., c:] / unit[:, 0]
     return Patches(share, mean[..., :c], total[..., -1], centre_px, label, grid, cell_px, (h, w))
 

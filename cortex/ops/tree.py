@@ -2,6 +2,7 @@
 
 Ward-like linkage on a graph. Pairs that are each other's nearest neighbour merge in the same round: for reducible
 linkages this gives the tree that merging one pair at a time gives (Murtagh 1983), in a dozen rounds, not hundreds.
+The rounds do not come in the order of the costs: the tree is built first, and cut then.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Linkage = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 def merge_patches(
     total: Tensor, size: Tensor, length: Tensor, strength: Tensor, *, linkage: Linkage, n_clusters: int
 ) -> Tensor:
-    """Merge adjacent patches until ``n_clusters`` are left in each sample.
+    """Merge adjacent patches, the cheapest pair first, until ``n_clusters`` are left in each sample.
 
     Args:
         total: (B, N, C) sum of the cues in each patch.
@@ -28,36 +29,75 @@ def merge_patches(
         linkage: cost of merging each pair; only touching pairs are looked at.
 
     Returns:
-        (B, N) int64, the cluster 0 .. n_clusters-1 of each patch. A choice, without gradient; its uses have one.
+        (B, N) int64, the cluster 0 .. n_clusters-1 of each patch (more, if that many parts do not touch).
+        A choice, without gradient; its uses have one.
     """
     with torch.no_grad():
-        b, n = size.shape
-        cluster = torch.arange(n).expand(b, n).clone()
-        while size.shape[1] > n_clusters:
-            m = size.shape[1]
-            alive = size > 0
-            n_alive = alive.sum(1)
-            cost = linkage(total, size, length, strength)
-            cost = torch.where(length > 0, cost, torch.inf)
-            best, partner = cost.min(2)
-            index = torch.arange(m).expand(b, m)
-            is_mutual = (partner.gather(1, partner) == index) & (index < partner) & torch.isfinite(best)
-            # No more merges than are still wanted: the cheapest go first.
-            rank = torch.where(is_mutual, best, torch.inf).argsort(1).argsort(1)
-            merges = is_mutual & (rank < (n_alive - n_clusters)[:, None])
-            if not merges.any():
-                break  # an image whose parts do not touch: cannot happen on a grid, but never loop for ever
-            was_taken = merges.gather(1, partner) & (partner.gather(1, partner) == index) & (partner < index)
-            target = torch.where(was_taken, partner, index)
-            is_root = alive & (target == index)
-            new_index = (is_root.cumsum(1) - 1).clamp_min(0)
-            to = new_index.gather(1, target)
-            m_new = int(is_root.sum(1).max())
-            cluster = to.gather(1, cluster)
-            total = _sum_rows(total, to, m_new)
-            size = size.new_zeros(b, m_new).scatter_add(1, to, size)
-            length, strength = (_sum_both(x, to, m_new) for x in (length, strength))
-        return cluster
+        parent, joined_at, joined_in = _tree(
+            total, size, length, strength, linkage, n_merges=size.shape[1] - n_clusters
+        )
+        return _cut(parent, joined_at, joined_in, n_clusters)
+
+
+def _tree(total: Tensor, size: Tensor, length: Tensor, strength: Tensor, linkage: Linkage, *, n_merges: int):
+    """Of each patch, the group that the group of its name joined, at what cost, and in which round: (B, N) each.
+
+    A group goes by the name of its first patch; what never joined another has cost inf. As much of the
+    tree as holds its ``n_merges`` cheapest merges.
+    """
+    b, n = size.shape
+    name = torch.arange(n).expand(b, n).clone()
+    # One column to spare, for what does not move.
+    parent = torch.arange(n + 1).expand(b, n + 1).clone()
+    joined_at = size.new_full((b, n + 1), torch.inf)
+    joined_in = torch.zeros_like(parent)
+    height = torch.zeros_like(size)
+    alive = torch.ones_like(size, dtype=torch.bool)
+    for i_round in range(n):
+        m = size.shape[1]
+        cost = linkage(total, size, length, strength)
+        best, partner = torch.where(length > 0, cost, torch.inf).min(2)
+        index = torch.arange(m).expand(b, m)
+        # Done once the merges wanted are all cheaper than any left; each sample by itself, whatever is beside it.
+        is_done = (joined_at[:, :n] <= best.amin(1, keepdim=True)).sum(1, keepdim=True) >= n_merges
+        is_mutual = (partner.gather(1, partner) == index) & torch.isfinite(best) & ~is_done
+        if not is_mutual.any():
+            break  # all are done, or have only groups that do not touch
+        # A tree on a graph may fold back (an inversion): a merge costs at least what the merges inside it did.
+        paid = torch.maximum(best, height)
+        paid = torch.where(is_mutual, torch.maximum(paid, paid.gather(1, partner)), height)
+        goes = is_mutual & (partner < index)
+        place = torch.where(goes, name, n)
+        parent.scatter_(1, place, name.gather(1, partner))
+        joined_at.scatter_(1, place, paid)
+        joined_in.scatter_(1, place, i_round)
+
+        is_root = alive & ~goes
+        new_index = (is_root.cumsum(1) - 1).clamp_min(0)
+        to = new_index.gather(1, torch.where(goes, partner, index))
+        m = int(is_root.sum(1).max())
+        total = _sum_rows(total, to, m)
+        size = size.new_zeros(b, m).scatter_add(1, to, size)
+        length, strength = (_sum_both(x, to, m) for x in (length, strength))
+        place = torch.where(is_root, new_index, m)
+        name = name.new_full((b, m + 1), n).scatter_(1, place, name)[:, :m]
+        height = height.new_zeros(b, m + 1).scatter_(1, place, paid)[:, :m]
+        alive = torch.zeros(b, m + 1, dtype=torch.bool).scatter_(1, place, is_root)[:, :m]
+    return parent[:, :n], joined_at[:, :n], joined_in[:, :n]
+
+
+def _cut(parent: Tensor, joined_at: Tensor, joined_in: Tensor, n_clusters: int) -> Tensor:
+    """The cluster of each patch (B, N) when only the cheapest merges take place."""
+    b, n = parent.shape
+    index = torch.arange(n).expand(b, n)
+    # By cost, and where that is equal by round: no merge without those inside it.
+    order = joined_in.argsort(dim=1, stable=True)
+    order = order.gather(1, joined_at.gather(1, order).argsort(dim=1, stable=True))
+    rank = torch.empty_like(parent).scatter_(1, order, index)
+    parent = torch.where((rank < n - n_clusters) & torch.isfinite(joined_at), parent, index)
+    for _ in range(n.bit_length()):
+        parent = parent.gather(1, parent)
+    return ((parent == index).cumsum(1) - 1).gather(1, parent)
 
 
 def _sum_rows(x: Tensor, to: Tensor, m: int) -> Tensor:
