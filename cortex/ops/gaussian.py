@@ -7,6 +7,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+# Below this a blur is none; even half way between two pixels, as with an even stride, something is left of it.
+_MIN_SIGMA_PX = 0.1
+
 
 def gaussian_matrix(n: int, sigma_px: Tensor, *, stride: int = 1) -> Tensor:
     """Rows of a 1-d Gaussian blur with half-sample reflection, optionally keeping each ``stride``-th output.
@@ -22,7 +25,7 @@ def gaussian_matrix(n: int, sigma_px: Tensor, *, stride: int = 1) -> Tensor:
     # One short table of the kernel per sample, looked up for each pair of pixels: exponentials of 2n numbers, not n^2.
     direct, left, right = _offsets(n, stride)
     distance = torch.arange(2 * n, dtype=torch.float32) + (0.5 if stride % 2 == 0 else 0.0)
-    exponent = -0.5 * (distance[None] / sigma_px.clamp_min(1e-3)[:, None]) ** 2
+    exponent = -0.5 * (distance[None] / sigma_px.clamp_min(_MIN_SIGMA_PX)[:, None]) ** 2
     # Zero beyond 5.7 sigma (1e-7): exp would return denormal numbers there, with which a product is ten times slower.
     kernel = torch.exp(exponent.clamp_min(-16.0)) * (exponent > -16.0)
     weight = kernel[:, direct] + kernel[:, left] + kernel[:, right]
