@@ -217,10 +217,10 @@ def _rows_of(index: Tensor, n: int) -> Tensor:
 
 
 def _cat(parts: Sequence[Any]) -> Any:
-    """Dataclasses of tensors (nested, None where all are None), joined along the batch."""
+    """Dataclasses of tensors (nested), joined along the batch; what is no tensor (sizes, None) is the same in all."""
     first = parts[0]
     if first is None or len(parts) == 1:
         return first
     if is_dataclass(first) and not isinstance(first, type):
         return replace(first, **{f.name: _cat([getattr(x, f.name) for x in parts]) for f in fields(first)})
-    return torch.cat(list(parts))
+    return torch.cat(list(parts)) if isinstance(first, Tensor) else first

@@ -39,7 +39,14 @@ def parser() -> argparse.ArgumentParser:
     add("images", nargs="*", metavar="IMAGE|FOLDER", help="photographs; folders are searched through")
     add("--controller", default="tpe", metavar="NAME", help="who proposes settings (tpe)")
     add("--trials", type=whole, default=64, metavar="N", help="settings per episode, the defaults included (64)")
-    add("--population", type=whole, default=16, metavar="N", help="settings evaluated in one batch (16)")
+    add("--population", type=whole, metavar="N", help="settings evaluated in one batch (16; 4 for gp)")
+    add(
+        "--spread",
+        type=float,
+        default=0.25,
+        metavar="U",
+        help="how far from the defaults a search starts; 0: anywhere (0.25)",
+    )
     add("--size", type=_at_least(32), default=192, metavar="PX", help="long side that images are shrunk to (192)")
     add("--disturb", action="append", metavar="KIND:SEVERITY", help="repeatable, or a comma list (none)")
     add("--seed", type=_at_least(0), default=0, metavar="N", help="of views, disturbance and controller (0)")
@@ -77,6 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         features=options.features,
         use_guard=not options.no_guard,
         population=options.population,
+        spread=options.spread or None,
         changes=dict(options.set),
         is_resumed=options.resume,
     )

@@ -42,9 +42,10 @@ def build_controller(settings: SessionSettings) -> Controller:
         ValueError: naming the controllers there are.
     """
     controller: Any = make_controller(settings.controller)
-    if hasattr(controller, "population"):
-        controller = dataclasses.replace(controller, population=settings.population)
-    return controller
+    offered = {"population": settings.population, "spread": settings.spread}
+    known = {field.name for field in dataclasses.fields(controller)}
+    wanted = {name: value for name, value in offered.items() if name in known and value is not None}
+    return dataclasses.replace(controller, **wanted)
 
 
 def open_memory(

@@ -31,7 +31,8 @@ class SessionSettings:
         depth: provider of the depth cue.
         features: provider of the backbone cue.
         use_guard: fall back to the defaults unless the gain exceeds the objective's own noise.
-        population: candidates evaluated in one batch, by controllers that ask for populations.
+        population: candidates evaluated in one batch; None leaves it to the controller (16, and 4 for gp).
+        spread: how far from the defaults searches start, as a standard deviation in u; None: anywhere.
         changes: perceptual parameters whose default is replaced (name -> physical value).
         is_resumed: continue the session even when it was complete.
     """
@@ -48,7 +49,8 @@ class SessionSettings:
     depth: str = "none"
     features: str = "none"
     use_guard: bool = True
-    population: int = 16
+    population: int | None = None
+    spread: float | None = 0.25
     changes: Mapping[str, float] = field(default_factory=dict)
     is_resumed: bool = False
 

@@ -161,7 +161,7 @@ def test_non_finite_terms_of_one_setting_stay_its_own(cortex):
 
         def __call__(self, image, theta, cues):
             percept = cortex(image, theta, cues)
-            percept.m4.masks[5] = float("nan")  # the image row of the second setting
+            percept.m4.masks_coarse[5] = float("nan")  # the image row of the second setting
             return percept
 
     evaluation = Evaluator(Broken(), Objective(), sample_views(0), photograph(0)).evaluate(some_settings(3))

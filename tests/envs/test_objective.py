@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from cortex import Cortex
+from cortex.ops.pooling import halve
 from envs.objective import (
     TERMS,
     Objective,
@@ -88,7 +90,8 @@ def judge(image, masks, views, **options):
     size = pooled_size(*SIZE, stride=objective.settings.stride)
     back = way_back(views, size=size, image_size=SIZE)[views.n_photometric :]
     energy = torch.rand(len(masks), 4, *SIZE, generator=torch.Generator().manual_seed(0)) ** 4
-    percept = SimpleNamespace(m4=SimpleNamespace(masks=masks), m1=SimpleNamespace(energy=energy))
+    coarse = halve(masks)[..., : masks.shape[-2] // 2, : masks.shape[-1] // 2]
+    percept = SimpleNamespace(m4=SimpleNamespace(masks=masks, masks_coarse=coarse), m1=SimpleNamespace(energy=energy))
     reference = make_reference(image, size=size)
     terms = objective(percept, reference, back, n_views=len(views), n_photometric=views.n_photometric, **options)
     return {name: values.item() for name, values in terms.items()}
@@ -271,15 +274,14 @@ def test_settings_are_checked():
         ObjectiveSettings(stride=0)
 
 
-def test_odd_sizes_are_pooled_too():
+def test_odd_sizes_and_other_strides_are_pooled_too():
     image = torch.rand(1, 3, 33, 47)
-    objective, views = Objective(), sample_views(0, n_photometric=1, n_geometric=1)
-    size = pooled_size(33, 47, stride=2)
-    masks = torch.softmax(torch.randn(3, 6, 33, 47), 1)
-    percept = SimpleNamespace(
-        m4=SimpleNamespace(masks=masks), m1=SimpleNamespace(energy=apply_views(image, views)[:1, 0])
-    )
-    back = way_back(views, size=size, image_size=(33, 47))[1:]
-    terms = objective(percept, make_reference(image, size=size), back, n_views=2, n_photometric=1)
-    assert terms["total"].shape == (1,)
-    assert torch.isfinite(terms["total"]).all()
+    views = sample_views(0, n_photometric=1, n_geometric=1)
+    percept = Cortex()(apply_views(image, views).flatten(0, 1)[[0, 0, 0]])
+    for stride in (1, 2, 3):
+        size = pooled_size(33, 47, stride=stride)
+        back = way_back(views, size=size, image_size=(33, 47))[1:]
+        objective = Objective(ObjectiveSettings(stride=stride))
+        terms = objective(percept, make_reference(image, size=size), back, n_views=2, n_photometric=1)
+        assert terms["total"].shape == (1,)
+        assert torch.isfinite(terms["total"]).all()
