@@ -87,7 +87,7 @@ def test_one_element_helps_one_side_only():
     assert ahead[0, 0, 16, 18] > 1e-3  # what lies to the left has it ahead
     assert ahead[0, 0, 16, 30] < 1e-6
     torch.testing.assert_close(behind[0, 0].flip(-1)[:, :-1], ahead[0, 0, :, 1:])  # column 24 mirrors to 23
-    assert both(oriented).max() < 1e-6
+    assert both(oriented).max() < 1e-3 * ahead.max()
 
 
 def test_aligned_elements_bridge_a_gap_and_others_do_not():
