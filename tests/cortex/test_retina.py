@@ -1,0 +1,140 @@
+"""Retina: its contract, light and cones in closed form, adaptation without a pole, and a difference of Gaussians."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+from skimage.color import rgb2xyz
+
+from cortex.retina import LMS_FROM_RGB, Retina, naka_rushton, retina, srgb_to_linear
+from tests.contracts.stage import StageContract, photograph
+from tests.cortex.scenes import scene_theta
+
+
+class TestRetina(StageContract):
+    name = "retina"
+
+    @pytest.fixture
+    def stage(self):
+        return Retina()
+
+
+def column(*values):
+    return torch.tensor(values)
+
+
+# --- light
+
+
+def test_linear_light_against_scikit_image():
+    image = photograph()[0]
+    matrix = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
+    expected = rgb2xyz(image.permute(1, 2, 0).double().numpy()) @ np.linalg.inv(matrix).T
+    np.testing.assert_allclose(srgb_to_linear(image).permute(1, 2, 0).numpy(), expected, atol=1e-5)
+
+
+def test_values_outside_are_clipped_and_dark_ones_keep_their_gradient():
+    x = torch.tensor([-0.5, 0.0, 0.02, 0.5, 1.0, 2.0], requires_grad=True)
+    light = srgb_to_linear(x)
+    assert light[:2].tolist() == [0, 0]
+    assert light[-2:].tolist() == pytest.approx([1, 1])
+    light.sum().backward()
+    assert torch.isfinite(x.grad).all()
+    assert x.grad[2].item() == pytest.approx(1 / 12.92, rel=1e-5)
+
+
+def test_white_excites_all_cones_alike_and_red_the_long_ones_most():
+    torch.testing.assert_close(LMS_FROM_RGB.sum(1), torch.ones(3))
+    red, _, blue = LMS_FROM_RGB.T
+    assert red[0] > red[1] > red[2]
+    assert blue[2] > blue[1] > blue[0]
+
+
+# --- adaptation
+
+
+@given(st.floats(0, 1), st.floats(0.01, 2), st.floats(0.4, 1.6))
+def test_adaptation_has_no_pole(r, sigma, exponent):
+    """The lesson: on normalised input the same formula ran from -1e4 to 7e4."""
+    answer = naka_rushton(column(r), column(sigma), column(exponent)).item()
+    assert 0 <= answer < 1
+    expected = max(r, 1e-5) ** exponent / (max(r, 1e-5) ** exponent + sigma**exponent)
+    assert answer == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [0.4, 0.8, 1.6])
+@pytest.mark.parametrize("sigma", [0.02, 0.3, 2.0])
+def test_half_at_sigma_and_monotone(sigma, exponent):
+    assert naka_rushton(column(sigma), column(sigma), column(exponent)).item() == pytest.approx(0.5)
+    r = torch.linspace(1e-4, 1, 200)
+    assert (naka_rushton(r, column(sigma), column(exponent)).diff() > 0).all()
+
+
+def test_gradient_at_no_light_is_finite():
+    r = torch.zeros(3, requires_grad=True)
+    naka_rushton(r, column(0.2), column(0.4)).sum().backward()
+    assert torch.isfinite(r.grad).all()
+
+
+def test_more_light_on_everything_changes_nothing():
+    """Sigma follows the mean light: the scene at half the light looks the same."""
+    light = srgb_to_linear(photograph())
+    dimmed = torch.where(
+        light / 2 <= 0.0031308, 12.92 * light / 2, 1.055 * (light / 2).clamp_min(1e-9) ** (1 / 2.4) - 0.055
+    )
+    one, other = (retina(x, scene_theta(1)).cones for x in (photograph(), dimmed))
+    torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
+
+
+# --- opponency
+
+
+@pytest.mark.parametrize("value", [0.1, 0.5, 1.0])
+def test_grey_has_no_colour(value):
+    out = retina(torch.full((1, 3, 32, 32), value), scene_theta(1))
+    assert out.opponent[:, 1:].abs().max() < 1e-5
+    assert out.on_off.max() < 1e-5
+
+
+def test_opponent_signs():
+    patch = torch.full((1, 3, 32, 128), 0.4)
+    for i, colour in enumerate(([0.9, 0.2, 0.2], [0.2, 0.9, 0.2], [0.2, 0.2, 0.9], [0.9, 0.9, 0.2])):
+        patch[0, :, :, 32 * i : 32 * i + 32] = torch.tensor(colour)[:, None, None]
+    red_green, blue_yellow = retina(patch, scene_theta(1)).opponent[0, 1:, 16, [16, 48, 80, 112]]
+    assert red_green[0] > 0 > red_green[1]
+    assert blue_yellow[2] > 0 > blue_yellow[3]
+
+
+def test_on_and_off_are_a_difference_of_gaussians():
+    theta = scene_theta(1, blur_sigma_px=1.0, surround_ratio=3.0, adaptation_exponent=1.0, adaptation_sigma=1.0)
+    out = retina(photograph(), theta)
+    luminance = out.opponent[0, 0].double().numpy()  # blurred by the centre already
+    surround = gaussian_filter(luminance, math.sqrt(8), mode="reflect", truncate=5.5)
+    on, off = out.on_off[0].double().numpy()
+    np.testing.assert_allclose(on - off, luminance - surround, atol=1e-5)
+    assert (np.minimum(on, off) == 0).all()
+
+
+def test_a_bright_spot_is_on_and_its_surround_off():
+    image = torch.full((1, 3, 48, 48), 0.3)
+    image[..., 22:26, 22:26] = 0.9
+    on, off = retina(image, scene_theta(1, blur_sigma_px=0.6, surround_ratio=3.0)).on_off[0]
+    assert on[24, 24] > 0.05
+    assert off[24, 24] == 0
+    assert off[24, 28] > 0
+    assert max(on[2, 2], off[2, 2]) < 1e-3
+
+
+def test_blur_is_of_light_before_adaptation():
+    image = photograph()
+    theta = scene_theta(1, blur_sigma_px=2.0)
+    light = srgb_to_linear(image)[0].double().numpy()
+    blurred = gaussian_filter(light, (0, 2.0, 2.0), mode="reflect", truncate=5.5)
+    cones = torch.einsum("ij,jhw->ihw", LMS_FROM_RGB, torch.from_numpy(blurred).float()).clamp_min(0)
+    sigma = theta["adaptation_sigma"] * cones.mean()
+    expected = naka_rushton(cones, sigma, theta["adaptation_exponent"])
+    torch.testing.assert_close(retina(image, theta).cones[0], expected, atol=1e-5, rtol=0)
