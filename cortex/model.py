@@ -15,6 +15,7 @@ from cortex.providers import make_backbone, make_depth
 from cortex.retina import Retina
 
 MIN_SIDE_PX = 32
+_RANGE_SLACK = 1e-3  # rounding, of a resampled or mirrored image
 
 
 class Cortex(nn.Module):
@@ -79,7 +80,7 @@ class Cortex(nn.Module):
 
 
 def check_image(image: Tensor) -> None:
-    """Raise ``ValueError`` unless ``image`` is (B, 3, H, W) float32 and large enough."""
+    """Raise ``ValueError`` unless ``image`` is (B, 3, H, W) float32 in [0, 1] and large enough."""
     if image.ndim != 4 or image.shape[1] != 3 or image.dtype != torch.float32:
         raise ValueError(
             f"expected an image (B, 3, H, W) of float32 in [0, 1], got {tuple(image.shape)} of {image.dtype}"
@@ -87,4 +88,9 @@ def check_image(image: Tensor) -> None:
     if min(image.shape[-2:]) < MIN_SIDE_PX:
         raise ValueError(
             f"expected both sides >= {MIN_SIDE_PX} px, got {tuple(image.shape[-2:])}; enlarge the image first"
+        )
+    low, high = (float(x) for x in torch.aminmax(image.detach())) if image.numel() else (0.0, 1.0)
+    if not (low >= -_RANGE_SLACK and high <= 1 + _RANGE_SLACK):  # also when one of them is NaN
+        raise ValueError(
+            f"expected values in [0, 1], got {low:.3g} to {high:.3g}; divide bytes by 255, clamp after interpolating"
         )
