@@ -62,7 +62,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("texture_weight", "M1", 0.05, 5.0, 1.2, "1", "log", "measured", "Weight of oriented energy in features and affinities."),
     Parameter("position_weight", "M1", 0.02, 2.0, 0.2, "1", "log", "Achanta et al. 2012", "Weight of image position in the region features."),
     Parameter("depth_weight", "M1", 0.02, 3.0, 0.2, "1", "log", "measured", "Weight of the depth provider's map."),
-    Parameter("backbone_weight", "M1", 0.02, 3.0, 0.7, "1", "log", "measured", "Weight of the backbone's feature maps (no effect without a backbone)."),
+    Parameter("backbone_weight", "M1", 0.02, 3.0, 0.17, "1", "log", "measured", "Weight of the backbone's feature maps (no effect without a backbone)."),
     Parameter("n_regions", "M1", 2.0, 12.0, 8.0, "regions", "int", "original notes (K=8)", "Number of soft k-means regions S1."),
     Parameter("region_temperature", "M1", 0.02, 1.0, 0.1, "feature^2", "log", "measured", "Temperature of the soft assignment to regions."),
     # --- M2 grouping
