@@ -3,12 +3,14 @@
 import copy
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from cortex.introspection import STAGE_MODULES
+from cortex.ops.pooling import halve
 from cortex.percept import Cues, M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut
 from tuning import benchmark
 from tuning.benchmark import BenchmarkSettings, Row, Timing, compare, growth, run_benchmark, write_record
@@ -43,7 +45,9 @@ class QuickCortex(nn.Module):
         assert len(image) == len(cues.depth) == len(theta["n_slots"])
         stages = [getattr(self, name)(image) for name in STAGE_MODULES]
         masks = torch.softmax(8 * image, 1)
-        flat = M4Out(masks=masks, embedding=masks.mean((2, 3))[..., None], objectness=masks.mean((2, 3)))
+        flat = replace(stages[4], embedding=masks.mean((2, 3))[..., None], objectness=masks.mean((2, 3)))
+        # Where the cached properties keep what they drew.
+        flat.__dict__.update(masks=masks, masks_coarse=halve(masks))
         return Percept(*stages[:4], flat)
 
 
