@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -159,14 +159,15 @@ def describe(name: str, x: Tensor) -> FieldReport:
 
 def render(reports: list[StageReport]) -> str:
     """The reports as a plain text table, one line per stage and one per field."""
-    head = f"{'field':<14}{'shape':<20}{'mean':>10}{'spread':>10}{'min':>10}{'max':>10}{'gini':>7}{'nan':>6}{'inf':>6}"
+    width = 4 + max((len(f.name) for report in reports for f in report.fields), default=10)
+    head = f"{'field':<{width}}{'shape':<20}{'mean':>10}{'spread':>10}{'min':>10}{'max':>10}{'gini':>7}{'nan':>6}{'inf':>6}"
     lines = [head, "-" * len(head)]
     for report in reports:
         lines.append(f"{report.stage}: {report.time_ms:.1f} ms, {report.memory_bytes / 2**20:.2f} MiB")
         for f in report.fields:
             shape = "x".join(map(str, f.shape))
             numbers = "".join(f"{value:>10.3g}" for value in (f.mean, f.spread, f.min, f.max))
-            lines.append(f"  {f.name:<12}{shape:<20}{numbers}{f.gini:>7.3f}{f.n_nan:>6}{f.n_infinite:>6}")
+            lines.append(f"  {f.name:<{width - 2}}{shape:<20}{numbers}{f.gini:>7.3f}{f.n_nan:>6}{f.n_infinite:>6}")
     total_ms = sum(report.time_ms for report in reports)
     total = sum(report.memory_bytes for report in reports) / 2**20
     lines += ["-" * len(head), f"all: {total_ms:.1f} ms, {total:.2f} MiB"]
@@ -174,11 +175,22 @@ def render(reports: list[StageReport]) -> str:
 
 
 def _report(stage: str, times_ms: list[float], output) -> StageReport:
-    tensors = {f.name: getattr(output, f.name) for f in fields(output)}
-    tensors = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
+    tensors = _tensors(output)
     storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in tensors.values()}
     described = tuple(describe(name, value) for name, value in tensors.items())
     return StageReport(stage, median(times_ms), sum(storages.values()), described)
+
+
+def _tensors(output, prefix: str = "") -> dict[str, Tensor]:
+    """Every tensor field by name, also those of dataclasses inside."""
+    found = {}
+    for f in fields(output):
+        value = getattr(output, f.name)
+        if is_dataclass(value):
+            found |= _tensors(value, f"{prefix}{f.name}.")
+        elif isinstance(value, Tensor):
+            found[prefix + f.name] = value
+    return found
 
 
 def _synchronise() -> None:

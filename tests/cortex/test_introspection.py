@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cortex import Cortex
 from cortex.introspection import STAGE_MODULES, describe, profile, render, watch
 from cortex.parameters import default_theta
 
@@ -150,3 +151,17 @@ def test_the_table_names_every_stage_and_field(reports):
     widths = {len(line) for line in text.splitlines() if line.startswith("  ")}
     assert len(widths) == 1
     assert "2x1x4x8" in text
+
+
+def test_the_real_cortex_field_by_field_and_inside_its_patches():
+    image = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    reports = profile(Cortex(), image, n_repeats=1)
+    assert [r.stage for r in reports] == ["cues", *STAGE_MODULES]
+    assert sum(r.n_nan for r in reports) == 0
+    by_name = {f.name: f for r in reports for f in r.fields}
+    patches = by_name["patches.share"]
+    assert patches.shape[0] == 2
+    assert patches.mean == pytest.approx(1 / 9)
+    m3 = next(r for r in reports if r.stage == "m3")
+    assert m3.memory_bytes > 4 * math.prod(patches.shape)
+    assert len({len(line) for line in render(reports).splitlines() if line.startswith("  ")}) == 1
