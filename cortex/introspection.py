@@ -160,7 +160,8 @@ def describe(name: str, x: Tensor) -> FieldReport:
 def render(reports: list[StageReport]) -> str:
     """The reports as a plain text table, one line per stage and one per field."""
     width = 4 + max((len(f.name) for report in reports for f in report.fields), default=10)
-    head = f"{'field':<{width}}{'shape':<20}{'mean':>10}{'spread':>10}{'min':>10}{'max':>10}{'gini':>7}{'nan':>6}{'inf':>6}"
+    head = f"{'field':<{width}}{'shape':<20}{'mean':>10}{'spread':>10}{'min':>10}{'max':>10}"
+    head += f"{'gini':>7}{'nan':>6}{'inf':>6}"
     lines = [head, "-" * len(head)]
     for report in reports:
         lines.append(f"{report.stage}: {report.time_ms:.1f} ms, {report.memory_bytes / 2**20:.2f} MiB")
@@ -183,10 +184,10 @@ def _report(stage: str, times_ms: list[float], output) -> StageReport:
 
 def _tensors(output, prefix: str = "") -> dict[str, Tensor]:
     """Every tensor field by name, also those of dataclasses inside."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for f in fields(output):
         value = getattr(output, f.name)
-        if is_dataclass(value):
+        if is_dataclass(value) and not isinstance(value, type):
             found |= _tensors(value, f"{prefix}{f.name}.")
         elif isinstance(value, Tensor):
             found[prefix + f.name] = value
