@@ -73,7 +73,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("stabilisation_time_px2", "M2", 0.1, 4.0, 2.0, "px^2", "log", "Perona & Malik 1990", "Diffusion time of log S1 into S2."),
     # --- M3 invariance
     Parameter("texture_pool_px", "M3", 2.0, 16.0, 5.0, "px", "log", "Portilla & Simoncelli 2000", "Integration scale of the local energy statistics."),
-    Parameter("region_weight", "M3", 0.02, 2.0, 0.1, "1", "log", "measured", "Weight of the stabilised regions S2 in the patches' cues."),
+    Parameter("region_weight", "M3", 0.02, 2.0, 0.5, "1", "log", "measured", "Weight of the stabilised regions S2 in the patches' cues."),
     Parameter("patch_compactness", "M3", 0.002, 0.2, 0.015, "1", "log", "Achanta et al. 2012", "Weight of position in the patches the slots are made of."),
     Parameter("n_slots", "M3", 2.0, 32.0, 30.0, "slots", "int", "measured", "Number of slots the image may occupy."),
     Parameter("linkage_exponent", "M3", 0.0, 1.2, 0.43, "1", "linear", "Ward 1963 (1.0)", "Size exponent of the merging cost: 0 is centroid linkage, 1 is Ward's."),
