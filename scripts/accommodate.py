@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Accommodate the cortex to photographs, and show what it gained.
 
-Without IMAGE, three bundled photographs are shown undisturbed, in low light and with noise.
+Without IMAGE, three bundled photographs are shown in low light and with noise.
 """
 
 from __future__ import annotations
@@ -63,11 +63,13 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     """Run one session; returns the exit code."""
     options = parser().parse_args(argv)
-    from tuning import accommodate  # after parsing: torch takes seconds, --help should not
+    from tuning import accommodate, processor  # after parsing: torch takes seconds, --help should not
 
+    if owns_process:
+        processor.flush_denormals()
     return accommodate.run(
         options.images,
         quiet=options.quiet,
@@ -116,4 +118,4 @@ def _assignment(text: str) -> tuple[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(owns_process=True))

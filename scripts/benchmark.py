@@ -23,14 +23,17 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     """Run the benchmark, write its record, print its table; returns the exit code."""
     options = parser().parse_args(argv)
     from rich.console import Console
 
     from cortex.providers.base import ProviderUnavailable
     from tuning.benchmark import BenchmarkSettings, compare, run_benchmark, write_record
+    from tuning.processor import flush_denormals
 
+    if owns_process:
+        flush_denormals()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
         # Read first: --out may name the same file.
@@ -85,4 +88,4 @@ def table(record):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(owns_process=True))

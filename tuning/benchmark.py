@@ -42,7 +42,7 @@ class BenchmarkSettings:
     n_threads: int = 2
     n_photometric: int = 2
     n_geometric: int = 2
-    max_images: int = 40  # images per forward pass
+    max_images: int = 20  # images per forward pass
     depth: str = "none"
     features: str = "none"
     seed: int = 0

@@ -11,7 +11,7 @@ from envs.sources import Photograph, bundled, expand_paths, read_image
 from tuning.saving import plan_stems
 
 SHOWCASE = ("chelsea", "coffee", "rocket")
-SHOWCASE_DISTURBANCES = ("none", "low_light:3", "gaussian_noise:3")
+SHOWCASE_DISTURBANCES = ("low_light:3", "gaussian_noise:3")
 
 
 @dataclass(frozen=True)
