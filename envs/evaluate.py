@@ -16,8 +16,8 @@ from envs.objective import Objective, pooled_size
 from envs.reference import Reference, make_reference
 from envs.views import Views, WayBack, apply_views, way_back
 
-#: Pixels per forward pass: twenty images of 192 x 128. More falls out of the processor's cache: at 384 x 256 a candidate
-#: took 0.80 s in passes of twenty images and 0.51 s in passes of five.
+#: Pixels per forward pass: twenty images of 192 x 128. More falls out of the processor's cache: at 384 x 256 a
+#: candidate took 0.80 s in passes of twenty images and 0.63 s in passes of five.
 MAX_PIXELS = 500_000
 
 
