@@ -13,6 +13,7 @@ def make_env(settings: SessionSettings) -> AccommodationEnv:
         cortex={"depth": settings.depth, "features": settings.features},
         size_px=settings.long_side_px,
         action_mode="absolute",
+        with_kl=True,  # logged beside the chance-corrected consistency; some 5 % of the time
     )
     if settings.changes:
         env.default_u = to_unit(default_theta(1, **settings.changes))[0].numpy()
