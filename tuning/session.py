@@ -157,7 +157,8 @@ class _Run:
             self.outcome.n_before += 1
             self.display.done(was_done_before=True)
             return
-        run = self.session.episode(name=stem, tags={"kind": "episode", "key": key, **asdict(key)})
+        name = f"{item.name} {key.disturbance} {self.settings.controller}"
+        run = self.session.episode(name=name, tags={"kind": "episode", "key": key, **asdict(key)})
         try:
             made, figures = self._play(photograph, key, stem)
             records.append(self.file, made)
