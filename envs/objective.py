@@ -32,7 +32,7 @@ class ObjectiveSettings:
     192 px, 24 settings of the cortex each: within an image the total then ranks settings like region covering does
     with Spearman 0.55 (stability alone 0.40, consistency alone 0.45, collapse alone 0.45). The setting with the lowest
     total covers 0.562 of what people see (0.575 if it is looked for near the defaults), the defaults 0.554, the best
-    setting of each image 0.637. That is on the images they were chosen on.
+    setting of each image 0.637. That is on the images they were chosen on, around earlier defaults of the cortex.
     """
 
     stability: float = 0.2
