@@ -1,0 +1,188 @@
+"""Peers: segmentations that everybody has, on the same images and in the same table as the cortex.
+
+Each takes an image at its original size and gives a label map of that size. Settings are chosen on training
+photographs by region covering, as the cortex's defaults are, and then frozen here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from skimage.color import rgb2lab
+from skimage.filters import gaussian, sobel
+from skimage.measure import label
+from skimage.morphology import h_minima
+from skimage.segmentation import felzenszwalb, quickshift, slic, watershed
+from skimage.transform import resize
+
+Settings = Mapping[str, float]
+# (labels (H, W), each person's labels (H, W)) -> score, higher is better
+Scorer = Callable[[np.ndarray, Sequence[np.ndarray]], float]
+
+_QUICKSHIFT_REDUCTION = 3  # its time grows with the square of the kernel, which is in pixels
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One way to segment an image, the settings worth trying, and the ones in use."""
+
+    segment: Callable[..., np.ndarray]  # (image (H, W, 3) float in [0, 1], **settings) -> (H, W) int64, 0 .. n - 1
+    grid: Mapping[str, Sequence[float]]  # of each setting, the values tried
+    chosen: Settings
+    source: str
+
+    def settings(self) -> Iterable[dict[str, float]]:
+        """Every combination of the grid; one empty one when there is nothing to set."""
+        for values in itertools.product(*self.grid.values()):
+            yield dict(zip(self.grid, values, strict=True))
+
+
+def one_region(image: np.ndarray) -> np.ndarray:
+    """The whole image as one region: the score of knowing nothing."""
+    return np.zeros(image.shape[:2], dtype=np.int64)
+
+
+def segment_felzenszwalb(image: np.ndarray, *, scale: float, min_size_px: float, sigma_px: float) -> np.ndarray:
+    """Graph merging (Felzenszwalb & Huttenlocher 2004): ``scale`` sets the size of segments."""
+    return felzenszwalb(image, scale=scale, sigma=sigma_px, min_size=int(min_size_px), channel_axis=-1)
+
+
+def segment_slic(image: np.ndarray, *, n_segments: float, compactness: float) -> np.ndarray:
+    """k-means of colour (Lab) and place (Achanta et al. 2012)."""
+    return slic(image, n_segments=int(n_segments), compactness=compactness, start_label=0, channel_axis=-1)
+
+
+def segment_watershed(image: np.ndarray, *, depth: float, sigma_px: float) -> np.ndarray:
+    """Watershed of the gradient of Lab, flooded from the basins deeper than ``depth`` (Beucher & Meyer 1993).
+
+    Args:
+        image: (H, W, 3) float in [0, 1].
+        depth: dynamics below which a minimum is no basin of its own, in units of Lab per pixel.
+        sigma_px: blur before the gradient.
+    """
+    lab = gaussian(rgb2lab(image), sigma=sigma_px, channel_axis=-1)
+    gradient = np.sqrt(sum(sobel(lab[..., c]) ** 2 for c in range(3)))
+    return watershed(gradient, label(h_minima(gradient, depth)))
+
+
+def segment_quickshift(image: np.ndarray, *, kernel_size_px: float, max_dist: float, ratio: float) -> np.ndarray:
+    """Mode seeking in Lab and place (Vedaldi & Soatto 2008), on a third of the size, which it needs to be quick.
+
+    ``kernel_size_px`` and ``max_dist`` are in pixels of the reduced image; labels are brought back by nearest
+    neighbour.
+    """
+    height, width = image.shape[:2]
+    small = (max(1, round(height / _QUICKSHIFT_REDUCTION)), max(1, round(width / _QUICKSHIFT_REDUCTION)))
+    reduced = resize(image, small, order=1, anti_aliasing=True)
+    labels = quickshift(reduced, kernel_size=kernel_size_px, max_dist=max_dist, ratio=ratio, rng=0, channel_axis=-1)
+    rows = np.arange(height) * small[0] // height
+    columns = np.arange(width) * small[1] // width
+    return labels[rows[:, None], columns]
+
+
+# Settings chosen on 30 BSDS500 training photographs (every sixth, in the order of their names) by region covering.
+PEERS: Mapping[str, Peer] = {
+    "one_region": Peer(one_region, {}, {}, "nothing known"),
+    "felzenszwalb": Peer(
+        segment_felzenszwalb,
+        {"scale": (200, 400, 800), "min_size_px": (200, 400, 800), "sigma_px": (0.5, 0.8, 1.2)},
+        {"scale": 400, "min_size_px": 400, "sigma_px": 0.8},
+        "Felzenszwalb & Huttenlocher 2004",
+    ),
+    "slic": Peer(
+        segment_slic,
+        {"n_segments": (3, 4, 6, 8, 12, 20), "compactness": (5.0, 10.0, 20.0)},
+        {"n_segments": 8, "compactness": 10.0},
+        "Achanta et al. 2012",
+    ),
+    "watershed": Peer(
+        segment_watershed,
+        {"depth": (1.0, 2.0, 3.0, 4.0, 6.0), "sigma_px": (2.0, 4.0, 6.0, 8.0)},
+        {"depth": 2.0, "sigma_px": 2.0},
+        "Beucher & Meyer 1993",
+    ),
+    "quickshift": Peer(
+        segment_quickshift,
+        {"kernel_size_px": (6.0, 8.0, 10.0), "max_dist": (15.0, 20.0, 30.0), "ratio": (0.7, 1.0)},
+        {"kernel_size_px": 6.0, "max_dist": 20.0, "ratio": 0.7},
+        "Vedaldi & Soatto 2008",
+    ),
+}
+
+
+def peer_labels(name: str, image: np.ndarray, settings: Settings | None = None) -> np.ndarray:
+    """The labels a peer gives an image.
+
+    Args:
+        name: a key of :data:`PEERS`.
+        image: (H, W, 3) float, sRGB in [0, 1], at its original size.
+        settings: the peer's own; the chosen ones when None.
+
+    Returns:
+        (H, W) int64, 0 .. number of segments - 1, without gaps.
+
+    Raises:
+        KeyError: on an unknown name; the message lists the known ones.
+        ValueError: on an image of another shape or range.
+    """
+    if name not in PEERS:
+        raise KeyError(f"unknown peer {name!r}; choose from {', '.join(PEERS)}")
+    if image.ndim != 3 or image.shape[2] != 3 or not np.issubdtype(image.dtype, np.floating):
+        raise ValueError(
+            f"expected an image (H, W, 3) of float in [0, 1], got {image.shape} of {image.dtype}; "
+            "move the channels last, divide bytes by 255"
+        )
+    low, high = float(image.min()), float(image.max())
+    if not (low >= -1e-3 and high <= 1 + 1e-3):
+        raise ValueError(f"expected values in [0, 1], got {low:.3g} to {high:.3g}; divide bytes by 255")
+    peer = PEERS[name]
+    labels = peer.segment(np.clip(image, 0, 1), **(peer.chosen if settings is None else settings))
+    _, labels = np.unique(labels, return_inverse=True)
+    return labels.reshape(image.shape[:2]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What :func:`choose_peer_settings` found for one peer."""
+
+    settings: dict[str, float]
+    score: float  # mean over the photographs
+    is_at_edge: bool  # of a setting, the first or last value of the grid won: a wider grid may do better
+
+
+def choose_peer_settings(
+    photographs: Iterable[tuple[np.ndarray, Sequence[np.ndarray]]],
+    score: Scorer,
+    *,
+    names: Sequence[str] | None = None,
+    stride: int = 2,
+) -> dict[str, Choice]:
+    """Of each peer, the settings of its grid with the best mean score; the first of equals.
+
+    Args:
+        photographs: training images (H, W, 3) float in [0, 1], each with people's labels (H, W).
+        score: region covering, say; sees every ``stride``-th pixel of every ``stride``-th row.
+        names: peers to choose for; all when None.
+    """
+    names = list(PEERS) if names is None else list(names)
+    totals = {name: [0.0 for _ in PEERS[name].settings()] for name in names}
+    n_photographs = 0
+    for image, people in photographs:
+        n_photographs += 1
+        seen = [person[::stride, ::stride] for person in people]
+        for name in names:
+            for i, settings in enumerate(PEERS[name].settings()):
+                totals[name][i] += score(peer_labels(name, image, settings)[::stride, ::stride], seen)
+    if not n_photographs:
+        raise ValueError("expected at least one photograph to choose settings on, got none")
+    return {name: _best(PEERS[name], np.array(totals[name]) / n_photographs) for name in names}
+
+
+def _best(peer: Peer, means: np.ndarray) -> Choice:
+    i_best = int(means.argmax())
+    settings = list(peer.settings())[i_best]
+    at_edge = any(settings[key] in (values[0], values[-1]) for key, values in peer.grid.items())
+    return Choice(settings, float(means[i_best]), at_edge)
