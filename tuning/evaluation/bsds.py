@@ -15,6 +15,7 @@ from typing import Literal, overload
 import numpy as np
 from PIL import Image
 from scipy.io import loadmat
+from skimage.morphology import thin
 from torch import Tensor
 
 from envs.reading import read_image
@@ -168,4 +169,4 @@ def _read_png(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
             f"{path}: expected one channel of integers, got mode {file.mode}; save it as grey, 8 or 16 bit"
         )
     labels = values.astype(np.int32)
-    return [(labels, label_boundaries(labels))]
+    return [(labels, thin(label_boundaries(labels)))]  # as the boundaries of BSDS500 were made

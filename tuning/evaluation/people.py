@@ -1,0 +1,90 @@
+"""People against people: how well each person agrees with the others on an image, the ceiling of every score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuning.evaluation.boundaries import Counts, match_boundaries
+from tuning.evaluation.bsds import LabelledImage
+from tuning.evaluation.regions import SCORES, region_scores
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """Of one image: each score, the mean over people of one scored against all others; and boundary counts so."""
+
+    name: str
+    n_people: int
+    scores: dict[str, float]
+    boundaries: Counts | None
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """Of many images: mean scores over images, F of the pooled boundary counts (nan if not asked for)."""
+
+    n_images: int
+    covering: float
+    pri: float
+    voi: float
+    boundary_f: float
+    skipped: tuple[str, ...]  # images drawn by one person only
+
+
+def agreement(image: LabelledImage, *, stride: int = 1, with_boundaries: bool = True) -> Agreement:
+    """Score each person of an image against all the others (leave one out).
+
+    Args:
+        image: drawn by at least two people.
+        stride: regions are scored on every ``stride``-th pixel of each axis.
+        with_boundaries: matching boundaries takes most of the time.
+
+    Raises:
+        ValueError: fewer than two people.
+    """
+    n_people = len(image.segmentations)
+    if n_people < 2:
+        raise ValueError(f"{image.name}: drawn by {n_people} person; people against people needs at least 2")
+    rows, counts = [], []
+    for one in range(n_people):
+        rows.append(region_scores(image.segmentations[one], _others(image.segmentations, one), stride=stride))
+        if with_boundaries:
+            counts.append(match_boundaries(image.boundaries[one], _others(image.boundaries, one)))
+    scores = {name: float(np.mean([row[name] for row in rows])) for name in SCORES}
+    return Agreement(image.name, n_people, scores, _total(counts))
+
+
+def people_ceiling(images: Iterable[LabelledImage], *, stride: int = 1, with_boundaries: bool = True) -> Ceiling:
+    """Mean agreement of people over many images; those that one person drew are skipped and named.
+
+    Raises:
+        ValueError: no image was drawn by two people.
+    """
+    found, skipped = [], []
+    for image in images:
+        if len(image.segmentations) < 2:
+            skipped.append(image.name)
+        else:
+            found.append(agreement(image, stride=stride, with_boundaries=with_boundaries))
+    if not found:
+        raise ValueError(f"no image was drawn by at least two people ({len(skipped)} by one); no ceiling to tell")
+    means = {name: float(np.mean([one.scores[name] for one in found])) for name in SCORES}
+    pooled = _total([one.boundaries for one in found if one.boundaries is not None])
+    boundary_f = float("nan") if pooled is None else float(pooled.f)
+    return Ceiling(len(found), means["covering"], means["pri"], means["voi"], boundary_f, tuple(skipped))
+
+
+def _others(maps: tuple[np.ndarray, ...], one: int) -> tuple[np.ndarray, ...]:
+    return maps[:one] + maps[one + 1 :]
+
+
+def _total(counts: list[Counts]) -> Counts | None:
+    if not counts:
+        return None
+    total = counts[0]
+    for one in counts[1:]:
+        total = total + one
+    return total
