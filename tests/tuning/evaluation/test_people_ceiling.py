@@ -1,0 +1,63 @@
+"""People against people: a scene worked by hand, and the validation photographs (slow)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from skimage.morphology import thin
+
+from tuning.evaluation.boundaries import label_boundaries
+from tuning.evaluation.bsds import LabelledImage, read_bsds
+from tuning.evaluation.people import agreement, people_ceiling
+
+HALVES = np.array([[0, 0, 1, 1]] * 4)
+ONE_REGION = np.zeros_like(HALVES)
+
+
+def drawn_by(*maps: np.ndarray, name: str = "scene") -> LabelledImage:
+    return LabelledImage(name, None, torch.zeros(3, 4, 4), maps, tuple(thin(label_boundaries(one)) for one in maps))
+
+
+def test_two_of_one_mind_and_a_third_by_hand():
+    found = agreement(drawn_by(HALVES, HALVES, ONE_REGION))
+    assert found.n_people == 3
+    # Either of the two meets one equal and one other; the third meets two others.
+    assert found.scores["covering"] == pytest.approx((0.75 + 0.75 + 0.5) / 3)
+    assert found.scores["voi"] == pytest.approx((0.5 + 0.5 + 1) / 3)
+    alike = 56 / 120  # of 120 pairs 64 lie in two halves
+    assert found.scores["pri"] == pytest.approx(((1 + alike) / 2 * 2 + alike) / 3)
+    assert found.boundaries is not None
+    assert (found.boundaries.recall, found.boundaries.precision) == (8 / 16, 1)
+    assert found.boundaries.f == pytest.approx(2 / 3)
+
+
+def test_people_who_agree_leave_nothing_to_gain():
+    found = people_ceiling([drawn_by(HALVES, HALVES), drawn_by(HALVES, name="lonely"), drawn_by(HALVES, HALVES)])
+    assert (found.covering, found.pri, found.voi, found.boundary_f) == (1, 1, 0, 1)
+    assert (found.n_images, found.skipped) == (2, ("lonely",))
+
+
+def test_without_boundaries():
+    found = people_ceiling([drawn_by(HALVES, ONE_REGION)], with_boundaries=False)
+    assert found.covering == 0.5
+    assert np.isnan(found.boundary_f)
+
+
+def test_one_person_is_no_ceiling():
+    with pytest.raises(ValueError, match="at least 2"):
+        agreement(drawn_by(HALVES))
+    with pytest.raises(ValueError, match="no ceiling"):
+        people_ceiling([drawn_by(HALVES)])
+
+
+@pytest.mark.slow
+def test_the_ceiling_of_the_photographs(bsds_root):
+    """Published for the 200 test photographs: covering .72, PRI .88, VoI 1.17, F .80 (Arbelaez et al. 2011)."""
+    regions = people_ceiling(read_bsds(bsds_root, "val"), with_boundaries=False)
+    some = people_ceiling(read_bsds(bsds_root, "val", n_images=20))
+    print(regions, some, sep="\n")
+    assert regions.covering == pytest.approx(0.72, abs=0.03)
+    assert regions.pri == pytest.approx(0.88, abs=0.02)
+    assert regions.voi == pytest.approx(1.17, abs=0.12)
+    assert some.boundary_f == pytest.approx(0.80, abs=0.04)
