@@ -97,27 +97,34 @@ class ResponseTable:
         columns = {name: values[:, chosen] for name, values in self.columns.items()}
         return replace(self, u=self.u[chosen], columns=columns)
 
-    def where(self, *, disturbance: str | Iterable[str] = "*", images: Iterable[str] | None = None) -> ResponseTable:
-        """The cases of these disturbances and images.
+    def rows(self, *, disturbance: str | Iterable[str] = "*", images: Iterable[str] | None = None) -> np.ndarray:
+        """Indices of the cases of these disturbances and images, in order; possibly none.
 
         Args:
             disturbance: one or more patterns: "none", "fog:3", "fog:*" (any severity), "*:3" (any kind at severity 3),
                 "*:*" (whatever is disturbed).
             images: names; all when None.
-
-        Raises:
-            ValueError: no case is left.
         """
         patterns = [disturbance] if isinstance(disturbance, str) else list(disturbance)
         wanted = None if images is None else set(images)
-        rows = [
+        found = [
             i
             for i, case in enumerate(self.cases)
             if any(fnmatchcase(case.disturbance, pattern) for pattern in patterns)
             and (wanted is None or case.image in wanted)
         ]
-        if not rows:
-            asked = f"disturbance {patterns}" + ("" if wanted is None else f" and {len(wanted)} images")
+        return np.array(found, dtype=int)
+
+    def where(self, *, disturbance: str | Iterable[str] = "*", images: Iterable[str] | None = None) -> ResponseTable:
+        """The table of the cases that :meth:`rows` finds.
+
+        Raises:
+            ValueError: no case is left.
+        """
+        images = None if images is None else tuple(images)
+        rows = self.rows(disturbance=disturbance, images=images)
+        if not len(rows):
+            asked = f"disturbance {disturbance!r}" + ("" if images is None else f" and {len(images)} images")
             raise ValueError(f"no case with {asked}; there are disturbances {sorted(set(self.disturbances))}")
         columns = {name: values[rows] for name, values in self.columns.items()}
         return replace(self, cases=tuple(self.cases[i] for i in rows), columns=columns)
