@@ -64,14 +64,15 @@ def _line(cells: Sequence[str]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, Interval):
-        if math.isnan(value.mean):
-            return "–"
-        return f"{_number(value.mean)} [{_number(value.low)}, {_number(value.high)}]"
-    return _number(value) if isinstance(value, float) else "–" if value is None else str(value)
-
-
-def _number(value: float) -> str:
-    """Three decimals, or two digits of what would vanish."""
-    if math.isnan(value):
+        return (
+            "–" if math.isnan(value.mean) else f"{_rounded(value.mean)} [{_rounded(value.low)}, {_rounded(value.high)}]"
+        )
+    if value is None or value != value:  # NaN
         return "–"
-    return f"{value:.3f}" if value == 0 or abs(value) >= 0.001 else f"{value:.2g}"
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.001 else f"{value:.2g}"  # two digits of what would vanish
+
+
+def _rounded(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}"  # no minus before nothing

@@ -197,8 +197,9 @@ class Row:
 
 
 ROWS = [
-    Row("a|b", Interval(0.5, 0.25, 0.75, 4), float("nan"), 3),
+    Row("a|b", Interval(0.5, -0.0001, 0.75, 4), float("nan"), 3),
     Row("c", None, 0.00012, 4),
+    Row("e", Interval(0.5, -np.inf, np.inf, 1), 0.25, 6),
     Row("d", Interval(float("nan"), 0, 0, 0), None, 5),
 ]
 
@@ -207,15 +208,23 @@ def test_markdown_by_hand():
     assert rows_to_markdown(ROWS, without=["n"]).splitlines() == [
         "| name | score | rate |",
         "| --- | ---: | ---: |",
-        "| a\\|b | 0.500 [0.250, 0.750] | – |",
+        "| a\\|b | 0.500 [0.000, 0.750] | – |",
         "| c | – | 0.00012 |",
+        "| e | 0.500 [-inf, inf] | 0.250 |",
         "| d | – | – |",
     ]
 
 
 def test_csv_is_read_back():
     read = list(csv.DictReader(io.StringIO(rows_to_csv(ROWS))))
-    assert read[0] == {"name": "a|b", "score": "0.5", "score_low": "0.25", "score_high": "0.75", "rate": "", "n": "3"}
+    assert read[0] == {
+        "name": "a|b",
+        "score": "0.5",
+        "score_low": "-0.0001",
+        "score_high": "0.75",
+        "rate": "",
+        "n": "3",
+    }
     assert read[1] == {"name": "c", "score": "", "score_low": "", "score_high": "", "rate": "0.00012", "n": "4"}
 
 
