@@ -18,11 +18,13 @@ from skimage.morphology import h_minima
 from skimage.segmentation import felzenszwalb, quickshift, slic, watershed
 from skimage.transform import resize
 
+from tuning.evaluation.bsds import LabelledImage
+from tuning.evaluation.regions import People, region_covering
+
 Settings = Mapping[str, float]
-# (labels (H, W), each person's labels (H, W)) -> score, higher is better
-Scorer = Callable[[np.ndarray, Sequence[np.ndarray]], float]
 
 _QUICKSHIFT_REDUCTION = 3  # its time grows with the square of the kernel, which is in pixels
+_GRADIENT_STEP = 0.01  # of Lab per pixel, far below what can be seen
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def segment_watershed(image: np.ndarray, *, depth: float, sigma_px: float) -> np
     """
     lab = gaussian(rgb2lab(image), sigma=sigma_px, channel_axis=-1)
     gradient = np.sqrt(sum(sobel(lab[..., c]) ** 2 for c in range(3)))
-    return watershed(gradient, label(h_minima(gradient, depth)))
+    # In whole steps: in floats, rounding makes h_minima lose basins.
+    steps = np.rint(gradient / _GRADIENT_STEP).astype(np.int32)
+    return watershed(steps, label(h_minima(steps, max(1, round(depth / _GRADIENT_STEP)))))
 
 
 def segment_quickshift(image: np.ndarray, *, kernel_size_px: float, max_dist: float, ratio: float) -> np.ndarray:
@@ -88,20 +92,20 @@ PEERS: Mapping[str, Peer] = {
     "one_region": Peer(one_region, {}, {}, "nothing known"),
     "felzenszwalb": Peer(
         segment_felzenszwalb,
-        {"scale": (200, 400, 800), "min_size_px": (200, 400, 800), "sigma_px": (0.5, 0.8, 1.2)},
-        {"scale": 400, "min_size_px": 400, "sigma_px": 0.8},
+        {"scale": (200, 400, 800), "min_size_px": (400, 800, 1600), "sigma_px": (0.8, 1.2, 1.6)},
+        {"scale": 400, "min_size_px": 800, "sigma_px": 1.2},
         "Felzenszwalb & Huttenlocher 2004",
     ),
     "slic": Peer(
         segment_slic,
         {"n_segments": (3, 4, 6, 8, 12, 20), "compactness": (5.0, 10.0, 20.0)},
-        {"n_segments": 8, "compactness": 10.0},
+        {"n_segments": 4, "compactness": 10.0},
         "Achanta et al. 2012",
     ),
     "watershed": Peer(
         segment_watershed,
-        {"depth": (1.0, 2.0, 3.0, 4.0, 6.0), "sigma_px": (2.0, 4.0, 6.0, 8.0)},
-        {"depth": 2.0, "sigma_px": 2.0},
+        {"depth": (0.25, 0.5, 0.75, 1.0, 1.5, 2.0), "sigma_px": (3.0, 4.0, 6.0, 8.0)},
+        {"depth": 1.0, "sigma_px": 6.0},
         "Beucher & Meyer 1993",
     ),
     "quickshift": Peer(
@@ -149,33 +153,33 @@ class Choice:
     """What :func:`choose_peer_settings` found for one peer."""
 
     settings: dict[str, float]
-    score: float  # mean over the photographs
-    is_at_edge: bool  # of a setting, the first or last value of the grid won: a wider grid may do better
+    covering: float  # mean over the photographs
+    is_at_edge: bool  # the first or last value of a setting's grid won: a wider grid may do better
 
 
 def choose_peer_settings(
-    photographs: Iterable[tuple[np.ndarray, Sequence[np.ndarray]]],
-    score: Scorer,
-    *,
-    names: Sequence[str] | None = None,
-    stride: int = 2,
+    photographs: Iterable[LabelledImage], *, names: Sequence[str] | None = None, stride: int = 2
 ) -> dict[str, Choice]:
-    """Of each peer, the settings of its grid with the best mean score; the first of equals.
+    """Of each peer, the settings of its grid with the best mean region covering; the first of equals.
 
     Args:
-        photographs: training images (H, W, 3) float in [0, 1], each with people's labels (H, W).
-        score: region covering, say; sees every ``stride``-th pixel of every ``stride``-th row.
+        photographs: to choose on, training ones: what is chosen here must not be reported here.
         names: peers to choose for; all when None.
+        stride: score every ``stride``-th pixel of each axis.
+
+    Raises:
+        ValueError: on no photographs.
     """
     names = list(PEERS) if names is None else list(names)
     totals = {name: [0.0 for _ in PEERS[name].settings()] for name in names}
     n_photographs = 0
-    for image, people in photographs:
+    for photograph in photographs:
         n_photographs += 1
-        seen = [person[::stride, ::stride] for person in people]
+        image = photograph.image.permute(1, 2, 0).numpy()
+        people = People.of(photograph.segmentations, stride=stride)
         for name in names:
             for i, settings in enumerate(PEERS[name].settings()):
-                totals[name][i] += score(peer_labels(name, image, settings)[::stride, ::stride], seen)
+                totals[name][i] += region_covering(peer_labels(name, image, settings), people)
     if not n_photographs:
         raise ValueError("expected at least one photograph to choose settings on, got none")
     return {name: _best(PEERS[name], np.array(totals[name]) / n_photographs) for name in names}
@@ -184,5 +188,5 @@ def choose_peer_settings(
 def _best(peer: Peer, means: np.ndarray) -> Choice:
     i_best = int(means.argmax())
     settings = list(peer.settings())[i_best]
-    at_edge = any(settings[key] in (values[0], values[-1]) for key, values in peer.grid.items())
-    return Choice(settings, float(means[i_best]), at_edge)
+    is_at_edge = any(settings[key] in (values[0], values[-1]) for key, values in peer.grid.items())
+    return Choice(settings, float(means[i_best]), is_at_edge)

@@ -117,9 +117,7 @@ def test_harm_by_hand():
 def test_ranks_as_scipy_has_them(seed, n_levels):
     rng = np.random.default_rng(seed)
     x, y = rng.integers(0, n_levels, (2, 6, 9)).astype(float)  # ties, and now and then a constant row
-    expected = [
-        stats.spearmanr(a, b).statistic for a, b in zip(x, y, strict=True) if np.ptp(a) > 0 and np.ptp(b) > 0
-    ]
+    expected = [stats.spearmanr(a, b).statistic for a, b in zip(x, y, strict=True) if np.ptp(a) > 0 and np.ptp(b) > 0]
     got = within_image_rank_correlation(x, y, n_resamples=50)
     assert (got.n, got.n_skipped) == (len(expected), 6 - len(expected))
     if expected:
