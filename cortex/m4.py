@@ -12,6 +12,8 @@ from cortex.percept import M3Out, M4Out
 
 # Borders shorter than this are the soft shares' tails, not contact.
 _MIN_BORDER_PX = 1.0
+_NO_COST = 10.0  # log cost beyond any real one
+_LEAST_COST = -6.0  # log cost of a difference nobody sees: a blank image has no scale of its own
 
 
 def make_objects(m3: M3Out, theta: Theta) -> M4Out:
@@ -26,7 +28,8 @@ def make_objects(m3: M3Out, theta: Theta) -> M4Out:
     strength = torch.where(is_contact, m3.border_strength, 0.0)
     tree = merge_tree(m3.prototype * m3.size[..., None], m3.size, length, strength, linkage=linkage)
     finite = torch.where(torch.isfinite(tree.height), tree.height, 1e6)
-    margin = torch.log(theta["merge_threshold"])[:, None] - torch.log(finite.clamp_min(1e-9))
+    log_height = torch.log(finite.clamp_min(1e-9))
+    margin = log_threshold(log_height, theta)[:, None] - log_height
     share = soft_cut(tree, torch.sigmoid(margin / theta["merge_temperature"][:, None]))
 
     assignment = m3.assignment @ share  # (B, N, S)
@@ -54,6 +57,26 @@ def make_objects(m3: M3Out, theta: Theta) -> M4Out:
     log_size = torch.log(size.clamp_min(1e-3) / (patches.image_size[0] * patches.image_size[1]))
     embedding = torch.cat([mean, log_size[..., None], place / scale, torch.sqrt(spread) / scale], -1)
     return M4Out(assignment, patches, embedding, torch.sigmoid(evidence) * alive, tree.height)
+
+
+def log_threshold(log_height: Tensor, theta: Theta) -> Tensor:
+    """Log of the cost up to which slots merge, (B,): between an absolute threshold and one the image sets itself.
+
+    One threshold for all images calls a low-contrast scene one object; a count alone calls an empty sky several. In
+    between (on the log scale, by ``threshold_adaptation``) does better than either. The image's own threshold is the
+    cost of the merge that leaves ``expected_objects``, interpolated for fractional counts.
+
+    Args:
+        log_height: (B, S-1) log cost of each merge, never falling; merge i leaves S-1-i groups.
+    """
+    n_merges = log_height.shape[1]
+    place = (n_merges - theta["expected_objects"]).clamp(0, n_merges - 1)
+    below = place.detach().floor().long().clamp_max(n_merges - 2)
+    pair = log_height.gather(1, torch.stack([below, below + 1], 1))
+    own = torch.lerp(pair[:, 0], pair[:, 1], place - below).clamp_min(_LEAST_COST)
+    # Where nothing is left to merge the cost is infinite: no scale of its own.
+    absolute = torch.log(theta["merge_threshold"])
+    return torch.lerp(absolute, torch.where(own < _NO_COST, own, absolute), theta["threshold_adaptation"])
 
 
 def _regroup(x: Tensor, share: Tensor) -> Tensor:

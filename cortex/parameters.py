@@ -55,6 +55,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("adaptation_sigma", "retina", 0.1, 4.0, 1.6, "mean luminance", "log", "Naka & Rushton 1966", "Semi-saturation, as a multiple of the image's mean light."),
     Parameter("blur_sigma_px", "retina", 0.3, 3.0, 0.75, "px", "log", "measured", "Blur before everything else (the optics of the eye)."),
     Parameter("surround_ratio", "retina", 1.5, 6.0, 3.0, "1", "log", "Croner & Kaplan 1995", "Surround size of the difference of Gaussians, in centre sizes."),
+    Parameter("contrast_adaptation", "retina", 0.0, 1.0, 0.4, "1", "linear", "Carandini & Heeger 2012", "How far opponent contrast is brought to a common level: 0 not at all, 1 wholly."),
     # --- M1 perception
     Parameter("wavelength_px", "M1", 4.0, 12.0, 4.0, "px", "log", "De Valois et al. 1982", "Wavelength of the finest log-Gabor scale."),
     Parameter("bandwidth_octaves", "M1", 0.6, 2.5, 1.6, "octaves", "linear", "De Valois et al. 1982", "Half-height bandwidth of the log-Gabor filters."),
@@ -84,6 +85,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("inhibition_gain", "M3", 0.01, 2.0, 0.2, "1", "log", "Hartline & Ratliff 1957", "Lateral inhibition between slots."),
     # --- M4 proto-objects
     Parameter("merge_threshold", "M4", 0.02, 2.0, 0.12, "cost", "log", "measured", "Cost up to which slots merge into proto-objects."),
+    Parameter("threshold_adaptation", "M4", 0.0, 1.0, 0.5, "1", "linear", "measured", "How far the threshold follows the image's own costs: 0 is absolute, 1 a count."),
+    Parameter("expected_objects", "M4", 2.0, 16.0, 8.0, "objects", "int", "measured", "Number of objects at whose last merge the image's own cost is read."),
     Parameter("merge_temperature", "M4", 0.02, 1.0, 0.15, "log cost", "log", "measured", "Softness of the merging decision."),
     Parameter("closure_weight", "M4", 0.05, 10.0, 0.35, "1", "log", "Elder & Zucker 1993", "Weight of the contour between two slots in merging cost and objectness."),
     Parameter("contrast_weight", "M4", 0.05, 10.0, 1.0, "1", "log", "Alexe et al. 2012", "Weight of the feature contrast in objectness."),

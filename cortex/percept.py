@@ -152,7 +152,7 @@ class Percept:
                 that wins at none of an image's own pixels is no segment of it at any size.
         """
         masks = self.m4.masks.detach()
-        winner = masks.argmax(1)
+        winner = masks.max(1).indices
         wins = torch.zeros(masks.shape[:2], dtype=torch.bool).scatter_(1, winner.flatten(1), True)
         winners = torch.unique(winner)  # of any image: slots that win nowhere need not be interpolated
         # Each image's own winners only: its labels must not depend on what is beside it in the batch.
@@ -179,17 +179,34 @@ def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def _argmax_at(masks: Tensor, size: tuple[int, int] | None, band_rows: int = 256) -> Tensor:
-    """``argmax`` over S of (B, S, h, w) masks interpolated to ``size`` (bilinear), band by band of rows."""
+    """``argmax`` over S of (B, S, h, w) masks interpolated to ``size`` (bilinear), band by band of rows.
+
+    Between four samples with one winner that winner wins everywhere, interpolation being a convex combination: only
+    the pixels near a border, some tenth of an image, are interpolated at all.
+    """
+    winner = masks.max(1).indices  # several times faster than argmax
     h, w = masks.shape[-2:]
     if size is None or tuple(size) == (h, w):
-        return masks.argmax(1)
-    height, width = size
+        return winner
+    last = masks.movedim(1, -1).contiguous()
+    left, right, x = _between(torch.arange(size[1]), size[1], w)
     bands = []
-    for top in range(0, height, band_rows):
-        rows = torch.arange(top, min(top + band_rows, height), dtype=torch.float32)
-        y = ((rows + 0.5) * (h / height) - 0.5).clamp(0, h - 1)
-        above = y.floor().long()
-        below = (above + 1).clamp(max=h - 1)
-        band = torch.lerp(masks[:, :, above], masks[:, :, below], (y - above)[:, None])
-        bands.append(F.interpolate(band, size=(len(rows), width), mode="bilinear", align_corners=False).argmax(1))
+    for top in range(0, size[0], band_rows):
+        above, below, y = _between(torch.arange(top, min(top + band_rows, size[0])), size[0], h)
+        corners = [winner[:, rows][:, :, columns] for rows in (above, below) for columns in (left, right)]
+        band = corners[0]
+        is_open = (corners[1] != band) | (corners[2] != band) | (corners[3] != band)
+        b, i, j = torch.nonzero(is_open, as_tuple=True)
+        upper, lower = (
+            torch.lerp(last[b, rows[i], left[j]], last[b, rows[i], right[j]], x[j, None]) for rows in (above, below)
+        )
+        band[is_open] = torch.lerp(upper, lower, y[i, None]).max(1).indices
+        bands.append(band)
     return torch.cat(bands, 1)
+
+
+def _between(index: Tensor, n_to: int, n_from: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the pixels ``index`` of ``n_to`` along an axis: the samples of ``n_from`` before and after, how far along."""
+    place = ((index.float() + 0.5) * (n_from / n_to) - 0.5).clamp(0, n_from - 1)
+    before = place.floor().long()
+    return before, (before + 1).clamp(max=n_from - 1), place - before

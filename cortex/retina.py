@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +21,11 @@ LMS_FROM_RGB = _LMS_FROM_RGB / _LMS_FROM_RGB.sum(1, keepdim=True)
 # L and M overlap so much that their difference is an order of magnitude smaller than their sum.
 OPPONENT_FROM_LMS = torch.tensor([[0.5, 0.5, 0.0], [5.0, -5.0, 0.0], [-0.6, -0.6, 1.2]])
 
+# Median over BSDS500 training photographs of the opponent channels' rms contrast, and the contrast
+# under which there is only noise to amplify.
+_COMMON_CONTRAST = 0.132
+_LEAST_CONTRAST = 0.005
+
 
 def srgb_to_linear(image: Tensor) -> Tensor:
     """IEC 61966-2-1: sRGB in [0, 1] to linear light in [0, 1], any shape."""
@@ -32,11 +39,28 @@ def naka_rushton(r: Tensor, sigma: Tensor, exponent: Tensor) -> Tensor:
     return torch.sigmoid(exponent * (torch.log(r.clamp_min(1e-5)) - torch.log(sigma)))
 
 
+def adapt_contrast(opponent: Tensor, strength: Tensor) -> Tensor:
+    """Contrast gain control by the whole scene: deviations from the mean times (c0 / rms contrast)^strength.
+
+    Divisive normalisation (Carandini & Heeger 2012) with one pool, all channels and places: fog is lifted, colours
+    keep their hue. c0 is the median rms contrast of photographs, so that the common ones change little.
+
+    Args:
+        opponent: (B, 3, H, W).
+        strength: (B,) in [0, 1]; 0 leaves the channels as they are, 1 gives every image the contrast c0.
+    """
+    mean = opponent.mean((2, 3), keepdim=True)
+    deviation = opponent - mean
+    power = deviation.square().mean((2, 3), keepdim=True).sum(1, keepdim=True)
+    log_gain = math.log(_COMMON_CONTRAST) - 0.5 * torch.log(power + _LEAST_CONTRAST**2)
+    return mean + deviation * torch.exp(strength.view(-1, 1, 1, 1) * log_gain)
+
+
 def retina(image: Tensor, theta: Theta) -> RetinaOut:
     """From sRGB (B, 3, H, W) in [0, 1] to :class:`RetinaOut`.
 
     Uses ``blur_sigma_px``, ``adaptation_sigma`` (a multiple of the mean light: adaptation to the scene),
-    ``adaptation_exponent`` and ``surround_ratio``.
+    ``adaptation_exponent``, ``contrast_adaptation`` and ``surround_ratio``.
     """
     column = {name: theta[name].view(-1, 1, 1, 1) for name in ("adaptation_sigma", "adaptation_exponent")}
     light = gaussian_blur(srgb_to_linear(image), theta["blur_sigma_px"])
@@ -44,7 +68,7 @@ def retina(image: Tensor, theta: Theta) -> RetinaOut:
     # One pool for the three cones: each cone adapting alone would turn a uniform colour into grey.
     mean_light = cones.mean((1, 2, 3), keepdim=True).clamp_min(1e-4)
     adapted = naka_rushton(cones, column["adaptation_sigma"] * mean_light, column["adaptation_exponent"])
-    opponent = torch.einsum("ij,bjhw->bihw", OPPONENT_FROM_LMS, adapted)
+    opponent = adapt_contrast(torch.einsum("ij,bjhw->bihw", OPPONENT_FROM_LMS, adapted), theta["contrast_adaptation"])
     luminance = opponent[:, :1]
     # Blurs add in variance: the surround has surround_ratio times the centre's size.
     extra_px = theta["blur_sigma_px"] * torch.sqrt(theta["surround_ratio"] ** 2 - 1)

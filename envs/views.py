@@ -73,10 +73,10 @@ def sample_views(
         noise_sigma: mean noise; each view draws 0.5 to 1.5 times that.
 
     Raises:
-        ValueError: if no view is asked for or a number is negative.
+        ValueError: if a number is negative.
     """
-    if n_photometric < 0 or n_geometric < 0 or n_photometric + n_geometric == 0:
-        raise ValueError(f"expected at least one view, got {n_photometric=} and {n_geometric=}; the default is 2 and 2")
+    if n_photometric < 0 or n_geometric < 0:
+        raise ValueError(f"expected numbers of views >= 0, got {n_photometric=} and {n_geometric=}; the default is 2 and 2")
     rng = torch.Generator().manual_seed(seed)
     n_views = n_photometric + n_geometric
 
@@ -152,6 +152,9 @@ def way_back(views: Views, *, size: tuple[int, int], image_size: tuple[int, int]
         size: (h, w) of the fields to come.
         image_size: (H, W) of the image they describe, when they have been downsampled from it.
     """
+    if not len(views):
+        nothing = torch.zeros(0, dtype=torch.bool)
+        return WayBack(torch.zeros(0, *size, 2), nothing, nothing, torch.zeros(0, 1, *size))
     height, width = size if image_size is None else image_size
     inverse = invert_affine(affine_matrices(views, height=height, width=width))
     grid = F.affine_grid(inverse, [len(views), 1, *size], align_corners=False)
@@ -203,6 +206,8 @@ def apply_views(image: Tensor, views: Views) -> Tensor:
     if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[-2:]) < 8:
         raise ValueError(f"expected image (B, 3, H, W) of at least 8 px a side, got {tuple(image.shape)}")
     n_images, _, height, width = image.shape
+    if not len(views):
+        return image.new_zeros(0, *image.shape)
     stack = _blur(image, views.blur_sigma_px.to(image.dtype))
     lit = (stack * views.gain[:, None, :, None, None]).clamp(0, 1)
     lit = lit ** views.gamma[:, None, None, None, None]
