@@ -120,6 +120,8 @@ def test_cutting_a_contour_map_by_hand():
     np.testing.assert_array_equal(cut_regions(contours, 0.3), [[1, 1, 1], [1, 1, 1]])  # round the contour's end
     contours[2, 2] = contours[2, 1] = contours[2, 0] = 0.6
     np.testing.assert_array_equal(cut_regions(contours, 0.3), [[1, 1, 1], [2, 2, 2]])
+    contours[2, 2] = 0.1
+    np.testing.assert_array_equal(cut_regions(contours, 0.1), [[1, 1, 1], [1, 1, 1]])  # through the open corner
 
 
 @given(arrays(float, (3, 4, 3), elements=st.floats(0, 1)), st.lists(st.integers(1, 9), min_size=3, max_size=3))
