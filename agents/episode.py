@@ -161,7 +161,12 @@ def _search(
         log.before = _first(world.step(world.default_u)[1] if by_steps else world.evaluate(world.default_u[None]))
         world.reset(seed, {**(options or {}), **extra})
 
-    told = {"parameter_names": world.names, "default_u": world.default_u.copy(), "n_trials": n_trials}
+    told = {
+        "parameter_names": world.names,
+        "default_u": world.default_u.copy(),
+        "n_trials": n_trials,
+        "starts": None if world.starts is None else world.starts.copy(),
+    }
     log.state = controller.init(world.obs, {**world.info, **told}, seed)
     recalled = recall_of(controller, log.state)
     if recalled is not None:

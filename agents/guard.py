@@ -30,11 +30,13 @@ class Guard:
             guess from four numbers, and about 10 % of gainless settings pass (Student's t, 3 degrees of freedom).
         n_candidates: how many of the best trials are measured again; the best of them on the fresh views is tested.
             With more than one, z is raised to the same level divided by their number (Bonferroni).
+        min_gain: gain below which a change is not worth it, however sure; for objectives that predict a score.
     """
 
     n_views_seeds: int = 4
     z: float = 1.64
     n_candidates: int = 1
+    min_gain: float = 0.0
 
     def __post_init__(self) -> None:
         if self.n_views_seeds < 2 or self.n_candidates < 1:
@@ -74,9 +76,10 @@ def judge(default: np.ndarray, candidates: np.ndarray, *, guard: Guard) -> tuple
     gain = float(gains.mean())
     error = float(gains.std(ddof=1) / math.sqrt(len(gains)))
     z = guard.threshold(candidates.shape[1])
-    is_accepted = gain > max(z * error, 0.0)
+    is_accepted = gain > max(z * error, guard.min_gain)
     sign, verdict = (">", "accepted") if is_accepted else ("<=", "defaults kept")
-    numbers = f"Mean gain {gain:.4g} {sign} {z:.2f} x standard error {error:.2g}"
+    bar = f"{z:.2f} x standard error {error:.2g}" if z * error >= guard.min_gain else f"least gain {guard.min_gain:.3g}"
+    numbers = f"Mean gain {gain:.4g} {sign} {bar}"
     reason = f"{numbers} on {len(gains)} fresh view sets: {verdict}."
     return i_best, GuardDecision(is_accepted, gain, error, reason)
 

@@ -9,6 +9,7 @@ from typing import Any
 from agents.base import Controller
 from agents.fixed import FixedController
 from agents.normalise import NormaliseController
+from agents.portfolio import PortfolioController
 from agents.random_search import RandomController
 from agents.search import SAMPLERS, SearchController
 
@@ -16,6 +17,7 @@ CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
     "fixed": FixedController,
     "random": RandomController,
     "normalise": NormaliseController,
+    "portfolio": PortfolioController,
     **{name: partial(SearchController, name) for name in SAMPLERS},
 }
 

@@ -127,9 +127,11 @@ class SearchController:
         study.add_trials(finished)
         if not finished:
             study.enqueue_trial(default)
-            if self.spread is not None and self.sampler != "cmaes":
-                for row in space.to_physical(_near(info["default_u"], spread=self.spread, seed=seed)):
-                    study.enqueue_trial(dict(zip(space.names, row.tolist(), strict=True)))
+            starts = info.get("starts")
+            if starts is not None and self.sampler != "cmaes":
+                _enqueue(study, space, starts)  # known to be good somewhere: better than guesses around the defaults
+            elif self.spread is not None and self.sampler != "cmaes":
+                _enqueue(study, space, _near(info["default_u"], spread=self.spread, seed=seed))
         return SearchState(study, space, n_recalled=len(finished))
 
     def act(self, state: SearchState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, SearchState]:
@@ -177,6 +179,11 @@ class SearchController:
 def distributions_of(space: Space) -> dict[str, BaseDistribution]:
     """Optuna's view of the space, in physical units. Counts are floats too: fractional counts are legal."""
     return {axis.name: FloatDistribution(axis.low, axis.high, log=axis.is_log) for axis in space.axes}
+
+
+def _enqueue(study: optuna.Study, space: Space, u: np.ndarray) -> None:
+    for row in space.to_physical(u):
+        study.enqueue_trial(dict(zip(space.names, row.tolist(), strict=True)))
 
 
 def _near(u: np.ndarray, *, spread: float, seed: int) -> np.ndarray:

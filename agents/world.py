@@ -19,6 +19,7 @@ class World:
         env: the environment.
         names: P parameter names; ``u0``, ``u1``, ... if the environment names none.
         default_u: (P,) the default setting; zeros if the environment has none.
+        starts: (M, P) settings the environment recommends to try first, or None.
         can_evaluate: whether the environment evaluates populations.
         n_evaluations: settings evaluated so far.
         obs, info: of the latest reset or step.
@@ -35,6 +36,7 @@ class World:
         self.is_terminated = self.is_truncated = False
         self.default_u: np.ndarray = np.zeros(0)
         self.names: tuple[str, ...] = ()
+        self.starts: np.ndarray | None = None
 
     def reset(self, seed: int, options: Mapping[str, Any] | None) -> None:
         """Start the episode over; the same seed brings the same image and views."""
@@ -45,6 +47,8 @@ class World:
             default = np.zeros(self.env.action_space.shape or ())
         self.default_u = np.asarray(default, dtype=np.float32).ravel()
         n_parameters = len(self.default_u)
+        starts = getattr(self.inner, "starts", None)
+        self.starts = None if starts is None else np.asarray(starts, dtype=np.float32)
         names = getattr(self.inner, "parameter_names", None) or tuple(self.info.get("theta", ()))
         self.names = tuple(names) if len(names) == n_parameters else tuple(f"u{i}" for i in range(n_parameters))
 

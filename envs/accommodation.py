@@ -83,14 +83,14 @@ class AccommodationEnv(AbstractPerceptionEnv):
     ## Arguments
     Args:
         cortex: a cortex, or the keyword arguments of one, such as ``{"depth": "pictorial"}``.
-        objective: weights and reading of the terms; the default ones when None.
+        objective: ``raw`` (the default), ``calibrated``, the path of a calibration, or an :class:`Objective`.
         source: photographs to choose from: a sequence such as those of ``envs.sources``, or by name ``bundled``,
             ``scenes`` (synthetic, with known answers), or the path of a file or folder.
         disturbances: specs to choose from uniformly (None is clean, ``"fog"`` draws its severity), or a function of a
             generator that returns one. Default: clean and the eight kinds.
         size_px: long side that images are shrunk to, never enlarged; None keeps their size.
         shape_px: (height, width) that all images are centre-cropped and resized to, in place of ``size_px``.
-        n_views: views that a percept is judged against; half of them (rounded up) photometric, the rest geometric.
+        n_views: views that a percept is judged against (None: as many as the objective asks for); half of them (rounded up) photometric, the rest geometric.
         max_images: images per forward pass; bounds memory, not results.
         with_kl: adds ``symmetric_kl`` to the terms, for the log; slow.
         action_mode, max_step, step_cost, tolerance, patience: see :class:`envs.dynamics.Rules`.
@@ -110,12 +110,12 @@ class AccommodationEnv(AbstractPerceptionEnv):
         self,
         *,
         cortex: Cortex | Mapping[str, Any] | None = None,
-        objective: Objective | None = None,
+        objective: Objective | str | Path | None = None,
         source: Sequence[Photograph] | str | Path = "bundled",
         disturbances: DisturbanceSampler = ALL_DISTURBANCES,
         size_px: int | None = 96,
         shape_px: tuple[int, int] | None = None,
-        n_views: int = 4,
+        n_views: int | None = None,
         max_images: int = 20,
         with_kl: bool = False,
         action_mode: ActionMode = "delta",
@@ -166,10 +166,22 @@ class AccommodationEnv(AbstractPerceptionEnv):
         """The disturbed image as the cortex sees it, (3, H, W) in [0, 1]; a copy."""
         return self.episode.image.clone()
 
+    @property
+    def starts(self) -> np.ndarray | None:
+        """Settings (M, P) that the objective recommends to try first, or None."""
+        return self.laboratory.objective.starts
+
+    @property
+    def min_gain(self) -> float:
+        """Gain in the total below which the objective finds a change not worth it."""
+        return self.laboratory.objective.min_gain
+
     def evaluate(self, u: np.ndarray, views_seed: int | None = None) -> Evaluation:
         """What N settings u (N, P) are worth; see :meth:`envs.base.AbstractPerceptionEnv.evaluate`."""
         u = self._check_population(u)
         episode, looks = self._begun()
+        if self.laboratory.n_views == 0:
+            views_seed = None  # an objective without views sees the same at every seed
         looks = looks if views_seed is None else self.laboratory.look(episode.image, views_seed)
         self.n_evaluations += len(u)
         return self.laboratory.evaluate(looks, [0] * len(u), u)

@@ -30,6 +30,7 @@ class Looks:
     back: WayBack  # of the E * G geometric views, row by row
     reference: Reference  # of the E images
     n_photometric: int
+    panel: Tensor | None = None  # (E, ...) what the objective compares percepts with, if it asks for that
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -52,6 +53,7 @@ class Looks:
             back=self.back[_rows_of(rows, self.n_geometric)],
             reference=self.reference[rows],
             n_photometric=self.n_photometric,
+            panel=None if self.panel is None else self.panel[rows],
         )
 
 
@@ -96,12 +98,15 @@ def make_looks(cortex: Cortex, objective: Objective, images: Tensor, views: Sequ
         stack = torch.stack(
             [torch.cat([x[None], apply_views(x[None], v)[:, 0]]) for x, v in zip(images, views, strict=True)]
         )
+        cues = cortex.cues(stack.flatten(0, 1))
+        own_cues = cues[torch.arange(0, len(images) * stack.shape[1], stack.shape[1])]
         return Looks(
             images=stack,
-            cues=cortex.cues(stack.flatten(0, 1)),
+            cues=cues,
             back=_cat([way_back(v, size=size, image_size=(height, width))[v.n_photometric :] for v in views]),
             reference=make_reference(images, size=size),
             n_photometric=views[0].n_photometric,
+            panel=objective.make_panel(cortex, images, own_cues),
         )
 
 
@@ -123,6 +128,7 @@ def stack_looks(looks: Sequence[Looks]) -> Looks:
         back=_cat([x.back for x in looks]),
         reference=Reference.cat([x.reference for x in looks]),
         n_photometric=looks[0].n_photometric,
+        panel=_cat([x.panel for x in looks]),
     )
 
 
@@ -176,6 +182,8 @@ def evaluate_pairs(
                 n_views=looks.n_views,
                 n_photometric=looks.n_photometric,
                 with_kl=with_kl,
+                u=setting,
+                panel=None if looks.panel is None else looks.panel[rows],
             )
         )
         if with_percepts:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cortex import Cortex, Percept, from_unit
+from envs.calibrated import make_objective
 from envs.episodes import ALL_DISTURBANCES, DisturbanceSampler, Episode, draw_episode
 from envs.evaluate import Evaluation, Looks, as_evaluation, evaluate_pairs, make_looks
 from envs.objective import Objective
@@ -25,17 +26,17 @@ class Apparatus:
     """Settings of a :class:`Laboratory`; all optional. See :class:`envs.accommodation.AccommodationEnv`."""
 
     cortex: Cortex | Mapping[str, Any] | None = None
-    objective: Objective | None = None
+    objective: Objective | str | Path | None = None
     source: Sequence[Photograph] | str | Path = "bundled"
     disturbances: DisturbanceSampler = ALL_DISTURBANCES
     size_px: int | None = 96
     shape_px: tuple[int, int] | None = None
-    n_views: int = 4
+    n_views: int | None = None
     max_images: int = 20
     with_kl: bool = False
 
     def __post_init__(self) -> None:
-        if self.n_views < 1:
+        if self.n_views is not None and self.n_views < 1:
             raise ValueError(f"expected n_views >= 1 (a percept is judged against its views), got {self.n_views}")
         if min(self.shape_px or (self.size_px or MIN_SIDE_PX,)) < MIN_SIDE_PX:
             raise ValueError(f"expected images of at least {MIN_SIDE_PX} px, got {self.size_px=} and {self.shape_px=}")
@@ -54,7 +55,9 @@ class Laboratory:
         # a cortex that was handed in is left as it is: its owner may be training it
         own = cortex if isinstance(cortex, Cortex) else Cortex(**(cortex or {})).eval().requires_grad_(False)
         self.cortex = own
-        self.objective = apparatus.objective or Objective()
+        asked = apparatus.objective
+        self.objective = asked if isinstance(asked, Objective) else make_objective(asked or "raw")
+        self.n_views = self.objective.n_views if apparatus.n_views is None else apparatus.n_views
         self._photographs: Sequence[Photograph] | None = None
 
     @property
@@ -110,8 +113,8 @@ class Laboratory:
         )
 
     def _views(self, seed: int) -> Views:
-        n_photometric = (self.apparatus.n_views + 1) // 2
-        return sample_views(seed, n_photometric=n_photometric, n_geometric=self.apparatus.n_views - n_photometric)
+        n_photometric = (self.n_views + 1) // 2
+        return sample_views(seed, n_photometric=n_photometric, n_geometric=self.n_views - n_photometric)
 
 
 def open_source(source: Sequence[Photograph] | str | Path, long_side_px: int | None) -> Sequence[Photograph]:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cortex import Percept
+from cortex import Cortex, Cues, Percept
 from cortex.ops.gini import gini
 from envs.agreement import matched_symmetric_kl, sharpen, soft_adjusted_rand
 from envs.reference import Reference
@@ -146,11 +147,37 @@ def economy_loss(masks: Tensor, energy: Tensor, *, min_segments: float, energy_s
     return 0.75 * segments + 0.25 * activity
 
 
+def coarse_masks(percept: Percept, settings: ObjectiveSettings) -> Tensor:
+    """The masks as they are judged: (B, S, h, w), averaged over ``stride`` x ``stride`` pixels and sharpened."""
+    if settings.stride == 2:
+        masks = percept.m4.masks_coarse
+    else:
+        height, width = percept.m4.masks.shape[-2:]
+        masks = F.adaptive_avg_pool2d(percept.m4.masks, pooled_size(height, width, stride=settings.stride))
+    return sharpen(masks, power=settings.sharpness)
+
+
 class Objective:
-    """All terms of a population of percepts, weighted into one total."""
+    """All terms of a population of percepts, weighted into one total.
+
+    Attributes:
+        n_views: views it judges by unless told otherwise.
+        starts: (M, P) settings that a search had better try first, or None.
+        min_gain: gain in the total below which a setting is not worth changing to.
+    """
+
+    name = "raw"
+    n_views: int = 4
+    starts: np.ndarray | None = None
+    min_gain: float = 0.0
 
     def __init__(self, settings: ObjectiveSettings | None = None):
         self.settings = ObjectiveSettings() if settings is None else settings
+
+    def make_panel(self, cortex: Cortex, images: Tensor, cues: Cues) -> Tensor | None:
+        """What percepts of E images (E, 3, H, W) are compared with beside their views: (E, ...); None for nothing."""
+        del cortex, images, cues
+        return None
 
     def __call__(
         self,
@@ -161,6 +188,8 @@ class Objective:
         n_views: int,
         n_photometric: int,
         with_kl: bool = False,
+        u: Tensor | None = None,
+        panel: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Judge N settings.
 
@@ -171,18 +200,16 @@ class Objective:
             n_views: V.
             n_photometric: how many of the V views are photometric.
             with_kl: add ``symmetric_kl`` (of the sharpened masks) for the log; slow.
+            u: (N, P) the settings; not looked at here.
+            panel: of the N images, from :meth:`make_panel`; not looked at here.
 
         Returns:
             One (N,) tensor for each of :data:`TERMS`, ``total`` (their weighted sum; lower is better), and for the log
             ``n_segments`` (effective number). Non-finite values are passed on as they are.
         """
+        del u, panel
         s = self.settings
-        if s.stride == 2:
-            masks = percept.m4.masks_coarse
-        else:
-            height, width = percept.m4.masks.shape[-2:]
-            masks = F.adaptive_avg_pool2d(percept.m4.masks, pooled_size(height, width, stride=s.stride))
-        masks = sharpen(masks, power=s.sharpness).unflatten(0, (-1, 1 + n_views))
+        masks = coarse_masks(percept, s).unflatten(0, (-1, 1 + n_views))
         own = masks[:, 0]
         terms = view_agreement(masks, back, n_photometric=n_photometric, with_kl=with_kl)
         terms["collapse"] = collapse_loss(own, reference)

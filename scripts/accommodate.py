@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 EPILOG = """\
-controllers   fixed, random, normalise, tpe, cmaes, gp, nsga2
+controllers   fixed, random, normalise, portfolio, tpe, cmaes, gp, nsga2
 disturbances  gaussian_noise, defocus_blur, motion_blur, low_light, low_contrast, fog, colour_cast, jpeg
               with a severity from 0 to 5, as in fog:2.5; none shows the photograph as it is
 
@@ -52,6 +52,12 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=_at_least(0), default=0, metavar="N", help="of views, disturbance and controller (0)")
     add("--depth", default="none", choices=("none", "pictorial", "midas"), help="depth cue (none)")
     add("--features", default="none", choices=("none", "efficientnet_lite0"), help="backbone cue (none)")
+    add(
+        "--objective",
+        default="raw",
+        metavar="raw|calibrated|FILE",
+        help="what is minimised: the raw terms, or 1 - the score that a calibration predicts (raw)",
+    )
     add("--set", action="append", type=_assignment, default=[], metavar="NAME=VALUE", help="change a default")
     add("--no-guard", action="store_true", help="apply the best trial even if its gain may be noise")
     add("--out", type=Path, default=Path("runs/accommodate"), metavar="DIR", help="where results go (runs/accommodate)")
@@ -84,6 +90,7 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
         storage=options.storage,
         depth=options.depth,
         features=options.features,
+        objective=options.objective,
         use_guard=not options.no_guard,
         population=options.population,
         spread=options.spread or None,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from cortex.parameters import BY_NAME, check_names
+from envs.calibrated import make_objective
 from envs.disturbances import parse_disturbance
 from tuning.inputs import SHOWCASE_DISTURBANCES, collect, showcase
 from tuning.ledger import check_name
@@ -40,7 +41,7 @@ def run(
         disturbances = ("none",) if images else SHOWCASE_DISTURBANCES
     try:
         asked = check(SessionSettings(disturbances=tuple(disturbances), **settings))
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, FileNotFoundError) as error:
         _complain(str(error.args[0]))
         return USAGE
     inputs, missing = collect(images, asked.long_side_px) if images else (showcase(asked.long_side_px), [])
@@ -67,6 +68,7 @@ def check(settings: SessionSettings) -> SessionSettings:
         ValueError, KeyError: naming what is wrong and what would be right.
     """
     build_controller(settings)
+    make_objective(settings.objective)
     check_name(settings.session_base)
     check_names(settings.changes)
     for name, value in settings.changes.items():

@@ -30,6 +30,7 @@ class SessionSettings:
         storage: Optuna storage (a database URL, or the path of a journal file) or None for memory only.
         depth: provider of the depth cue.
         features: provider of the backbone cue.
+        objective: ``raw``, ``calibrated``, or the path of a calibration.
         use_guard: fall back to the defaults unless the gain exceeds the objective's own noise.
         population: candidates evaluated in one batch; None leaves it to the controller (16, and 4 for gp).
         spread: how far from the defaults searches start, as a standard deviation in u; None: anywhere.
@@ -48,6 +49,7 @@ class SessionSettings:
     storage: str | None = None
     depth: str = "none"
     features: str = "none"
+    objective: str = "raw"
     use_guard: bool = True
     population: int | None = None
     spread: float | None = 0.25

@@ -11,6 +11,7 @@ def make_env(settings: SessionSettings) -> AccommodationEnv:
     """One environment for all episodes. Actions are settings, so that one step applies what was chosen."""
     env = AccommodationEnv(
         cortex={"depth": settings.depth, "features": settings.features},
+        objective=settings.objective,
         size_px=settings.long_side_px,
         action_mode="absolute",
         with_kl=True,  # logged beside the chance-corrected consistency; some 5 % of the time

@@ -9,22 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cortex import Cortex, Percept
-from envs.agreement import sharpen
+from envs.calibrated import for_agreement, panel_agreement
 from envs.disturbances import parse_disturbance
 from envs.evaluate import evaluate_pairs, make_looks
-from envs.features import covering_of, percept_features
-from envs.objective import Objective
+from envs.features import percept_features
+from envs.objective import Objective, coarse_masks
 from envs.sources import from_array
 from envs.views import sample_views
 from tuning.evaluation.bsds import LabelledImage
 from tuning.evaluation.regions import People, region_scores
 from tuning.evaluation.shards import Case
-
-AGREEMENT_STRIDE = 4  # settings are compared with each other at a quarter of the resolution
 
 
 @dataclass(frozen=True)
@@ -71,12 +68,15 @@ class Measure:
         index = torch.zeros(len(settings), dtype=torch.int64)
         terms, percept = evaluate_pairs(self.cortex, objective, look, index, settings, with_percepts=True)
         assert percept is not None
-        masks = sharpen(percept.m4.masks_coarse, power=objective.settings.sharpness)
+        masks = coarse_masks(percept, objective.settings)
         features = percept_features(masks, look.reference[index], settings)
         columns = {f"term.{name}": value for name, value in terms.items()}
         columns |= {f"feature.{name}": value for name, value in features.items()}
+        if s.n_panel:  # the panel's own settings are among those measured: they stand in the first rows
+            panel = for_agreement(masks[: s.n_panel])
+            columns |= _concatenate([panel_agreement(row[None], panel[None]) for row in masks])
         out = {name: value.numpy().astype(np.float32) for name, value in columns.items()}
-        return out | agreements(masks, s.n_panel) | self._scores(percept, item)
+        return out | self._scores(percept, item)
 
     def _scores(self, percept: Percept, item: LabelledImage) -> dict[str, np.ndarray]:
         stride = self.settings.score_stride
@@ -96,7 +96,5 @@ def see(item: LabelledImage, case: Case, *, size_px: int) -> Tensor:
     return parse_disturbance(case.disturbance).apply(image, seed=case.seed)
 
 
-def agreements(masks: Tensor, n_panel: int) -> dict[str, np.ndarray]:
-    """How well each of S percepts covers those of the first ``n_panel`` ones: ``agreement.00``, ..., each (S,)."""
-    coarse = F.avg_pool2d(masks, AGREEMENT_STRIDE // 2)
-    return {f"agreement.{i:02d}": covering_of(coarse, coarse[i : i + 1].expand_as(coarse)).numpy() for i in range(min(n_panel, len(masks)))}
+def _concatenate(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}

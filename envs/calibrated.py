@@ -1,0 +1,105 @@
+"""The calibrated objective: 1 minus the score that people would give the percept, as a calibration predicts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cortex import Cortex, Cues, Percept, from_unit
+from cortex.parameters import NAMES
+from envs.calibration import Calibration, load_calibration
+from envs.features import percept_features
+from envs.objective import Objective, ObjectiveSettings, coarse_masks
+from envs.reference import Reference
+from envs.views import WayBack
+
+AGREEMENT_STRIDE = 4  # percepts are compared with the panel's at a quarter of the image's resolution
+
+
+class CalibratedObjective(Objective):
+    """The raw terms are still reported; ``total`` is 1 - the predicted score, and ``predicted_score`` stands beside it."""
+
+    name = "calibrated"
+
+    def __init__(self, calibration: Calibration | None = None, settings: ObjectiveSettings | None = None):
+        super().__init__(settings)
+        self.calibration = load_calibration() if calibration is None else calibration
+        self.n_views = self.calibration.n_views
+        self.starts = self.calibration.starts
+        self.min_gain = self.calibration.min_gain
+
+    def make_panel(self, cortex: Cortex, images: Tensor, cues: Cues) -> Tensor | None:
+        """What the panel's settings perceive in E images (E, 3, H, W): sharpened masks (E, K, S, H/4, W/4), or None."""
+        return make_panel(cortex, images, cues, self.calibration.panel, settings=self.settings)
+
+    def __call__(
+        self,
+        percept: Percept,
+        reference: Reference,
+        back: WayBack | None,
+        *,
+        n_views: int,
+        n_photometric: int,
+        with_kl: bool = False,
+        u: Tensor | None = None,
+        panel: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """As :meth:`Objective.__call__`; ``u`` (N, P) and ``panel`` (N, K, S, h, w) are needed."""
+        if u is None:
+            raise ValueError("the calibrated objective needs the settings u of the percepts")
+        terms = super().__call__(
+            percept, reference, back, n_views=n_views, n_photometric=n_photometric, with_kl=with_kl, u=u, panel=panel
+        )
+        masks = coarse_masks(percept, self.settings)[:: 1 + n_views]
+        inputs = {f"term.{name}": value for name, value in terms.items()}
+        inputs |= {f"feature.{name}": value for name, value in percept_features(masks, reference, u).items()}
+        inputs |= {f"u.{name}": u[:, i] for i, name in enumerate(NAMES)}
+        if panel is not None:
+            inputs |= panel_agreement(masks, panel)
+        score = self.calibration.predict(inputs)
+        return terms | {"total": 1 - score, "raw_total": terms["total"], "predicted_score": score}
+
+
+def make_panel(cortex: Cortex, images: Tensor, cues: Cues, u, *, settings: ObjectiveSettings) -> Tensor | None:
+    """The masks (E, K, S, h, w) that K settings u (K, P) give of E images, as candidates are compared with; no gradient."""
+    if len(u) == 0:
+        return None
+    rows = torch.arange(len(images)).repeat_interleave(len(u))
+    theta = from_unit(torch.as_tensor(u, dtype=torch.float32))
+    theta = {name: value.repeat(len(images)) for name, value in theta.items()}
+    with torch.no_grad():
+        percept = cortex(images[rows], theta, cues[rows])
+        return for_agreement(coarse_masks(percept, settings)).unflatten(0, (len(images), len(u)))
+
+
+def for_agreement(masks: Tensor) -> Tensor:
+    """Half-resolution masks at the resolution percepts are compared at."""
+    return F.avg_pool2d(masks, AGREEMENT_STRIDE // 2)
+
+
+def panel_agreement(masks: Tensor, panel: Tensor) -> dict[str, Tensor]:
+    """``agreement.<k>``, each (N,): how well masks (N, S, h, w) cover those of the panel's k-th member, (N, K, T, h', w').
+
+    The mean over the member's segments, weighted by area, of the best intersection over union (Arbelaez et al. 2011,
+    for soft masks): what a person's map is compared with, the member standing in for the person.
+    """
+    p, q = for_agreement(masks).flatten(2), panel.flatten(3)
+    shared = torch.bmm(p, q.flatten(1, 2).transpose(1, 2)).unflatten(2, q.shape[1:3])  # (N, S, K, T)
+    area_p, area_q = p.sum(2)[:, :, None, None], q.sum(3)[:, None]
+    overlap = shared / (area_p + area_q - shared).clamp_min(1e-6)
+    covering = (overlap.amax(1) * area_q[:, 0]).sum(2) / area_q[:, 0].sum(2).clamp_min(1e-6)
+    return {f"agreement.{k:02d}": covering[:, k] for k in range(covering.shape[1])}
+
+
+def make_objective(name: str | Path = "raw", settings: ObjectiveSettings | None = None) -> Objective:
+    """``raw``, ``calibrated`` (with the calibration that comes with the project), or the path of a calibration.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`envs.calibration.load_calibration`.
+    """
+    if name == "raw":
+        return Objective(settings)
+    return CalibratedObjective(load_calibration(None if name == "calibrated" else name), settings)
