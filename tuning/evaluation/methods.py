@@ -1,0 +1,154 @@
+"""Methods of a contest by name: a controller, what it minimises, how often it may try, and where it starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.registry import CONTROLLERS
+from cortex import default_theta, default_unit, to_unit
+from cortex.parameters import BY_NAME, NAMES, check_names
+from envs.calibration import SHIPPED
+from tuning.saving import write_atomically
+
+DEFAULT_TRIALS = 64
+FIXED = "fixed"
+SETTING = "setting"
+_ONE_TRIAL = (FIXED, "normalise")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to accommodate.
+
+    Attributes:
+        label: what it is called in results.
+        controller: name in the registry.
+        objective: ``raw``, ``calibrated`` or the path of a calibration.
+        n_trials: budget, the defaults included.
+        use_guard: keep the defaults unless the gain is real.
+        changes: physical values by name that replace defaults; a search starts from there.
+        u: settings (P,) in [-1, 1] that replace the defaults, by pattern of disturbance (``*``, ``none``, ``fog:*``);
+            the first that fits counts. With the controller ``fixed`` that is a fixed setting chosen elsewhere.
+    """
+
+    label: str
+    controller: str
+    objective: str = "raw"
+    n_trials: int = DEFAULT_TRIALS
+    use_guard: bool = True
+    changes: Mapping[str, float] | None = None
+    u: Mapping[str, tuple[float, ...]] | None = None
+
+    def default_u(self, disturbance: str) -> np.ndarray:
+        """Where it starts, and what it falls back to, (P,) float32.
+
+        Raises:
+            KeyError: ``u`` has nothing for this disturbance.
+        """
+        if self.u is not None:
+            for pattern, setting in self.u.items():
+                if fnmatchcase(disturbance, pattern):
+                    return np.array(setting, dtype=np.float32)
+            raise KeyError(f"{self.label}: no setting for {disturbance!r}; there are {', '.join(self.u)}")
+        if self.changes:
+            return to_unit(default_theta(1, **self.changes))[0].numpy()
+        return default_unit()[0].numpy()
+
+    def describe(self) -> dict[str, Any]:
+        """All that its results depend on (JSON types), the calibration by what is in it."""
+        path = SHIPPED if self.objective == "calibrated" else Path(self.objective)
+        mark = "" if self.objective == "raw" else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        about = {k: v for k, v in asdict(self).items() if k not in ("label", "objective")}
+        return json.loads(json.dumps({**about, "objective": "raw" if not mark else f"calibrated {mark}"}))
+
+
+def parse_method(text: str) -> Method:
+    """Read ``controller[:objective[:trials]]`` and options after it, such as ``tpe:calibrated:64``.
+
+    Options: ``no-guard``, and ``NAME=VALUE`` for a changed default (``tpe:raw:16:no-guard:n_regions=6``).
+    ``setting:FILE.json`` is a fixed setting as :func:`save_setting` wrote it.
+
+    Raises:
+        ValueError: saying what is legal.
+        FileNotFoundError: no such file of a setting.
+    """
+    name, *words = [word.strip() for word in text.split(":")]
+    if name == SETTING:
+        path = Path(":".join(words))
+        return Method(f"setting {path.stem}", FIXED, n_trials=1, u=read_setting(path))
+    if name not in CONTROLLERS:
+        known = ", ".join([*CONTROLLERS, f"{SETTING}:FILE.json"])
+        raise ValueError(f"unknown method {text!r}; write CONTROLLER:OBJECTIVE:TRIALS with CONTROLLER from {known}")
+    changes: dict[str, float] = {}
+    method = Method(text.strip(), name, n_trials=1 if name in _ONE_TRIAL else DEFAULT_TRIALS)
+    for i, word in enumerate(words):
+        key, equals, value = word.partition("=")
+        if word == "no-guard":
+            method = replace(method, use_guard=False)
+        elif equals:
+            changes[key] = _legal(text, key, value)
+        elif word.isdigit() and int(word) > 0:
+            method = replace(method, n_trials=1 if name in _ONE_TRIAL else int(word))
+        elif i == 0 and (word in ("raw", "calibrated") or Path(word).is_file()):
+            method = replace(method, objective=word)
+        else:
+            raise ValueError(
+                f"{text!r}: cannot read {word!r}; after the controller come the objective (raw, calibrated or a file "
+                "that exists), the number of trials, no-guard, and NAME=VALUE"
+            )
+    return replace(method, changes=changes) if changes else method
+
+
+def save_setting(path: Path, u: np.ndarray | Mapping[str, np.ndarray]) -> Path:
+    """Write a fixed setting (P,), or one for each pattern of disturbance, for ``setting:FILE.json``."""
+    by_pattern = u if isinstance(u, Mapping) else {"*": u}
+    text = json.dumps({"u": {k: dict(zip(NAMES, map(float, v), strict=True)) for k, v in by_pattern.items()}}, indent=1)
+    return write_atomically(path, f"{text}\n".encode())
+
+
+def read_setting(path: Path) -> dict[str, tuple[float, ...]]:
+    """Pattern of disturbance -> setting (P,) in [-1, 1]; parameters that the file leaves out keep their defaults.
+
+    The file holds ``{"u": {PATTERN: {NAME: value in [-1, 1]}}}`` or, in physical units, ``{"theta": {PATTERN: {NAME:
+    value}}}``.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no setting at {path}; write setting:FILE.json with a file that exists")
+    try:
+        page = json.loads(path.read_text(encoding="utf-8"))
+        default = dict(zip(NAMES, default_unit()[0].tolist(), strict=True))
+        found = {}
+        for pattern, values in page.get("theta", {}).items():
+            found[pattern] = tuple(to_unit(default_theta(1, **values))[0].tolist())
+        for pattern, values in page.get("u", {}).items():
+            check_names(values)
+            found[pattern] = tuple({**default, **{name: float(value) for name, value in values.items()}}.values())
+        if not found or any(abs(value) > 1 + 1e-6 for u in found.values() for value in u):
+            raise ValueError("expected one or more settings with all u in [-1, 1]")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is no setting ({error})") from error
+    return found
+
+
+def _legal(text: str, name: str, value: str) -> float:
+    if name not in BY_NAME:
+        raise ValueError(f"{text!r}: no parameter {name!r}; choose from {', '.join(NAMES)}")
+    parameter = BY_NAME[name]
+    try:
+        number = float(value)
+    except ValueError:
+        raise ValueError(f"{text!r}: {name} needs a number, got {value!r}") from None
+    if not parameter.low <= number <= parameter.high:
+        raise ValueError(f"{text!r}: {name} must lie in {parameter.low:g}..{parameter.high:g}, got {number:g}")
+    return number
