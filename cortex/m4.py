@@ -64,19 +64,19 @@ def log_threshold(log_height: Tensor, theta: Theta) -> Tensor:
 
     One threshold for all images calls a low-contrast scene one object; a count alone calls an empty sky several. In
     between (on the log scale, by ``threshold_adaptation``) does better than either. The image's own threshold is the
-    cost of the merge that leaves ``expected_objects``, interpolated for fractional counts.
+    cost of the merge that leaves ``expected_objects``, interpolated for fractional counts. Merges are counted from the
+    last real one backwards, so that dead and duplicate slots do not count.
 
     Args:
-        log_height: (B, S-1) log cost of each merge, never falling; merge i leaves S-1-i groups.
+        log_height: (B, S-1) log cost of each merge, never falling; where nothing is left to merge, ``_NO_COST`` or more.
     """
-    n_merges = log_height.shape[1]
-    place = (n_merges - theta["expected_objects"]).clamp(0, n_merges - 1)
-    below = place.detach().floor().long().clamp_max(n_merges - 2)
-    pair = log_height.gather(1, torch.stack([below, below + 1], 1))
+    n_real = (log_height < _NO_COST).sum(1)  # merge i leaves n_real - i groups of those that touch
+    place = (n_real - theta["expected_objects"]).clamp_min(0)
+    below = place.detach().floor().long()
+    pair = log_height.gather(1, torch.stack([below, (below + 1).clamp_max(log_height.shape[1] - 1)], 1))
     own = torch.lerp(pair[:, 0], pair[:, 1], place - below).clamp_min(_LEAST_COST)
-    # Where nothing is left to merge the cost is infinite: no scale of its own.
     absolute = torch.log(theta["merge_threshold"])
-    return torch.lerp(absolute, torch.where(own < _NO_COST, own, absolute), theta["threshold_adaptation"])
+    return torch.lerp(absolute, torch.where(n_real > 0, own, absolute), theta["threshold_adaptation"])
 
 
 def _regroup(x: Tensor, share: Tensor) -> Tensor:

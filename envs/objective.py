@@ -93,7 +93,7 @@ def view_agreement(
         out["consistency"] = _mean_loss(*pairs[-1])
     if with_kl:
         values = [matched_symmetric_kl(p, q, valid).view(n, k) for p, q, valid, k in pairs]
-        out["symmetric_kl"] = torch.cat(values, 1).mean(1)
+        out["symmetric_kl"] = torch.cat(values, 1).mean(1) if values else zero
     return out
 
 

@@ -121,11 +121,21 @@ def test_any_setting_on_any_image_is_a_sound_percept(rows, kind, size):
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_a_blank_is_one_segment(cortex, value):
     image = torch.full((3, 3, 33, 47), value)
-    percept = cortex(image, from_unit(torch.tensor([-1.0, 0.0, 1.0])[:, None].expand(3, N_PARAMETERS)))
+    theta = from_unit(torch.tensor([-1.0, 0.0, 1.0])[:, None].expand(3, N_PARAMETERS))
+    # A count alone makes several of anything: not beside the heaviest weights of position.
+    theta["threshold_adaptation"] = torch.tensor([1.0, 0.5, 0.0])
+    percept = cortex(image, theta)
     check(percept, image)
     assert (percept.labels() == 0).all()
     assert percept.m1.boundary.max() < 1e-3
     assert percept.m2.contour.max() < 1e-3
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_a_blank_is_one_segment_however_many_objects_are_expected(cortex, value):
+    theta = default_theta(3)
+    theta["threshold_adaptation"], theta["expected_objects"] = torch.tensor([0.5, 1.0, 1.0]), torch.tensor([8.0, 2, 16])
+    assert (cortex(torch.full((3, 3, 48, 64), value), theta).labels() == 0).all()
 
 
 def test_large_and_long_images(cortex):

@@ -15,9 +15,12 @@ SOFT = {
     "slot_temperature": 0.3,
     "backbone_weight": 0.1,
     "merge_temperature": 0.5,
-    "n_slots": 20.3,
-    "n_regions": 6.3,
+    "n_slots": 18.4,
+    "n_regions": 5.6,
     "region_weight": 1.0,
+    "contrast_adaptation": 0.3,
+    "threshold_adaptation": 0.5,
+    "expected_objects": 6.3,
 }
 
 

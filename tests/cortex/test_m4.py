@@ -1,12 +1,15 @@
 """M4: its contract; slots that merge or not, dead and duplicate slots, objectness, on a hand-made table of slots."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cortex import Cortex
-from cortex.m4 import M4, make_objects
+from cortex.m4 import _LEAST_COST, M4, log_threshold, make_objects
 from cortex.ops.patches import soft_patches
 from cortex.percept import M3Out
 from tests.contracts.stage import StageContract, arguments, photograph, with_cues
@@ -47,7 +50,14 @@ def quarters(cues=((0.0,), (0.0,), (1.0,), (1.0,)), wall=0.0, order=(0, 1, 2, 3)
 
 
 def objects(m3, **settings):
-    firm = {"merge_threshold": 0.2, "merge_temperature": 0.02, "closure_weight": 1.0, "linkage_exponent": 0.0}
+    """With an absolute threshold unless said otherwise."""
+    firm = {
+        "merge_threshold": 0.2,
+        "threshold_adaptation": 0.0,
+        "merge_temperature": 0.02,
+        "closure_weight": 1.0,
+        "linkage_exponent": 0.0,
+    }
     return make_objects(m3, scene_theta(1, **{**firm, **settings}))
 
 
@@ -96,6 +106,109 @@ def test_numbering_of_slots_does_not_matter():
     left = one.masks[0].argmax(0) == one.masks[0].argmax(0)[0, 0]
     assert torch.equal(left, other.masks[0].argmax(0) == other.masks[0].argmax(0)[0, 0])
     torch.testing.assert_close(one.objectness[0].sort().values, other.objectness[0].sort().values, atol=1e-5, rtol=0)
+
+
+# --- the threshold the image sets itself
+
+NEVER = math.log(1e6)  # how M4 writes the log of an infinite cost
+
+
+def threshold(costs, adaptation, expected, merge_threshold=0.2):
+    """Log threshold for one image with these log costs."""
+    theta = scene_theta(
+        1, merge_threshold=merge_threshold, threshold_adaptation=adaptation, expected_objects=float(expected)
+    )
+    return log_threshold(torch.tensor([costs], dtype=torch.float32), theta).item()
+
+
+COSTS = (-4.0, -3.0, -2.5, -1.0, 0.5)  # six slots: the merges leave 5, 4, 3, 2 and 1
+
+
+@pytest.mark.parametrize(
+    ("expected", "own"),
+    [(2, -1.0), (3, -2.5), (4, -3.0), (5, -4.0), (2.5, -1.75), (4.25, -3.25), (9, -4.0), (16, -4.0)],
+)
+def test_the_image_s_own_threshold_is_the_cost_of_the_merge_that_leaves_as_many(expected, own):
+    assert threshold(COSTS, 1.0, expected) == pytest.approx(own, abs=1e-6)
+    assert threshold(COSTS, 0.0, expected) == pytest.approx(math.log(0.2), abs=1e-6)
+    half_way = (own + math.log(0.2)) / 2  # the geometric mean of the two costs
+    assert threshold(COSTS, 0.5, expected) == pytest.approx(half_way, abs=1e-6)
+
+
+@pytest.mark.parametrize("n_dead", [1, 3, 20])
+def test_dead_slots_do_not_count(n_dead):
+    for expected in (2, 2.7, 4, 9):
+        assert threshold((*COSTS, *[NEVER] * n_dead), 1.0, expected) == threshold(COSTS, 1.0, expected)
+
+
+@pytest.mark.parametrize("n_twins", [1, 4])
+def test_duplicates_of_slots_do_not_count(n_twins):
+    for expected in (2, 2.7, 4):
+        with_twins = threshold((*[-20.0] * n_twins, *COSTS), 1.0, expected)
+        assert with_twins == pytest.approx(threshold(COSTS, 1.0, expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("adaptation", [0.0, 0.5, 1.0])
+def test_where_nothing_touches_the_threshold_is_absolute(adaptation):
+    assert threshold([NEVER] * 5, adaptation, 3) == pytest.approx(math.log(0.2), abs=1e-6)
+
+
+def test_differences_nobody_sees_set_no_threshold():
+    assert threshold([-20.0] * 5, 1.0, 3) == _LEAST_COST
+
+
+@given(
+    st.lists(st.floats(-5, 3), min_size=5, max_size=5),
+    st.floats(0, 1),
+    st.floats(2, 16),
+    st.floats(0, 2),
+    st.integers(0, 5),
+)
+def test_costs_all_larger_by_a_factor_move_the_threshold_by_its_adaptation(costs, adaptation, expected, shift, n_dead):
+    costs, dead = sorted(costs), [NEVER] * n_dead
+    one = threshold([*costs, *dead], adaptation, expected)
+    other = threshold([*(c + shift for c in costs), *dead], adaptation, expected)
+    assert other - one == pytest.approx(adaptation * shift, abs=1e-4)
+
+
+def test_each_image_has_its_own_threshold():
+    costs = torch.tensor([COSTS, (-3.0, -2.0, NEVER, NEVER, NEVER), (NEVER,) * 5])
+    theta = scene_theta(3, merge_threshold=0.2, threshold_adaptation=1.0, expected_objects=2.0)
+    torch.testing.assert_close(log_threshold(costs, theta), torch.tensor([-1.0, -3.0, math.log(0.2)]))
+
+
+@pytest.mark.parametrize(
+    "costs", [COSTS, (*COSTS, NEVER), (0.5, NEVER, NEVER), (NEVER,) * 5, (-20.0,) * 5], ids=str
+)
+def test_slopes_of_the_threshold_by_hand(costs):
+    theta = scene_theta(1, threshold_adaptation=0.4, expected_objects=2.5, merge_threshold=0.2)
+    theta = {name: value.requires_grad_() for name, value in theta.items()}
+    answer = log_threshold(torch.tensor([costs]), theta)
+    names = ("merge_threshold", "threshold_adaptation", "expected_objects")
+    slopes = torch.autograd.grad(answer.sum(), [theta[name] for name in names])
+    own = threshold(costs, 1.0, 2.5)
+    step = -1.5 if costs[0] == COSTS[0] else 0.0  # from the merge that leaves 2 to the one that leaves 3
+    is_absolute = costs[0] == NEVER
+    expected = [(1.0 if is_absolute else 0.6) / 0.2, own - math.log(0.2), 0.4 * step]
+    assert [x.item() for x in slopes] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("contrast", [1.0, 0.3])
+def test_a_count_sees_a_scene_through_fog(contrast):
+    """Four bands, contrasts 0.2, 0.3, 1: two and a half objects is a threshold between the first merge and the second."""
+    scene = quarters(tuple((contrast * x,) for x in (0.0, 0.2, 0.5, 1.5)))
+    assert n_objects(objects(scene, threshold_adaptation=1.0, expected_objects=2.5)) == 3
+    assert n_objects(objects(scene)) == (2 if contrast == 1 else 1)  # an absolute cost does not
+    half = objects(scene, threshold_adaptation=0.5, expected_objects=2.5, merge_threshold=0.1)
+    assert n_objects(half) == (3 if contrast == 1 else 2)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (5, 0, 3, 2)])
+def test_the_count_is_of_living_slots_whatever_their_numbers(order):
+    scene = quarters(((0.0,), (0.2,), (0.5,), (1.5,)), order=order)
+    out = objects(scene, threshold_adaptation=1.0, expected_objects=2.5)
+    assert torch.isinf(out.merge_height[0]).sum() == 2
+    assert n_objects(out) == 3
 
 
 # --- objectness
@@ -155,8 +268,9 @@ def test_a_higher_threshold_leaves_fewer_objects(m3):
     assert counts[0] > counts[-1]
 
 
-def test_duplicates_of_a_slot_merge(m3):
-    """A slot cut in two halves that nothing holds apart is one object again."""
+@pytest.mark.parametrize("adaptation", [0.0, 0.5, 1.0])
+def test_duplicates_of_a_slot_merge(m3, adaptation):
+    """A slot cut in two halves that nothing holds apart is one object again, and changes no threshold."""
     s = int(torch.nonzero(m3.size[0] < 1e-3)[0]) if (m3.size[0] < 1e-3).any() else None
     if s is None:
         pytest.skip("no free slot at these settings")
@@ -180,6 +294,7 @@ def test_duplicates_of_a_slot_merge(m3):
         border_length=length,
         border_strength=strength,
     )
-    one, two = objects(m3, linkage_exponent=0.6), objects(doubled, linkage_exponent=0.6)
+    given = {"linkage_exponent": 0.6, "threshold_adaptation": adaptation, "expected_objects": 7.5}
+    one, two = objects(m3, **given), objects(doubled, **given)
     a, b = one.masks[0].argmax(0), two.masks[0].argmax(0)
     assert len(torch.stack([a.flatten(), b.flatten()], 1).unique(dim=0)) == n_objects(one) == n_objects(two)

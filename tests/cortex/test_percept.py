@@ -92,6 +92,33 @@ def test_resampled_labels_are_those_of_interpolated_masks(size):
         assert same_partition(labels[keep], oracle[i_image].argmax(0)[keep])
 
 
+@given(
+    st.integers(0, 10_000),
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.integers(2, 6),
+    st.sampled_from([1, 5, 256]),
+)
+def test_any_masks_at_any_size_are_as_interpolated(seed, size, to, n_slots, band_rows):
+    """Noise, where every pixel is at a border, and a few flat areas; from odd sizes to odd sizes, up and down."""
+    rng = torch.Generator().manual_seed(seed)
+    masks = torch.softmax(2 * torch.randn(3, n_slots, *size, generator=rng), 1)
+    masks[0] = F.one_hot(masks[0].argmax(0), n_slots).movedim(-1, 0).float() * 0.9 + 0.1 / n_slots
+    masks[1, :, : size[0] // 2] = masks[1, :, :1, :1]
+    oracle = F.interpolate(masks.double(), size=to, mode="bilinear", align_corners=False)
+    two = oracle.topk(2, dim=1).values
+    clear = two[:, 0] - two[:, 1] > 1e-5  # pixels where rounding cannot decide
+    ours = _argmax_at(masks, to, band_rows=band_rows)
+    assert ours.shape == (3, *to)
+    assert torch.equal(ours[clear], oracle.argmax(1)[clear])
+
+
+def test_a_slot_that_is_second_everywhere_can_win_between_two_others():
+    """Between 1 0 and 0 1 the third, .45 at both, wins half way: the pixels between are not the corners'."""
+    masks = torch.tensor([[0.5, 0.05], [0.05, 0.5], [0.45, 0.45]])[None, :, None]
+    assert _argmax_at(masks, (1, 9)).tolist() == [[[0, 0, 0, 2, 2, 2, 1, 1, 1]]]
+
+
 @pytest.mark.parametrize("band_rows", [1, 7, 64, 1000])
 def test_bands_equal_the_whole(band_rows):
     masks = random_masks(4)

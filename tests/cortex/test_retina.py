@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2xyz
 
-from cortex.retina import LMS_FROM_RGB, Retina, naka_rushton, retina, srgb_to_linear
+from cortex.retina import (
+    _COMMON_CONTRAST,
+    _LEAST_CONTRAST,
+    LMS_FROM_RGB,
+    Retina,
+    adapt_contrast,
+    naka_rushton,
+    retina,
+    srgb_to_linear,
+)
 from tests.contracts.stage import StageContract, photograph
 from tests.cortex.scenes import scene_theta
 
@@ -88,6 +97,93 @@ def test_more_light_on_everything_changes_nothing():
     )
     one, other = (retina(x, scene_theta(1)).cones for x in (photograph(), dimmed))
     torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
+
+
+# --- contrast
+
+
+def opponent_of(contrast, mean=(0.5, -0.1, 0.2), seed=0):
+    """(1, 3, 16, 24) channels of that rms contrast about their means."""
+    x = torch.randn(1, 3, 16, 24, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    x = x * torch.tensor([1.0, 0.3, 0.6]).view(1, 3, 1, 1)
+    x = x - x.mean((2, 3), keepdim=True)
+    return (contrast * x / rms(x) + torch.tensor(mean, dtype=torch.float64).view(1, 3, 1, 1)).float()
+
+
+def rms(x):
+    """Root of the summed variances of the channels, (B, 1, 1, 1)."""
+    return x.var((2, 3), correction=0, keepdim=True).sum(1, keepdim=True).sqrt()
+
+
+def test_no_contrast_adaptation_is_the_identity():
+    x = opponent_of(0.05)
+    torch.testing.assert_close(adapt_contrast(x, column(0.0)), x, atol=1e-6, rtol=0)
+
+
+@given(st.floats(0, 1), st.floats(0.003, 1.0), st.integers(0, 99))
+def test_contrast_adaptation_in_closed_form(strength, contrast, seed):
+    x = opponent_of(contrast, seed=seed)
+    answer = adapt_contrast(x, column(strength))
+    gain = (_COMMON_CONTRAST / math.hypot(contrast, _LEAST_CONTRAST)) ** strength
+    assert rms(answer).item() == pytest.approx(gain * contrast, rel=1e-4)
+    torch.testing.assert_close(answer.mean((2, 3)), x.mean((2, 3)), atol=1e-5, rtol=0)
+    # One pool: the ratio of any two channels' deviations, their hue, stays.
+    deviation, adapted = (y - y.mean((2, 3), keepdim=True) for y in (x, answer))
+    torch.testing.assert_close(adapted, gain * deviation, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("contrast", [0.1, 0.3, 1.0])
+def test_full_adaptation_gives_every_image_the_common_contrast(contrast):
+    assert rms(adapt_contrast(opponent_of(contrast), column(1.0))).item() == pytest.approx(_COMMON_CONTRAST, rel=2e-3)
+
+
+@pytest.mark.parametrize(("strength", "left"), [(1.0, 0.0), (0.5, 0.5), (0.0, 1.0)])
+def test_a_veil_on_the_channels_is_lifted_by_the_strength(strength, left):
+    """Fog pulls every channel towards one value: in log contrast, 1 - strength of it is left."""
+    clear = opponent_of(0.4)
+    foggy = 0.25 * clear + 0.75 * torch.tensor([0.8, 0.0, 0.1]).view(1, 3, 1, 1)
+    one, other = (rms(adapt_contrast(x, column(strength))).log().item() for x in (clear, foggy))
+    assert one - other == pytest.approx(left * math.log(4), abs=3e-3)
+    if strength == 1:
+        shape = [adapt_contrast(x, column(1.0)) for x in (clear, foggy)]
+        shape = [x - x.mean((2, 3), keepdim=True) for x in shape]
+        torch.testing.assert_close(shape[0], shape[1], atol=3e-3 * _COMMON_CONTRAST, rtol=2e-3)
+
+
+def test_noise_nobody_sees_is_not_raised_to_a_picture():
+    x = opponent_of(1e-4)
+    assert rms(adapt_contrast(x, column(1.0))).item() < 1.01 * 1e-4 * _COMMON_CONTRAST / _LEAST_CONTRAST
+
+
+def test_on_a_blank_contrast_adaptation_does_nothing_and_its_gradient_is_finite():
+    x, strength = torch.full((2, 3, 8, 8), 0.3, requires_grad=True), column(0.0, 1.0).requires_grad_()
+    answer = adapt_contrast(x, strength)
+    torch.testing.assert_close(answer, x, atol=1e-6, rtol=0)
+    answer.square().sum().backward()
+    assert torch.isfinite(x.grad).all()
+    assert torch.isfinite(strength.grad).all()
+
+
+def test_each_sample_has_its_own_contrast_and_strength():
+    x, strength = torch.cat([opponent_of(0.05), opponent_of(0.5, seed=1)]), column(1.0, 0.3)
+    together = adapt_contrast(x, strength)
+    for i in range(2):
+        torch.testing.assert_close(together[i : i + 1], adapt_contrast(x[i : i + 1], strength[i : i + 1]))
+
+
+def test_a_photograph_in_fog_looks_more_like_the_clear_one():
+    foggy = 0.3 * photograph() + 0.7 * 0.8
+
+    def distance(strength):
+        clear, veiled = (
+            retina(x, scene_theta(1, contrast_adaptation=strength)).opponent for x in (photograph(), foggy)
+        )
+        clear, veiled = (x - x.mean((2, 3), keepdim=True) for x in (clear, veiled))
+        return ((clear - veiled).square().mean().sqrt() / clear.square().mean().sqrt()).item()
+
+    far = [distance(strength) for strength in (0.0, 0.5, 1.0)]
+    assert far[0] > far[1] > far[2]
+    assert far[2] < 0.6 * far[0]
 
 
 # --- opponency

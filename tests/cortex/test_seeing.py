@@ -34,7 +34,8 @@ def test_a_disc_is_seen_as_a_disc(cortex, background, disc, radius_px, centre, w
         ((labels == k) & truth).sum().item() / ((labels == k) | truth).sum().item()
         for k in range(int(labels.max()) + 1)
     ]
-    assert max(overlap) >= 0.9, overlap
+    # The defaults expect more than two things: patches on the border may stay for themselves.
+    assert max(overlap) >= (0.9 if which == "scene" else 0.85), overlap
     # A closed ring: at half the weakest contour of the circle, no way leads from the inside out.
     contour = percept.m2.contour[0, 0]
     angles = torch.linspace(0, 2 * math.pi, 73)[:-1]

@@ -127,13 +127,43 @@ def test_the_look_holds_the_image_then_its_views(cortex):
     assert (len(look), look.n_views, look.n_geometric) == (1, 4, 2)
 
 
-@pytest.mark.parametrize("counts", [(3, 0), (0, 2), (1, 1)])
+@pytest.mark.parametrize("counts", [(3, 0), (0, 2), (1, 1), (0, 0)])
 def test_any_mixture_of_views(cortex, counts):
     views = sample_views(0, n_photometric=counts[0], n_geometric=counts[1])
     terms = Evaluator(cortex, Objective(), views, photograph(0)).evaluate(some_settings(2)).terms
     assert np.isfinite(terms["total"]).all()
     assert (terms["stability"] == 0).all() == (counts[0] == 0)
     assert (terms["consistency"] == 0).all() == (counts[1] == 0)
+
+
+def test_without_views_there_is_no_agreement_and_all_else_as_ever(cortex):
+    u, watched = some_settings(5), Watched(cortex, [])
+    none = sample_views(0, n_photometric=0, n_geometric=0)
+    evaluator = Evaluator(watched, Objective(), none, photograph(0))
+    assert (evaluator.look.n_views, evaluator.look.n_geometric) == (0, 0)
+    alone = evaluator.evaluate(u, with_percepts=True, with_kl=True)
+    assert watched.batches == [-1, 5]  # the image itself and nothing else
+    seen = Evaluator(cortex, Objective(), sample_views(0), photograph(0)).evaluate(u, with_percepts=True)
+    for name in ("stability", "consistency", "symmetric_kl"):
+        assert (alone.terms[name] == 0).all(), name
+    for name in set(TERMS) - {"stability", "consistency"} | {"n_segments"}:
+        np.testing.assert_allclose(alone.terms[name], seen.terms[name], atol=1e-3, err_msg=name)
+    assert torch.equal(alone.percepts.labels(), seen.percepts.labels())
+    assert np.ptp(alone.terms["total"]) > 0
+
+
+def test_without_views_looks_stack_and_gradients_are_finite(cortex):
+    objective, none = Objective(), sample_views(0, n_photometric=0, n_geometric=0)
+    looks = [make_looks(cortex, objective, photograph(i)[None], [none]) for i in range(2)]
+    u = some_settings(3).requires_grad_()
+    index = torch.tensor([1, 0, 1])
+    terms, _ = evaluate_pairs(cortex, objective, stack_looks(looks), index, u)
+    together, _ = evaluate_pairs(
+        cortex, objective, make_looks(cortex, objective, torch.stack([photograph(0), photograph(1)]), [none] * 2), index, u
+    )
+    torch.testing.assert_close(terms["total"], together["total"], atol=1e-4, rtol=0)
+    terms["total"].sum().backward()
+    assert torch.isfinite(u.grad).all()
 
 
 def test_the_loss_is_the_total_and_has_a_gradient(cortex):

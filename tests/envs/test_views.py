@@ -161,9 +161,17 @@ def test_blur_keeps_a_constant_and_the_mean_noise_is_right():
 
 
 def test_errors_name_the_next_move():
-    with pytest.raises(ValueError, match="at least one view"):
-        sample_views(0, n_photometric=0, n_geometric=0)
+    with pytest.raises(ValueError, match=">= 0"):
+        sample_views(0, n_photometric=-1)
     with pytest.raises(ValueError, match="at least 8 px"):
         apply_views(torch.zeros(1, 3, 4, 4), sample_views(0))
     with pytest.raises(ValueError, match="one field per view"):
         undo(torch.zeros(3, 1, 8, 8), sample_views(0))
+
+
+def test_no_views_are_views_too():
+    none = sample_views(0, n_photometric=0, n_geometric=0)
+    assert len(none) == 0
+    assert apply_views(torch.rand(2, 3, 16, 24), none).shape == (0, 2, 3, 16, 24)
+    back = way_back(none, size=(8, 12), image_size=(16, 24))
+    assert (len(back.grid), tuple(back.valid.shape)) == (0, (0, 1, 8, 12))
