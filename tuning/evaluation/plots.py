@@ -1,0 +1,192 @@
+"""Figures of an evaluation: precision and recall, the gap to the oracle, and the images it helped and harmed most.
+
+Drawn with matplotlib's objects on Agg, never through pyplot, as the pages of episodes are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tuning.evaluation.boundaries import BoundarySummary
+from tuning.evaluation.standings import BEST_FIXED, FIXED, ORACLE, ContestRow
+from tuning.panels import AFTER, BEFORE, FAINT, GRID, INK, paint_regions, picture
+
+_DPI = 110
+_COLOURS = ("#d2601a", "#2f6fa7", "#3a8f5c", "#8a5aa8", "#b8912f", "#c2496b", "#4aa3a3", "#6b6f76")
+_PEOPLE = "#2e7d32"
+
+
+def precision_recall(summaries: Mapping[str, BoundarySummary], *, people: BoundarySummary | None = None) -> Figure:
+    """Precision over recall of each system: a curve, or a point for a system with one map an image.
+
+    Args:
+        summaries: system -> summary.
+        people: people against people, a point.
+    """
+    figure = _figure(8.4, 5.6)
+    ax = figure.add_axes((0.085, 0.11, 0.56, 0.8))
+    recall = np.linspace(0.01, 1, 200)
+    for f in np.arange(0.1, 1, 0.1):
+        with np.errstate(divide="ignore"):
+            precision = f * recall / (2 * recall - f)
+        is_there = (2 * recall > f) & (precision <= 1)
+        ax.plot(recall[is_there], precision[is_there], color=GRID, lw=0.9, zorder=0)
+        if is_there.any():
+            ax.text(1.008, precision[is_there][-1], f"F {f:.1f}", fontsize=7.5, color=FAINT, va="center")
+    order = sorted(summaries, key=lambda name: -summaries[name].ods)
+    for i, name in enumerate(order):
+        one, colour = summaries[name], _COLOURS[i % len(_COLOURS)]
+        label = f"{name}  {one.ods:.2f}"
+        points = np.unique(np.stack([one.recall, one.precision]), axis=1)
+        if points.shape[1] == 1:
+            ax.plot(*points, "o" if i < len(_COLOURS) else "s", color=colour, ms=7, mec="white", label=label, zorder=3)
+            continue
+        line = "-" if i < len(_COLOURS) else "--"
+        is_drawn = (one.recall > 0) | (one.precision > 0)
+        ax.plot(one.recall[is_drawn], one.precision[is_drawn], line, color=colour, lw=1.7, label=label, zorder=2)
+        at = (np.interp(one.ods_threshold, one.thresholds, values) for values in (one.recall, one.precision))
+        ax.plot(*([v] for v in at), "o", color=colour, ms=4.5, zorder=3)
+    if people is not None:
+        place = ([people.recall[0]], [people.precision[0]])
+        label = f"people  {people.ods:.2f}"
+        ax.plot(*place, "*", color=_PEOPLE, ms=15, mec="white", label=label, zorder=4)
+    ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    ax.set_xlabel("recall", fontsize=9, color=FAINT)
+    ax.set_ylabel("precision", fontsize=9, color=FAINT)
+    _plain(ax, "Boundaries against people's")
+    ax.legend(
+        fontsize=8.5, frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.1, 1.0), borderaxespad=0.0,
+        title="system, F (ODS)", title_fontproperties={"size": 8.5}, alignment="left",
+    )  # fmt: skip
+    return figure
+
+
+def gap_plot(rows: Sequence[ContestRow], method: str) -> Figure:
+    """Fixed, the method, best fixed and oracle of each group of cases, with 95 % intervals.
+
+    Args:
+        rows: of a contest.
+        method: label of the method shown beside the fixed settings.
+    """
+    groups = list(dict.fromkeys(row.disturbance for row in rows))
+    figure = _figure(8.4, 1.35 + 0.42 * len(groups))
+    height = figure.get_figheight()
+    ax = figure.add_axes((0.22, 0.62 / height, 0.74, 1 - 1.32 / height))
+    found = {(row.disturbance, row.method): row for row in rows}
+    shown = [
+        (FIXED, BEFORE, "o", 0.0),
+        (BEST_FIXED, "#2f6fa7", "D", 0.16),
+        (method, AFTER, "o", -0.16),
+        (ORACLE, _PEOPLE, "|", 0.0),
+    ]
+    for name, colour, marker, offset in shown:
+        have = [(len(groups) - 1 - i, found[group, name]) for i, group in enumerate(groups) if (group, name) in found]
+        if not have or (name == method and method in (FIXED, BEST_FIXED)):
+            continue
+        y = np.array([at for at, _ in have]) + offset
+        mean = np.array([row.covering.mean for _, row in have])
+        low, high = (np.array([getattr(row.covering, side) for _, row in have]) for side in ("low", "high"))
+        if name != ORACLE:
+            low, high = (np.where(np.isfinite(edge), edge, mean) for edge in (low, high))
+            ax.hlines(y, low, high, color=colour, lw=1.3, alpha=0.5)
+        size = 15 if marker == "|" else 5 if marker == "D" else 7
+        ax.plot(mean, y, marker, color=colour, ms=size, mew=2.2 if marker == "|" else 0.8,
+                mec=colour if marker == "|" else "white", label=name, ls="none")  # fmt: skip
+    for i, group in enumerate(groups):
+        fixed, best = found.get((group, FIXED)), found.get((group, ORACLE))
+        if fixed is not None and best is not None:
+            ax.hlines(len(groups) - 1 - i, fixed.covering.mean, best.covering.mean, color=GRID, lw=5, zorder=0)
+    ax.set_yticks(np.arange(len(groups))[::-1], [group.replace("_", " ") for group in groups])
+    ax.set_ylim(-0.6, len(groups) - 0.4)
+    ax.set_xlabel("region covering, mean over images and 95 % interval", fontsize=9, color=FAINT)
+    _plain(ax, "From the fixed setting to the oracle")
+    ax.tick_params(axis="y", colors=INK)
+    ax.grid(axis="x", color=GRID, lw=0.7)
+    ax.legend(
+        fontsize=8.5, frameon=False, labelcolor=INK, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0),
+        handletextpad=0.3, columnspacing=1.2, borderaxespad=0.2,
+    )  # fmt: skip
+    return figure
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """One row of the contact sheet: the image as it was seen, and three label maps of its size.
+
+    Attributes:
+        title: image and disturbance.
+        image: (h, w, 3) in [0, 1].
+        person, fixed, accommodated: (h, w) int.
+        covering_fixed, covering_accommodated: of the full-size maps, against all people.
+    """
+
+    title: str
+    image: np.ndarray
+    person: np.ndarray
+    fixed: np.ndarray
+    accommodated: np.ndarray
+    covering_fixed: float
+    covering_accommodated: float
+
+
+def contact_sheet(best: Sequence[Sheet], worst: Sequence[Sheet], *, method: str) -> Figure:
+    """What accommodation helped most (left) and harmed most (right): image, a person, fixed, accommodated.
+
+    Args:
+        best: in falling order of the difference.
+        worst: the most harmed first.
+        method: label of the method, for the title.
+    """
+    n_rows = max(len(best), len(worst), 1)
+    cell, gap, text, middle, top = 1.5, 0.06, 0.36, 0.5, 0.75
+    row_in = 0.75 * cell + text
+    width, height = 8 * cell + 6 * gap + middle + 0.4, top + n_rows * row_in + 0.1
+    figure = _figure(width, height)
+    figure.text(0.2 / width, 1 - 0.24 / height, f"Gained most and lost most: {method} against fixed", fontsize=12.5,
+                color=INK, weight="bold", va="center")  # fmt: skip
+    for side, sheets in enumerate((best, worst)):
+        left = 0.2 + side * (4 * cell + 3 * gap + middle)
+        for column, word in enumerate(("image", "a person", "fixed", "accommodated")):
+            x = (left + column * (cell + gap)) / width
+            figure.text(x, 1 - 0.56 / height, word, fontsize=8.5, color=FAINT, va="center")
+        for row, sheet in enumerate(sheets):
+            bottom = height - top - (row + 1) * row_in + text
+            _sheet_row(figure, sheet, left_in=left, bottom_in=bottom, cell_in=cell, gap_in=gap)
+    return figure
+
+
+def _sheet_row(
+    figure: Figure, sheet: Sheet, *, left_in: float, bottom_in: float, cell_in: float, gap_in: float
+) -> None:
+    width, height = figure.get_size_inches()
+    gain = sheet.covering_accommodated - sheet.covering_fixed
+    notes = (sheet.title, "", f"{sheet.covering_fixed:.3f}", f"{sheet.covering_accommodated:.3f}  ({gain:+.3f})")
+    maps = (None, sheet.person, sheet.fixed, sheet.accommodated)
+    for column, (labels, note) in enumerate(zip(maps, notes, strict=True)):
+        box = ((left_in + column * (cell_in + gap_in)) / width, bottom_in / height, cell_in / width,
+               0.75 * cell_in / height)  # fmt: skip
+        ax = figure.add_axes(box)
+        shown = sheet.image if labels is None else paint_regions(sheet.image, labels)
+        picture(ax, shown, "", note.replace("-", "−") if column == 3 else note)
+        ax.set_anchor("SW")
+        ax.xaxis.label.set_fontsize(7.5)
+
+
+def _figure(width_in: float, height_in: float) -> Figure:
+    figure = Figure(figsize=(width_in, height_in), dpi=_DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _plain(ax: Axes, title: str) -> None:
+    ax.set_title(title, fontsize=11, color=INK, loc="left", pad=8, weight="bold")
+    ax.tick_params(colors=FAINT, labelsize=8.5, length=0)
+    ax.set_axisbelow(True)
+    for side, spine in ax.spines.items():
+        spine.set(visible=side in ("bottom", "left"), color=GRID)

@@ -1,0 +1,166 @@
+"""How the methods of a contest stand: each against the fixed setting, the best fixed one, and what was possible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuning.evaluation.protocols import CLEAN, COVERING, default_groups, image_means, scores_of
+from tuning.evaluation.statistics import (
+    Interval,
+    bootstrap_mean,
+    gap_closed,
+    harm_rate,
+    paired_difference,
+    recovered_share,
+)
+from tuning.evaluation.table import ResponseTable
+
+FIXED = "fixed"
+BEST_FIXED = "best fixed"
+ORACLE = "oracle"
+
+
+@dataclass(frozen=True)
+class ContestRow:
+    """A method on a group of cases; the unit of every interval is the image.
+
+    Attributes:
+        covering: mean region covering.
+        gain: over the fixed setting, paired; ``gain_over_best`` over the best fixed one, None when that did not play.
+        gap_closed: share of the way from fixed to the oracle; None without an oracle of these cases.
+        harm_rate: share of the cases that score worse than fixed by more than the tolerance.
+        recovered: share of what the disturbance costs the fixed setting that is won back; None for clean cases.
+        changed: share of the cases in which the defaults were left.
+        n_evaluations, seconds: mean of an episode; None for the oracle.
+    """
+
+    method: str
+    disturbance: str
+    n_images: int
+    covering: Interval
+    gain: Interval
+    gain_over_best: Interval | None
+    gap_closed: Interval | None
+    harm_rate: float
+    recovered: Interval | None
+    changed: float | None
+    n_evaluations: float | None
+    seconds: float | None
+
+
+def oracle_scores(contest: ResponseTable, response: ResponseTable | None = None) -> np.ndarray:
+    """The best that could be had of each case, (C,): over the methods, and the settings of the response table if given.
+
+    Args:
+        contest: (C, M) methods.
+        response: matched by image and disturbance; cases it does not have are NaN, since the best of a few methods is
+            no oracle beside the best of many settings.
+    """
+    best = scores_of(contest).max(1)
+    if response is None:
+        return best
+    ceiling: dict[tuple[str, str], float] = {}
+    for case, value in zip(response.cases, scores_of(response).max(1), strict=True):
+        key = (case.image, case.disturbance)
+        ceiling[key] = max(ceiling.get(key, -np.inf), value)
+    found = np.array([ceiling.get((case.image, case.disturbance), np.nan) for case in contest.cases])
+    return np.maximum(best, found)  # NaN stays
+
+
+def contest_rows(
+    contest: ResponseTable,
+    *,
+    oracle: np.ndarray | None = None,
+    fixed: str = FIXED,
+    best_fixed: str = BEST_FIXED,
+    groups: Mapping[str, str | Sequence[str]] | None = None,
+    harm_tolerance: float = 0.005,
+) -> list[ContestRow]:
+    """One row for each group of cases and method, the oracle last.
+
+    Args:
+        contest: (C, M), ``meta["methods"]`` has the M labels.
+        oracle: (C,) as :func:`oracle_scores` gives it; None leaves it out.
+        fixed: label of the fixed setting, the reference.
+        best_fixed: label of the best fixed setting; need not have played.
+        groups: label -> pattern(s) of disturbance; :func:`~tuning.evaluation.protocols.default_groups` when None.
+        harm_tolerance: of covering, before a case counts as made worse.
+
+    Raises:
+        ValueError: the fixed setting did not play, or a group has no case.
+    """
+    labels: list[str] = list(contest.meta.get("methods", ()))
+    if len(labels) != contest.n_settings or fixed not in labels:
+        raise ValueError(f"expected a contest of {contest.n_settings} methods, {fixed!r} among them; got {labels}")
+    scores = dict(zip(labels, scores_of(contest, COVERING).T, strict=True))
+    if oracle is not None:
+        scores[ORACLE] = np.asarray(oracle, float)
+    clean = contest.rows(disturbance=CLEAN)
+    result = []
+    for label, pattern in (default_groups(contest) if groups is None else groups).items():
+        rows = contest.rows(disturbance=pattern)
+        if not len(rows):
+            raise ValueError(f"no case in group {label!r} ({pattern!r}); there are {sorted(set(contest.disturbances))}")
+        means = {name: _means(contest, values, rows) for name, values in scores.items()}
+        base = _array(means[fixed])
+        best = _array(means[best_fixed]) if best_fixed in means else None
+        has_oracle = ORACLE in means and np.isfinite(_array(means[ORACLE])).all()
+        at_clean = {} if set(rows) & set(clean) else _means(contest, scores[fixed], clean)
+        for name in means:
+            if name == ORACLE and not has_oracle:
+                continue
+            values = _array(means[name])
+            i = labels.index(name) if name in labels else None
+            result.append(
+                ContestRow(
+                    name,
+                    label,
+                    len(values),
+                    covering=bootstrap_mean(values),
+                    gain=paired_difference(values, base),
+                    gain_over_best=paired_difference(values, _array(means[best_fixed]))
+                    if best_fixed in means
+                    else None,
+                    gap_closed=gap_closed(base, values, _array(means[ORACLE])) if has_oracle else None,
+                    harm_rate=harm_rate(scores[name][rows], scores[fixed][rows], tolerance=harm_tolerance),
+                    recovered=_recovered(at_clean, means[fixed], means[name]),
+                    changed=_mean(contest, "is_changed", rows, i),
+                    n_evaluations=_mean(contest, "n_evaluations", rows, i),
+                    seconds=_mean(contest, "seconds", rows, i),
+                )
+            )
+    return result
+
+
+def pooled_groups(rows: Sequence[ContestRow]) -> list[str]:
+    """Groups that the page shows in full: clean, and those that pool disturbances; all when nothing is pooled."""
+    labels = list(dict.fromkeys(row.disturbance for row in rows))
+    pooled = [label for label in labels if ":" not in label]
+    return pooled if len(pooled) > 1 or pooled == labels else labels
+
+
+def _means(table: ResponseTable, values: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+    return image_means([table.images[i] for i in rows], values[rows])
+
+
+def _array(means: Mapping[str, float]) -> np.ndarray:
+    return np.array(list(means.values()))
+
+
+def _mean(table: ResponseTable, column: str, rows: np.ndarray, i_method: int | None) -> float | None:
+    if i_method is None or column not in table.columns:
+        return None
+    return float(table.column(column)[rows, i_method].mean())
+
+
+def _recovered(
+    clean: Mapping[str, float], disturbed: Mapping[str, float], chosen: Mapping[str, float]
+) -> Interval | None:
+    """Over the images seen both clean and disturbed; None when there are none."""
+    common = [name for name in disturbed if name in clean]
+    if not common:
+        return None
+    return recovered_share(*(np.array([scores[name] for name in common]) for scores in (clean, disturbed, chosen)))
