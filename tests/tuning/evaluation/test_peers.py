@@ -62,12 +62,12 @@ def test_one_region_knows_nothing(two_halves):
 
 
 def test_quickshift_labels_come_back_in_place():
-    # A bright square at 30..60 x 60..90 in an image of thirds: its border must not move.
-    image = np.zeros((90, 120, 3))
-    image[30:60, 60:90] = (0.9, 0.8, 0.1)
-    labels = segment_quickshift(image, kernel_size_px=3, max_dist=6, ratio=1.0)
-    inside = np.zeros((90, 120), int)
-    inside[30:60, 60:90] = 1
+    # A bright square at 40..60 x 60..92 in an image of quarters: its border must not move.
+    image = np.zeros((100, 120, 3))
+    image[40:60, 60:92] = (0.9, 0.8, 0.1)
+    labels = segment_quickshift(image, kernel_size_px=3, max_dist=6)
+    inside = np.zeros((100, 120), int)
+    inside[40:60, 60:92] = 1
     majority = np.array([np.bincount(inside[labels == k], minlength=2).argmax() for k in range(labels.max() + 1)])
     assert np.mean(majority[labels] == inside) > 0.985
 
