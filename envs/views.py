@@ -76,7 +76,9 @@ def sample_views(
         ValueError: if a number is negative.
     """
     if n_photometric < 0 or n_geometric < 0:
-        raise ValueError(f"expected numbers of views >= 0, got {n_photometric=} and {n_geometric=}; the default is 2 and 2")
+        raise ValueError(
+            f"expected numbers of views >= 0, got {n_photometric=} and {n_geometric=}; the default is 2 and 2"
+        )
     rng = torch.Generator().manual_seed(seed)
     n_views = n_photometric + n_geometric
 

@@ -177,9 +177,7 @@ def test_each_image_has_its_own_threshold():
     torch.testing.assert_close(log_threshold(costs, theta), torch.tensor([-1.0, -3.0, math.log(0.2)]))
 
 
-@pytest.mark.parametrize(
-    "costs", [COSTS, (*COSTS, NEVER), (0.5, NEVER, NEVER), (NEVER,) * 5, (-20.0,) * 5], ids=str
-)
+@pytest.mark.parametrize("costs", [COSTS, (*COSTS, NEVER), (0.5, NEVER, NEVER), (NEVER,) * 5, (-20.0,) * 5], ids=str)
 def test_slopes_of_the_threshold_by_hand(costs):
     theta = scene_theta(1, threshold_adaptation=0.4, expected_objects=2.5, merge_threshold=0.2)
     theta = {name: value.requires_grad_() for name, value in theta.items()}
@@ -195,7 +193,7 @@ def test_slopes_of_the_threshold_by_hand(costs):
 
 @pytest.mark.parametrize("contrast", [1.0, 0.3])
 def test_a_count_sees_a_scene_through_fog(contrast):
-    """Four bands, contrasts 0.2, 0.3, 1: two and a half objects is a threshold between the first merge and the second."""
+    """Bands that differ by 0.2, 0.3 and 1: the cost read at 2.5 objects is between the first merge's and the second's."""
     scene = quarters(tuple((contrast * x,) for x in (0.0, 0.2, 0.5, 1.5)))
     assert n_objects(objects(scene, threshold_adaptation=1.0, expected_objects=2.5)) == 3
     assert n_objects(objects(scene)) == (2 if contrast == 1 else 1)  # an absolute cost does not

@@ -159,7 +159,11 @@ def test_without_views_looks_stack_and_gradients_are_finite(cortex):
     index = torch.tensor([1, 0, 1])
     terms, _ = evaluate_pairs(cortex, objective, stack_looks(looks), index, u)
     together, _ = evaluate_pairs(
-        cortex, objective, make_looks(cortex, objective, torch.stack([photograph(0), photograph(1)]), [none] * 2), index, u
+        cortex,
+        objective,
+        make_looks(cortex, objective, torch.stack([photograph(0), photograph(1)]), [none] * 2),
+        index,
+        u,
     )
     torch.testing.assert_close(terms["total"], together["total"], atol=1e-4, rtol=0)
     terms["total"].sum().backward()
