@@ -75,8 +75,8 @@ def mask_contrast(masks: Tensor) -> Tensor:
 
     ``sum_s |p_s(x) - p_s(x')| / 2``, the larger of the two neighbours: the least probability with which the two are of
     different regions. Not ``1 - sum_s p_s(x) p_s(x')``, as if each were drawn alone: that is large, too, where masks
-    are undecided but even. On five training photographs it found people's boundaries with F .12, .10 and .59 (S1, S2,
-    slots) against .55, .53 and .68.
+    are undecided but even. Measured on five training photographs, its boundary ODS is .09, .08 and .59 (S1, S2,
+    slots), that of the distance .51, .43 and .65.
 
     Args:
         masks: (B, S, H, W) on the simplex over S.
