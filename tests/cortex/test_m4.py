@@ -193,7 +193,7 @@ def test_slopes_of_the_threshold_by_hand(costs):
 
 @pytest.mark.parametrize("contrast", [1.0, 0.3])
 def test_a_count_sees_a_scene_through_fog(contrast):
-    """Bands that differ by 0.2, 0.3 and 1: the cost read at 2.5 objects is between the first merge's and the second's."""
+    """Bands that differ by 0.2, 0.3 and 1; the cost at 2.5 objects is between the first merge's and the second's."""
     scene = quarters(tuple((contrast * x,) for x in (0.0, 0.2, 0.5, 1.5)))
     assert n_objects(objects(scene, threshold_adaptation=1.0, expected_objects=2.5)) == 3
     assert n_objects(objects(scene)) == (2 if contrast == 1 else 1)  # an absolute cost does not
