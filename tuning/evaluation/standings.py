@@ -29,7 +29,7 @@ class ContestRow:
 
     Attributes:
         covering: mean region covering.
-        gain: over the fixed setting, paired; ``gain_over_best`` over the best fixed one, None when that did not play.
+        gain: over the fixed setting, paired, None for itself; ``gain_over_best`` over the best fixed one, None when that did not play.
         gap_closed: share of the way from fixed to the oracle; None without an oracle of these cases.
         harm_rate: share of the cases that score worse than fixed by more than the tolerance.
         recovered: share of what the disturbance costs the fixed setting that is won back; None for clean cases.
@@ -41,7 +41,7 @@ class ContestRow:
     disturbance: str
     n_images: int
     covering: Interval
-    gain: Interval
+    gain: Interval | None
     gain_over_best: Interval | None
     gap_closed: Interval | None
     harm_rate: float
@@ -86,7 +86,8 @@ def contest_rows(
         oracle: (C,) as :func:`oracle_scores` gives it; None leaves it out.
         fixed: label of the fixed setting, the reference.
         best_fixed: label of the best fixed setting; need not have played.
-        groups: label -> pattern(s) of disturbance; :func:`~tuning.evaluation.protocols.default_groups` when None.
+        groups: label -> pattern(s) of disturbance; :func:`~tuning.evaluation.protocols.default_groups` when None, of
+            groups with the same cases the first.
         harm_tolerance: of covering, before a case counts as made worse.
 
     Raises:
@@ -100,8 +101,12 @@ def contest_rows(
         scores[ORACLE] = np.asarray(oracle, float)
     clean = contest.rows(disturbance=CLEAN)
     result = []
+    seen: set[tuple[int, ...]] = set()
     for label, pattern in (default_groups(contest) if groups is None else groups).items():
         rows = contest.rows(disturbance=pattern)
+        if groups is None and tuple(rows) in seen:  # of one severity, that and "all disturbed" are the same
+            continue
+        seen.add(tuple(rows))
         if not len(rows):
             raise ValueError(f"no case in group {label!r} ({pattern!r}); there are {sorted(set(contest.disturbances))}")
         means = {name: _means(contest, values, rows) for name, values in scores.items()}
@@ -120,13 +125,13 @@ def contest_rows(
                     label,
                     len(values),
                     covering=bootstrap_mean(values),
-                    gain=paired_difference(values, base),
-                    gain_over_best=paired_difference(values, _array(means[best_fixed]))
-                    if best_fixed in means
+                    gain=None if name == fixed else paired_difference(values, base),
+                    gain_over_best=None if best is None else paired_difference(values, best),
+                    gap_closed=gap_closed(base, values, _array(means[ORACLE]))
+                    if has_oracle and name != fixed
                     else None,
-                    gap_closed=gap_closed(base, values, _array(means[ORACLE])) if has_oracle else None,
                     harm_rate=harm_rate(scores[name][rows], scores[fixed][rows], tolerance=harm_tolerance),
-                    recovered=_recovered(at_clean, means[fixed], means[name]),
+                    recovered=None if name == fixed else _recovered(at_clean, means[fixed], means[name]),
                     changed=_mean(contest, "is_changed", rows, i),
                     n_evaluations=_mean(contest, "n_evaluations", rows, i),
                     seconds=_mean(contest, "seconds", rows, i),

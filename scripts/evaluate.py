@@ -1,0 +1,97 @@
+#!/usr/bin/env python
+"""Does accommodation see better? Methods, peers and people on labelled images, as one page of results."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+EPILOG = """\
+methods       CONTROLLER[:OBJECTIVE[:TRIALS]] with CONTROLLER from fixed, normalise, random, portfolio, tpe, cmaes, gp,
+              nsga2 and OBJECTIVE raw, calibrated or the file of a calibration; then, if wanted, :no-guard and
+              :NAME=VALUE for a changed default. setting:FILE.json is a fixed setting. With --train-table, best-fixed
+              and refit-fixed (best fixed for each disturbance). fixed always plays.
+disturbances  none, KIND:SEVERITY as for accommodate, all:3 (each of the eight kinds), mixed:3 (one kind an image, in
+              rotation); a bare number repeats the kind: all:1,3,5
+
+results       PAGE (OUT/results.md) and its tables and figures in a folder of its name beside it. Its reading comes from
+              <PAGE>_reading.md beside it, written by hand. Runs in OUT/mlflow.db, or where MLFLOW_TRACKING_URI says.
+interrupted   The same command goes on where it stood: every case that was measured is kept in OUT.
+exit code     0 all well · 1 nothing could be done · 2 wrong usage · 3 some images failed, the rest is done ·
+              130 stopped by Ctrl-C or SIGTERM
+
+examples      python scripts/evaluate.py --bsds bsds500 --images 20
+              python scripts/evaluate.py --labelled mine --methods normalise,tpe:raw:16 --disturb none --no-portraits
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="evaluate", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = p.add_argument
+    add("--bsds", type=Path, metavar="PATH", help="BSDS500: the folder that holds images/ and groundTruth/")
+    add("--labelled", type=Path, metavar="FOLDER", help="your own: images/ and labels/<name>*.png")
+    add("--split", default="val", choices=("val", "train"), help="of BSDS500 (val)")
+    add("--images", type=_at_least(1), metavar="N", help="so many, evenly spaced (all)")
+    add("--methods", metavar="A,B,C", help="who plays (normalise and a few searches)")
+    add("--disturb", metavar="LIST", default="none,mixed:3", help="how images are disturbed (none,mixed:3)")
+    add("--workers", type=_at_least(1), default=1, metavar="N", help="processes (1)")
+    add("--size", type=_at_least(32), default=192, metavar="PX", help="long side the cortex looks at (192)")
+    add("--depth", default="none", choices=("none", "pictorial", "midas"), help="depth cue (none)")
+    add("--features", default="none", choices=("none", "efficientnet_lite0"), help="backbone cue (none)")
+    add("--out", type=Path, default=Path("runs/evaluate"), metavar="DIR", help="what is kept (runs/evaluate)")
+    add("--table", type=Path, metavar="FILE", help="response table of these images: oracle, protocols, validity")
+    add("--train-table", type=Path, metavar="FILE", help="response table of others: chooses best fixed settings")
+    add("--no-portraits", action="store_true", help="leave out peers, stages and people on clean images")
+    add("--show", metavar="METHOD", help="whose gains are drawn (the last of --methods)")
+    add("--page", type=Path, metavar="FILE", help="results page (OUT/results.md)")
+    add("--quiet", action="store_true", help="no progress: only problems and the exit code")
+    return p
+
+
+def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
+    """Evaluate; returns the exit code."""
+    options = parser().parse_args(argv)
+    from tuning import processor  # after parsing: torch takes seconds, --help should not
+    from tuning.evaluation import evaluate
+
+    if owns_process:
+        processor.flush_denormals()
+    methods = None if options.methods is None else tuple(m.strip() for m in options.methods.split(",") if m.strip())
+    settings = evaluate.EvaluateSettings(
+        bsds=options.bsds,
+        labelled=options.labelled,
+        split=options.split,
+        n_images=options.images,
+        methods=methods,
+        disturb=options.disturb,
+        n_workers=options.workers,
+        size_px=options.size,
+        depth=options.depth,
+        features=options.features,
+        out=options.out,
+        table=options.table,
+        train_table=options.train_table,
+        with_portraits=not options.no_portraits,
+        shown=options.show,
+        page=options.page,
+        is_quiet=options.quiet,
+    )
+    return evaluate.run(settings)
+
+
+def _at_least(least: int):
+    def whole_number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
+        return value
+
+    return whole_number
+
+
+if __name__ == "__main__":
+    sys.exit(main(owns_process=True))
