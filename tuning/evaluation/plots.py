@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from skimage.segmentation import find_boundaries
 
 from tuning.evaluation.boundaries import BoundarySummary
 from tuning.evaluation.standings import BEST_FIXED, FIXED, ORACLE, ContestRow
-from tuning.panels import AFTER, BEFORE, FAINT, GRID, INK, paint_regions, picture
+from tuning.panels import AFTER, BEFORE, FAINT, GRID, INK, picture
 
 _DPI = 110
 _COLOURS = ("#d2601a", "#2f6fa7", "#3a8f5c", "#8a5aa8", "#b8912f", "#c2496b", "#4aa3a3", "#6b6f76")
@@ -31,14 +33,11 @@ def precision_recall(summaries: Mapping[str, BoundarySummary], *, people: Bounda
     """
     figure = _figure(8.4, 5.6)
     ax = figure.add_axes((0.085, 0.11, 0.56, 0.8))
-    recall = np.linspace(0.01, 1, 200)
     for f in np.arange(0.1, 1, 0.1):
-        with np.errstate(divide="ignore"):
-            precision = f * recall / (2 * recall - f)
-        is_there = (2 * recall > f) & (precision <= 1)
-        ax.plot(recall[is_there], precision[is_there], color=GRID, lw=0.9, zorder=0)
-        if is_there.any():
-            ax.text(1.008, precision[is_there][-1], f"F {f:.1f}", fontsize=7.5, color=FAINT, va="center")
+        recall = np.linspace(f / (2 - f), 1, 200)  # precision 1 at its left end
+        precision = f * recall / (2 * recall - f)
+        ax.plot(recall, precision, color=GRID, lw=0.9, zorder=0)
+        ax.text(1.008, precision[-1], f"F {f:.1f}", fontsize=7.5, color=FAINT, va="center")
     order = sorted(summaries, key=lambda name: -summaries[name].ods)
     for i, name in enumerate(order):
         one, colour = summaries[name], _COLOURS[i % len(_COLOURS)]
@@ -75,9 +74,9 @@ def gap_plot(rows: Sequence[ContestRow], method: str) -> Figure:
         method: label of the method shown beside the fixed settings.
     """
     groups = list(dict.fromkeys(row.disturbance for row in rows))
-    figure = _figure(8.4, 1.35 + 0.42 * len(groups))
+    figure = _figure(8.4, 1.6 + 0.42 * len(groups))
     height = figure.get_figheight()
-    ax = figure.add_axes((0.22, 0.62 / height, 0.74, 1 - 1.32 / height))
+    ax = figure.add_axes((0.22, 0.62 / height, 0.74, 1 - 1.42 / height))
     found = {(row.disturbance, row.method): row for row in rows}
     shown = [
         (FIXED, BEFORE, "o", 0.0),
@@ -105,11 +104,11 @@ def gap_plot(rows: Sequence[ContestRow], method: str) -> Figure:
     ax.set_yticks(np.arange(len(groups))[::-1], [group.replace("_", " ") for group in groups])
     ax.set_ylim(-0.6, len(groups) - 0.4)
     ax.set_xlabel("region covering, mean over images and 95 % interval", fontsize=9, color=FAINT)
-    _plain(ax, "From the fixed setting to the oracle")
+    _plain(ax, "From the fixed setting to the oracle", pad=26)
     ax.tick_params(axis="y", colors=INK)
     ax.grid(axis="x", color=GRID, lw=0.7)
     ax.legend(
-        fontsize=8.5, frameon=False, labelcolor=INK, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0),
+        fontsize=8.5, frameon=False, labelcolor=INK, ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0),
         handletextpad=0.3, columnspacing=1.2, borderaxespad=0.2,
     )  # fmt: skip
     return figure
@@ -144,17 +143,19 @@ def contact_sheet(best: Sequence[Sheet], worst: Sequence[Sheet], *, method: str)
         method: label of the method, for the title.
     """
     n_rows = max(len(best), len(worst), 1)
-    cell, gap, text, middle, top = 1.5, 0.06, 0.36, 0.5, 0.75
+    cell, gap, text, middle, top = 1.5, 0.06, 0.36, 0.5, 0.98
     row_in = 0.75 * cell + text
     width, height = 8 * cell + 6 * gap + middle + 0.4, top + n_rows * row_in + 0.1
     figure = _figure(width, height)
-    figure.text(0.2 / width, 1 - 0.24 / height, f"Gained most and lost most: {method} against fixed", fontsize=12.5,
-                color=INK, weight="bold", va="center")  # fmt: skip
+    style: dict[str, Any] = {"color": INK, "weight": "bold", "va": "center"}
+    figure.text(0.2 / width, 1 - 0.24 / height, f"{method} against fixed", fontsize=12.5, **style)
     for side, sheets in enumerate((best, worst)):
         left = 0.2 + side * (4 * cell + 3 * gap + middle)
+        words = ("Gained most", "Lost most")[side] + ("" if sheets else ": none")
+        figure.text(left / width, 1 - 0.56 / height, words, fontsize=10, **style)
         for column, word in enumerate(("image", "a person", "fixed", "accommodated")):
             x = (left + column * (cell + gap)) / width
-            figure.text(x, 1 - 0.56 / height, word, fontsize=8.5, color=FAINT, va="center")
+            figure.text(x, 1 - 0.8 / height, word, fontsize=8.5, color=FAINT, va="center")
         for row, sheet in enumerate(sheets):
             bottom = height - top - (row + 1) * row_in + text
             _sheet_row(figure, sheet, left_in=left, bottom_in=bottom, cell_in=cell, gap_in=gap)
@@ -172,10 +173,21 @@ def _sheet_row(
         box = ((left_in + column * (cell_in + gap_in)) / width, bottom_in / height, cell_in / width,
                0.75 * cell_in / height)  # fmt: skip
         ax = figure.add_axes(box)
-        shown = sheet.image if labels is None else paint_regions(sheet.image, labels)
+        shown = sheet.image if labels is None else _painted(sheet.image, labels)
         picture(ax, shown, "", note.replace("-", "−") if column == 3 else note)
+        ax.images[0].set_interpolation("antialiased")  # or thin borders would fall between the pixels
         ax.set_anchor("SW")
         ax.xaxis.label.set_fontsize(7.5)
+
+
+def _painted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Each region in its mean colour, with white borders two pixels wide: (h, w, 3)."""
+    flat = labels.ravel()
+    n_pixels = np.maximum(np.bincount(flat), 1)
+    mean = np.stack([np.bincount(flat, weights=image[..., c].ravel()) / n_pixels for c in range(3)], -1)
+    page = mean[labels]
+    page[find_boundaries(labels, mode="thick")] = 1.0
+    return page
 
 
 def _figure(width_in: float, height_in: float) -> Figure:
@@ -184,8 +196,8 @@ def _figure(width_in: float, height_in: float) -> Figure:
     return figure
 
 
-def _plain(ax: Axes, title: str) -> None:
-    ax.set_title(title, fontsize=11, color=INK, loc="left", pad=8, weight="bold")
+def _plain(ax: Axes, title: str, *, pad: float = 8) -> None:
+    ax.set_title(title, fontsize=11, color=INK, loc="left", pad=pad, weight="bold")
     ax.tick_params(colors=FAINT, labelsize=8.5, length=0)
     ax.set_axisbelow(True)
     for side, spine in ax.spines.items():

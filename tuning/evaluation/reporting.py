@@ -29,7 +29,7 @@ from tuning.figures import write_figure
 from tuning.versions import versions
 
 N_SHOWN = 10  # best and worst images on the contact sheet
-_MAX_CELL_PX = 160
+_CELL_PX = 330  # long side of a cell: twice what the sheet shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +220,7 @@ def _title(case: Case) -> str:
 
 def _cell_size(image: torch.Tensor) -> tuple[int, int]:
     height, width = image.shape[-2:]
-    scale = min(1.0, _MAX_CELL_PX / max(height, width))
+    scale = _CELL_PX / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 

@@ -29,7 +29,8 @@ class ContestRow:
 
     Attributes:
         covering: mean region covering.
-        gain: over the fixed setting, paired, None for itself; ``gain_over_best`` over the best fixed one, None when that did not play.
+        gain: over the fixed setting, paired; None for itself.
+        gain_over_best: over the best fixed setting; None when that did not play.
         gap_closed: share of the way from fixed to the oracle; None without an oracle of these cases.
         harm_rate: share of the cases that score worse than fixed by more than the tolerance.
         recovered: share of what the disturbance costs the fixed setting that is won back; None for clean cases.
