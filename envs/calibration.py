@@ -55,7 +55,11 @@ class Calibration:
         n = len(self.names)
         sizes = [n, *(len(bias) for _, bias in self.layers)]
         shapes = [weight.shape for weight, _ in self.layers]
-        if self.mean.shape != (n,) or self.scale.shape != (n,) or shapes != list(zip(sizes[1:], sizes[:-1], strict=True)):
+        if (
+            self.mean.shape != (n,)
+            or self.scale.shape != (n,)
+            or shapes != list(zip(sizes[1:], sizes[:-1], strict=True))
+        ):
             raise ValueError(f"expected a chain of layers from {n} inputs, got {shapes}, {self.mean.shape}")
         if not self.layers or sizes[-1] != 1 or not (self.scale > 0).all():
             raise ValueError("expected at least one layer, one output and positive scales")

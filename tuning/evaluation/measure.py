@@ -63,7 +63,12 @@ class Measure:
         s = self.settings
         image = see(item, case, size_px=s.size_px)
         objective = Objective()
-        look = make_looks(self.cortex, objective, image, [sample_views(case.seed, n_photometric=(s.n_views + 1) // 2, n_geometric=s.n_views // 2)])
+        look = make_looks(
+            self.cortex,
+            objective,
+            image,
+            [sample_views(case.seed, n_photometric=(s.n_views + 1) // 2, n_geometric=s.n_views // 2)],
+        )
         settings = torch.as_tensor(u, dtype=torch.float32)
         index = torch.zeros(len(settings), dtype=torch.int64)
         terms, percept = evaluate_pairs(self.cortex, objective, look, index, settings, with_percepts=True)

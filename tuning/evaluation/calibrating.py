@@ -1,0 +1,107 @@
+"""The calibration as one job: measure the table, compare the forms, keep one, write the file and say what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from envs.calibration import Calibration
+from tuning.evaluation.bsds import LabelledImage
+from tuning.evaluation.calibrate import Comparison, calibrate, compare, input_groups
+from tuning.evaluation.candidates import spread_settings, training_cases
+from tuning.evaluation.measure import Measure, MeasureSettings
+from tuning.evaluation.table import ResponseTable, compute_table
+
+
+@dataclass(frozen=True)
+class CalibrateSettings:
+    """What a calibration is made of.
+
+    Attributes:
+        out: file to write.
+        folder: where the response table is kept; started again, the job goes on from there.
+        n_settings: settings in the table.
+        n_views: views for the terms of agreement; 0 does without them, in a fifth of the time.
+        n_panel: settings whose percepts stand in for people; 0 for none.
+        size_px: long side at which the cortex looks.
+        depth, features: providers of the cortex's cues.
+        form, inputs: as in the comparison, to be kept; the best one that can be shipped when None.
+        n_workers: processes.
+        seed: of the settings and the fit.
+    """
+
+    out: Path = Path("runs/calibrate/calibration.npz")
+    folder: Path = Path("runs/calibrate/table")
+    n_settings: int = 32
+    n_views: int = 0
+    n_panel: int = 8
+    size_px: int = 192
+    depth: str = "none"
+    features: str = "none"
+    form: str | None = None
+    inputs: str | None = None
+    n_workers: int = 2
+    seed: int = 0
+
+
+def measure_table(data: Sequence[LabelledImage], names: Sequence[str], settings: CalibrateSettings) -> ResponseTable:
+    """Every setting on every image, clean and disturbed; resumes what is in ``settings.folder``."""
+    s = settings
+    cortex = {"depth": s.depth, "features": s.features}
+    measure = MeasureSettings(cortex=cortex, size_px=s.size_px, n_views=s.n_views, n_panel=s.n_settings)
+    meta = {"n_views": s.n_views, "size_px": s.size_px, **cortex}
+    return compute_table(
+        s.folder,
+        data,
+        training_cases(names),
+        spread_settings(s.n_settings, seed=s.seed),
+        Measure(measure),
+        n_workers=s.n_workers,
+        meta=meta,
+    )
+
+
+def run(
+    data: Sequence[LabelledImage], names: Sequence[str], settings: CalibrateSettings, *, about: dict[str, Any]
+) -> tuple[Calibration, list[Comparison]]:
+    """The whole job; the calibration is in ``settings.out`` afterwards.
+
+    Raises:
+        ValueError: fewer than ten images, which calibrate nothing.
+    """
+    if len(names) < 10:
+        raise ValueError(f"expected at least 10 labelled images to learn from, got {len(names)}")
+    table = measure_table(data, names, settings)
+    rows = compare(table)
+    kept = choose(rows, form=settings.form, inputs=settings.inputs)
+    calibration = calibrate(
+        table,
+        form=kept.form,
+        inputs=input_groups(table)[kept.inputs],
+        n_panel=settings.n_panel if kept.inputs == "+ panel" else 0,
+        seed=settings.seed,
+        about=about | {"settings": {k: str(v) for k, v in asdict(settings).items() if k not in ("out", "folder")}},
+    )
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    calibration.save(settings.out)
+    return calibration, rows
+
+
+def choose(rows: Sequence[Comparison], *, form: str | None = None, inputs: str | None = None) -> Comparison:
+    """The comparison to keep: the one asked for, or the largest gain among forms that can be shipped.
+
+    Raises:
+        ValueError: none fits.
+    """
+    fitting = [
+        row
+        for row in rows
+        if row.form == (form or row.form) and row.inputs == (inputs or row.inputs) and row.form != "trees"
+    ]
+    if not fitting:
+        raise ValueError(
+            f"no comparison of form {form!r} on inputs {inputs!r}; there are {[(r.form, r.inputs) for r in rows]}"
+        )
+    return max(fitting, key=lambda row: row.clean.mean + row.disturbed.mean)
