@@ -8,6 +8,7 @@ from cortex.parameters import N_PARAMETERS
 from envs.accommodation import OBSERVED_TERMS, AccommodationEnv
 from envs.disturbances import DISTURBANCES
 from envs.episodes import crop, draw_episode, resize, stretch
+from envs.objective import Objective
 from envs.observation import STATISTICS
 from envs.reading import UnreadableImage
 from tests.contracts.environment import EnvironmentContract
@@ -178,12 +179,10 @@ def test_statistics_are_named_bounded_and_alive(env):
 
 
 def test_a_percept_that_is_not_a_number_stays_in_the_space():
-    class Broken:
+    class Broken(Objective):
         def __call__(self, percept, *args, **kwargs):
             n = percept.m4.masks.shape[0] // 3
             return {name: torch.full((n,), float("nan")) for name in OBSERVED_TERMS}
-
-        settings = make().unwrapped.laboratory.objective.settings
 
     env = make(objective=Broken())
     obs, _ = env.reset(seed=0)
