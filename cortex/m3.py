@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cortex.m1 import N_COLOUR, N_REGIONS_MAX, N_SCALES, N_TEXTURE
+from cortex.m1 import N_COLOUR, N_TEXTURE
 from cortex.ops.agglomerate import merge_tree, soft_cut
 from cortex.ops.gaussian import gaussian_blur
 from cortex.ops.geodesic import geodesic_distance, neighbour_lists
@@ -16,13 +14,12 @@ from cortex.ops.kmeans import squared_distance
 from cortex.ops.linkage import contrast_linkage
 from cortex.ops.patches import Patches, border_graph, sample_at, soft_patches
 from cortex.ops.ramp import ramp
-from cortex.ops.tree import Linkage, merge_patches
+from cortex.ops.tree import merge_patches
 from cortex.parameters import Theta
-from cortex.percept import N_ORIENTATIONS, M1Out, M2Out, M3Out
+from cortex.percept import M1Out, M2Out, M3Out
 
 N_SLOTS_MAX = 32
 _TEXTURE_STRIDE = 4
-_N_V1 = N_SCALES * N_ORIENTATIONS
 # Sharpness of the soft patches, in inverse squared cue units: between two clear colours the choice is all but hard.
 _PATCH_SHARPNESS = 60.0
 # A step between two patches that look alike still costs something: distance is never flat.
@@ -54,21 +51,15 @@ def inhibit(slots: Tensor, gain: Tensor) -> Tensor:
 
 def slot_seeds(cue: Tensor, patches: Patches, length: Tensor, strength: Tensor, theta: Theta) -> Tensor:
     """The slot 0 .. S-1 each patch seeds, (B, N): patches merged bottom-up until N_SLOTS_MAX are left."""
-    weight = theta["geodesic_barrier_weight"]
-    linkage = cue_linkage(patches, theta, contour_weight=weight, n_channels=cue.shape[2])
+    linkage = _linkage(patches, theta)
     total = cue * patches.size[..., None]
     return merge_patches(total, patches.size, length, strength, linkage=linkage, n_clusters=N_SLOTS_MAX)
 
 
-def cue_linkage(patches: Patches, theta: Theta, *, contour_weight: Tensor, n_channels: int) -> Linkage:
-    """The merging cost of the patches' cues (see :func:`patch_cues`), with one group for each kind of cue."""
-    ends = [0, 1, N_COLOUR, N_COLOUR + 1, N_COLOUR + 1 + _N_V1, N_COLOUR + 1 + _N_V1 + N_REGIONS_MAX, n_channels]
+def _linkage(patches: Patches, theta: Theta):
+    unit = patches.image_size[0] * patches.image_size[1] / patches.size.shape[1]
     return contrast_linkage(
-        exponent=theta["linkage_exponent"],
-        contour_weight=contour_weight,
-        contact_weight=theta["contact_weight"],
-        unit_size=patches.image_size[0] * patches.image_size[1] / patches.size.shape[1],
-        groups=[slice(a, b) for a, b in itertools.pairwise(ends) if b > a],
+        exponent=theta["linkage_exponent"], contour_weight=theta["geodesic_barrier_weight"], unit_size=unit
     )
 
 
@@ -103,18 +94,12 @@ def make_slots(m1: M1Out, m2: M2Out, theta: Theta) -> M3Out:
     slot_length, slot_strength = (seeds.transpose(1, 2) @ x @ seeds for x in (length, strength))
     off_diagonal = 1 - torch.eye(N_SLOTS_MAX)
     slot_length, slot_strength = slot_length * off_diagonal, slot_strength * off_diagonal
-    linkage = cue_linkage(
-        patches, theta, contour_weight=theta["geodesic_barrier_weight"], n_channels=cue.shape[2]
-    )
     # The count: merges go on until n_slots are left; the last one happens in part.
     tree = merge_tree(
-        mass.transpose(1, 2) @ cue, mass.sum(1), slot_length, slot_strength, linkage=linkage
+        mass.transpose(1, 2) @ cue, mass.sum(1), slot_length, slot_strength, linkage=_linkage(patches, theta)
     )
     left = torch.arange(N_SLOTS_MAX, 1, -1)
-    n_slots = theta["n_slots"]
-    # With all slots no merge happens, not even in part: a hair less, or the count would have no gradient there.
-    n_slots = torch.where(n_slots < N_SLOTS_MAX, n_slots, n_slots - 1e-4)
-    share = soft_cut(tree, ramp(left[None] - n_slots[:, None]))  # (B, S, S)
+    share = soft_cut(tree, ramp(left[None] - theta["n_slots"][:, None]))  # (B, S, S)
 
     mass = mass @ share
     size = mass.sum(1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cortex.m3 import cue_linkage
 from cortex.ops.agglomerate import merge_tree, soft_cut
+from cortex.ops.linkage import contrast_linkage
 from cortex.parameters import Theta
 from cortex.percept import M3Out, M4Out
 
@@ -20,7 +20,9 @@ def make_objects(m3: M3Out, theta: Theta) -> M4Out:
     """From :class:`M3Out` to :class:`M4Out`: the tree over the slots, cut softly at ``merge_threshold``."""
     patches = m3.patches
     unit = patches.image_size[0] * patches.image_size[1] / patches.size.shape[1]
-    linkage = cue_linkage(patches, theta, contour_weight=theta["closure_weight"], n_channels=m3.cue.shape[2])
+    linkage = contrast_linkage(
+        exponent=theta["linkage_exponent"], contour_weight=theta["closure_weight"], unit_size=unit
+    )
     is_contact = m3.border_length > _MIN_BORDER_PX
     length = torch.where(is_contact, m3.border_length, 0.0)
     strength = torch.where(is_contact, m3.border_strength, 0.0)

@@ -23,7 +23,6 @@ SPREAD: Mapping[str, float] = {
     "texture_weight": 0.35,
     "region_weight": 0.25,
     "backbone_weight": 0.3,
-    "contact_weight": 0.3,
     "closure_weight": 0.3,
     "geodesic_barrier_weight": 0.3,
     "geodesic_weight": 0.25,
