@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from cortex import default_theta, default_unit, to_unit
+from cortex.parameters import NAMES
+from envs.disturbances import DISTURBANCES
+from tests.tuning.evaluation.labelled import write_calibration, write_labelled
+from tests.tuning.evaluation.toys import table_of
+from tuning.evaluation.bsds import read_labelled_folder
+from tuning.evaluation.cases import case_seed, make_cases, parse_disturbances
+from tuning.evaluation.contests import PlayMeasure, join_methods, run_contest
+from tuning.evaluation.measure import Measure, MeasureSettings
+from tuning.evaluation.methods import Method, parse_method, read_setting, save_setting
+from tuning.evaluation.shards import Case
+
+SETTINGS = MeasureSettings(size_px=64, n_views=0, score_stride=1)
+FINE = default_unit()[0].numpy()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return read_labelled_folder(write_labelled(tmp_path_factory.mktemp("labelled") / "l"))
+
+
+@pytest.fixture(scope="module")
+def calibration(tmp_path_factory):
+    return write_calibration(tmp_path_factory.mktemp("calibration") / "c.npz")
+
+
+# --- methods by name
+def test_a_method_by_name(calibration):
+    assert parse_method("tpe:raw:16") == Method("tpe:raw:16", "tpe", n_trials=16)
+    assert parse_method("cmaes").n_trials == 64
+    assert parse_method("fixed:raw:16").n_trials == parse_method("normalise").n_trials == 1
+    assert parse_method(f"portfolio:{calibration}:4").objective == str(calibration)
+    changed = parse_method("tpe:raw:8:no-guard:n_regions=6")
+    assert (changed.use_guard, changed.changes) == (False, {"n_regions": 6.0})
+    np.testing.assert_allclose(changed.default_u("none"), to_unit(default_theta(1, n_regions=6.0))[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("teleport", "CONTROLLER from fixed"),
+        ("tpe:cooked", "cannot read 'cooked'"),
+        ("tpe:0", "cannot read '0'"),
+        ("tpe:raw:4:n_region=3", "no parameter 'n_region'"),
+        ("tpe:raw:4:n_regions=300", "must lie in"),
+        ("tpe:raw:4:n_regions=x", "needs a number"),
+    ],
+)
+def test_wrong_methods_are_explained(text, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        parse_method(text)
+
+
+def test_fixed_settings_come_from_files(tmp_path):
+    u = np.linspace(-1, 1, len(NAMES)).astype(np.float32)
+    method = parse_method(f"setting:{save_setting(tmp_path / 's.json', u)}")
+    assert (method.controller, method.label) == ("fixed", "setting s")
+    np.testing.assert_allclose(method.default_u("fog:3"), u, atol=1e-6)
+    both = read_setting(save_setting(tmp_path / "t.json", {"none": u, "fog:*": -u}))
+    by_kind = Method("x", "fixed", u=both)
+    np.testing.assert_allclose(by_kind.default_u("fog:5"), -u, atol=1e-6)
+    with pytest.raises(KeyError, match="no setting for 'jpeg:1'"):
+        by_kind.default_u("jpeg:1")
+    (tmp_path / "p.json").write_text(json.dumps({"theta": {"*": {"n_regions": 6}}}))
+    want = to_unit(default_theta(1, n_regions=6.0))[0]
+    np.testing.assert_allclose(read_setting(tmp_path / "p.json")["*"], want, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", "no json", '{"u": {"*": {"n_region": 0}}}', '{"u": {"*": {"n_regions": 2}}}']
+)
+def test_files_that_are_no_settings(tmp_path, text):
+    (tmp_path / "s.json").write_text(text)
+    with pytest.raises(ValueError, match=r"s\.json is no setting"):
+        parse_method(f"setting:{tmp_path / 's.json'}")
+    with pytest.raises(FileNotFoundError, match="a file that exists"):
+        parse_method("setting:nowhere.json")
+
+
+def test_a_method_is_known_by_its_calibration(tmp_path, calibration):
+    other = write_calibration(tmp_path / "d.npz", likes="confidence")
+    same = write_calibration(tmp_path / "e.npz")
+    marks = [Method("m", "tpe", str(path)).describe()["objective"] for path in (calibration, other, same)]
+    assert marks[0] != marks[1]
+    assert marks[0] == marks[2]
+
+
+# --- cases
+def test_disturbances_in_short():
+    assert parse_disturbances("none, fog:3,all:1,5,mixed:2") == ["none", "fog:3", "all:1", "all:5", "mixed:2"]
+    for text in ("rain:3", "all:9", "mixed", ""):
+        with pytest.raises(ValueError):
+            parse_disturbances(text)
+
+
+def test_cases_of_all_and_of_mixed():
+    names = [f"i{i}" for i in range(10)]
+    assert len(make_cases(names, ["all:3"])) == 80
+    mixed = make_cases(names, ["none", "mixed:3"])
+    assert len(mixed) == 20
+    kinds = list(DISTURBANCES)
+    assert [case.disturbance for case in mixed[10:]] == [f"{kinds[i % 8]}:3" for i in range(10)]
+    assert len(make_cases(names[:1], ["mixed:3", f"{kinds[0]}:3"])) == 1
+
+
+def test_seeds_depend_on_nothing_else_but_what_is_known():
+    one, other = make_cases(["a", "b"], ["none"]), make_cases(["b"], ["fog:1", "none"])
+    assert one[1] == other[1]
+    assert case_seed("a", "none") != case_seed("a", "fog:1")
+    assert make_cases(["a"], ["none"], known=[Case("a", "none", 5)])[0].seed == 5
+
+
+# --- playing
+def test_fixed_scores_as_the_response_table_does(data):
+    case = Case("im0", "low_light:3", 3)
+    own = PlayMeasure(SETTINGS, [parse_method("fixed")])(data[0], case, FINE[None])
+    known = Measure(SETTINGS)(data[0], case, FINE[None])
+    for name in ("score.covering", "score.pri", "score.voi"):
+        np.testing.assert_allclose(own[name], known[name], atol=1e-6)
+    assert own["is_changed"] == 0
+    np.testing.assert_allclose([own[f"u.{name}"][0] for name in NAMES], FINE, atol=1e-5)
+
+
+def test_methods_play_the_same_case(data, calibration):
+    methods = [
+        parse_method("fixed"),
+        parse_method("normalise"),
+        parse_method(f"portfolio:{calibration}:3:no-guard"),
+        parse_method("random:raw:3"),
+    ]
+    measure = pickle.loads(pickle.dumps(PlayMeasure(SETTINGS, methods)))
+    columns = measure(data[0], Case("im0", "low_light:3", 3), np.repeat(FINE[None], 4, 0))
+    assert all(values.shape == (4,) for values in columns.values())
+    assert all(np.isfinite(values).all() for values in columns.values())
+    assert (columns["score.voi"] <= 0).all()
+    assert columns["n_segments"].min() >= 1
+    assert columns["n_evaluations"][0] < columns["n_evaluations"][3]
+    # the portfolio's only start is u = 0, whatever it does to the image: taken if it predicts more, else not
+    chosen = np.array([columns[f"u.{name}"][2] for name in NAMES])
+    np.testing.assert_allclose(chosen, 0 if columns["is_changed"][2] else FINE, atol=1e-5)
+    # normalise and the fixed setting stand on different images, and the raw objective tells them apart
+    assert columns["term.total"][0] != columns["term.total"][1]
+    with pytest.raises(ValueError, match="a row for each of 4"):
+        measure(data[0], Case("im0"), FINE[None])
+
+
+def test_a_method_starts_where_it_is_told(data):
+    u = np.clip(FINE + 0.3, -1, 1)
+    method = Method("moved", "fixed", n_trials=1, u={"*": tuple(map(float, u))})
+    measure = PlayMeasure(SETTINGS, [method, parse_method("fixed")])
+    columns = measure(data[0], Case("im0"), np.repeat(FINE[None], 2, 0))
+    chosen = np.array([columns[f"u.{name}"] for name in NAMES]).T
+    np.testing.assert_allclose(chosen, [u, FINE], atol=1e-5)
+    assert not columns["is_changed"].any()
+
+
+def test_a_contest_is_resumed_and_grows(tmp_path, data, monkeypatch):
+    played = []
+    call = PlayMeasure.__call__
+    monkeypatch.setattr(
+        PlayMeasure,
+        "__call__",
+        lambda self, item, case, u: played.append((self.methods[0].label, str(case))) or call(self, item, case, u),
+    )
+    cases = make_cases(["im0", "im1"], ["none"])
+    fixed, normalise = parse_method("fixed"), parse_method("normalise")
+    first = run_contest(tmp_path, data, cases, SETTINGS, [fixed], progress=False)
+    assert len(played) == 2
+    both = run_contest(tmp_path, data, cases, SETTINGS, [fixed, normalise], progress=False)
+    assert [label for label, _ in played] == ["fixed"] * 2 + ["normalise"] * 2
+    np.testing.assert_array_equal(both.column("score.covering")[:, 0], first.column("score.covering")[:, 0])
+    assert both.meta["methods"] == ["fixed", "normalise"]
+    run_contest(tmp_path, data, cases[:1], SETTINGS, [fixed], progress=False, meta={"code": "new"})
+    assert len(played) == 5  # other code is another contest
+    with pytest.raises(ValueError, match="different labels"):
+        run_contest(tmp_path, data, cases, SETTINGS, [fixed, fixed], progress=False)
+
+
+def test_only_cases_that_all_played_are_compared():
+    a = table_of([[1], [2], [3]], cases=[Case("x"), Case("y"), Case("z")])
+    b = table_of([[30], [10]], cases=[Case("z"), Case("x")])
+    joined = join_methods(["a", "b"], [a, b])
+    assert joined.images == ("x", "z")
+    np.testing.assert_array_equal(joined.column("score.covering"), [[1, 10], [3, 30]])
+    with pytest.raises(RuntimeError, match="no case was played by all"):
+        join_methods(["a", "b"], [a, table_of([[1]], cases=[Case("q")])])
