@@ -99,7 +99,10 @@ def make_slots(m1: M1Out, m2: M2Out, theta: Theta) -> M3Out:
         mass.transpose(1, 2) @ cue, mass.sum(1), slot_length, slot_strength, linkage=_linkage(patches, theta)
     )
     left = torch.arange(N_SLOTS_MAX, 1, -1)
-    share = soft_cut(tree, ramp(left[None] - theta["n_slots"][:, None]))  # (B, S, S)
+    n_slots = theta["n_slots"]
+    # With all slots no merge happens, not even in part: a hair less, or the count would have no gradient there.
+    n_slots = torch.where(n_slots < N_SLOTS_MAX, n_slots, n_slots - 1e-4)
+    share = soft_cut(tree, ramp(left[None] - n_slots[:, None]))  # (B, S, S)
 
     mass = mass @ share
     size = mass.sum(1)
