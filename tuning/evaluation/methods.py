@@ -98,7 +98,8 @@ def parse_method(text: str) -> Method:
         elif word.isdigit() and int(word) > 0:
             method = replace(method, n_trials=1 if name in _ONE_TRIAL else int(word))
         elif i == 0 and (word in ("raw", "calibrated") or Path(word).is_file()):
-            method = replace(method, objective=word)
+            label = ":".join([name, Path(word).name, *words[1:]])  # results are read on other machines
+            method = replace(method, objective=word, label=label)
         else:
             raise ValueError(
                 f"{text!r}: cannot read {word!r}; after the controller come the objective (raw, calibrated or a file "
