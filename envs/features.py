@@ -8,6 +8,8 @@ for the calibration to say.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -59,9 +61,8 @@ def percept_features(masks: Tensor, reference: Reference, u: Tensor) -> dict[str
 
     edges = _steps(reference.features)
     borders = [1 - (a * b).sum(1) for a, b in _neighbours(masks)]
-    n_border = sum(b.sum((1, 2)) for b in borders)
-    n_edge = sum(e.sum((1, 2)) for e in edges)
-    n_both = sum((b * e).sum((1, 2)) for b, e in zip(borders, edges, strict=True))
+    n_border, n_edge = _total(borders), _total(edges)
+    n_both = _total([b * e for b, e in zip(borders, edges, strict=True)])
     n_steps = sum(e[0].numel() for e in edges)
 
     contact, contrast = _contacts(masks, reference.features)
@@ -111,6 +112,12 @@ def _neighbours(x: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]
     return (x[..., :-1], x[..., 1:]), (x[..., :-1, :], x[..., 1:, :])
 
 
+def _total(maps: Sequence[Tensor]) -> Tensor:
+    """Sum over the steps in both directions, (N,)."""
+    across, down = (x.sum((1, 2)) for x in maps)
+    return across + down
+
+
 def _steps(features: Tensor) -> list[Tensor]:
     """How much the image changes between neighbours, two pixels apart where there is room, beyond the floor."""
     out = []
@@ -126,7 +133,8 @@ def _steps(features: Tensor) -> list[Tensor]:
 def _contacts(masks: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
     """Length of the border between each two segments (N, S, S), and how unlike their means are in Delta E."""
     n_slots = masks.shape[1]
-    contact = sum(a.flatten(2) @ b.flatten(2).transpose(1, 2) for a, b in _neighbours(masks))
+    across, down = (a.flatten(2) @ b.flatten(2).transpose(1, 2) for a, b in _neighbours(masks))
+    contact = across + down
     contact = (contact + contact.transpose(1, 2)) * (1 - torch.eye(n_slots, device=masks.device))
     area = masks.sum((2, 3)).clamp_min(1e-3)
     mean = masks.flatten(2) @ features.flatten(2).transpose(1, 2) / area[..., None]
