@@ -28,6 +28,7 @@ from tuning.evaluation.bsds import LabelledImage
 from tuning.evaluation.measure import MeasureSettings, see
 from tuning.evaluation.methods import Method
 from tuning.evaluation.regions import People, region_scores
+from tuning.evaluation.shards import fingerprint, read_shard
 from tuning.evaluation.table import Case, ResponseTable, compute_table
 
 
@@ -146,14 +147,21 @@ def run_contest(
         about |= {"method": method.describe(), **(meta or {})}
         digest = hashlib.sha256(json.dumps([about, u.tolist()], sort_keys=True).encode()).hexdigest()[:8]
         name = "".join(letter if letter.isalnum() else "-" for letter in method.label)[:60]
+        place = folder / f"{name}-{digest}"
+        n = workers_for(place, cases, u, about, n_workers=n_workers)
         measure = PlayMeasure(settings, [method])
-        tables.append(
-            compute_table(
-                folder / f"{name}-{digest}", data, cases, u, measure,
-                n_workers=n_workers, progress=progress, meta=about,
-            )
-        )  # fmt: skip
+        tables.append(compute_table(place, data, cases, u, measure, n_workers=n, progress=progress, meta=about))
     return join_methods(labels, tables)
+
+
+def workers_for(folder: Path, cases: Sequence[Case], u: np.ndarray, meta: Mapping[str, Any], *, n_workers: int) -> int:
+    """As many workers as there are cases left to measure, at most ``n_workers``; one when nothing is left.
+
+    A worker takes seconds to start, which is long for a table that is complete.
+    """
+    mark = fingerprint(np.array(u, np.float32, ndmin=2), json.loads(json.dumps(meta)))
+    n_left = sum(read_shard(folder / "shards", case, mark=mark) is None for case in cases)
+    return max(1, min(n_workers, n_left))
 
 
 def join_methods(labels: Sequence[str], tables: Sequence[ResponseTable]) -> ResponseTable:

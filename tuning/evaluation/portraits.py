@@ -27,7 +27,7 @@ from tuning.evaluation.boundaries import (
     summarise,
 )
 from tuning.evaluation.bsds import LabelledImage
-from tuning.evaluation.contests import PlayMeasure
+from tuning.evaluation.contests import PlayMeasure, workers_for
 from tuning.evaluation.measure import MeasureSettings, see
 from tuning.evaluation.methods import Method
 from tuning.evaluation.peers import PEERS, peer_labels
@@ -168,9 +168,9 @@ def compute_portraits(
         kept = cases if isinstance(group, Method) else [Case(case.image) for case in cases]
         digest = hashlib.sha256(json.dumps([about, u.tolist()], sort_keys=True).encode()).hexdigest()[:8]
         label = "accommodated" if isinstance(group, Method) else group
-        table = compute_table(
-            folder / f"{label}-{digest}", data, kept, u, measure, n_workers=n_workers, progress=progress, meta=about
-        )
+        place = folder / f"{label}-{digest}"
+        n = workers_for(place, kept, u, about, n_workers=n_workers)
+        table = compute_table(place, data, kept, u, measure, n_workers=n, progress=progress, meta=about)
         found |= {name: _only(table, i) for i, name in enumerate(measure.systems)}
     return found
 

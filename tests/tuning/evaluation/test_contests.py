@@ -178,10 +178,22 @@ def test_a_contest_is_resumed_and_grows(tmp_path, data, monkeypatch):
     assert [label for label, _ in played] == ["fixed"] * 2 + ["normalise"] * 2
     np.testing.assert_array_equal(both.column("score.covering")[:, 0], first.column("score.covering")[:, 0])
     assert both.meta["methods"] == ["fixed", "normalise"]
+    again = run_contest(tmp_path, data, cases, SETTINGS, [fixed, normalise], progress=False, n_workers=2)
+    np.testing.assert_array_equal(again.column("score.covering"), both.column("score.covering"))
+    assert len(played) == 4
     run_contest(tmp_path, data, cases[:1], SETTINGS, [fixed], progress=False, meta={"code": "new"})
     assert len(played) == 5  # other code is another contest
     with pytest.raises(ValueError, match="different labels"):
         run_contest(tmp_path, data, cases, SETTINGS, [fixed, fixed], progress=False)
+
+
+@pytest.mark.slow
+def test_workers_play_alike(tmp_path, data):
+    cases, methods = make_cases(["im0", "im1"], ["none"]), [parse_method("fixed"), parse_method("random:raw:3")]
+    alone = run_contest(tmp_path / "a", data, cases, SETTINGS, methods, progress=False)
+    together = run_contest(tmp_path / "b", data, cases, SETTINGS, methods, progress=False, n_workers=2)
+    for name in ("score.covering", "term.total"):
+        np.testing.assert_allclose(together.column(name), alone.column(name), atol=1e-4)
 
 
 def test_only_cases_that_all_played_are_compared():
