@@ -86,7 +86,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     # --- M4 proto-objects
     Parameter("merge_threshold", "M4", 0.02, 2.0, 0.15, "cost", "log", "measured", "Cost up to which slots merge into proto-objects."),
     Parameter("threshold_adaptation", "M4", 0.0, 1.0, 0.48, "1", "linear", "measured", "How far the threshold follows the image's own costs: 0 is absolute, 1 a count."),
-    Parameter("expected_objects", "M4", 2.0, 16.0, 8.6, "objects", "int", "measured", "Number of objects at whose last merge the image's own cost is read."),
+    Parameter("expected_objects", "M4", 2.0, 16.0, 8.6, "objects", "linear", "measured", "Number of objects at whose last merge the image's own cost is read."),
     Parameter("merge_temperature", "M4", 0.02, 1.0, 0.15, "log cost", "log", "measured", "Softness of the merging decision."),
     Parameter("closure_weight", "M4", 0.05, 10.0, 0.33, "1", "log", "Elder & Zucker 1993", "Weight of the contour between two slots in merging cost and objectness."),
     Parameter("contrast_weight", "M4", 0.05, 10.0, 1.0, "1", "log", "Alexe et al. 2012", "Weight of the feature contrast in objectness."),

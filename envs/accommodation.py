@@ -90,7 +90,8 @@ class AccommodationEnv(AbstractPerceptionEnv):
             generator that returns one. Default: clean and the eight kinds.
         size_px: long side that images are shrunk to, never enlarged; None keeps their size.
         shape_px: (height, width) that all images are centre-cropped and resized to, in place of ``size_px``.
-        n_views: views that a percept is judged against (None: as many as the objective asks for); half of them (rounded up) photometric, the rest geometric.
+        n_views: views that a percept is judged against (None: as many as the objective asks for); half of them
+            (rounded up) photometric, the rest geometric.
         max_images: images per forward pass; bounds memory, not results.
         with_kl: adds ``symmetric_kl`` to the terms, for the log; slow.
         action_mode, max_step, step_cost, tolerance, patience: see :class:`envs.dynamics.Rules`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,7 +21,7 @@ AGREEMENT_STRIDE = 4  # percepts are compared with the panel's at a quarter of t
 
 
 class CalibratedObjective(Objective):
-    """The raw terms are still reported; ``total`` is 1 - the predicted score, and ``predicted_score`` stands beside it."""
+    """``total`` is 1 - the predicted score; the raw terms, ``raw_total`` and ``predicted_score`` stand beside it."""
 
     name = "calibrated"
 
@@ -63,8 +64,10 @@ class CalibratedObjective(Objective):
         return terms | {"total": 1 - score, "raw_total": terms["total"], "predicted_score": score}
 
 
-def make_panel(cortex: Cortex, images: Tensor, cues: Cues, u, *, settings: ObjectiveSettings) -> Tensor | None:
-    """The masks (E, K, S, h, w) that K settings u (K, P) give of E images, as candidates are compared with; no gradient."""
+def make_panel(
+    cortex: Cortex, images: Tensor, cues: Cues, u: np.ndarray, *, settings: ObjectiveSettings
+) -> Tensor | None:
+    """Masks (E, K, S, h, w) that K settings u (K, P) give of E images, as candidates are compared with; no gradient."""
     if len(u) == 0:
         return None
     rows = torch.arange(len(images)).repeat_interleave(len(u))
@@ -81,17 +84,24 @@ def for_agreement(masks: Tensor) -> Tensor:
 
 
 def panel_agreement(masks: Tensor, panel: Tensor) -> dict[str, Tensor]:
-    """``agreement.<k>``, each (N,): how well masks (N, S, h, w) cover those of the panel's k-th member, (N, K, T, h', w').
+    """How well percepts and the members of a panel cover each other, (N,) each.
 
-    The mean over the member's segments, weighted by area, of the best intersection over union (Arbelaez et al. 2011,
-    for soft masks): what a person's map is compared with, the member standing in for the person.
+    ``agreement.<k>``: how well masks (N, S, h, w) cover the segments of member k of the panel (N, K, T, h', w'): the
+    mean over its segments, weighted by area, of the best intersection over union (Arbelaez et al. 2011, for soft
+    masks). That is how a person's map is compared with a percept; the member stands in for the person.
+    ``covered.<k>``: how well member k covers the segments of the masks.
     """
     p, q = for_agreement(masks).flatten(2), panel.flatten(3)
     shared = torch.bmm(p, q.flatten(1, 2).transpose(1, 2)).unflatten(2, q.shape[1:3])  # (N, S, K, T)
-    area_p, area_q = p.sum(2)[:, :, None, None], q.sum(3)[:, None]
-    overlap = shared / (area_p + area_q - shared).clamp_min(1e-6)
-    covering = (overlap.amax(1) * area_q[:, 0]).sum(2) / area_q[:, 0].sum(2).clamp_min(1e-6)
-    return {f"agreement.{k:02d}": covering[:, k] for k in range(covering.shape[1])}
+    area_p, area_q = p.sum(2), q.sum(3)
+    overlap = shared / (area_p[:, :, None, None] + area_q[:, None] - shared).clamp_min(1e-6)
+    n_px = p.shape[2]
+    covers = (overlap.amax(1) * area_q).sum(2) / n_px
+    is_covered = (overlap.amax(3) * area_p[:, :, None]).sum(1) / n_px
+    members = range(covers.shape[1])
+    return {f"agreement.{k:02d}": covers[:, k] for k in members} | {
+        f"covered.{k:02d}": is_covered[:, k] for k in members
+    }
 
 
 def make_objective(name: str | Path = "raw", settings: ObjectiveSettings | None = None) -> Objective:

@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     add("--images", type=int, metavar="N", help="use only so many images, evenly spaced")
     add("--settings", type=int, default=32, metavar="N", help="settings measured on each image (32)")
     add("--views", type=int, default=0, metavar="N", help="views for the terms of agreement (0: do without)")
-    add("--panel", type=int, default=8, metavar="N", help="settings whose percepts stand in for people (8)")
+    add("--panel", type=int, default=32, metavar="N", help="settings whose percepts stand in for people (32)")
     add("--form", metavar="NAME", help="keep this form, whatever the comparison says")
     add("--inputs", metavar="NAME", help="keep this group of inputs")
     add("--size", type=int, default=192, metavar="PX", help="long side that images are shrunk to (192)")

@@ -1,4 +1,4 @@
-"""From a response table of labelled images to a calibration: forms compared by cross-validation over images, one kept."""
+"""From a response table of labelled images to a calibration: forms compared on images not seen, one kept."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tuning.evaluation.statistics import Interval, paired_difference, within_ima
 from tuning.evaluation.table import ResponseTable
 
 SCORE = "score.covering"
+PANEL = ("agreement.", "covered.")
 N_FOLDS = 5
 #: Gains tried as the least that is worth a change.
 LEAST_GAINS = (0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03)
@@ -57,7 +58,7 @@ def input_groups(table: ResponseTable) -> dict[str, list[str]]:
     terms = [name for name in table.names("term.") if name not in ("term.total", "term.n_segments")]
     # a table without views holds zeros there
     terms = [name for name in terms if np.ptp(table.column(name)) > 0]
-    features, panel = table.names("feature."), table.names("agreement.")
+    features, panel = table.names("feature."), [name for prefix in PANEL for name in table.names(prefix)]
     setting = [f"u.{NAMES[i]}" for i in np.flatnonzero(np.ptp(table.u, axis=0) > 1e-6)]
     groups = {"terms": terms, "+ features": [*terms, *features], "+ setting": [*terms, *features, *setting]}
     return groups | ({"+ panel": [*terms, *features, *setting, *panel]} if panel else {})
@@ -154,7 +155,7 @@ def calibrate(
     Args:
         table: of training images.
         form: one of ``FORMS`` that can be shipped.
-        inputs: names; ``agreement.*`` among them are replaced by those of the panel.
+        inputs: names; those of a panel among them are replaced by those of the panel that is kept.
         n_panel: members of the panel, chosen to complement each other; 0 for none.
         n_starts: settings to try first, chosen likewise, the defaults not counted.
         seed: of the fit.
@@ -164,9 +165,9 @@ def calibrate(
         ValueError: the form has no layers to ship.
     """
     score = table.column(SCORE)
-    panel = greedy_portfolio(score, n_panel, first=_base(table)) if n_panel else []
-    names = [name for name in inputs if not name.startswith("agreement.")]
-    columns = [*names, *(f"agreement.{k:02d}" for k in panel)]
+    panel = sorted(greedy_portfolio(score, n_panel)) if n_panel else []
+    names = [name for name in inputs if not name.startswith(PANEL)]
+    columns = [*names, *(f"{prefix}{k:02d}" for prefix in PANEL for k in panel)]
     predicted = cross_predict(table, columns, FORMS[form], seed=seed)
     fitted = FORMS[form](inputs_of(table, columns), score, seed=seed)
     if fitted.layers is None or fitted.mean is None or fitted.scale is None:
@@ -174,7 +175,7 @@ def calibrate(
     judged = _judge(table, predicted, _base(table), inputs=f"{len(columns)} inputs", form=form)
     starts = greedy_portfolio(score, n_starts + 1)[1:]
     return Calibration(
-        names=(*names, *(f"agreement.{k:02d}" for k in range(len(panel)))),
+        names=(*names, *(f"{prefix}{k:02d}" for prefix in PANEL for k in range(len(panel)))),
         mean=fitted.mean,
         scale=fitted.scale,
         layers=fitted.layers,

@@ -1,4 +1,4 @@
-"""The calibration as one job: measure the table, compare the forms, keep one, write the file and say what it is worth."""
+"""The calibration as one job: measure the table, compare the forms, keep one, write the file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CalibrateSettings:
     folder: Path = Path("runs/calibrate/table")
     n_settings: int = 32
     n_views: int = 0
-    n_panel: int = 8
+    n_panel: int = 32
     size_px: int = 192
     depth: str = "none"
     features: str = "none"

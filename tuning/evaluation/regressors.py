@@ -45,7 +45,7 @@ def squash(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return (Calibration.CLIP * np.tanh((x - mean) / scale / Calibration.CLIP)).astype(np.float32)
 
 
-def fit_line(x: np.ndarray, y: np.ndarray, *, seed: int = 0, ridge: float = 0.1) -> Fitted:
+def fit_line(x: np.ndarray, y: np.ndarray, *, seed: int = 0, ridge: float = 1.0) -> Fitted:
     """Ridge regression; ``ridge`` is the penalty per observation."""
     del seed
     mean, scale = standardise(x)
@@ -103,9 +103,9 @@ def fit_network(
         loss.backward()
         optimiser.step()
         schedule.step()
-    w1, b1, w2, b2 = (p.detach().numpy() for p in parameters)
-    first = (w1.transpose(0, 2, 1).reshape(-1, n_inputs).copy(), b1.reshape(-1))
-    second = ((w2 / n_networks).reshape(1, -1), b2.mean(keepdims=True))
+    weight_in, bias_in, weight_out, bias_out = (p.detach().numpy() for p in parameters)
+    first = (weight_in.transpose(0, 2, 1).reshape(-1, n_inputs).copy(), bias_in.reshape(-1))
+    second = ((weight_out / n_networks).reshape(1, -1), bias_out.mean(keepdims=True))
 
     def predict(x: np.ndarray) -> np.ndarray:
         return (np.maximum(squash(x, mean, scale) @ first[0].T + first[1], 0) @ second[0].T + second[1])[..., 0]
@@ -114,7 +114,7 @@ def fit_network(
 
 
 def fit_ranking(x: np.ndarray, y: np.ndarray, *, seed: int = 0, n_pairs: int = 200_000, ridge: float = 1e-3) -> Fitted:
-    """A line that orders pairs of settings of one case: logistic loss weighted by how much is at stake (Burges 2005)."""
+    """A line that orders pairs of settings of a case: logistic loss weighted by the stakes (Burges et al. 2005)."""
     rng = np.random.default_rng(seed)
     mean, scale = standardise(x)
     z = squash(x, mean, scale)
@@ -132,7 +132,7 @@ def fit_ranking(x: np.ndarray, y: np.ndarray, *, seed: int = 0, n_pairs: int = 2
         loss.backward()
         return loss
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    optimiser.step(closure)
     direction = weight.detach().numpy()
     raw = z @ direction
     # brought to the score's scale by regression on it within cases

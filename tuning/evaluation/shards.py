@@ -132,7 +132,7 @@ def measure_cases(
         RuntimeError: a worker was killed, most likely for lack of memory.
     """
     work = _Work(data, u, measure, folder, mark)
-    if n_workers == 1:
+    if n_workers == 1 or not cases:
         for i_image, case in cases:
             yield case, _try(work, i_image, case)
         return

@@ -1,0 +1,121 @@
+"""A calibration predicts what it was given to predict, survives its file, and drives the objective."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from cortex import Cortex, default_unit
+from cortex.parameters import N_PARAMETERS
+from envs.calibrated import CalibratedObjective, for_agreement, make_objective, panel_agreement
+from envs.calibration import Calibration, load_calibration
+from envs.evaluate import Evaluator
+from envs.objective import Objective
+from envs.views import sample_views
+
+
+def line(names, weights, *, bias=0.5, panel=0, **changes):
+    n = len(names)
+    settings = np.repeat(default_unit(1).numpy(), panel, 0)
+    layers = ((np.array([weights], np.float32), np.array([bias], np.float32)),)
+    zeros, ones = np.zeros(n, np.float32), np.ones(n, np.float32)
+    return Calibration(tuple(names), zeros, ones, layers, settings, settings, **changes)
+
+
+def image(seed=0, size=(32, 48)):
+    rng = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 4, 6, generator=rng)
+    return torch.nn.functional.interpolate(coarse, size=size, mode="nearest")[0]
+
+
+def test_a_line_by_hand():
+    model = line(["a", "b"], [0.5, -0.25], bias=0.1)
+    small = {"a": torch.tensor([0.01, 0.02]), "b": torch.tensor([0.02, 0.0])}  # where the soft clip is the identity
+    torch.testing.assert_close(model.predict(small), torch.tensor([0.1, 0.11]), atol=1e-6, rtol=0)
+
+
+def test_two_layers_and_the_clip_by_hand():
+    layers = (
+        (np.array([[1.0], [-1.0]], np.float32), np.zeros(2, np.float32)),
+        (np.array([[1.0, 10.0]], np.float32), np.zeros(1, np.float32)),
+    )
+    one = np.ones(1, np.float32)
+    model = Calibration(("a",), one, 2 * one, layers, np.zeros((0, N_PARAMETERS)), np.zeros((0, N_PARAMETERS)))
+    z = 4 * np.tanh((np.array([1e6, -3.0]) - 1) / 2 / 4)
+    expected = np.maximum(z, 0) + 10 * np.maximum(-z, 0)
+    np.testing.assert_allclose(model.predict({"a": torch.tensor([1e6, -3.0])}).numpy(), expected, rtol=1e-5)
+
+
+def test_a_file_keeps_everything(tmp_path):
+    model = line(["a"], [0.5], panel=2, min_gain=0.01, n_views=3, about={"data": "made up", "seed": 1})
+    model.save(tmp_path / "c.npz")
+    again = load_calibration(tmp_path / "c.npz")
+    for field in dataclasses.fields(model):
+        one, other = getattr(model, field.name), getattr(again, field.name)
+        if field.name == "layers":
+            one, other = one[0][0], other[0][0]
+        np.testing.assert_array_equal(one, other) if isinstance(one, np.ndarray) else None
+        assert isinstance(one, np.ndarray) or one == other
+
+
+def test_errors_name_the_next_move(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"scripts/calibrate\.py"):
+        load_calibration(tmp_path / "none.npz")
+    (tmp_path / "bad.npz").write_bytes(b"not a zip")
+    with pytest.raises(ValueError, match="not a calibration"):
+        load_calibration(tmp_path / "bad.npz")
+    with pytest.raises(KeyError, match="recalibrate"):
+        line(["a"], [1.0]).predict({"b": torch.zeros(1)})
+    with pytest.raises(ValueError, match="chain"):
+        line(["a", "b"], [1.0])
+
+
+def test_agreement_with_a_member_by_hand():
+    left = torch.zeros(1, 2, 4, 8)
+    left[:, 0, :, :4], left[:, 1, :, 4:] = 1, 1
+    whole = torch.zeros(1, 2, 4, 8)
+    whole[:, 0] = 1
+    panel = torch.stack([for_agreement(left)[0], for_agreement(whole)[0]])[None]
+    of_halves = panel_agreement(left, panel)
+    of_whole = panel_agreement(whole, panel)
+    assert of_halves["agreement.00"].item() == pytest.approx(1)
+    assert of_halves["agreement.01"].item() == pytest.approx(0.5)  # the whole is best covered by one half
+    assert of_whole["agreement.00"].item() == pytest.approx(0.5)
+
+
+def test_total_is_one_minus_the_predicted_score_and_raw_stays_beside_it():
+    model = line(["term.collapse", "feature.explained", "agreement.00"], [-0.1, 0.2, 0.3], panel=1)
+    u = default_unit(3) + torch.linspace(0, 0.4, 3)[:, None]
+    views = sample_views(0, n_photometric=0, n_geometric=0)
+    cortex = Cortex()
+    terms = Evaluator(cortex, CalibratedObjective(model), views, image()).evaluate(u.numpy()).terms
+    raw = Evaluator(cortex, Objective(), views, image()).evaluate(u.numpy()).terms
+    np.testing.assert_allclose(terms["total"], 1 - terms["predicted_score"], rtol=1e-6)
+    np.testing.assert_allclose(terms["raw_total"], raw["total"], rtol=1e-5)
+    np.testing.assert_allclose(terms["collapse"], raw["collapse"], rtol=1e-5)
+    assert np.ptp(terms["total"]) > 0
+
+
+def test_the_loss_has_a_gradient():
+    model = line(["feature.explained", "feature.log_segments", "agreement.00"], [0.2, 0.1, 0.3], panel=1)
+    views = sample_views(0, n_photometric=0, n_geometric=0)
+    u = default_unit(1).requires_grad_()
+    Evaluator(Cortex(), CalibratedObjective(model), views, image()).loss(u).sum().backward()
+    assert torch.isfinite(u.grad).all()
+    assert u.grad.abs().max() > 0
+
+
+def test_objectives_by_name(tmp_path):
+    assert make_objective("raw").name == "raw"
+    line(["feature.explained"], [1.0], n_views=0).save(tmp_path / "c.npz")
+    objective = make_objective(tmp_path / "c.npz")
+    assert objective.name == "calibrated"
+    assert objective.n_views == 0
+
+
+def test_the_shipped_calibration_loads_and_says_where_it_comes_from():
+    model = load_calibration()
+    assert {"data", "date", "seed", "form", "cross_validated"} <= set(model.about)
+    assert np.isfinite(model.predict({name: torch.zeros(1) for name in model.names}).item())
+    assert np.abs(model.starts).max() <= 1

@@ -1,0 +1,122 @@
+"""Calibration from made-up response tables: what is there to be found is found, and nothing where there is nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from cortex.parameters import N_PARAMETERS, NAMES
+from envs.calibration import load_calibration
+from tuning.evaluation.calibrate import (
+    calibrate,
+    choose_least_gain,
+    compare,
+    cross_predict,
+    fold_of,
+    greedy_portfolio,
+    input_groups,
+    inputs_of,
+    pick,
+)
+from tuning.evaluation.candidates import spread_settings, training_cases
+from tuning.evaluation.regressors import FORMS
+from tuning.evaluation.table import Case, ResponseTable
+
+
+def table(n_images=40, n_settings=12, *, signal=1.0, seed=0):
+    """Half the images want a low first knob, half a high one, and a feature tells which, with noise."""
+    rng = np.random.default_rng(seed)
+    u = np.zeros((n_settings, N_PARAMETERS), np.float32)
+    u[:, 0] = np.linspace(-1, 1, n_settings)
+    u[[0, n_settings // 2]] = u[[n_settings // 2, 0]]  # the default in the middle
+    cases = tuple(Case(f"i{i:02d}", d, 0) for d in ("none", "fog:3") for i in range(n_images))
+    wants = np.where(np.arange(len(cases)) % 2, 0.6, -0.6)[:, None]
+    score = 0.6 - 0.2 * (u[None, :, 0] - wants) ** 2 + 0.01 * rng.standard_normal((len(cases), n_settings))
+    clue = signal * (score - score.mean()) * 5 + 0.3 * rng.standard_normal(score.shape)
+    noise = rng.standard_normal(score.shape)
+    columns = {"score.covering": score, "feature.clue": clue, "feature.noise": noise, "term.loss": -clue}
+    return ResponseTable(u, cases, {name: x.astype(np.float32) for name, x in columns.items()}, {"n_views": 0})
+
+
+def test_inputs_are_columns_and_settings():
+    t = table()
+    x = inputs_of(t, ["feature.clue", f"u.{NAMES[0]}"])
+    np.testing.assert_array_equal(x[..., 0], t.column("feature.clue"))
+    np.testing.assert_array_equal(x[3, :, 1], t.u[:, 0])
+    assert f"u.{NAMES[0]}" in input_groups(t)["+ setting"]
+    assert f"u.{NAMES[1]}" not in input_groups(t)["+ setting"]  # a setting that never changes tells nothing
+
+
+def test_an_image_is_in_one_fold():
+    t = table()
+    fold = fold_of(t.images)
+    assert set(np.bincount(fold)) == {16}
+    assert all(len({fold[i] for i, name in enumerate(t.images) if name == one}) == 1 for one in t.images)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_finds_the_clue(form):
+    t = table()
+    names = ["term.loss"] if form == "weighted terms" else ["feature.clue", "feature.noise", f"u.{NAMES[0]}"]
+    predicted = cross_predict(t, names, FORMS[form])
+    score = t.column("score.covering")
+    correlation = np.mean([np.corrcoef(p, s)[0, 1] for p, s in zip(predicted, score, strict=True)])
+    assert correlation > 0.55
+    picked = score[np.arange(len(score)), predicted.argmax(1)].mean()
+    assert picked > score.mean(0).max() + 0.01
+
+
+@pytest.mark.parametrize("form", ["line", "pairwise ranking", "network"])
+def test_layers_predict_what_the_fit_predicts(form, tmp_path):
+    t = table()
+    names = ["feature.clue", f"u.{NAMES[0]}"]
+    made = calibrate(t, form=form, inputs=names, n_starts=3, about={"data": "made up"})
+    made.save(tmp_path / "c.npz")
+    read = load_calibration(tmp_path / "c.npz")
+    x = inputs_of(t, names)
+    expected = FORMS[form](x, t.column("score.covering"), seed=0).predict(x)
+    inputs = {name: torch.from_numpy(x[5, :, i].copy()) for i, name in enumerate(names)}
+    np.testing.assert_allclose(read.predict(inputs).numpy(), expected[5], atol=1e-5)
+    assert read.about["data"] == "made up"
+    assert read.n_views == 0
+
+
+def test_without_a_clue_nothing_is_gained_and_the_base_is_kept():
+    t = table(signal=0.0)
+    rows = compare(t, groups={"noise": ["feature.noise"]}, forms={"line": FORMS["line"]})
+    assert abs(rows[0].rank_correlation.mean) < 0.1
+    assert rows[0].clean.mean < 0.01
+
+
+def test_weights_of_losses_never_reward_a_loss():
+    t = table()
+    t = t.with_columns({"term.wrong": t.column("feature.clue")})  # high where the score is: no loss at all
+    fitted = FORMS["weighted terms"](inputs_of(t, ["term.loss", "term.wrong"]), t.column("score.covering"))
+    assert (fitted.layers[0][0] <= 0).all()
+
+
+def test_pick_and_the_least_gain_by_hand():
+    predicted = np.array([[0.5, 0.6, 0.4], [0.5, 0.51, 0.4]])
+    np.testing.assert_array_equal(pick(predicted, 0, least_gain=0.0), [1, 1])
+    np.testing.assert_array_equal(pick(predicted, 0, least_gain=0.02), [1, 0])
+    score = np.array([[0.5, 0.7, 0.4], [0.5, 0.3, 0.4]])  # the small gain is no gain
+    assert choose_least_gain(predicted, score, 0) == 0.03
+
+
+def test_a_portfolio_complements_itself():
+    score = np.array([[0.5, 0.9, 0.8, 0.1], [0.5, 0.1, 0.1, 0.6], [0.5, 0.5, 0.6, 0.1]])
+    assert greedy_portfolio(score, 3) == [0, 1, 2] or greedy_portfolio(score, 3) == [0, 1, 3]
+    assert greedy_portfolio(score, 9, first=3)[0] == 3
+    assert len(greedy_portfolio(score, 9)) == 4
+
+
+def test_settings_and_cases():
+    u = spread_settings(32, seed=1)
+    assert u.shape == (32, N_PARAMETERS) and np.abs(u).max() <= 1 and u.dtype == np.float32
+    np.testing.assert_array_equal(u, spread_settings(32, seed=1))
+    names = [f"i{i}" for i in range(80)]
+    cases = training_cases(names)
+    disturbed = [c.disturbance for c in cases if c.disturbance != "none"]
+    assert len(cases) == 160
+    assert len(set(disturbed)) == 40 and {disturbed.count(d) for d in disturbed} == {2}  # 8 kinds x 5 severities
+    with pytest.raises(ValueError, match="at least one setting"):
+        spread_settings(0)
