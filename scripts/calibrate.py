@@ -19,6 +19,8 @@ exit code     0 all well · 1 nothing could be done · 2 wrong usage · 3 some i
 example       python scripts/calibrate.py --labelled cells/ --out cells.npz
               python scripts/accommodate.py cells/images --objective cells.npz
 """
+FORMS = ("weighted terms", "line", "pairwise ranking", "network")  # those that can be shipped
+INPUTS = ("terms", "+ features", "+ setting", "+ panel")  # each with the ones before it
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,17 +34,17 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--labelled", type=Path, metavar="DIR", help="a folder with images/ and labels/")
     add("--out", type=Path, default=Path("runs/calibrate/calibration.npz"), metavar="FILE", help="the file to write")
     add("--work", type=Path, default=Path("runs/calibrate/table"), metavar="DIR", help="where measurements are kept")
-    add("--images", type=int, metavar="N", help="use only so many images, evenly spaced")
-    add("--settings", type=int, default=32, metavar="N", help="settings measured on each image (32)")
-    add("--views", type=int, default=0, metavar="N", help="views for the terms of agreement (0: do without)")
-    add("--panel", type=int, default=32, metavar="N", help="settings whose percepts stand in for people (32)")
-    add("--form", metavar="NAME", help="keep this form, whatever the comparison says")
-    add("--inputs", metavar="NAME", help="keep this group of inputs")
-    add("--size", type=int, default=192, metavar="PX", help="long side that images are shrunk to (192)")
+    add("--images", type=_at_least(1), metavar="N", help="use only so many images, evenly spaced")
+    add("--settings", type=_at_least(2), default=32, metavar="N", help="settings measured on each image (32)")
+    add("--views", type=_at_least(0), default=0, metavar="N", help="views for the terms of agreement (0: do without)")
+    add("--panel", type=_at_least(0), default=32, metavar="N", help="settings whose percepts stand in for people (32)")
+    add("--form", choices=FORMS, help="keep this form, whatever the comparison says")
+    add("--inputs", choices=INPUTS, help="keep this group of inputs")
+    add("--size", type=_at_least(32), default=192, metavar="PX", help="long side that images are shrunk to (192)")
     add("--depth", default="none", choices=("none", "pictorial", "midas"), help="depth cue (none)")
     add("--features", default="none", choices=("none", "efficientnet_lite0"), help="backbone cue (none)")
-    add("--workers", type=int, default=2, metavar="N", help="processes (2)")
-    add("--seed", type=int, default=0, metavar="N", help="of the settings and the fit (0)")
+    add("--workers", type=_at_least(1), default=2, metavar="N", help="processes (2)")
+    add("--seed", type=_at_least(0), default=0, metavar="N", help="of the settings and the fit (0)")
     return p
 
 
@@ -78,6 +80,16 @@ def main(argv: list[str] | None = None) -> int:
     print(rows_to_markdown(rows))
     print(f"Kept: {calibration.about['form']}, {len(calibration.names)} inputs. Written to {settings.out}.")
     return 0
+
+
+def _at_least(least: int):
+    def whole_number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
+        return value
+
+    return whole_number
 
 
 if __name__ == "__main__":

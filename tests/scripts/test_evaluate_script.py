@@ -129,6 +129,20 @@ def test_tables_choose_the_best_fixed_setting_and_the_oracle(script, labelled, o
     assert all("_7_" in path.name for path in (out / "contest").rglob("*.npz"))  # the table's seeds
 
 
+def test_a_refit_is_for_the_kind_and_for_all_disturbed_where_the_kind_is_unknown():
+    cases = (Case("t"), Case("t", "fog:1"), Case("t", "fog:5"), Case("t", "jpeg:2"))
+    scores = np.array([[0.5, 0.4, 0.3], [0.1, 0.6, 0.0], [0.5, 0.4, 0.0], [0.0, 0.0, 0.9]], np.float32)
+    u = np.repeat(np.float32([[0], [0.25], [0.5]]), default_unit().shape[1], axis=1)
+    train = ResponseTable(u, cases, {"score.covering": scores}, {})
+    settings = evaluate.EvaluateSettings(methods=("refit-fixed",))
+    *_, refit = evaluate.make_methods(settings, train, ["none", "fog:5", "jpeg:4", "low_light:3"])
+    assert refit.u is not None
+    # fog: .3 and .5, whatever is best at 5; light unknown: .2, .33, .3 over all disturbed
+    assert {name: setting[0] for name, setting in refit.u.items()} == {
+        "none": 0, "fog:5": 0.25, "jpeg:4": 0.5, "low_light:3": 0.25,
+    }  # fmt: skip
+
+
 def test_stopped_it_goes_on_where_it_stood(script, labelled, out, monkeypatch, capsys):
     arguments = ["--labelled", str(labelled), "--methods", "fixed", "--disturb", "none", *QUICK, "--out", str(out)]
     call, played = PlayMeasure.__call__, []

@@ -26,7 +26,7 @@ from tuning.evaluation.marks import code_mark
 from tuning.evaluation.measure import MeasureSettings
 from tuning.evaluation.methods import Method, parse_method
 from tuning.evaluation.portraits import compute_portraits
-from tuning.evaluation.protocols import CLEAN, DISTURBED, best_setting
+from tuning.evaluation.protocols import CLEAN, DISTURBED, best_setting, kind_of
 from tuning.evaluation.reporting import Measured, report
 from tuning.evaluation.standings import BEST_FIXED, FIXED
 from tuning.evaluation.table import ResponseTable
@@ -218,11 +218,12 @@ def _by_table(text: str, train: ResponseTable | None, disturbances: Sequence[str
     best = tuple(map(float, train.u[best_setting(train, train, CLEAN)]))
     if text == BY_TABLE[0]:
         return Method(BEST_FIXED, FIXED, n_trials=1, u={"*": best})
-    there = set(train.disturbances)
     u = {CLEAN: best}
     for name in disturbances:
         if name != CLEAN:
-            u[name] = tuple(map(float, train.u[best_setting(train, train, name if name in there else DISTURBED)]))
+            kind = kind_of(name)  # whatever its severity: there are too few cases of each
+            known = kind if len(train.rows(disturbance=kind)) else DISTURBED
+            u[name] = tuple(map(float, train.u[best_setting(train, train, known)]))
     return Method("refit fixed", FIXED, n_trials=1, u=u)
 
 

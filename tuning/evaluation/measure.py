@@ -59,7 +59,7 @@ class Measure:
 
     @torch.no_grad()
     def __call__(self, item: LabelledImage, case: Case, u: np.ndarray) -> dict[str, np.ndarray]:
-        """Columns ``term.*``, ``feature.*``, ``agreement.*``, ``covered.*`` and ``score.*``, each (S,) (see :class:`Case`)."""
+        """Columns ``term.*``, ``feature.*``, ``agreement.*``, ``covered.*`` and ``score.*``, each (S,)."""
         s = self.settings
         image = see(item, case, size_px=s.size_px)
         objective = Objective()

@@ -96,7 +96,7 @@ def refit_fixed(
     table: ResponseTable,
     *,
     train: ResponseTable,
-    per: Literal["disturbance", "all"] = "disturbance",
+    per: Literal["kind", "all"] = "kind",
     score: str = COVERING,
 ) -> Selection:
     """The best fixed setting of the disturbed training cases: someone tells it that, or how, images are disturbed.
@@ -104,15 +104,24 @@ def refit_fixed(
     Args:
         table: to choose for; its clean cases get the best fixed setting of the clean ones.
         train: where the settings are chosen.
-        per: a setting for each disturbance, or one for all disturbed cases.
+        per: a setting for each kind of disturbance, whatever its severity (there are too few training cases of each
+            severity), or one for all disturbed cases.
         score: column.
+
+    Raises:
+        ValueError: ``train`` has no case of one of the kinds, or other settings.
     """
     best = {}
     for name in dict.fromkeys(table.disturbances):
-        pattern = name if name == CLEAN or per == "disturbance" else DISTURBED
+        pattern = CLEAN if name == CLEAN else kind_of(name) if per == "kind" else DISTURBED
         best[name] = best_setting(table, train, pattern, score=score)
     index = np.array([best[name] for name in table.disturbances])
-    return choose(table, index, protocol="refit fixed" if per == "disturbance" else "refit fixed (all)", score=score)
+    return choose(table, index, protocol="refit fixed" if per == "kind" else "refit fixed (all)", score=score)
+
+
+def kind_of(disturbance: str) -> str:
+    """The pattern of a disturbance at any severity: ``fog:3`` -> ``fog:*``."""
+    return f"{disturbance.partition(':')[0]}:*"
 
 
 def random(table: ResponseTable, *, score: str = COVERING) -> Selection:

@@ -17,7 +17,7 @@ def write_labelled(root: Path, *, n_images: int = 2, size: tuple[int, int] = (48
     (root / "labels").mkdir()
     rng = np.random.default_rng(0)
     for i in range(n_images):
-        top, left = 8 + 4 * i, 12 + 8 * i
+        top, left = 1 + (7 + 4 * i) % (size[0] - 26), 1 + (11 + 8 * i) % (size[1] - 26)  # whole in the picture
         maps = []
         for wider in (0, 1):
             labels = np.zeros(size, np.uint8)

@@ -111,12 +111,14 @@ def test_a_portfolio_complements_itself():
 
 def test_settings_and_cases():
     u = spread_settings(32, seed=1)
-    assert u.shape == (32, N_PARAMETERS) and np.abs(u).max() <= 1 and u.dtype == np.float32
+    assert (u.shape, u.dtype) == ((32, N_PARAMETERS), np.float32)
+    assert np.abs(u).max() <= 1
     np.testing.assert_array_equal(u, spread_settings(32, seed=1))
     names = [f"i{i}" for i in range(80)]
     cases = training_cases(names)
     disturbed = [c.disturbance for c in cases if c.disturbance != "none"]
     assert len(cases) == 160
-    assert len(set(disturbed)) == 40 and {disturbed.count(d) for d in disturbed} == {2}  # 8 kinds x 5 severities
+    assert len(set(disturbed)) == 40  # 8 kinds x 5 severities
+    assert {disturbed.count(d) for d in disturbed} == {2}
     with pytest.raises(ValueError, match="at least one setting"):
         spread_settings(0)

@@ -22,8 +22,8 @@ SCORES = [
     [0.5, 0.6, 0.9],
     [0.2, 0.3, 0.5],  # fog: setting 2
     [0.2, 0.3, 0.5],
-    [0.8, 0.0, 0.0],  # dark:3: setting 0
-    [0.1, 0.0, 0.9],  # dark:5: setting 2
+    [0.9, 0.0, 0.0],  # dark:3: setting 0, and so for dark as a whole
+    [0.1, 0.0, 0.9],  # dark:5: setting 2, were it alone
 ]
 
 
@@ -33,7 +33,7 @@ def table():
 
 
 def test_fixed_settings_by_hand(table):
-    np.testing.assert_allclose(protocols.fixed(table).scores, [0.5, 0.5, 0.2, 0.2, 0.8, 0.1])
+    np.testing.assert_allclose(protocols.fixed(table).scores, [0.5, 0.5, 0.2, 0.2, 0.9, 0.1])
     best = protocols.best_fixed(table, train=table)
     assert best.index.tolist() == [1] * 6
     np.testing.assert_allclose(best.scores, [0.6, 0.6, 0.3, 0.3, 0, 0])
@@ -45,18 +45,26 @@ def test_a_best_fixed_setting_comes_from_the_training_table(table):
 
 
 def test_refit_settings_by_hand(table):
-    assert protocols.refit_fixed(table, train=table).index.tolist() == [1, 1, 2, 2, 0, 2]
-    # over all disturbed: means .325, .15, .475
+    # over both severities of dark: means .5, 0, .45
+    assert protocols.refit_fixed(table, train=table).index.tolist() == [1, 1, 2, 2, 0, 0]
+    # over all disturbed: means .35, .15, .475
     assert protocols.refit_fixed(table, train=table, per="all").index.tolist() == [1, 1, 2, 2, 2, 2]
 
 
-def test_refit_without_such_training_cases_is_an_error(table):
-    with pytest.raises(ValueError, match="dark:5"):
-        protocols.refit_fixed(table, train=table_of(SCORES[:5], cases=CASES[:5]))
+def test_refit_takes_a_kind_at_any_severity(table):
+    train = table_of(SCORES[:5], cases=CASES[:5])  # dark at severity 3 alone
+    assert protocols.refit_fixed(table, train=train).index.tolist() == [1, 1, 2, 2, 0, 0]
+
+
+def test_refit_without_training_cases_of_the_kind_is_an_error(table):
+    train = table_of(SCORES[:4], cases=CASES[:4])
+    with pytest.raises(ValueError, match=r"dark:\*.*there are disturbances \['fog:3', 'none'\]"):
+        protocols.refit_fixed(table, train=train)
+    assert protocols.refit_fixed(table, train=train, per="all").index.tolist() == [1, 1, 2, 2, 2, 2]
 
 
 def test_random_and_oracle_by_hand(table):
-    np.testing.assert_allclose(protocols.random(table).scores, [0.4, 2 / 3, 1 / 3, 1 / 3, 0.8 / 3, 1 / 3], rtol=1e-6)
+    np.testing.assert_allclose(protocols.random(table).scores, [0.4, 2 / 3, 1 / 3, 1 / 3, 0.3, 1 / 3], rtol=1e-6)
     assert protocols.random(table).index.tolist() == [-1] * 6
     assert protocols.oracle(table).index.tolist() == [1, 2, 2, 2, 0, 2]
 
@@ -113,9 +121,9 @@ def test_the_summary_by_hand(table):
     assert dark.n_images == 1
     assert dark.recovered is not None
     assert dark.recovered.mean == pytest.approx(0.1 / 0.6)
-    severe = rows["mine", "severity 3"]  # a: (.2 + .8) / 2, b: .2: the image is the unit
+    severe = rows["mine", "severity 3"]  # a: (.2 + .9) / 2, b: .2: the image is the unit
     assert severe.n_images == 2
-    assert severe.score.mean == pytest.approx(0.35)
+    assert severe.score.mean == pytest.approx(0.375)
     assert severe.harm_rate == pytest.approx(2 / 3)  # of cases
     assert rows["oracle", "all disturbed"].gap_closed.mean == pytest.approx(1)
     assert list(dict.fromkeys(d for _, d in rows)) == [

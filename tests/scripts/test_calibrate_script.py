@@ -1,0 +1,175 @@
+"""The command line of the calibration: a folder of labelled images in, an objective that is accepted out."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cortex.parameters import N_PARAMETERS
+from envs.calibration import load_calibration
+from tests.tuning.evaluation.labelled import write_labelled
+from tuning.evaluation.measure import Measure
+from tuning.evaluation.regressors import FORMS
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+QUICK = ["--settings", "3", "--views", "0", "--workers", "1", "--size", "64"]
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def script():
+    return load("calibrate")
+
+
+@pytest.fixture
+def quick_forms(monkeypatch):
+    """The forms have tests of their own; these two take no time."""
+    for name in set(FORMS) - {"line", "weighted terms"}:
+        monkeypatch.delitem(FORMS, name)
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    return write_labelled(tmp_path_factory.mktemp("mine") / "cells", n_images=10)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Cases that were measured in this test, in order."""
+    cases, call = [], Measure.__call__
+
+    def watched(self, item, case, u):
+        cases.append(case)
+        return call(self, item, case, u)
+
+    monkeypatch.setattr(Measure, "__call__", watched)
+    return cases
+
+
+@pytest.mark.usefixtures("quick_forms")
+def test_from_labelled_images_to_an_objective(script, labelled, measured, tmp_path, monkeypatch, capsys):
+    file, work = tmp_path / "new" / "cells.npz", tmp_path / "work"
+    arguments = ["--labelled", str(labelled), "--out", str(file), "--work", str(work), *QUICK]
+    kept = ["--form", "line", "--inputs", "+ panel"]
+    assert script.main([*arguments, *kept]) == 0
+    printed = capsys.readouterr().out
+    assert f"Kept: line, {len(load_calibration(file).names)} inputs. Written to {file}." in printed
+    for word in ("| weighted terms |", "| terms |", "| + panel |", "rank correlation"):
+        assert word in printed
+    assert len(measured) == 20  # ten images, clean and disturbed
+    assert sum(case.disturbance != "none" for case in measured) == 10
+
+    calibration = load_calibration(file)
+    assert calibration.panel.shape == (3, N_PARAMETERS)
+    assert calibration.starts.shape == (2, N_PARAMETERS)  # but for the defaults
+    assert {"agreement.02", "covered.00", "feature.confidence"} <= set(calibration.names)
+    assert calibration.n_views == 0
+    about = calibration.about
+    assert (about["data"], about["n_images"], about["n_cases"], about["n_settings"]) == ("cells", 10, 20, 3)
+    text = json.dumps(about)
+    assert os.sep not in text
+    assert str(Path.home()) not in text
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    how = ["--objective", str(file), "--controller", "portfolio", "--trials", "3", "--size", "64", "--quiet"]
+    image, out = str(labelled / "images" / "im4.png"), tmp_path / "out"
+    assert load("accommodate").main([image, *how, "--out", str(out)]) == 0
+    (line,) = next(out.glob("*/episodes.jsonl")).read_text().splitlines()
+    assert json.loads(line)["image"] == "im4"
+
+    measured.clear()
+    assert script.main([*arguments, "--form", "weighted terms", "--inputs", "terms"]) == 0  # from what is measured
+    assert measured == []
+    other = load_calibration(file)
+    assert other.about["form"] == "weighted terms"
+    assert len(other.panel) == 0
+    assert all(name.startswith("term.") for name in other.names)
+
+
+@pytest.mark.usefixtures("quick_forms")
+def test_stopped_it_goes_on_where_it_stood(script, labelled, tmp_path, monkeypatch):
+    def calibrate(name):
+        file = tmp_path / f"{name}.npz"
+        arguments = ["--labelled", str(labelled), "--out", str(file), "--work", str(tmp_path / name), *QUICK]
+        return script.main([*arguments, "--form", "line", "--inputs", "terms"]), file
+
+    cases = []
+
+    def stop(self, item, case, u):
+        if len(cases) == 13:
+            raise KeyboardInterrupt
+        return toy(self, item, case, u)
+
+    def toy(self, item, case, u):
+        cases.append(case)
+        rng = np.random.default_rng(case.seed)
+        return {"term.x": rng.random(len(u)), "score.covering": rng.random(len(u))}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Measure, "__call__", stop)
+        with pytest.raises(KeyboardInterrupt):
+            calibrate("stopped")
+    assert not (tmp_path / "stopped.npz").exists()
+    monkeypatch.setattr(Measure, "__call__", toy)
+    code, file = calibrate("stopped")
+    assert code == 0
+    assert len(cases) == len(set(cases)) == 20
+    _, straight = calibrate("straight")
+    one, other = load_calibration(file), load_calibration(straight)
+    np.testing.assert_array_equal(one.layers[0][0], other.layers[0][0])
+    np.testing.assert_array_equal(one.starts, other.starts)
+
+
+def test_fewer_than_ten_images_calibrate_nothing(script, labelled, measured, tmp_path, capsys):
+    file = tmp_path / "c.npz"
+    where = ["--out", str(file), "--work", str(tmp_path / "work")]
+    assert script.main(["--labelled", str(labelled), "--images", "9", *where, *QUICK]) == 1
+    assert capsys.readouterr().err == "calibrate: expected at least 10 labelled images to learn from, got 9\n"
+    assert measured == []
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("source", ["--labelled", "--bsds"])
+def test_no_images(script, tmp_path, capsys, source):
+    assert script.main([source, str(tmp_path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"calibrate: {tmp_path}: no images/")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "one of the arguments --bsds --labelled is required"),
+        (["--labelled", "a", "--bsds", "b"], "not allowed with"),
+        (["--labelled", "a", "--depth", "radar"], "invalid choice: 'radar'"),
+        (["--labelled", "a", "--form", "trees"], "invalid choice: 'trees'"),  # they cannot be shipped
+        (["--labelled", "a", "--inputs", "all"], "invalid choice: 'all'"),
+        (["--labelled", "a", "--settings", "1"], "at least 2"),
+        (["--labelled", "a", "--workers", "0"], "at least 1"),
+        (["--labelled", "a", "--views", "-1"], "at least 0"),
+    ],
+)
+def test_wrong_usage(script, capsys, arguments, complaint):
+    with pytest.raises(SystemExit) as stop:
+        script.main(arguments)
+    assert stop.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_help_names_what_can_be_kept(script, capsys):
+    with pytest.raises(SystemExit):
+        script.main(["--help"])
+    text = capsys.readouterr().out
+    for name in [*FORMS.keys() - {"trees"}, "+ panel", "0 all well", "1 nothing", "2 wrong"]:
+        assert name in text
