@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cortex.parameters import default_unit
-from envs.agreement import contingency
 from envs.reference import Reference
 
 #: Names of the features, in the order of :func:`percept_features`.
@@ -89,22 +88,6 @@ def percept_features(masks: Tensor, reference: Reference, u: Tensor) -> dict[str
         noise,
     )
     return dict(zip(FEATURES, values, strict=True))
-
-
-def covering_of(p: Tensor, q: Tensor) -> Tensor:
-    """How well the segments of one soft partition cover those of another: (B,) in (0, 1].
-
-    The mean over the segments of ``q``, weighted by area, of the best intersection over union with a segment of
-    ``p`` (Arbelaez et al. 2011, for soft masks).
-
-    Args:
-        p: (B, S, h, w).
-        q: (B, T, h, w), the one to be covered.
-    """
-    shared = contingency(p, q)
-    area_p, area_q = p.sum((2, 3))[:, :, None], q.sum((2, 3))[:, None]
-    overlap = shared / (area_p + area_q - shared).clamp_min(1e-6)
-    return (overlap.amax(1) * area_q[:, 0]).sum(1) / area_q.sum((1, 2))
 
 
 def _neighbours(x: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:

@@ -156,7 +156,7 @@ def test_same_trace_in_a_fresh_process_with_another_hash_seed():
 
 
 def test_registry_names_what_the_command_line_takes():
-    assert set(CONTROLLERS) == {"fixed", "random", "normalise", "tpe", "cmaes", "gp", "nsga2"}
+    assert set(CONTROLLERS) == {"fixed", "random", "normalise", "portfolio", "tpe", "cmaes", "gp", "nsga2"}
     for name in CONTROLLERS:
         controller = make_controller(name)
         assert isinstance(controller, Controller)
@@ -164,7 +164,7 @@ def test_registry_names_what_the_command_line_takes():
 
 
 def test_registry_answers_wrong_names_and_settings():
-    with pytest.raises(ValueError, match="choose from fixed, random, normalise, tpe"):
+    with pytest.raises(ValueError, match="choose from fixed, random, normalise, portfolio, tpe"):
         make_controller("tpee")
     with pytest.raises(ValueError, match="does not take"):
         make_controller("fixed", population=3)

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex.parameters import N_PARAMETERS, default_unit
-from envs.features import FEATURES, covering_of, percept_features
+from envs.features import FEATURES, percept_features
 from envs.reference import make_reference
-from tuning.evaluation.regions import region_covering
 
 H, W = 32, 48
 N_SLOTS = 8
@@ -249,35 +248,3 @@ def test_each_gradient_is_the_slope(name):
 
 
 # --- covering
-
-
-@given(st.integers(0, 10**6), st.integers(1, N_SLOTS), st.integers(1, N_SLOTS))
-def test_covering_of_hard_partitions_is_that_of_the_labels(seed, n_ours, n_theirs):
-    rng = np.random.default_rng(seed)
-    ours, theirs = (np.kron(rng.integers(0, n, (4, 6)), np.ones((3, 2), int)) for n in (n_ours, n_theirs))
-    p, q = (hard(torch.as_tensor(x)) for x in (ours, theirs))
-    assert covering_of(p, q).item() == pytest.approx(region_covering(ours, [theirs]), abs=1e-5)
-    assert covering_of(q, p).item() == pytest.approx(region_covering(theirs, [ours]), abs=1e-5)
-
-
-def test_covering_by_hand():
-    halves, one = hard(LABELS["true"]), hard(LABELS["one"])
-    assert covering_of(halves, halves).item() == pytest.approx(1)
-    assert covering_of(one, halves).item() == pytest.approx(0.5)
-    assert covering_of(halves, one).item() == pytest.approx(0.5)
-    assert covering_of(hard(LABELS["shattered"]), halves).item() == pytest.approx(0.25)  # the best of four quarters
-    mixed = 0.5 * hard(LABELS["one"]) + 0.5 * hard(1 - LABELS["one"])  # two segments, each half there everywhere
-    assert covering_of(mixed, halves).item() == pytest.approx(0.25 / 0.75, abs=1e-5)
-    torch.testing.assert_close(
-        covering_of(torch.cat([halves, one]), torch.cat([halves, halves])), torch.tensor([1.0, 0.5])
-    )
-
-
-def test_covering_is_blind_to_names_and_its_gradient_is_finite():
-    p, q = soft(6, n=2).requires_grad_(), soft(7, n=2)
-    value = covering_of(p, q)
-    torch.testing.assert_close(value, covering_of(p.flip(1), q[:, torch.randperm(N_SLOTS)]))
-    assert ((value > 0) & (value <= 1)).all()
-    value.sum().backward()
-    assert torch.isfinite(p.grad).all()
-    assert p.grad.abs().sum() > 0
