@@ -14,7 +14,8 @@ from pathlib import Path
 EPILOG = """\
 how long      about 0.1 s per image, disturbance and setting on one core without views: 200 images, each clean and
               disturbed, 32 settings, two workers: a quarter of an hour. Stopped, the same command goes on.
-exit code     0 all well · 1 nothing could be done · 2 wrong usage · 3 some images failed, the rest is done
+exit code     0 all well · 1 nothing could be done · 2 wrong usage · 3 some images failed, the rest is done ·
+              130 stopped by Ctrl-C
 
 example       python scripts/calibrate.py --labelled cells/ --out cells.npz
               python scripts/accommodate.py cells/images --objective cells.npz
@@ -54,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     from tuning.evaluation import calibrating
     from tuning.evaluation.bsds import read_bsds, read_labelled_folder
     from tuning.evaluation.rows import rows_to_markdown
+    from tuning.versions import versions
 
     settings = calibrating.CalibrateSettings(
         out=o.out,
@@ -72,14 +74,17 @@ def main(argv: list[str] | None = None) -> int:
     try:
         data = read_bsds(o.bsds, "train", n_images=o.images) if o.bsds else read_labelled_folder(o.labelled)
         data = data.evenly(o.images) if o.images and not o.bsds else data
-        source = "BSDS500 train" if o.bsds else o.labelled.name
-        calibration, rows = calibrating.run(data, data.names, settings, about={"data": source})
+        about = {"data": "BSDS500 train" if o.bsds else o.labelled.resolve().name, **versions()}
+        calibration, rows, failed = calibrating.run(data, data.names, settings, about=about)
+    except KeyboardInterrupt:
+        print("calibrate: stopped; the same command goes on where it stood", file=sys.stderr)
+        return 130
     except (ValueError, RuntimeError, OSError) as error:
         print(f"calibrate: {error}", file=sys.stderr)
         return 1
     print(rows_to_markdown(rows))
     print(f"Kept: {calibration.about['form']}, {len(calibration.names)} inputs. Written to {settings.out}.")
-    return 0
+    return 3 if failed else 0
 
 
 def _at_least(least: int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ from envs.calibration import Calibration
 from tuning.evaluation.bsds import LabelledImage
 from tuning.evaluation.calibrate import Comparison, calibrate, compare, input_groups
 from tuning.evaluation.candidates import spread_settings, training_cases
+from tuning.evaluation.marks import code_mark
 from tuning.evaluation.measure import Measure, MeasureSettings
+from tuning.evaluation.regressors import FORMS
 from tuning.evaluation.table import ResponseTable, compute_table
 
 
@@ -50,8 +53,10 @@ def measure_table(data: Sequence[LabelledImage], names: Sequence[str], settings:
     """Every setting on every image, clean and disturbed; resumes what is in ``settings.folder``."""
     s = settings
     cortex = {"depth": s.depth, "features": s.features}
-    measure = MeasureSettings(cortex=cortex, size_px=s.size_px, n_views=s.n_views, n_panel=s.n_settings)
-    meta = {"n_views": s.n_views, "size_px": s.size_px, **cortex}
+    n_compared = s.n_settings if s.n_panel else 0
+    measure = MeasureSettings(cortex=cortex, size_px=s.size_px, n_views=s.n_views, n_panel=n_compared)
+    meta = {"n_views": s.n_views, "size_px": s.size_px, "n_compared": n_compared, **cortex}
+    meta |= {"code": code_mark(), "data": content_digest(data, names)}
     return compute_table(
         s.folder,
         data,
@@ -63,10 +68,22 @@ def measure_table(data: Sequence[LabelledImage], names: Sequence[str], settings:
     )
 
 
+def content_digest(data: Sequence[LabelledImage], names: Sequence[str]) -> str:
+    """Twelve hex digits that change with any image or label map: measurements of other data are not taken for these."""
+    digest = hashlib.sha256()
+    by_name = {name: i for i, name in enumerate(getattr(data, "names", names))}
+    for name in names:
+        item = data[by_name[name]]
+        digest.update(name.encode() + item.image.numpy().tobytes())
+        for labels in item.segmentations:
+            digest.update(labels.tobytes())
+    return digest.hexdigest()[:12]
+
+
 def run(
     data: Sequence[LabelledImage], names: Sequence[str], settings: CalibrateSettings, *, about: dict[str, Any]
-) -> tuple[Calibration, list[Comparison]]:
-    """The whole job; the calibration is in ``settings.out`` afterwards.
+) -> tuple[Calibration, list[Comparison], list[str]]:
+    """The whole job; the calibration is in ``settings.out`` afterwards. Also which cases failed, one line each.
 
     Raises:
         ValueError: fewer than ten images, which calibrate nothing.
@@ -74,7 +91,9 @@ def run(
     if len(names) < 10:
         raise ValueError(f"expected at least 10 labelled images to learn from, got {len(names)}")
     table = measure_table(data, names, settings)
-    rows = compare(table)
+    groups = {k: v for k, v in input_groups(table).items() if settings.inputs in (None, k)}
+    forms = {k: fit for k, fit in FORMS.items() if settings.form in (None, k)}
+    rows = compare(table, groups=groups, forms=forms)
     kept = choose(rows, form=settings.form, inputs=settings.inputs)
     calibration = calibrate(
         table,
@@ -86,7 +105,7 @@ def run(
     )
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     calibration.save(settings.out)
-    return calibration, rows
+    return calibration, rows, [str(line) for line in table.meta.get("failed", ())]
 
 
 def choose(rows: Sequence[Comparison], *, form: str | None = None, inputs: str | None = None) -> Comparison:

@@ -145,7 +145,7 @@ def fit_trees(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Fitted:
     """Extremely randomised trees (Geurts et al. 2006): for comparison only, they have no gradient to ship."""
     from sklearn.ensemble import ExtraTreesRegressor
 
-    model = ExtraTreesRegressor(200, min_samples_leaf=8, max_features=0.4, n_jobs=2, random_state=seed)
+    model = ExtraTreesRegressor(200, min_samples_leaf=8, max_features=0.4, random_state=seed)
     model.fit(x.reshape(-1, x.shape[-1]), np.asarray(y).ravel())
     return Fitted(lambda x: model.predict(x.reshape(-1, x.shape[-1])).reshape(x.shape[:2]))
 
