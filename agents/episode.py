@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium as gym
@@ -91,7 +91,7 @@ def run_episode(
         options: reset options, such as ``{"image": "coffee", "disturbance": "fog:3"}``.
         n_trials: budget, >= 1. Exactly so many settings are tried, unless controller or environment stop before. The
             guard's measurements and the step that applies the choice come on top (``trace.n_evaluations`` has all).
-        guard: settings of the guard; None applies the best trial as it is.
+        guard: settings of the guard; None applies the best trial as it is. The environment's own least gain holds too.
         on_batch: called after every batch of trials, for progress bars and for saving.
 
     Returns:
@@ -132,8 +132,9 @@ def run_episode(
         u, terms = log.columns()
         i_chosen, decision = best_trial(terms["total"]), None
         if guard is not None and world.can_evaluate and len(u) > 1 and np.isfinite(terms["total"]).any():
+            strict = replace(guard, min_gain=max(guard.min_gain, world.min_gain))
             i_chosen, decision = choose(
-                terms["total"], u, lambda v, s: world.evaluate(v, views_seed=s)["total"], seed=seed, guard=guard
+                terms["total"], u, lambda v, s: world.evaluate(v, views_seed=s)["total"], seed=seed, guard=strict
             )
         world.settle(u[i_chosen])
         return trace(i_chosen, decision, ending)

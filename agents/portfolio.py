@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PortfolioState:
-    """How many settings were proposed so far."""
+    """The settings that are left to propose, (N, P)."""
 
-    n_proposed: int = 0
+    left: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -40,30 +40,22 @@ class PortfolioController:
         return "portfolio"
 
     def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> PortfolioState:
-        """Nothing proposed yet."""
-        del obs, info, seed
-        return PortfolioState()
+        """The defaults and the list, if there is one."""
+        del obs, seed
+        default, starts = np.asarray(info["default_u"])[None], info.get("starts")
+        return PortfolioState(default if starts is None else np.concatenate([default, starts]))
 
     def act(self, state: PortfolioState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, PortfolioState]:
         """The next settings of the list, (N, P)."""
         del obs
-        settings = _settings(info)
-        stop = state.n_proposed + min(self.population, info.get("n_remaining", self.population))
-        u = settings[state.n_proposed : stop]
-        return u, PortfolioState(state.n_proposed + len(u))
+        n = min(self.population, info.get("n_remaining", self.population))
+        return state.left[:n], PortfolioState(state.left[n:])
 
     def learn(self, state: PortfolioState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> PortfolioState:
-        """Whether the list is done."""
-        del u, obs
-        return PortfolioState(-1) if state.n_proposed >= len(_settings(info)) else state
+        """Nothing to learn: the loop remembers the best."""
+        del u, obs, info
+        return state
 
     def is_done(self, state: PortfolioState) -> bool:
         """Whether nothing is left to propose."""
-        return state.n_proposed < 0
-
-
-def _settings(info: Mapping[str, Any]) -> np.ndarray:
-    """The defaults and the list, (1 + M, P)."""
-    default = np.asarray(info["default_u"])[None]
-    starts = info.get("starts")
-    return default if starts is None or not len(starts) else np.concatenate([default, starts])
+        return len(state.left) == 0

@@ -20,6 +20,7 @@ class World:
         names: P parameter names; ``u0``, ``u1``, ... if the environment names none.
         default_u: (P,) the default setting; zeros if the environment has none.
         starts: (M, P) settings the environment recommends to try first, or None.
+        min_gain: gain in the total below which the environment finds a change not worth it.
         can_evaluate: whether the environment evaluates populations.
         n_evaluations: settings evaluated so far.
         obs, info: of the latest reset or step.
@@ -37,6 +38,7 @@ class World:
         self.default_u: np.ndarray = np.zeros(0)
         self.names: tuple[str, ...] = ()
         self.starts: np.ndarray | None = None
+        self.min_gain = 0.0
 
     def reset(self, seed: int, options: Mapping[str, Any] | None) -> None:
         """Start the episode over; the same seed brings the same image and views."""
@@ -49,6 +51,7 @@ class World:
         n_parameters = len(self.default_u)
         starts = getattr(self.inner, "starts", None)
         self.starts = None if starts is None else np.asarray(starts, dtype=np.float32)
+        self.min_gain = float(getattr(self.inner, "min_gain", 0.0))
         names = getattr(self.inner, "parameter_names", None) or tuple(self.info.get("theta", ()))
         self.names = tuple(names) if len(names) == n_parameters else tuple(f"u{i}" for i in range(n_parameters))
 

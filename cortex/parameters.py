@@ -25,7 +25,7 @@ class Parameter:
     ``scale`` says how u in [-1, 1] maps to the range: ``linear``, ``log`` (equal ratios) or ``int`` (a count; linear,
     and fractional values are legal: the last unit is then partly present, which is what keeps the gradient).
     ``source`` is a paper, or "measured" when the default was chosen, or kept after a look, by region covering on BSDS500
-    training photographs (134 of the 200; none of the validation ones).
+    training photographs (never the validation ones).
     """
 
     name: str

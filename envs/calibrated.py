@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cortex import Cortex, Cues, Percept, from_unit
+from cortex import Cortex, Cues, from_unit
 from cortex.parameters import NAMES
-from envs.calibration import Calibration, load_calibration
+from envs.calibration import SHIPPED, Calibration, load_calibration
+from envs.evaluate import images_per_pass
 from envs.features import percept_features
 from envs.objective import Objective, ObjectiveSettings, coarse_masks
 from envs.reference import Reference
-from envs.views import WayBack
 
 AGREEMENT_STRIDE = 4  # percepts are compared with the panel's at a quarter of the image's resolution
 
@@ -36,25 +37,12 @@ class CalibratedObjective(Objective):
         """What the panel's settings perceive in E images (E, 3, H, W): sharpened masks (E, K, S, H/4, W/4), or None."""
         return make_panel(cortex, images, cues, self.calibration.panel, settings=self.settings)
 
-    def __call__(
-        self,
-        percept: Percept,
-        reference: Reference,
-        back: WayBack | None,
-        *,
-        n_views: int,
-        n_photometric: int,
-        with_kl: bool = False,
-        u: Tensor | None = None,
-        panel: Tensor | None = None,
+    def judge(
+        self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor | None, panel: Tensor | None
     ) -> dict[str, Tensor]:
-        """As :meth:`Objective.__call__`; ``u`` (N, P) and ``panel`` (N, K, S, h, w) are needed."""
+        """The terms with the prediction in them; ``u`` (N, P) and ``panel`` (N, K, S, h, w) are needed."""
         if u is None:
             raise ValueError("the calibrated objective needs the settings u of the percepts")
-        terms = super().__call__(
-            percept, reference, back, n_views=n_views, n_photometric=n_photometric, with_kl=with_kl, u=u, panel=panel
-        )
-        masks = coarse_masks(percept, self.settings)[:: 1 + n_views]
         inputs = {f"term.{name}": value for name, value in terms.items()}
         inputs |= {f"feature.{name}": value for name, value in percept_features(masks, reference, u).items()}
         inputs |= {f"u.{name}": u[:, i] for i, name in enumerate(NAMES)}
@@ -70,12 +58,15 @@ def make_panel(
     """Masks (E, K, S, h, w) that K settings u (K, P) give of E images, as candidates are compared with; no gradient."""
     if len(u) == 0:
         return None
-    rows = torch.arange(len(images)).repeat_interleave(len(u))
-    theta = from_unit(torch.as_tensor(u, dtype=torch.float32))
-    theta = {name: value.repeat(len(images)) for name, value in theta.items()}
+    index = torch.arange(len(images)).repeat_interleave(len(u))
+    setting = torch.as_tensor(u, dtype=torch.float32).repeat(len(images), 1)
+    n_at_once = images_per_pass(images.shape[-2], images.shape[-1])
+    parts = []
     with torch.no_grad():
-        percept = cortex(images[rows], theta, cues[rows])
-        return for_agreement(coarse_masks(percept, settings)).unflatten(0, (len(images), len(u)))
+        for rows, part in zip(index.split(n_at_once), setting.split(n_at_once), strict=True):
+            percept = cortex(images[rows], from_unit(part), cues[rows])
+            parts.append(for_agreement(coarse_masks(percept, settings)))
+    return torch.cat(parts).unflatten(0, (len(images), len(u)))
 
 
 def for_agreement(masks: Tensor) -> Tensor:
@@ -102,6 +93,18 @@ def panel_agreement(masks: Tensor, panel: Tensor) -> dict[str, Tensor]:
     return {f"agreement.{k:02d}": covers[:, k] for k in members} | {
         f"covered.{k:02d}": is_covered[:, k] for k in members
     }
+
+
+def objective_mark(name: str | Path) -> str:
+    """What numbers depend on: ``raw``, or ``calibrated`` and 16 hex digits of the calibration's content.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    if name == "raw":
+        return "raw"
+    path = SHIPPED if name == "calibrated" else Path(name)
+    return f"calibrated {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
 def make_objective(name: str | Path = "raw", settings: ObjectiveSettings | None = None) -> Objective:

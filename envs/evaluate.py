@@ -73,6 +73,11 @@ class Evaluation:
         return {name: float(values[i]) for name, values in self.terms.items()}
 
 
+def images_per_pass(height: int, width: int) -> int:
+    """How many images of that size go through the cortex at once, by :data:`MAX_PIXELS`; at least one."""
+    return max(1, MAX_PIXELS // (height * width))
+
+
 def make_looks(cortex: Cortex, objective: Objective, images: Tensor, views: Sequence[Views]) -> Looks:
     """Look at E images: their views, cues and references, computed once.
 
@@ -169,7 +174,7 @@ def evaluate_pairs(
     n_rows = 1 + looks.n_views
     parts: list[dict[str, Tensor]] = []
     percepts: list[Percept] = []
-    max_images = min(max_images, MAX_PIXELS // (looks.images.shape[-2] * looks.images.shape[-1]))
+    max_images = min(max_images, images_per_pass(looks.images.shape[-2], looks.images.shape[-1]))
     for rows, setting in zip(*(x.split(max(1, max_images // n_rows)) for x in (index, u)), strict=True):
         theta = repeat_theta(from_unit(setting), n_rows)
         percept = cortex(looks.images[rows].flatten(0, 1), theta, looks.cues[_rows_of(rows, n_rows)])

@@ -200,14 +200,13 @@ class Objective:
             n_views: V.
             n_photometric: how many of the V views are photometric.
             with_kl: add ``symmetric_kl`` (of the sharpened masks) for the log; slow.
-            u: (N, P) the settings; not looked at here.
-            panel: of the N images, from :meth:`make_panel`; not looked at here.
+            u: (N, P) the settings.
+            panel: of the N images, from :meth:`make_panel`.
 
         Returns:
             One (N,) tensor for each of :data:`TERMS`, ``total`` (their weighted sum; lower is better), and for the log
             ``n_segments`` (effective number). Non-finite values are passed on as they are.
         """
-        del u, panel
         s = self.settings
         masks = coarse_masks(percept, s).unflatten(0, (-1, 1 + n_views))
         own = masks[:, 0]
@@ -216,6 +215,13 @@ class Objective:
         terms["economy"] = economy_loss(own, percept.m1.energy[:: 1 + n_views], min_segments=s.min_segments)
         terms["total"] = torch.stack([getattr(s, name) * terms[name] for name in TERMS]).sum(0)
         terms["n_segments"] = effective_segments(own)
+        return self.judge(terms, own, reference, u, panel)
+
+    def judge(
+        self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor | None, panel: Tensor | None
+    ) -> dict[str, Tensor]:
+        """The last word on the terms of N percepts, given also their sharpened masks (N, S, h, w)."""
+        del masks, reference, u, panel
         return terms
 
 

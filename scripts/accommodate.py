@@ -10,6 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from tuning.arguments import add_cortex_arguments, at_least
+
 EPILOG = """\
 controllers   fixed, random, normalise, portfolio, tpe, cmaes, gp, nsga2
 disturbances  gaussian_noise, defocus_blur, motion_blur, low_light, low_contrast, fog, colour_cast, jpeg
@@ -35,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         prog="accommodate", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = p.add_argument
-    whole = _at_least(1)
+    whole = at_least(1)
     add("images", nargs="*", metavar="IMAGE|FOLDER", help="photographs; folders are searched through")
     add("--controller", default="tpe", metavar="NAME", help="who proposes settings (tpe)")
     add("--trials", type=whole, default=64, metavar="N", help="settings per episode, the defaults included (64)")
@@ -47,11 +49,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="U",
         help="how far from the defaults a search starts; 0: anywhere (0.25)",
     )
-    add("--size", type=_at_least(32), default=192, metavar="PX", help="long side that images are shrunk to (192)")
+    add_cortex_arguments(p)
     add("--disturb", action="append", metavar="KIND:SEVERITY", help="repeatable, or a comma list (none)")
-    add("--seed", type=_at_least(0), default=0, metavar="N", help="of views, disturbance and controller (0)")
-    add("--depth", default="none", choices=("none", "pictorial", "midas"), help="depth cue (none)")
-    add("--features", default="none", choices=("none", "efficientnet_lite0"), help="backbone cue (none)")
+    add("--seed", type=at_least(0), default=0, metavar="N", help="of views, disturbance and controller (0)")
     add(
         "--objective",
         default="raw",
@@ -102,16 +102,6 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
 def _split(lists: list[str] | None) -> tuple[str, ...] | None:
     """``["fog:1,none", "jpeg:2"]`` -> ``("fog:1", "none", "jpeg:2")``."""
     return None if lists is None else tuple(word.strip() for text in lists for word in text.split(",") if word.strip())
-
-
-def _at_least(least: int):
-    def whole_number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
-        return value
-
-    return whole_number
 
 
 def _assignment(text: str) -> tuple[str, float]:

@@ -11,6 +11,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from tuning.arguments import add_cortex_arguments, at_least
+
 EPILOG = """\
 how long      about 0.1 s per image, disturbance and setting on one core without views: 200 images, each clean and
               disturbed, 32 settings, two workers: a quarter of an hour. Stopped, the same command goes on.
@@ -35,28 +37,29 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--labelled", type=Path, metavar="DIR", help="a folder with images/ and labels/")
     add("--out", type=Path, default=Path("runs/calibrate/calibration.npz"), metavar="FILE", help="the file to write")
     add("--work", type=Path, default=Path("runs/calibrate/table"), metavar="DIR", help="where measurements are kept")
-    add("--images", type=_at_least(1), metavar="N", help="use only so many images, evenly spaced")
-    add("--settings", type=_at_least(2), default=32, metavar="N", help="settings measured on each image (32)")
-    add("--views", type=_at_least(0), default=0, metavar="N", help="views for the terms of agreement (0: do without)")
-    add("--panel", type=_at_least(0), default=32, metavar="N", help="settings whose percepts stand in for people (32)")
+    add("--images", type=at_least(1), metavar="N", help="use only so many images, evenly spaced")
+    add("--settings", type=at_least(2), default=32, metavar="N", help="settings measured on each image (32)")
+    add("--views", type=at_least(0), default=0, metavar="N", help="views for the terms of agreement (0: do without)")
+    add("--panel", type=at_least(0), default=32, metavar="N", help="settings whose percepts stand in for people (32)")
     add("--form", choices=FORMS, help="keep this form, whatever the comparison says")
     add("--inputs", choices=INPUTS, help="keep this group of inputs")
-    add("--size", type=_at_least(32), default=192, metavar="PX", help="long side that images are shrunk to (192)")
-    add("--depth", default="none", choices=("none", "pictorial", "midas"), help="depth cue (none)")
-    add("--features", default="none", choices=("none", "efficientnet_lite0"), help="backbone cue (none)")
-    add("--workers", type=_at_least(1), default=2, metavar="N", help="processes (2)")
-    add("--seed", type=_at_least(0), default=0, metavar="N", help="of the settings and the fit (0)")
+    add_cortex_arguments(p)
+    add("--workers", type=at_least(1), default=2, metavar="N", help="processes (2)")
+    add("--seed", type=at_least(0), default=0, metavar="N", help="of the settings and the fit (0)")
     return p
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     """Run the job; returns the exit code."""
     o = parser().parse_args(argv)
+    from tuning import processor  # after parsing: torch takes seconds, --help should not
     from tuning.evaluation import calibrating
     from tuning.evaluation.bsds import read_bsds, read_labelled_folder
     from tuning.evaluation.rows import rows_to_markdown
     from tuning.versions import versions
 
+    if owns_process:
+        processor.flush_denormals()
     settings = calibrating.CalibrateSettings(
         out=o.out,
         folder=o.work,
@@ -87,15 +90,5 @@ def main(argv: list[str] | None = None) -> int:
     return 3 if failed else 0
 
 
-def _at_least(least: int):
-    def whole_number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
-        return value
-
-    return whole_number
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(owns_process=True))

@@ -7,6 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from tuning.arguments import add_cortex_arguments, at_least
+
 EPILOG = """\
 methods       CONTROLLER[:OBJECTIVE[:TRIALS]] with CONTROLLER from fixed, normalise, random, portfolio, tpe, cmaes, gp,
               nsga2 and OBJECTIVE raw, calibrated or the file of a calibration; then, if wanted, :no-guard and
@@ -35,13 +37,11 @@ def parser() -> argparse.ArgumentParser:
     add("--bsds", type=Path, metavar="PATH", help="BSDS500: the folder that holds images/ and groundTruth/")
     add("--labelled", type=Path, metavar="FOLDER", help="your own: images/ and labels/<name>*.png")
     add("--split", default="val", choices=("val", "train"), help="of BSDS500 (val)")
-    add("--images", type=_at_least(1), metavar="N", help="so many, evenly spaced (all)")
+    add("--images", type=at_least(1), metavar="N", help="so many, evenly spaced (all)")
     add("--methods", metavar="A,B,C", help="who plays (normalise and a few searches)")
     add("--disturb", metavar="LIST", default="none,mixed:3", help="how images are disturbed (none,mixed:3)")
-    add("--workers", type=_at_least(1), default=1, metavar="N", help="processes (1)")
-    add("--size", type=_at_least(32), default=192, metavar="PX", help="long side the cortex looks at (192)")
-    add("--depth", default="none", choices=("none", "pictorial", "midas"), help="depth cue (none)")
-    add("--features", default="none", choices=("none", "efficientnet_lite0"), help="backbone cue (none)")
+    add("--workers", type=at_least(1), default=1, metavar="N", help="processes (1)")
+    add_cortex_arguments(p)
     add("--out", type=Path, default=Path("runs/evaluate"), metavar="DIR", help="what is kept (runs/evaluate)")
     add("--table", type=Path, metavar="FILE", help="response table of these images: oracle, protocols, validity")
     add("--train-table", type=Path, metavar="FILE", help="response table of others: chooses best fixed settings")
@@ -81,16 +81,6 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
         is_quiet=options.quiet,
     )
     return evaluate.run(settings)
-
-
-def _at_least(least: int):
-    def whole_number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
-        return value
-
-    return whole_number
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def play(
         settings.seed,
         options,
         settings.n_trials,
-        guard=Guard(min_gain=getattr(env.unwrapped, "min_gain", 0.0)) if settings.use_guard else None,
+        guard=Guard() if settings.use_guard else None,
         on_batch=on_batch,
     )
     inner = env.unwrapped

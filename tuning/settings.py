@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from envs.calibrated import objective_mark
+
 DEFAULT_OUT = Path("runs/accommodate")
 
 # What can be changed without changing the result of an episode (it names places, not computations).
@@ -78,6 +80,7 @@ class SessionSettings:
 
     def _digest_without(self, names: tuple[str, ...]) -> str:
         numbers = {name: value for name, value in asdict(self).items() if name not in names}
+        numbers["objective"] = objective_mark(self.objective)  # a file may be recalibrated under its old name
         return digest(json.dumps(numbers, sort_keys=True, default=str).encode())
 
 

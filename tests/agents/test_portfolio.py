@@ -44,3 +44,13 @@ def test_searches_begin_with_the_list(name):
 
 def test_without_a_list_only_the_defaults_are_tried():
     assert len(run_episode(CountingToy(), make_controller("portfolio"), 0).u) == 1
+
+
+def test_the_environments_own_least_gain_holds():
+    gain = run_episode(ListToy(), make_controller("portfolio"), 0).guard.gain
+    env = ListToy()
+    env.min_gain = gain * 1.5
+    trace = run_episode(env, make_controller("portfolio"), 0)
+    assert trace.i_chosen == 0
+    assert not trace.guard.is_accepted
+    assert "least gain" in trace.guard.reason

@@ -8,10 +8,17 @@ import torch
 
 from cortex import Cortex, default_unit
 from cortex.parameters import N_PARAMETERS
-from envs.calibrated import CalibratedObjective, for_agreement, make_objective, panel_agreement
+from envs.calibrated import (
+    CalibratedObjective,
+    for_agreement,
+    make_objective,
+    make_panel,
+    objective_mark,
+    panel_agreement,
+)
 from envs.calibration import Calibration, load_calibration
 from envs.evaluate import Evaluator
-from envs.objective import Objective
+from envs.objective import Objective, ObjectiveSettings
 from envs.views import sample_views
 
 
@@ -119,3 +126,24 @@ def test_the_shipped_calibration_loads_and_says_where_it_comes_from():
     assert {"data", "date", "seed", "form", "cross_validated"} <= set(model.about)
     assert np.isfinite(model.predict({name: torch.zeros(1) for name in model.names}).item())
     assert np.abs(model.starts).max() <= 1
+
+
+def test_a_panel_in_several_passes_is_the_same_panel(monkeypatch):
+    cortex, images = Cortex(), torch.stack([image(1), image(2)])
+    u = (default_unit(3) + torch.linspace(0, 0.3, 3)[:, None]).numpy()
+    make = lambda: make_panel(cortex, images, cortex.cues(images), u, settings=ObjectiveSettings())  # noqa: E731
+    whole = make()
+    monkeypatch.setattr("envs.evaluate.MAX_PIXELS", 2 * 32 * 48)
+    torch.testing.assert_close(make(), whole, atol=1e-5, rtol=0)
+    assert whole.shape[:2] == (2, 3)
+    alone = make_panel(cortex, images[1:], cortex.cues(images[1:]), u, settings=ObjectiveSettings())
+    torch.testing.assert_close(whole[1:], alone, atol=1e-5, rtol=0)
+
+
+def test_the_mark_follows_the_content_not_the_name(tmp_path):
+    path = tmp_path / "c.npz"
+    line(["feature.explained"], [1.0]).save(path)
+    first = objective_mark(path)
+    line(["feature.explained"], [2.0]).save(path)
+    assert objective_mark(path) != first
+    assert objective_mark("raw") == "raw"

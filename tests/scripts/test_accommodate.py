@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,36 +16,11 @@ from PIL import Image
 
 from agents.registry import CONTROLLERS
 from envs.disturbances import DISTURBANCES
+from tests.scripts.loading import SCRIPTS
 from tuning.inputs import SHOWCASE, collect, showcase
-from tuning.store import open_store
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "accommodate.py"
+SCRIPT = SCRIPTS / "accommodate.py"
 QUICK = ["--trials", "3", "--population", "2", "--size", "48", "--controller", "random"]
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("accommodate_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("template")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        open_store(folder, experiment="template")
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def out(tmp_path, template, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "out").mkdir()
-    shutil.copy(template, tmp_path / "out" / "mlflow.db")
-    return tmp_path / "out"
 
 
 @pytest.fixture

@@ -1,23 +1,14 @@
 """The benchmark's door: table, record, comparison, exit codes."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
 import tuning.benchmark
+from tests.scripts.loading import SCRIPTS
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark.py"
+SCRIPT = SCRIPTS / "benchmark.py"
 TIMING = {"median_ms": 12.34, "q25_ms": 11.0, "q75_ms": 14.0}
-
-
-@pytest.fixture
-def script():
-    spec = importlib.util.spec_from_file_location("benchmark_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 from pathlib import Path
@@ -12,24 +11,13 @@ import pytest
 
 from cortex.parameters import N_PARAMETERS
 from envs.calibration import load_calibration
+from tests.scripts.loading import SCRIPTS, load_script
 from tests.tuning.evaluation.labelled import write_labelled
 from tuning.evaluation.measure import Measure
 from tuning.evaluation.regressors import FORMS
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+SCRIPT = SCRIPTS / "calibrate.py"
 QUICK = ["--settings", "3", "--views", "0", "--workers", "1", "--size", "64"]
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def script():
-    return load("calibrate")
 
 
 @pytest.fixture
@@ -85,7 +73,7 @@ def test_from_labelled_images_to_an_objective(script, labelled, measured, tmp_pa
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     how = ["--objective", str(file), "--controller", "portfolio", "--trials", "3", "--size", "64", "--quiet"]
     image, out = str(labelled / "images" / "im4.png"), tmp_path / "out"
-    assert load("accommodate").main([image, *how, "--out", str(out)]) == 0
+    assert load_script("accommodate").main([image, *how, "--out", str(out)]) == 0
     (line,) = next(out.glob("*/episodes.jsonl")).read_text().splitlines()
     assert json.loads(line)["image"] == "im4"
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cortex import default_unit
+from tests.scripts.loading import SCRIPTS
 from tests.tuning.evaluation.labelled import write_calibration, write_labelled
 from tuning.evaluation import evaluate
 from tuning.evaluation.contests import PlayMeasure
@@ -20,33 +18,8 @@ from tuning.evaluation.table import ResponseTable
 from tuning.evaluation.tracked import EXPERIMENT
 from tuning.store import open_store
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "evaluate.py"
+SCRIPT = SCRIPTS / "evaluate.py"
 QUICK = ["--size", "64", "--quiet", "--no-portraits"]
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("evaluate_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("template")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        open_store(folder, experiment="template")
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def out(tmp_path, template, monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "out").mkdir()
-    shutil.copy(template, tmp_path / "out" / "mlflow.db")
-    return tmp_path / "out"
 
 
 @pytest.fixture

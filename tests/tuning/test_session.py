@@ -18,6 +18,7 @@ from tests.tuning.worlds import PictureToy, Recorder, inputs_of
 from tuning import record as records
 from tuning.inputs import Input
 from tuning.session import run_session
+from tuning.settings import SessionSettings
 from tuning.store import EXPERIMENT, tracking_uri
 
 
@@ -304,3 +305,13 @@ def test_the_store_of_the_environment_is_honoured(settings, tmp_path, monkeypatc
 def test_unknown_controller(settings):
     with pytest.raises(ValueError, match="choose from fixed"):
         play(replace(settings, controller="teleport"), ("a",))
+
+
+def test_a_recalibrated_objective_under_its_old_name_is_another_session(tmp_path):
+    path = tmp_path / "c.npz"
+    path.write_bytes(b"one")
+    first = SessionSettings(objective=str(path))
+    prints = first.fingerprint(), first.study_fingerprint()
+    path.write_bytes(b"other")
+    assert first.fingerprint() != prints[0]
+    assert first.study_fingerprint() != prints[1]

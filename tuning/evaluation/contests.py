@@ -18,7 +18,6 @@ import numpy as np
 
 from agents.episode import run_episode
 from agents.guard import Guard
-from agents.registry import make_controller
 from agents.trace import Trace
 from cortex import Cortex, Percept, default_unit
 from cortex.parameters import NAMES
@@ -30,6 +29,8 @@ from tuning.evaluation.methods import Method
 from tuning.evaluation.regions import People, region_scores
 from tuning.evaluation.shards import fingerprint, read_shard
 from tuning.evaluation.table import Case, ResponseTable, compute_table
+from tuning.playing import build_controller
+from tuning.settings import SessionSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +87,11 @@ class PlayMeasure:
         env.default_u = method.default_u(case.disturbance)
         trace = run_episode(
             env,
-            make_controller(method.controller),
+            build_controller(SessionSettings(controller=method.controller, spread=method.spread)),
             case.seed,
             {"image": Photograph(item.name, image, item.size), "disturbance": None},
             method.n_trials,
-            guard=Guard(min_gain=env.min_gain) if method.use_guard else None,
+            guard=Guard() if method.use_guard else None,
         )
         percept = env.percept(trace.u_chosen)
         is_changed = not np.allclose(trace.u_chosen, env.default_u, atol=1e-5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -15,8 +14,9 @@ import numpy as np
 from agents.registry import CONTROLLERS
 from cortex import default_theta, default_unit, to_unit
 from cortex.parameters import BY_NAME, NAMES, check_names
-from envs.calibration import SHIPPED
+from envs.calibrated import objective_mark
 from tuning.saving import write_atomically
+from tuning.settings import SessionSettings
 
 DEFAULT_TRIALS = 64
 FIXED = "fixed"
@@ -35,6 +35,7 @@ class Method:
         n_trials: budget, the defaults included.
         use_guard: keep the defaults unless the gain is real.
         changes: physical values by name that replace defaults; a search starts from there.
+        spread: how far from the defaults a search starts when it has no list to start from, as in a session.
         u: settings (P,) in [-1, 1] that replace the defaults, by pattern of disturbance (``*``, ``none``, ``fog:*``);
             the first that fits counts. With the controller ``fixed`` that is a fixed setting chosen elsewhere.
     """
@@ -44,6 +45,7 @@ class Method:
     objective: str = "raw"
     n_trials: int = DEFAULT_TRIALS
     use_guard: bool = True
+    spread: float | None = SessionSettings.spread
     changes: Mapping[str, float] | None = None
     u: Mapping[str, tuple[float, ...]] | None = None
 
@@ -64,10 +66,8 @@ class Method:
 
     def describe(self) -> dict[str, Any]:
         """All that its results depend on (JSON types), the calibration by what is in it."""
-        path = SHIPPED if self.objective == "calibrated" else Path(self.objective)
-        mark = "" if self.objective == "raw" else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         about = {k: v for k, v in asdict(self).items() if k not in ("label", "objective")}
-        return json.loads(json.dumps({**about, "objective": "raw" if not mark else f"calibrated {mark}"}))
+        return json.loads(json.dumps({**about, "objective": objective_mark(self.objective)}))
 
 
 def parse_method(text: str) -> Method:

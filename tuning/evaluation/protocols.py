@@ -233,8 +233,8 @@ def summarise(
         rows = table.rows(disturbance=pattern)
         if not len(rows):
             raise ValueError(f"no case in group {label!r} ({pattern!r}); there are {sorted(set(table.disturbances))}")
-        mean = {name: _means(table, scores, rows) for name, scores in by_name.items()}
-        cleanly = {} if set(rows) & set(clean) else _means(table, by_name[reference], clean)
+        mean = {name: group_means(table, scores, rows) for name, scores in by_name.items()}
+        cleanly = {} if set(rows) & set(clean) else group_means(table, by_name[reference], clean)
         for name, scores in by_name.items():
             values, base, best = (np.array(list(mean[key].values())) for key in (name, reference, ceiling))
             result.append(
@@ -246,17 +246,18 @@ def summarise(
                     paired_difference(values, base),
                     gap_closed(base, values, best),
                     harm_rate(scores[rows], by_name[reference][rows], tolerance=harm_tolerance),
-                    _recovered(cleanly, mean[reference], mean[name]),
+                    recovered_of(cleanly, mean[reference], mean[name]),
                 )
             )
     return result
 
 
-def _means(table: ResponseTable, values: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+def group_means(table: ResponseTable, values: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+    """Image -> mean of ``values`` (C,) over those of its cases that are in ``rows``."""
     return image_means([table.images[i] for i in rows], values[rows])
 
 
-def _recovered(
+def recovered_of(
     clean: Mapping[str, float], disturbed: Mapping[str, float], chosen: Mapping[str, float]
 ) -> Interval | None:
     """Over the images seen both clean and disturbed; None when there are none."""

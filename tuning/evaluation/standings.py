@@ -7,14 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuning.evaluation.protocols import CLEAN, COVERING, default_groups, image_means, scores_of
+from tuning.evaluation.protocols import (
+    CLEAN,
+    COVERING,
+    default_groups,
+    group_means,
+    recovered_of,
+    scores_of,
+)
 from tuning.evaluation.statistics import (
     Interval,
     bootstrap_mean,
     gap_closed,
     harm_rate,
     paired_difference,
-    recovered_share,
 )
 from tuning.evaluation.table import ResponseTable
 
@@ -110,11 +116,11 @@ def contest_rows(
         seen.add(tuple(rows))
         if not len(rows):
             raise ValueError(f"no case in group {label!r} ({pattern!r}); there are {sorted(set(contest.disturbances))}")
-        means = {name: _means(contest, values, rows) for name, values in scores.items()}
+        means = {name: group_means(contest, values, rows) for name, values in scores.items()}
         base = _array(means[fixed])
         best = _array(means[best_fixed]) if best_fixed in means else None
         has_oracle = ORACLE in means and np.isfinite(_array(means[ORACLE])).all()
-        at_clean = {} if set(rows) & set(clean) else _means(contest, scores[fixed], clean)
+        at_clean = {} if set(rows) & set(clean) else group_means(contest, scores[fixed], clean)
         for name in means:
             if name == ORACLE and not has_oracle:
                 continue
@@ -132,7 +138,7 @@ def contest_rows(
                     if has_oracle and name != fixed
                     else None,
                     harm_rate=harm_rate(scores[name][rows], scores[fixed][rows], tolerance=harm_tolerance),
-                    recovered=None if name == fixed else _recovered(at_clean, means[fixed], means[name]),
+                    recovered=None if name == fixed else recovered_of(at_clean, means[fixed], means[name]),
                     changed=_mean(contest, "is_changed", rows, i),
                     n_evaluations=_mean(contest, "n_evaluations", rows, i),
                     seconds=_mean(contest, "seconds", rows, i),
@@ -148,10 +154,6 @@ def pooled_groups(rows: Sequence[ContestRow]) -> list[str]:
     return pooled if len(pooled) > 1 or pooled == labels else labels
 
 
-def _means(table: ResponseTable, values: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-    return image_means([table.images[i] for i in rows], values[rows])
-
-
 def _array(means: Mapping[str, float]) -> np.ndarray:
     return np.array(list(means.values()))
 
@@ -160,13 +162,3 @@ def _mean(table: ResponseTable, column: str, rows: np.ndarray, i_method: int | N
     if i_method is None or column not in table.columns:
         return None
     return float(table.column(column)[rows, i_method].mean())
-
-
-def _recovered(
-    clean: Mapping[str, float], disturbed: Mapping[str, float], chosen: Mapping[str, float]
-) -> Interval | None:
-    """Over the images seen both clean and disturbed; None when there are none."""
-    common = [name for name in disturbed if name in clean]
-    if not common:
-        return None
-    return recovered_share(*(np.array([scores[name] for name in common]) for scores in (clean, disturbed, chosen)))

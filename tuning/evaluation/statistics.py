@@ -7,12 +7,34 @@ not eight. So arrays have images on their first axis, and what lies on other axe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import rankdata
 
-DEFAULT_LEVEL = 0.95
-DEFAULT_RESAMPLES = 2000
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How images are resampled.
+
+    Attributes:
+        seed: of the draws: the same draws for the same number of images.
+        n_resamples: how often the N images are drawn, with replacement.
+        level: of the interval, in (0, 1).
+    """
+
+    seed: int = 0
+    n_resamples: int = 2000
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.n_resamples < 1:
+            raise ValueError(f"expected n_resamples >= 1, got {self.n_resamples}")
+        if not 0 < self.level < 1:
+            raise ValueError(f"expected a level in (0, 1), got {self.level}")
+
+
+DEFAULT = Bootstrap()
 
 
 @dataclass(frozen=True)
@@ -34,39 +56,33 @@ class Interval:
         return self.low > 0
 
 
-def bootstrap_mean(
-    values: np.ndarray, *, seed: int = 0, n_resamples: int = DEFAULT_RESAMPLES, level: float = DEFAULT_LEVEL
-) -> Interval:
+def bootstrap_mean(values: np.ndarray, *, how: Bootstrap = DEFAULT) -> Interval:
     """Mean over images.
 
     Args:
         values: (N,) one score an image, or (N, ...), averaged within the image first.
-        seed: of the resampling: the same for the same N, so that intervals of one table share their noise.
-        n_resamples: of the N images, with replacement.
-        level: in (0, 1).
+        how: the resampling; with one seed, intervals of one table share their noise.
 
     Returns:
         The interval; from -inf to inf when there is one image, which says nothing of others.
 
     Raises:
-        ValueError: on no images, values that are not finite, or a level or count that makes no sense.
+        ValueError: on no images, or values that are not finite.
     """
     (column,) = _columns(values=values)
-    resampled = _resampled_means(column[:, None], seed=seed, n_resamples=n_resamples)[:, 0]
-    return _interval(column.mean(), resampled, resampled, n=len(column), level=level)
+    resampled = _resampled_means(column[:, None], how)[:, 0]
+    return _interval(column.mean(), resampled, resampled, n=len(column), how=how)
 
 
 def paired_difference(
     a: np.ndarray,
     b: np.ndarray,
     *,
-    seed: int = 0,
-    n_resamples: int = DEFAULT_RESAMPLES,
-    level: float = DEFAULT_LEVEL,
+    how: Bootstrap = DEFAULT,
 ) -> Interval:
     """Mean over images of ``a - b``, both (N,) or (N, ...) in the same order of images. See :func:`bootstrap_mean`."""
     a, b = _columns(a=a, b=b)
-    return bootstrap_mean(a - b, seed=seed, n_resamples=n_resamples, level=level)
+    return bootstrap_mean(a - b, how=how)
 
 
 def gap_closed(
@@ -74,9 +90,7 @@ def gap_closed(
     chosen: np.ndarray,
     oracle: np.ndarray,
     *,
-    seed: int = 0,
-    n_resamples: int = DEFAULT_RESAMPLES,
-    level: float = DEFAULT_LEVEL,
+    how: Bootstrap = DEFAULT,
 ) -> Interval:
     """Share of the gap from fixed to oracle that the choice closes: mean(chosen - fixed) / mean(oracle - fixed).
 
@@ -92,7 +106,7 @@ def gap_closed(
     fixed, chosen, oracle = _columns(fixed=fixed, chosen=chosen, oracle=oracle)
     parts = np.stack([chosen - fixed, oracle - fixed], 1)
     gain, gap = parts.mean(0)
-    gains, gaps = _resampled_means(parts, seed=seed, n_resamples=n_resamples).T
+    gains, gaps = _resampled_means(parts, how).T
     has_gap = gaps > 0
     ratio = np.divide(gains, gaps, out=np.zeros_like(gains), where=has_gap)
     return _interval(
@@ -100,7 +114,7 @@ def gap_closed(
         np.where(has_gap, ratio, -np.inf),
         np.where(has_gap, ratio, np.inf),
         n=len(parts),
-        level=level,
+        how=how,
     )
 
 
@@ -109,16 +123,14 @@ def recovered_share(
     disturbed_fixed: np.ndarray,
     disturbed_chosen: np.ndarray,
     *,
-    seed: int = 0,
-    n_resamples: int = DEFAULT_RESAMPLES,
-    level: float = DEFAULT_LEVEL,
+    how: Bootstrap = DEFAULT,
 ) -> Interval:
     """Share of what a disturbance costs the fixed setting that the choice wins back.
 
     mean(disturbed_chosen - disturbed_fixed) / mean(clean_fixed - disturbed_fixed); above 1 where more comes back than
     was lost. Arguments and answer as those of :func:`gap_closed`.
     """
-    return gap_closed(disturbed_fixed, disturbed_chosen, clean_fixed, seed=seed, n_resamples=n_resamples, level=level)
+    return gap_closed(disturbed_fixed, disturbed_chosen, clean_fixed, how=how)
 
 
 def harm_rate(chosen: np.ndarray, fixed: np.ndarray, *, tolerance: float = 0.005) -> float:
@@ -131,9 +143,7 @@ def within_image_rank_correlation(
     x: np.ndarray,
     y: np.ndarray,
     *,
-    seed: int = 0,
-    n_resamples: int = DEFAULT_RESAMPLES,
-    level: float = DEFAULT_LEVEL,
+    how: Bootstrap = DEFAULT,
 ) -> Interval:
     """Does ``x`` order the settings of an image as ``y`` does? Mean over images of Spearman's (1904) correlation.
 
@@ -151,12 +161,12 @@ def within_image_rank_correlation(
     if x.shape != y.shape or x.ndim != 2 or 0 in x.shape:
         raise ValueError(f"expected x and y of one shape (images, settings), got {x.shape} and {y.shape}")
     _refuse_nan(x=x, y=y)
-    rho = _spearman(x, y)
+    rho = row_rank_correlation(x, y)
     heard = rho[~np.isnan(rho)]
     n_skipped = len(rho) - len(heard)
     if not len(heard):
         return Interval(np.nan, np.nan, np.nan, 0, n_skipped)
-    result = bootstrap_mean(heard, seed=seed, n_resamples=n_resamples, level=level)
+    result = bootstrap_mean(heard, how=how)
     return Interval(result.mean, result.low, result.high, result.n, n_skipped)
 
 
@@ -164,9 +174,7 @@ def across_image_rank_correlation(
     x: np.ndarray,
     y: np.ndarray,
     *,
-    seed: int = 0,
-    n_resamples: int = DEFAULT_RESAMPLES,
-    level: float = DEFAULT_LEVEL,
+    how: Bootstrap = DEFAULT,
 ) -> Interval:
     """Does ``x`` order the images as ``y`` does? Spearman's correlation over images, resampled by image.
 
@@ -180,17 +188,21 @@ def across_image_rank_correlation(
     if x.shape != y.shape or x.ndim != 1 or not len(x):
         raise ValueError(f"expected x and y of one shape (images,), got {x.shape} and {y.shape}")
     _refuse_nan(x=x, y=y)
-    rho = _spearman(x[None], y[None])[0]
+    rho = row_rank_correlation(x[None], y[None])[0]
     if np.isnan(rho):
         return Interval(np.nan, np.nan, np.nan, 0, len(x))
-    index = _indices(len(x), seed=seed, n_resamples=n_resamples)
-    resampled = _spearman(x[index], y[index])
+    index = _indices(len(x), how)
+    resampled = row_rank_correlation(x[index], y[index])
     resampled = resampled[~np.isnan(resampled)]  # of very few images: one drawn again and again
-    return _interval(rho, resampled, resampled, n=len(x), level=level)
+    return _interval(rho, resampled, resampled, n=len(x), how=how)
 
 
-def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Spearman's correlation of each row, ties sharing their mean rank; NaN where a row of either is constant."""
+def row_rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of each row of two (C, S), ties sharing their mean rank.
+
+    Returns:
+        (C,) in [-1, 1]; NaN where a row of either is constant.
+    """
     ranks = [rankdata(values, axis=1) for values in (x, y)]
     a, b = (r - r.mean(1, keepdims=True) for r in ranks)
     norm = np.sqrt((a**2).sum(1) * (b**2).sum(1))
@@ -218,25 +230,31 @@ def _refuse_nan(**named: np.ndarray) -> None:
             raise ValueError(f"{name}: expected values that can be ranked, got {int(np.isnan(values).sum())} NaN")
 
 
-def _indices(n: int, *, seed: int, n_resamples: int) -> np.ndarray:
+@lru_cache(maxsize=32)
+def _indices(n: int, how: Bootstrap) -> np.ndarray:
     """(R, N) of which images each resample holds."""
-    if n_resamples < 1:
-        raise ValueError(f"expected n_resamples >= 1, got {n_resamples}")
-    return np.random.default_rng(seed).integers(0, n, (n_resamples, n))
+    return np.random.default_rng(how.seed).integers(0, n, (how.n_resamples, n))
 
 
-def _resampled_means(columns: np.ndarray, *, seed: int, n_resamples: int) -> np.ndarray:
+@lru_cache(maxsize=32)
+def _shares(n: int, how: Bootstrap) -> np.ndarray:
+    """(R, N) of what share of each resample an image is: a mean is then one product."""
+    index = _indices(n, how)
+    counts = np.zeros(index.shape)
+    np.add.at(counts, (np.arange(len(index))[:, None], index), 1)
+    return counts / n
+
+
+def _resampled_means(columns: np.ndarray, how: Bootstrap) -> np.ndarray:
     """(N, K) to (R, K): means of resamples that take all K values of an image together."""
-    return columns[_indices(len(columns), seed=seed, n_resamples=n_resamples)].mean(1)
+    return _shares(len(columns), how) @ columns
 
 
-def _interval(mean: float, lows: np.ndarray, highs: np.ndarray, *, n: int, level: float) -> Interval:
+def _interval(mean: float, lows: np.ndarray, highs: np.ndarray, *, n: int, how: Bootstrap) -> Interval:
     """Percentile interval; ``lows`` and ``highs`` are the resamples as seen from below and from above."""
-    if not 0 < level < 1:
-        raise ValueError(f"expected a level in (0, 1), got {level}")
     if n == 1 or not len(lows):
         return Interval(float(mean), -np.inf, np.inf, n)
-    tail = (1 - level) / 2
+    tail = (1 - how.level) / 2
     # Not interpolated: between a number and infinity there is no number.
     low = np.quantile(lows, tail, method="lower")
     high = np.quantile(highs, 1 - tail, method="higher")

@@ -10,11 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from tuning.evaluation.protocols import CLEAN, best_fixed, image_means, pick, scores_of
 from tuning.evaluation.rows import rows_to_markdown
-from tuning.evaluation.statistics import Interval, across_image_rank_correlation, bootstrap_mean, paired_difference
+from tuning.evaluation.statistics import (
+    Interval,
+    across_image_rank_correlation,
+    bootstrap_mean,
+    paired_difference,
+    row_rank_correlation,
+)
 from tuning.evaluation.table import ResponseTable
 
 LOSSES = "term."
@@ -112,7 +117,7 @@ def validity_markdown(rows: Sequence[ValidityRow]) -> str:
     return "\n".join(parts)
 
 
-def row_rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def heard_rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Spearman's correlation of each row of two (C, S), over the settings where both are numbers.
 
     Returns:
@@ -123,15 +128,15 @@ def row_rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     is_number = ~(np.isnan(x) | np.isnan(y))
     whole = is_number.all(1)
     if x.shape[1] >= 3:
-        result[whole] = _spearman(x[whole], y[whole])
+        result[whole] = row_rank_correlation(x[whole], y[whole])
     for i in np.flatnonzero(~whole & (is_number.sum(1) >= 3)):
-        result[i] = _spearman(x[i, is_number[i]][None], y[i, is_number[i]][None])[0]
+        result[i] = row_rank_correlation(x[i, is_number[i]][None], y[i, is_number[i]][None])[0]
     return result
 
 
 def feature_sign(values: np.ndarray, truth: np.ndarray) -> float:
     """1 where more of a feature goes with a higher score within images, -1 where less does, 0 where it says nothing."""
-    correlations = row_rank_correlation(values, truth)
+    correlations = heard_rank_correlation(values, truth)
     heard = correlations[~np.isnan(correlations)]
     return float(np.sign(heard.mean())) if len(heard) else 0.0
 
@@ -163,7 +168,7 @@ def cost_of(column: str, ms_per_candidate: Mapping[str, float]) -> float | None:
 
 
 def _mean_correlation(images: Sequence[str], x: np.ndarray, y: np.ndarray) -> Interval:
-    correlations = row_rank_correlation(x, y)
+    correlations = heard_rank_correlation(x, y)
     heard = ~np.isnan(correlations)
     named = [image for image, is_heard in zip(images, heard, strict=True) if is_heard]
     n_skipped = len(set(images)) - len(set(named))
@@ -183,9 +188,3 @@ def _across(images: Sequence[str], x: np.ndarray, y: np.ndarray) -> Interval:
 
 def _array(means: Mapping[str, float]) -> np.ndarray:
     return np.array(list(means.values()))
-
-
-def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    a, b = (r - r.mean(1, keepdims=True) for r in (rankdata(values, axis=1) for values in (x, y)))
-    norm = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    return np.divide((a * b).sum(1), norm, out=np.full(len(a), np.nan), where=norm > 0)

@@ -17,6 +17,7 @@ from tuning.evaluation.contests import PlayMeasure, join_methods, run_contest
 from tuning.evaluation.measure import Measure, MeasureSettings
 from tuning.evaluation.methods import Method, parse_method, read_setting, save_setting
 from tuning.evaluation.shards import Case
+from tuning.settings import SessionSettings
 
 SETTINGS = MeasureSettings(size_px=64, n_views=0, score_stride=1)
 FINE = default_unit()[0].numpy()
@@ -204,3 +205,9 @@ def test_only_cases_that_all_played_are_compared():
     np.testing.assert_array_equal(joined.column("score.covering"), [[1, 10], [3, 30]])
     with pytest.raises(RuntimeError, match="no case was played by all"):
         join_methods(["a", "b"], [a, table_of([[1]], cases=[Case("q")])])
+
+
+def test_a_search_is_played_as_a_session_plays_it():
+    """Around the defaults, not anywhere: what is reported of a search must be what the command line does."""
+    assert Method("tpe", "tpe").spread == SessionSettings().spread
+    assert Method("tpe", "tpe").describe() != Method("tpe", "tpe", spread=None).describe()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tuning.evaluation.statistics import (
+    Bootstrap,
     across_image_rank_correlation,
     bootstrap_mean,
     gap_closed,
@@ -29,7 +30,7 @@ def share_covered(interval_of, truth, n_trials=300):
 def test_the_interval_of_a_mean_holds_it_as_often_as_it_says():
     # Binomial spread of 300 trials at .94 is .014: the band is three of them wide.
     def one(rng, level=0.95):
-        return bootstrap_mean(rng.beta(4, 3, 60), n_resamples=500, level=level)
+        return bootstrap_mean(rng.beta(4, 3, 60), how=Bootstrap(n_resamples=500, level=level))
 
     assert 0.90 <= share_covered(one, 4 / 7) <= 0.985
     assert 0.72 <= share_covered(lambda rng: one(rng, level=0.8), 4 / 7) <= 0.87
@@ -39,14 +40,16 @@ def test_the_interval_of_a_ratio_holds_it():
     def one(rng):
         fixed = rng.normal(0.5, 0.1, 80)
         gap = rng.exponential(0.1, 80)
-        return gap_closed(fixed, fixed + 0.4 * gap + rng.normal(0, 0.03, 80), fixed + gap, n_resamples=500)
+        return gap_closed(
+            fixed, fixed + 0.4 * gap + rng.normal(0, 0.03, 80), fixed + gap, how=Bootstrap(n_resamples=500)
+        )
 
     assert 0.90 <= share_covered(one, 0.4) <= 0.985
 
 
 def test_as_wide_as_the_textbook_and_as_scipy():
     values = np.random.default_rng(0).normal(size=200)
-    ours = bootstrap_mean(values, n_resamples=4000)
+    ours = bootstrap_mean(values, how=Bootstrap(n_resamples=4000))
     half = stats.norm.ppf(0.975) * values.std() / np.sqrt(200)
     scipy = stats.bootstrap((values,), np.mean, n_resamples=4000, method="percentile", rng=1).confidence_interval
     assert ours.mean == pytest.approx(values.mean())
@@ -95,7 +98,7 @@ def test_without_a_gap_anything_is_possible():
     # A gap in few images: many resamples miss it, but not so many that all is lost at a low level.
     oracle = same + np.eye(20)[0] * 0.1
     assert gap_closed(same, same, oracle).high == np.inf
-    assert np.isfinite(gap_closed(same, same, oracle, level=0.2).high)
+    assert np.isfinite(gap_closed(same, same, oracle, how=Bootstrap(level=0.2)).high)
 
 
 def test_recovered_share_by_hand():
@@ -118,7 +121,7 @@ def test_ranks_as_scipy_has_them(seed, n_levels):
     rng = np.random.default_rng(seed)
     x, y = rng.integers(0, n_levels, (2, 6, 9)).astype(float)  # ties, and now and then a constant row
     expected = [stats.spearmanr(a, b).statistic for a, b in zip(x, y, strict=True) if np.ptp(a) > 0 and np.ptp(b) > 0]
-    got = within_image_rank_correlation(x, y, n_resamples=50)
+    got = within_image_rank_correlation(x, y, how=Bootstrap(n_resamples=50))
     assert (got.n, got.n_skipped) == (len(expected), 6 - len(expected))
     if expected:
         assert got.mean == pytest.approx(np.mean(expected), abs=1e-12)
@@ -152,8 +155,8 @@ def test_within_and_across_are_different_questions():
 
 def test_same_seed_same_interval():
     values = np.random.default_rng(5).random(30)
-    assert bootstrap_mean(values, seed=1) == bootstrap_mean(values, seed=1)
-    assert bootstrap_mean(values, seed=1) != bootstrap_mean(values, seed=2)
+    assert bootstrap_mean(values, how=Bootstrap(seed=1)) == bootstrap_mean(values, how=Bootstrap(seed=1))
+    assert bootstrap_mean(values, how=Bootstrap(seed=1)) != bootstrap_mean(values, how=Bootstrap(seed=2))
     assert str(bootstrap_mean(np.ones(3))) == "1.0000 [1.0000, 1.0000]"
 
 
@@ -168,8 +171,8 @@ def test_one_image_says_nothing_of_others():
         (lambda: bootstrap_mean(np.array([])), "one or more values"),
         (lambda: bootstrap_mean(np.array([1.0, np.nan])), "values: expected finite values, got 1"),
         (lambda: paired_difference(np.ones(3), np.ones(4)), "same images"),
-        (lambda: bootstrap_mean(np.ones(3), level=95), r"level in \(0, 1\), got 95"),
-        (lambda: bootstrap_mean(np.ones(3), n_resamples=0), "n_resamples"),
+        (lambda: bootstrap_mean(np.ones(3), how=Bootstrap(level=95)), r"level in \(0, 1\), got 95"),
+        (lambda: bootstrap_mean(np.ones(3), how=Bootstrap(n_resamples=0)), "n_resamples"),
         (lambda: within_image_rank_correlation(np.ones(3), np.ones(3)), "images, settings"),
         (lambda: within_image_rank_correlation(np.full((1, 2), np.nan), np.ones((1, 2))), "x: .* got 2 NaN"),
         (lambda: across_image_rank_correlation(np.ones((2, 2)), np.ones((2, 2))), "images,"),

@@ -14,8 +14,8 @@ from tuning.evaluation.validity import (
     collapse_rate,
     cost_of,
     feature_sign,
+    heard_rank_correlation,
     near_default,
-    row_rank_correlation,
     validity_markdown,
     validity_report,
 )
@@ -125,7 +125,7 @@ finite = st.integers(0, 5).map(float)
 
 @given(arrays(float, (4, 6), elements=finite | st.just(np.nan)), arrays(float, (4, 6), elements=finite))
 def test_rank_correlation_is_scipys(x, y):
-    for value, a, b in zip(row_rank_correlation(x, y), x, y, strict=True):
+    for value, a, b in zip(heard_rank_correlation(x, y), x, y, strict=True):
         heard = ~np.isnan(a)
         if heard.sum() < 3 or np.ptp(a[heard]) == 0 or np.ptp(b[heard]) == 0:
             assert np.isnan(value)
