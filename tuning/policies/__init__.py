@@ -1,0 +1,1 @@
+"""Training of policies: what a controller may learn beforehand, over many images."""
