@@ -168,6 +168,11 @@ class AccommodationEnv(AbstractPerceptionEnv):
         return self.episode.image.clone()
 
     @property
+    def objective_name(self) -> str:
+        """``raw``, ``calibrated``, or what another objective calls itself."""
+        return self.laboratory.objective.name
+
+    @property
     def starts(self) -> np.ndarray | None:
         """Settings (M, P) that the objective recommends to try first, or None."""
         return self.laboratory.objective.starts
@@ -186,6 +191,12 @@ class AccommodationEnv(AbstractPerceptionEnv):
         looks = looks if views_seed is None else self.laboratory.look(episode.image, views_seed)
         self.n_evaluations += len(u)
         return self.laboratory.evaluate(looks, [0] * len(u), u)
+
+    def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Evaluation, np.ndarray]:
+        """What N settings are worth, and d total / d u, (N, P); see the base class. Backward per pass."""
+        u = self._check_population(u)
+        self.n_evaluations += len(u)
+        return self.laboratory.evaluate_with_gradient(self._begun()[1], [0] * len(u), u)
 
     def loss(self, u: Tensor) -> Tensor:
         """The total of N settings u (N, P), (N,), differentiable in u."""

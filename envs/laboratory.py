@@ -14,7 +14,7 @@ from torch import Tensor
 from cortex import Cortex, Percept, from_unit
 from envs.calibrated import make_objective
 from envs.episodes import ALL_DISTURBANCES, DisturbanceSampler, Episode, draw_episode
-from envs.evaluate import Evaluation, Looks, as_evaluation, evaluate_pairs, make_looks
+from envs.evaluate import Evaluation, Looks, as_evaluation, evaluate_pairs, images_per_pass, make_looks
 from envs.objective import Objective
 from envs.reading import MIN_SIDE_PX, Photograph
 from envs.sources import bundled, file, folder, scenes
@@ -88,9 +88,30 @@ class Laboratory:
             terms, percepts = self._judge(looks, index, torch.as_tensor(u), with_percepts=with_percepts)
         return as_evaluation(u, terms, percepts)
 
-    def loss(self, looks: Looks, u: Tensor) -> Tensor:
-        """Totals of N settings u (N, P) on the first look, (N,), differentiable in u."""
-        return self._judge(looks, [0] * len(u), u)[0]["total"]
+    def loss(self, looks: Looks, u: Tensor, index: Tensor | None = None) -> Tensor:
+        """Totals of N settings u (N, P), (N,), differentiable in u, each on the look of its index (N,) (the first)."""
+        index = torch.zeros(len(u), dtype=torch.int64) if index is None else index
+        return self._judge(looks, index, u)[0]["total"]
+
+    def evaluate_with_gradient(
+        self, looks: Looks, index: Sequence[int], u: np.ndarray
+    ) -> tuple[Evaluation, np.ndarray]:
+        """As :meth:`evaluate`, and d total / d u of each setting, (M, P) float64, forward and backward by turns.
+
+        Settings go through in passes, and each pass is differentiated before the next: the memory needed is that of
+        one pass (``max_images``), whatever M is. A gradient may be non-finite where the percept is.
+        """
+        n_rows = max(1, self._images_at_once(looks) // (1 + looks.n_views))
+        parts: list[dict[str, Tensor]] = []
+        gradients: list[Tensor] = []
+        for i in range(0, len(u), n_rows):
+            part = torch.tensor(u[i : i + n_rows], dtype=torch.float32, requires_grad=True)
+            with torch.enable_grad():
+                terms, _ = self._judge(looks, index[i : i + n_rows], part)
+                gradients.append(torch.autograd.grad(terms["total"].sum(), part)[0].double())
+            parts.append({name: value.detach() for name, value in terms.items()})
+        terms = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return as_evaluation(u, terms), torch.cat(gradients).numpy()
 
     def percept(self, looks: Looks, u: np.ndarray) -> Percept:
         """What the cortex perceives of the first image, without its views, at N settings u (N, P)."""
@@ -99,7 +120,7 @@ class Laboratory:
             return self.cortex(looks.images[0, row], from_unit(torch.as_tensor(u)), looks.cues[row])
 
     def _judge(
-        self, looks: Looks, index: Sequence[int], u: Tensor, *, with_percepts: bool = False
+        self, looks: Looks, index: Sequence[int] | Tensor, u: Tensor, *, with_percepts: bool = False
     ) -> tuple[dict[str, Tensor], Percept | None]:
         return evaluate_pairs(
             self.cortex,
@@ -111,6 +132,9 @@ class Laboratory:
             with_percepts=with_percepts,
             with_kl=self.apparatus.with_kl,
         )
+
+    def _images_at_once(self, looks: Looks) -> int:
+        return min(self.apparatus.max_images, images_per_pass(looks.images.shape[-2], looks.images.shape[-1]))
 
     def _views(self, seed: int) -> Views:
         n_photometric = (self.n_views + 1) // 2

@@ -12,6 +12,7 @@ from gymnasium import error, spaces
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from torch import Tensor
 
 from cortex import Cortex, Percept
 from cortex.parameters import N_PARAMETERS, NAMES, default_unit, from_unit
@@ -122,6 +123,21 @@ class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         if any(episode is None for episode in self._episodes):
             raise error.ResetNeeded("expected reset() first; call envs.reset(seed=...)")
         return tuple(episode for episode in self._episodes if episode is not None)
+
+    def loss(self, u: Tensor) -> Tensor:
+        """Totals of M settings u (M, P), (M,), differentiable in u.
+
+        M is a multiple of E, images before settings: M / E settings for the first episode, then for the next. With
+        M = E each setting goes to the episode of its own copy.
+
+        Raises:
+            ValueError: if M is no multiple of E.
+        """
+        self.episodes  # noqa: B018 -- says so if there was no reset
+        if u.ndim != 2 or len(u) == 0 or len(u) % self.num_envs:
+            raise ValueError(f"expected u (M, P) with M a multiple of {self.num_envs} episodes, got {tuple(u.shape)}")
+        assert self._looks is not None
+        return self.laboratory.loss(self._looks, u, index=torch.arange(len(u)) // (len(u) // self.num_envs))
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None

@@ -3,6 +3,7 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.vector import AutoresetMode
 
 import envs  # noqa: F401  (registers the ids)
@@ -170,3 +171,23 @@ def test_what_cannot_be_is_named():
     vector = make()
     with pytest.raises(ValueError, match="reset_mask"):
         vector.reset(seed=0, options={"reset_mask": np.array([True])})
+
+
+def test_loss_is_the_batched_total_with_each_row_s_own_gradient(actions):
+    vector = make().unwrapped
+    with pytest.raises(gym.error.ResetNeeded):
+        vector.loss(torch.zeros(3, N_PARAMETERS))
+    _, info = vector.reset(seed=4)
+    u = torch.as_tensor(np.repeat(info["u"], 2, axis=0) + 0.2 * actions[:2].reshape(6, -1)).clamp(-1, 1)
+    u.requires_grad_(True)
+    loss = vector.loss(u)
+    (gradient,) = torch.autograd.grad(loss.sum(), u)
+    for i in range(3):
+        single = gym.make(ID, **QUICK).unwrapped
+        single.reset(seed=4 + i)
+        rows = slice(2 * i, 2 * i + 2)  # two settings for each episode, episodes in order
+        own, expected = single.evaluate_with_gradient(u[rows].detach().numpy())
+        np.testing.assert_allclose(loss[rows].detach(), own.terms["total"], atol=2e-4)
+        np.testing.assert_allclose(gradient[rows], expected, rtol=1e-2, atol=1e-3 * np.abs(expected).max())
+    with pytest.raises(ValueError, match="multiple of 3 episodes"):
+        vector.loss(u[:4])
