@@ -18,8 +18,9 @@ History = tuple[np.ndarray, dict[str, np.ndarray]]
 class Controller(Protocol):
     """What the loop asks of a controller. Settings live in a frozen dataclass, memory in the state.
 
-    ``info`` given to ``init`` is the environment's reset info plus ``parameter_names`` (P names), ``default_u`` (P,)
-    and ``n_trials`` (the budget). ``info`` given to ``act`` has ``n_remaining``, the trials left: a population larger
+    ``info`` given to all three is the environment's info plus ``parameter_names`` (P names), ``default_u`` (P,),
+    ``n_trials`` (the budget), ``starts`` ((M, P) settings the objective recommends to try first, or None) and
+    ``objective`` (its name, ``raw`` or ``calibrated``; None where the environment names none). ``info`` given to ``act`` has ``n_remaining``, the trials left: a population larger
     than that is cut. ``info`` given to ``learn`` has ``terms``, each (N,), which may be nan or inf.
 
     Rules (all in ``tests/contracts/controller.py``): the first setting ever proposed is ``default_u``; u stays in
@@ -30,6 +31,8 @@ class Controller(Protocol):
     - ``env_options: Mapping``: merged into the reset options (`normalise` asks for the percentile stretch);
     - ``use_steps: bool``: True if it needs the observation after each single setting; the loop then steps the
       environment instead of evaluating populations, and N must be 1;
+    - ``use_gradients: bool``: True if it descends: ``info`` given to ``learn`` then has ``gradient``, (N, P), the
+      derivative of each total by its setting. It may be non-finite, and is missing where the loop is not ours;
     - ``is_done(state) -> bool``: True ends the episode before the budget is spent;
     - ``recall(state) -> (u, terms)``: trials made in an earlier session; they open the trace, count toward the budget
       and are not evaluated again. Their first setting must be the default too.
@@ -61,6 +64,11 @@ def env_options_of(controller: Controller) -> dict[str, Any]:
 def uses_steps(controller: Controller) -> bool:
     """Whether the controller wants single steps with observations rather than populations."""
     return bool(getattr(controller, "use_steps", False))
+
+
+def uses_gradients(controller: Controller) -> bool:
+    """Whether the controller wants the derivative of each total by its setting."""
+    return bool(getattr(controller, "use_gradients", False))
 
 
 def is_done(controller: Controller, state: State) -> bool:

@@ -13,9 +13,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from agents.base import Controller, State, env_options_of, is_done, recall_of, uses_steps
+from agents.base import Controller, State, env_options_of, is_done, recall_of, uses_gradients, uses_steps
 from agents.guard import Guard, choose
-from agents.trace import Ending, GuardDecision, Trace, best_trial, running_best
+from agents.trace import Ending, GuardDecision, Trace, best_trial, running_best, statistics_of
 from agents.world import Terms, World
 
 
@@ -55,6 +55,7 @@ class _Log:
     n_recalled: int = 0
     state: State = None
     before: dict[str, float] = field(default_factory=dict)
+    statistics: np.ndarray | None = None
 
     def add(self, u: np.ndarray, terms: Terms) -> None:
         self.before = self.before or _first(terms)  # trial 0 is the default
@@ -99,7 +100,8 @@ def run_episode(
 
     Raises:
         ValueError: if the budget is < 1, or the controller breaks the interface (first setting not the default, wrong
-            shape, u out of [-1, 1] or not finite, more than one setting where the environment can only step).
+            shape, u out of [-1, 1] or not finite, more than one setting where the environment can only step), or
+            wants gradients from an environment that has none.
         EpisodeInterrupted: on Ctrl-C; carries the trace so far.
     """
     if n_trials < 1:
@@ -125,6 +127,7 @@ def run_episode(
             seconds=time.perf_counter() - start,
             parameter_names=world.names,
             n_recalled=log.n_recalled,
+            statistics=log.statistics,
         )
 
     try:
@@ -161,12 +164,14 @@ def _search(
     if extra := env_options_of(controller):  # `before` is measured on the image as it came
         log.before = _first(world.step(world.default_u)[1] if by_steps else world.evaluate(world.default_u[None]))
         world.reset(seed, {**(options or {}), **extra})
+    log.statistics = statistics_of(world.obs)  # at the defaults: what similar images will be found by
 
     told = {
         "parameter_names": world.names,
         "default_u": world.default_u.copy(),
         "n_trials": n_trials,
         "starts": None if world.starts is None else world.starts.copy(),
+        "objective": world.objective,
     }
     log.state = controller.init(world.obs, {**world.info, **told}, seed)
     recalled = recall_of(controller, log.state)
@@ -183,14 +188,17 @@ def _search(
         u = np.asarray(u, dtype=np.float32)  # the numbers the environments work with: a trace replays exactly
         _check(u, world, is_first=len(log) == 0)
         u = u[:n_remaining]
-        if by_steps:
+        found: dict[str, Any] = {}
+        if uses_gradients(controller):
+            terms, found["gradient"] = world.evaluate_with_gradient(u)
+        elif by_steps:
             if len(u) != 1:
                 raise ValueError(f"expected one setting at a time (this episode goes by steps), got {len(u)}")
             u, terms = world.step(u[0])
         else:
             terms = world.evaluate(u)
         log.add(u, terms)
-        log.state = controller.learn(log.state, u, world.obs, {**world.info, **told, "terms": terms})
+        log.state = controller.learn(log.state, u, world.obs, {**world.info, **told, **found, "terms": terms})
         if on_batch is not None:
             total = log.columns()[1]["total"]
             on_batch(Progress(len(log), n_trials, float(running_best(total)[-1]), u, terms, log.state))

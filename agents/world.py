@@ -21,6 +21,7 @@ class World:
         default_u: (P,) the default setting; zeros if the environment has none.
         starts: (M, P) settings the environment recommends to try first, or None.
         min_gain: gain in the total below which the environment finds a change not worth it.
+        objective: name of the environment's objective (``raw``, ``calibrated``), or None.
         can_evaluate: whether the environment evaluates populations.
         n_evaluations: settings evaluated so far.
         obs, info: of the latest reset or step.
@@ -39,6 +40,7 @@ class World:
         self.names: tuple[str, ...] = ()
         self.starts: np.ndarray | None = None
         self.min_gain = 0.0
+        self.objective: str | None = None
 
     def reset(self, seed: int, options: Mapping[str, Any] | None) -> None:
         """Start the episode over; the same seed brings the same image and views."""
@@ -51,6 +53,7 @@ class World:
         n_parameters = len(self.default_u)
         starts = getattr(self.inner, "starts", None)
         self.starts = None if starts is None else np.asarray(starts, dtype=np.float32)
+        self.objective = getattr(self.inner, "objective_name", None)
         self.min_gain = float(getattr(self.inner, "min_gain", 0.0))
         names = getattr(self.inner, "parameter_names", None) or tuple(self.info.get("theta", ()))
         self.names = tuple(names) if len(names) == n_parameters else tuple(f"u{i}" for i in range(n_parameters))
@@ -60,7 +63,22 @@ class World:
         fresh = {} if views_seed is None else {"views_seed": views_seed}
         evaluation = self.inner.evaluate(u, **fresh)
         self.n_evaluations += len(u)
-        return {name: np.asarray(values, dtype=np.float64) for name, values in evaluation.terms.items()}
+        return _as_terms(evaluation)
+
+    def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Terms, np.ndarray]:
+        """Terms of the settings u (N, P) on the episode's views, and d total / d u, (N, P).
+
+        Raises:
+            ValueError: the environment cannot tell.
+        """
+        if not hasattr(self.inner, "evaluate_with_gradient"):
+            raise ValueError(
+                f"the controller descends along gradients, and {type(self.inner).__name__} has no "
+                "evaluate_with_gradient; choose a controller that searches, such as tpe"
+            )
+        evaluation, gradient = self.inner.evaluate_with_gradient(u)
+        self.n_evaluations += len(u)
+        return _as_terms(evaluation), np.asarray(gradient, dtype=np.float64)
 
     def step(self, u: np.ndarray) -> tuple[np.ndarray, Terms]:
         """Step towards the setting u (P,): the setting reached (1, P) and its terms, each (1,).
@@ -105,3 +123,7 @@ class World:
             raise ValueError("expected a bounded action space, got infinite bounds; wrap it with RescaleAction")
         action = low + (unit + 1) / 2 * (high - low)
         return np.clip(action, low, high).astype(box.dtype).reshape(box.shape)
+
+
+def _as_terms(evaluation: Any) -> Terms:
+    return {name: np.asarray(values, dtype=np.float64) for name, values in evaluation.terms.items()}

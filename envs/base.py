@@ -64,6 +64,14 @@ class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
         """
 
     @abstractmethod
+    def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Evaluation, np.ndarray]:
+        """What N settings u (N, P) in [-1, 1] are worth on the episode's own views, and d total / d u.
+
+        Counts as N evaluations, although a backward pass comes with each. The gradient (N, P) float64 is the exact
+        local one, not cut at the walls of the box; it is non-finite where the total is.
+        """
+
+    @abstractmethod
     def _measure(self, u: np.ndarray) -> Evaluation:
         """The episode's evaluation of one setting (1, P), keeping whatever ``_observe`` needs."""
 

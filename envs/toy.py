@@ -133,10 +133,20 @@ class ToyEnv(AbstractPerceptionEnv):
         self.n_evaluations += len(u)
         return Evaluation(u, {name: np.where(is_broken, np.nan, values) for name, values in terms.items()})
 
+    def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Evaluation, np.ndarray]:
+        """Terms of N settings u (N, P), and d total / d u in closed form, ripple and all; nan where a term is."""
+        u = self._check_population(u)
+        evaluation = self.evaluate(u)
+        gradient = 2 * self.curvature * (u.astype(np.float64) - self._known_optimum())
+        if self.noise_std:
+            gradient += self.noise_std * _ripple(u, self._views_seed)[1]
+        gradient[~np.isfinite(evaluation.terms["total"])] = np.nan
+        return evaluation, gradient
+
     def _terms_of(self, u: np.ndarray, views_seed: int) -> dict[str, np.ndarray]:
         cost = self.curvature * (u.astype(np.float64) - self._known_optimum()) ** 2
         terms = {name: cost[:, i :: len(TERMS)].sum(1) for i, name in enumerate(TERMS)}
-        return terms | {"total": cost.sum(1) + self.noise_std * _ripple(u, views_seed)}
+        return terms | {"total": cost.sum(1) + self.noise_std * _ripple(u, views_seed)[0]}
 
     def _begin(self, options: dict[str, Any]) -> None:
         check_options(options, known=("image", "optimum", "disturbance", "normalise"))
@@ -177,10 +187,13 @@ class ToyEnv(AbstractPerceptionEnv):
         return self.optimum is not None
 
 
-def _ripple(u: np.ndarray, views_seed: int) -> np.ndarray:
-    """Unit-variance noise (N,) that is a function of u and the views alone: random Fourier features (Rahimi & Recht
-    2007) of a Gaussian field so fine that neighbouring trials are independent."""
+def _ripple(u: np.ndarray, views_seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unit-variance noise (N,) that is a function of u and the views alone, and its gradient (N, P).
+
+    Random Fourier features (Rahimi & Recht 2007) of a Gaussian field so fine that neighbouring trials are independent.
+    """
     rng = np.random.default_rng(views_seed)
     frequency = rng.normal(0, 100.0, (u.shape[1], _N_RIPPLES))
     phase = rng.uniform(0, 2 * np.pi, _N_RIPPLES)
-    return np.sqrt(2 / _N_RIPPLES) * np.cos(u.astype(np.float64) @ frequency + phase).sum(1)
+    angle, scale = u.astype(np.float64) @ frequency + phase, np.sqrt(2 / _N_RIPPLES)
+    return scale * np.cos(angle).sum(1), -scale * np.sin(angle) @ frequency.T
