@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +59,7 @@ class Trace:
         seconds: wall clock of the whole episode.
         parameter_names: P names, the columns of ``u``.
         n_recalled: how many of the first rows were made by an earlier session and only remembered.
+        statistics: (D,) what the reset's observation tells of the percept at the defaults; None if it tells nothing.
     """
 
     controller: str
@@ -74,6 +77,7 @@ class Trace:
     seconds: float
     parameter_names: tuple[str, ...] = field(default=())
     n_recalled: int = 0
+    statistics: np.ndarray | None = None
 
     @property
     def n_trials(self) -> int:
@@ -96,6 +100,12 @@ class Trace:
         """Physical values of the applied setting."""
         physical = space_for(self.parameter_names).to_physical(self.u_chosen[None])[0]
         return dict(zip(self.parameter_names, physical.tolist(), strict=True))
+
+
+def statistics_of(obs: Any) -> np.ndarray | None:
+    """The entry ``statistics`` of an observation as a fresh (D,) float64; None where the observation has none."""
+    found = obs.get("statistics") if isinstance(obs, Mapping) else None
+    return None if found is None else np.array(found, dtype=np.float64).ravel()
 
 
 def running_best(total: np.ndarray) -> np.ndarray:

@@ -4,9 +4,10 @@ A record is a plain dictionary, since other programs read it. Its keys:
 
 ``key`` (what identifies the episode), ``status`` (``FINISHED`` | ``FAILED``), ``image``, ``path``, ``original_size``
 ([height, width]), ``notes`` (what had to be done to show it), ``fingerprint``, ``disturbance``, ``controller``,
-``seed``, ``settings`` (hash), ``n_trials``, ``n_evaluations``, ``seconds``, ``parameters`` (name -> physical value
-applied), ``i_chosen``, ``before`` and ``after`` (terms), ``guard``, ``ending``, ``history`` (terms and best-so-far per
-trial, and ``u``), ``files``, ``versions``, ``error``.
+``seed``, ``settings`` (hash), ``objective`` (its mark), ``n_trials``, ``n_evaluations``, ``seconds``, ``parameters``
+(name -> physical value applied), ``i_chosen``, ``before`` and ``after`` (terms), ``guard``, ``ending``, ``history``
+(terms and best-so-far per trial, and ``u``), ``statistics`` (of the percept at the defaults), ``files``, ``versions``,
+``error``.
 """
 
 from __future__ import annotations
@@ -56,7 +57,13 @@ def physical(u: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def build(
-    key: EpisodeKey, trace, photograph, *, files: Mapping[str, str] | None = None, status: str = "FINISHED"
+    key: EpisodeKey,
+    trace,
+    photograph,
+    *,
+    files: Mapping[str, str] | None = None,
+    status: str = "FINISHED",
+    objective: str | None = None,
 ) -> dict[str, Any]:
     """The record of an episode from its trace.
 
@@ -66,6 +73,7 @@ def build(
         photograph: an ``envs`` photograph: ``name``, ``path``, ``original_size``.
         files: what was written for it (role -> path).
         status: how its run ends.
+        objective: what the totals were measured by, as :func:`envs.calibrated.objective_mark` names it.
     """
     history: dict[str, Any] = {name: values.tolist() for name, values in trace.terms.items()}
     history["best_so_far"] = trace.best_so_far.tolist()
@@ -73,6 +81,7 @@ def build(
     return plain(
         {
             **_head(key, photograph, status),
+            "objective": objective,
             "n_trials": len(trace.u),
             "n_evaluations": trace.n_evaluations,
             "n_recalled": trace.n_recalled,
@@ -84,6 +93,7 @@ def build(
             "guard": trace.guard,
             "ending": {"name": trace.ending.name, "advice": trace.ending.value},
             "history": history,
+            "statistics": trace.statistics,
             "files": dict(files or {}),
         }
     )

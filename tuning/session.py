@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from agents.episode import EpisodeInterrupted, Progress
+from envs.calibrated import objective_mark
 from envs.sources import UnreadableImage
 from tuning import record as records
 from tuning.figures import draw_episode, write_figure
@@ -187,7 +188,7 @@ class _Run:
             memory=memory,
             on_batch=self._on_batch,
         )
-        made = records.build(key, played.trace, photograph)
+        made = records.build(key, played.trace, photograph, objective=objective_mark(self.settings.objective))
         figures = {"figure": self._draw(made, played, self.session.folder / "figures" / f"{stem}.png")}
         made["files"] = {role: str(path) for role, path in figures.items()}
         if self.settings.save is not None:
