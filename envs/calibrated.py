@@ -22,7 +22,9 @@ AGREEMENT_STRIDE = 4  # percepts are compared with the panel's at a quarter of t
 
 
 class CalibratedObjective(Objective):
-    """``total`` is 1 - the predicted score; the raw terms, ``raw_total`` and ``predicted_score`` stand beside it."""
+    """``total`` is 1 - the predicted score; the raw terms measured, their weighted sum ``raw_total`` and
+    ``predicted_score`` stand beside it. Without views the terms about views are missing, in ``raw_total`` too.
+    """
 
     name = "calibrated"
 

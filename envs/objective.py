@@ -73,14 +73,13 @@ def view_agreement(
         with_kl: add ``symmetric_kl`` (nats per pixel, for the log only; slow).
 
     Returns:
-        ``stability`` and ``consistency``, each (N,): 1 - mean adjusted Rand index over the views of that kind. Without
-        any such view the term is 0 for all.
+        ``stability`` and ``consistency``, each (N,): 1 - mean adjusted Rand index over the views of that kind. A term
+        without any such view was not measured and is left out.
     """
     n = masks.shape[0]
     n_geometric = masks.shape[1] - 1 - n_photometric
     same_place = masks[:, 1 : 1 + n_photometric].flatten(0, 1)
-    zero = masks.new_zeros(n)
-    out = {"stability": zero, "consistency": zero}
+    out: dict[str, Tensor] = {}
     pairs: list[tuple[Tensor, Tensor, Tensor | None, int]] = []
     if n_photometric:
         pairs.append((_repeat(masks[:, 0], n_photometric), same_place, None, n_photometric))
@@ -91,9 +90,9 @@ def view_agreement(
         restored = back(masks[:, 1 + n_photometric :].flatten(0, 1))
         pairs.append((_repeat(masks[:, 0], n_geometric), restored, back.valid, n_geometric))
         out["consistency"] = _mean_loss(*pairs[-1])
-    if with_kl:
+    if with_kl and pairs:
         values = [matched_symmetric_kl(p, q, valid).view(n, k) for p, q, valid, k in pairs]
-        out["symmetric_kl"] = torch.cat(values, 1).mean(1) if values else zero
+        out["symmetric_kl"] = torch.cat(values, 1).mean(1)
     return out
 
 
@@ -204,8 +203,9 @@ class Objective:
             panel: of the N images, from :meth:`make_panel`.
 
         Returns:
-            One (N,) tensor for each of :data:`TERMS`, ``total`` (their weighted sum; lower is better), and for the log
-            ``n_segments`` (effective number). Non-finite values are passed on as they are.
+            One (N,) tensor for each of :data:`TERMS` (without views, those about views were not measured and are left
+            out), ``total`` (their weighted sum; lower is better), and for the log ``n_segments`` (effective number).
+            Non-finite values are passed on as they are.
         """
         s = self.settings
         masks = coarse_masks(percept, s).unflatten(0, (-1, 1 + n_views))
@@ -213,7 +213,7 @@ class Objective:
         terms = view_agreement(masks, back, n_photometric=n_photometric, with_kl=with_kl)
         terms["collapse"] = collapse_loss(own, reference)
         terms["economy"] = economy_loss(own, percept.m1.energy[:: 1 + n_views], min_segments=s.min_segments)
-        terms["total"] = torch.stack([getattr(s, name) * terms[name] for name in TERMS]).sum(0)
+        terms["total"] = torch.stack([getattr(s, name) * terms[name] for name in TERMS if name in terms]).sum(0)
         terms["n_segments"] = effective_segments(own)
         return self.judge(terms, own, reference, u, panel)
 

@@ -70,8 +70,9 @@ def thumbnail(image: Tensor) -> np.ndarray:
 
 
 def observed_terms(terms: dict[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
-    """Terms by name, each (N,), as (N, T) float32 inside the observation space."""
-    return felt(np.stack([terms[name] for name in names], axis=1)).astype(np.float32)
+    """Terms by name, each (N,), as (N, T) float32 inside the observation space; a term not measured is told as 0."""
+    unmeasured = np.zeros_like(terms["total"])
+    return felt(np.stack([terms.get(name, unmeasured) for name in names], axis=1)).astype(np.float32)
 
 
 @torch.no_grad()

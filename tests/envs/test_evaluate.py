@@ -132,11 +132,11 @@ def test_any_mixture_of_views(cortex, counts):
     views = sample_views(0, n_photometric=counts[0], n_geometric=counts[1])
     terms = Evaluator(cortex, Objective(), views, photograph(0)).evaluate(some_settings(2)).terms
     assert np.isfinite(terms["total"]).all()
-    assert (terms["stability"] == 0).all() == (counts[0] == 0)
-    assert (terms["consistency"] == 0).all() == (counts[1] == 0)
+    assert ("stability" in terms) == (counts[0] > 0)
+    assert ("consistency" in terms) == (counts[1] > 0)
 
 
-def test_without_views_there_is_no_agreement_and_all_else_as_ever(cortex):
+def test_without_views_agreement_is_left_out_and_all_else_as_ever(cortex):
     u, watched = some_settings(5), Watched(cortex, [])
     none = sample_views(0, n_photometric=0, n_geometric=0)
     evaluator = Evaluator(watched, Objective(), none, photograph(0))
@@ -145,7 +145,7 @@ def test_without_views_there_is_no_agreement_and_all_else_as_ever(cortex):
     assert watched.batches == [-1, 5]  # the image itself and nothing else
     seen = Evaluator(cortex, Objective(), sample_views(0), photograph(0)).evaluate(u, with_percepts=True)
     for name in ("stability", "consistency", "symmetric_kl"):
-        assert (alone.terms[name] == 0).all(), name
+        assert name not in alone.terms
     for name in set(TERMS) - {"stability", "consistency"} | {"n_segments"}:
         np.testing.assert_allclose(alone.terms[name], seen.terms[name], atol=1e-3, err_msg=name)
     assert torch.equal(alone.percepts.labels(), seen.percepts.labels())

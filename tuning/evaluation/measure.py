@@ -31,7 +31,7 @@ class MeasureSettings:
     Attributes:
         cortex: options of the cortex.
         size_px: long side at which the cortex looks.
-        n_views: views the objective judges by; 0 leaves stability and consistency at 0.
+        n_views: views the objective judges by; 0 leaves stability and consistency out.
         score_stride: people are asked at every ``score_stride``-th pixel of the original image.
         n_panel: the first settings whose percepts every setting is compared with; 0: no such columns.
     """
