@@ -50,7 +50,7 @@ class AccommodationEnv(AbstractPerceptionEnv):
     |---|---|---|---|---|
     | ``image`` | (3, 48, 48) | uint8 | 0 .. 255 | the disturbed image, resampled without regard to its aspect |
     | ``statistics`` | (D,) | float32 | [-1, 1] | the percept: ``envs.observation.STATISTICS`` names the entries |
-    | ``terms`` | (5,) | float32 | [-2, 2] | stability, consistency, collapse, economy, total; lower is better |
+    | ``terms`` | (5,) | float32 | [-2, 2] | stability, consistency, collapse, economy, total (0: not measured) |
     | ``u`` | (P,) | float32 | [-1, 1] | the present settings |
 
     ## Reward
@@ -76,9 +76,9 @@ class AccommodationEnv(AbstractPerceptionEnv):
     ``TimeLimit`` that ``gymnasium.make`` adds (64 steps).
 
     ## Info
-    ``terms`` (name -> float, ``n_segments`` among them; may be non-finite), ``u`` (P,), ``theta`` (name -> physical
-    value), ``n_evaluations``, and the hidden context: ``context_id`` (image and disturbance as one string), ``image``
-    (name), ``disturbance`` (such as ``fog:3``), ``views_seed``.
+    ``terms`` (name -> float, ``n_segments`` among them; may be non-finite; without views those about views are
+    missing), ``u`` (P,), ``theta`` (name -> physical value), ``n_evaluations``, and the hidden context: ``context_id``
+    (image and disturbance as one string), ``image`` (name), ``disturbance`` (such as ``fog:3``), ``views_seed``.
 
     ## Arguments
     Args:
@@ -96,6 +96,11 @@ class AccommodationEnv(AbstractPerceptionEnv):
         with_kl: adds ``symmetric_kl`` to the terms, for the log; slow.
         action_mode, max_step, step_cost, tolerance, patience: see :class:`envs.dynamics.Rules`.
         render_mode: ``rgb_array``, (480, 640, 3) uint8: image, contours, proto-objects, losses; or None.
+
+    ## Video
+    ``gymnasium.wrappers.RecordVideo`` (with moviepy: the extra ``video``) takes a frame at the reset and at each step,
+    so it shows agents that step. A controller that searches by populations steps only to the setting it applies:
+    its search is shown by :mod:`tuning.animation`.
 
     ## Vector form
     ``gymnasium.make_vec("Ciliary/Accommodation-v0", num_envs=8)`` gives :class:`envs.vector.AccommodationVectorEnv`:

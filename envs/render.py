@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -53,7 +54,6 @@ class Renderer:
         for name, colour in _LINES:
             width = 2.4 if name == "total" else 1.2
             (lines[name],) = ax.plot([], [], color=colour, label=name, linewidth=width, marker=".", markersize=4)
-        ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False)
         return ax, lines
 
     def draw(
@@ -92,6 +92,10 @@ class Renderer:
         for name, line in self._lines.items():
             values = [terms.get(name, np.nan) for terms in history]
             line.set_data(range(len(values)), values)
+        # an objective without views does not measure all terms
+        measured = [line for name, line in self._lines.items() if name in history[-1]]
+        place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
+        self._loss.legend(handles=measured, fontsize=8, ncols=3, frameon=False, **place)
         self._loss.relim()
         self._loss.autoscale_view(scalex=False)
         self._loss.set_xlim(-0.3, max(len(history) - 1, 8) + 0.3)

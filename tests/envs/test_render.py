@@ -3,9 +3,11 @@ import itertools
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import envs  # noqa: F401  (registers the ids)
-from envs.render import paint_labels
+from cortex import Cortex
+from envs.render import Renderer, paint_labels
 from tests.envs.photographs import photographs
 
 QUICK = {"source": photographs(), "size_px": 48, "n_views": 2, "render_mode": "rgb_array", "patience": 0}
@@ -53,11 +55,11 @@ def test_segments_get_their_own_hue_and_an_outline():
     assert (painted <= 1).all()
 
 
-def test_record_video(env, tmp_path):
-    pytest.importorskip("moviepy")
-    recorded = gym.wrappers.RecordVideo(env, str(tmp_path), episode_trigger=lambda _: True)
-    recorded.reset(seed=0)
-    for _ in range(3):
-        recorded.step(recorded.action_space.sample())
-    recorded.close()
-    assert list(tmp_path.glob("*.mp4"))
+def test_only_measured_terms_are_listed():
+    percept = Cortex()(torch.rand(1, 3, 32, 48))
+    renderer, image = Renderer(), np.zeros((3, 32, 48), np.float32)
+    listed = []
+    for terms in ({"total": 0.5, "collapse": 0.7}, {"total": 0.5, "stability": 0.2, "collapse": 0.7}):
+        renderer.draw(image, percept, [terms], title="")
+        listed.append([text.get_text() for text in renderer._loss.get_legend().get_texts()])
+    assert listed == [["collapse", "total"], ["stability", "collapse", "total"]]
