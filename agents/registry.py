@@ -8,9 +8,12 @@ from typing import Any
 
 from agents.base import Controller
 from agents.fixed import FixedController
+from agents.gradient import GradientController
+from agents.memory import MemoryController
 from agents.normalise import NormaliseController
 from agents.portfolio import PortfolioController
 from agents.random_search import RandomController
+from agents.reflex import ReflexController
 from agents.search import SAMPLERS, SearchController
 
 CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
@@ -18,6 +21,9 @@ CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
     "random": RandomController,
     "normalise": NormaliseController,
     "portfolio": PortfolioController,
+    "gradient": GradientController,
+    "reflex": ReflexController,
+    "memory": MemoryController,
     **{name: partial(SearchController, name) for name in SAMPLERS},
 }
 

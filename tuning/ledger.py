@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,7 @@ class Session:
 
     def record_of(self, run_id: str) -> dict[str, Any] | None:
         """The record kept with an episode's run, or None when it cannot be had."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                path = self.store.client.download_artifacts(run_id, "episode.json", folder)
-                return json.loads(Path(path).read_text(encoding="utf-8"))
-        except (MlflowException, OSError, ValueError):
-            return None
+        return record_of(self.store, run_id)
 
     def close(self, status: str, *, metrics: Mapping[str, float], files: tuple[Path, ...] = ()) -> None:
         """End the session's run (FINISHED, FAILED or KILLED), with its summary, and free its name."""
@@ -102,6 +95,26 @@ def open_session(store: Store, settings: SessionSettings) -> Session:
             lock.release()
             continue
         return _continue(store, name, run, lock, folder=folder)
+
+
+def record_of(store: Store, run_id: str) -> dict[str, Any] | None:
+    """The record kept with an episode's run, or None when it cannot be had."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = store.client.download_artifacts(run_id, "episode.json", folder)
+            record = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (MlflowException, OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def finished_episodes(store: Store, is_wanted: Callable[[str], bool]) -> Iterator[dict[str, Any]]:
+    """The records of all episodes in the store that ended well, of the sessions wanted by name, oldest first."""
+    for run in reversed(_search(store, f"tags.`{_KIND}` = 'episode' and attributes.status = 'FINISHED'")):
+        if is_wanted(run.data.tags.get(_NAME, "")) and (record := record_of(store, run.info.run_id)) is not None:
+            yield record
 
 
 def _begin(store: Store, name: str, lock: Lock, *, settings: SessionSettings, folder: Path) -> Session:

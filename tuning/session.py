@@ -18,6 +18,7 @@ from tuning.figures import draw_episode, write_figure
 from tuning.inputs import Input
 from tuning.ledger import Session, open_session
 from tuning.playing import Played, build_controller, open_memory, play
+from tuning.recollection import with_memories, with_memory
 from tuning.record import EpisodeKey
 from tuning.saving import plan_stems, save_episode, summary_of
 from tuning.settings import SessionSettings, digest
@@ -103,6 +104,7 @@ def run_session(
         status = "KILLED"  # until it is known better
         try:
             display.begin(session, len(inputs) * len(settings.disturbances))
+            controller = with_memories(controller, settings, store)
             run = _Run(settings, session, outcome, display, stopper, make_env(settings), controller, storage)
             run.all(inputs)
             status = "FINISHED" if outcome.records else "FAILED"
@@ -163,6 +165,7 @@ class _Run:
         try:
             made, figures = self._play(photograph, key, stem)
             records.append(self.file, made)
+            self.controller = with_memory(self.controller, made)
             run.finish(made, figures, self.settings.as_params())
             self.outcome.records.append(made)
         except EpisodeInterrupted as stop:
