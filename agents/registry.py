@@ -11,6 +11,7 @@ from agents.fixed import FixedController
 from agents.gradient import GradientController
 from agents.memory import MemoryController
 from agents.normalise import NormaliseController
+from agents.policy import PolicyController
 from agents.portfolio import PortfolioController
 from agents.random_search import RandomController
 from agents.reflex import ReflexController
@@ -18,6 +19,7 @@ from agents.search import SAMPLERS, SearchController
 
 CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
     "fixed": FixedController,
+    "policy": PolicyController,
     "random": RandomController,
     "normalise": NormaliseController,
     "portfolio": PortfolioController,

@@ -1,0 +1,147 @@
+"""A learned policy as a controller: it looks once (or a few times) and proposes; no search.
+
+Weights are one safetensors file: tensors and, in its metadata, the network's shape and the provenance.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as safetensors_save
+
+from agents.network import NetworkShape, PolicyNetwork
+
+#: Weights that come with the project, by the objective they were trained for.
+SHIPPED = Path(__file__).with_name("weights")
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """A trained network and where it comes from.
+
+    Attributes:
+        network: from observations to settings.
+        about: provenance: data, objective, date, seed, scores; JSON types.
+    """
+
+    network: PolicyNetwork
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def propose(self, obs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The setting (P,) float32 in [-1, 1] that follows one observation.
+
+        Raises:
+            ValueError: the observation is not one the network knows.
+        """
+        shape = self.network.shape
+        sizes = {"statistics": shape.n_statistics, "terms": shape.n_terms, "u": shape.n_parameters}
+        got = {name: np.size(obs[name]) if name in obs else None for name in sizes}
+        if got != sizes or (shape.has_image and "image" not in obs):
+            wanted = sizes | ({"image": "(3, 48, 48)"} if shape.has_image else {})
+            raise ValueError(
+                f"the policy was trained on observations with {wanted}, got {got}: it belongs to another environment "
+                "or another version of Ciliary; train one with scripts/train_policy.py"
+            )
+        batch = {name: torch.as_tensor(np.asarray(obs[name]))[None] for name in (*sizes, *self._image())}
+        with torch.no_grad():
+            return self.network(batch)[0].numpy().astype(np.float32)
+
+    def to_bytes(self) -> bytes:
+        """Weights, shape and provenance as one safetensors file."""
+        tensors = {name: value.contiguous() for name, value in self.network.state_dict().items()}
+        metadata = {"shape": json.dumps(asdict(self.network.shape)), "about": json.dumps(dict(self.about))}
+        return safetensors_save(tensors, metadata)
+
+    def _image(self) -> tuple[str, ...]:
+        return ("image",) if self.network.shape.has_image else ()
+
+
+def load_policy(path: Path | str | None = None, objective: str | None = None) -> Policy:
+    """Read a policy; without a path, the one that comes with the project for this objective (``raw`` if None).
+
+    Raises:
+        FileNotFoundError: no such file, or no policy is shipped for that objective.
+        ValueError: the file holds something else.
+    """
+    if path is None:
+        path = SHIPPED / f"policy_{objective or 'raw'}.safetensors"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"no policy comes with Ciliary for the objective {objective!r}; train one with scripts/train_policy.py"
+                " and give it with --policy FILE"
+            )
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no policy at {path}; train one with scripts/train_policy.py")
+    try:
+        with safe_open(str(path), "pt") as file:
+            metadata = file.metadata() or {}
+            network = PolicyNetwork(NetworkShape(**json.loads(metadata["shape"])))
+            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 -- no iterator
+            about = json.loads(metadata["about"])
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ValueError(f"{path} is not a policy of Ciliary ({error}); train one anew") from error
+    return Policy(network.eval().requires_grad_(False), about)
+
+
+@dataclass(frozen=True)
+class PolicyState:
+    """The policy read, and how often it has proposed (-1: not even the defaults were tried)."""
+
+    policy: Policy
+    n_proposed: int = -1
+
+
+@dataclass(frozen=True)
+class PolicyController:
+    """The defaults, then ``n_steps`` proposals, each from what was seen at the one before.
+
+    Attributes:
+        policy: a policy, its file, or None for the one that comes with the project for the environment's objective.
+        n_steps: proposals, >= 1. One needs no more than the look at the defaults.
+    """
+
+    policy: Policy | Path | str | None = None
+    n_steps: int = 1
+
+    use_steps = True  # it needs the observation of each setting
+
+    def __post_init__(self) -> None:
+        if self.n_steps < 1:
+            raise ValueError(f"expected n_steps >= 1, got {self.n_steps}")
+
+    @property
+    def name(self) -> str:
+        """``policy``."""
+        return "policy"
+
+    def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> PolicyState:
+        """Read the weights.
+
+        Raises:
+            FileNotFoundError, ValueError: as :func:`load_policy`.
+        """
+        del obs, seed
+        known = isinstance(self.policy, Policy) or hasattr(self.policy, "propose")
+        return PolicyState(self.policy if known else load_policy(self.policy, info.get("objective")))  # type: ignore[arg-type]
+
+    def act(self, state: PolicyState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, PolicyState]:
+        """The defaults first, then what the policy proposes, (1, P)."""
+        u = np.asarray(info["default_u"]) if state.n_proposed < 0 else state.policy.propose(obs)
+        return u[None], PolicyState(state.policy, state.n_proposed + 1)
+
+    def learn(self, state: PolicyState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> PolicyState:
+        """Nothing: it has learned before."""
+        del u, obs, info
+        return state
+
+    def is_done(self, state: PolicyState) -> bool:
+        """Whether all proposals were made."""
+        return state.n_proposed >= self.n_steps
