@@ -65,8 +65,11 @@ class PolicyNetwork(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, obs: Mapping[str, Tensor]) -> Tensor:
-        """The next settings (N, P) in (-1, 1) from N observations: ``statistics`` (N, D), ``terms`` (N, T), ``u`` (N, P)
-        and, if it has an eye, ``image`` (N, 3, 48, 48) in 0 .. 255."""
+        """The next settings (N, P), in (-1, 1).
+
+        Args:
+            obs: ``statistics`` (N, D), ``terms`` (N, T), ``u`` (N, P); with an eye, ``image`` (N, 3, 48, 48) in 0 .. 255.
+        """
         u = obs["u"].float().clamp(-_EDGE, _EDGE)
         parts = [self._standard("statistics", obs), self._standard("terms", obs), u]
         if self.shape.has_image:
@@ -74,7 +77,7 @@ class PolicyNetwork(nn.Module):
         return torch.tanh(torch.atanh(u) + self.head(self.trunk(torch.cat(parts, 1))))
 
     def standardise(self, obs: Mapping[str, Tensor]) -> None:
-        """Measure the scale of the inputs on N observations; entries that do not vary are left out (divided by much)."""
+        """Measure the scale of the inputs on N observations; entries that do not vary there are left out."""
         for name in ("statistics", "terms"):
             x = obs[name].float()
             std = x.std(0)
