@@ -68,7 +68,7 @@ class PolicyNetwork(nn.Module):
         """The next settings (N, P), in (-1, 1).
 
         Args:
-            obs: ``statistics`` (N, D), ``terms`` (N, T), ``u`` (N, P); with an eye, ``image`` (N, 3, 48, 48) in 0 .. 255.
+            obs: ``statistics`` (N, D), ``terms`` (N, T), ``u`` (N, P); and with an eye ``image`` (N, 3, 48, 48), 0-255.
         """
         u = obs["u"].float().clamp(-_EDGE, _EDGE)
         parts = [self._standard("statistics", obs), self._standard("terms", obs), u]
