@@ -13,6 +13,8 @@ import numpy as np
 class FixedController:
     """Keeps the defaults. Its state is the number of settings learnt about."""
 
+    is_seedless = True  # it draws nothing
+
     @property
     def name(self) -> str:
         """``fixed``."""

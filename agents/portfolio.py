@@ -30,6 +30,8 @@ class PortfolioController:
 
     population: int = 16
 
+    is_seedless = True  # it draws nothing
+
     def __post_init__(self) -> None:
         if self.population < 1:
             raise ValueError(f"expected population >= 1, got {self.population}")

@@ -22,6 +22,7 @@ from agents.trace import Trace
 from cortex import Cortex, Percept, default_unit
 from cortex.parameters import NAMES
 from envs.accommodation import AccommodationEnv
+from envs.objective import Objective
 from envs.reading import Photograph
 from tuning.evaluation.bsds import LabelledImage
 from tuning.evaluation.measure import MeasureSettings, see
@@ -29,8 +30,6 @@ from tuning.evaluation.methods import Method
 from tuning.evaluation.regions import People, region_scores
 from tuning.evaluation.shards import fingerprint, read_shard
 from tuning.evaluation.table import Case, ResponseTable, compute_table
-from tuning.playing import build_controller
-from tuning.settings import SessionSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +40,7 @@ class Played:
     percept: Percept
     is_changed: bool
     seconds: float
+    batches: tuple[tuple[int, float], ...] = ()  # trials done and seconds since the start, after each batch
 
 
 class PlayMeasure:
@@ -67,38 +67,63 @@ class PlayMeasure:
         """The environment of an objective, made once a process."""
         if objective not in self._envs:
             self._envs[objective] = AccommodationEnv(
-                cortex=self.cortex, objective=objective, size_px=self.settings.size_px, action_mode="absolute"
+                cortex=self.cortex,
+                objective=self.objective(objective),
+                size_px=self.settings.size_px,
+                action_mode="absolute",
             )
         return self._envs[objective]
+
+    def objective(self, name: str) -> Objective | str:
+        """What the environment of an objective is told to minimise."""
+        return name
 
     def __call__(self, item: LabelledImage, case: Case, u: np.ndarray) -> dict[str, np.ndarray]:
         """Columns, each (S,) for S methods; ``u`` (S, P) only says how many rows are expected."""
         if len(u) != len(self.methods):
             raise ValueError(f"expected u with a row for each of {len(self.methods)} methods, got {len(u)}")
         people = People.of(item.segmentations, stride=self.settings.score_stride)
-        rows = [self._row(item, case, method, people) for method in self.methods]
+        rows = [self.row(self.play(item, case, method), item, people) for method in self.methods]
         return {name: np.array([row[name] for row in rows], np.float32) for name in rows[0]}
 
-    def play(self, item: LabelledImage, case: Case, method: Method) -> Played:
-        """One episode: the image of the case is what the environment calls undisturbed."""
+    def play(
+        self,
+        item: LabelledImage,
+        case: Case,
+        method: Method,
+        *,
+        seed: int | None = None,
+    ) -> Played:
+        """One episode: the image of the case is what the environment calls undisturbed.
+
+        Args:
+            item: the image with its labels.
+            case: says how it is disturbed, with which noise.
+            method: who plays.
+            seed: of views and controller; that of the case when None.
+        """
         start = time.perf_counter()
         image = see(item, case, size_px=self.settings.size_px)[0]
         env = self.env(method.objective)
         env.default_u = method.default_u(case.disturbance)
+        controller = method.build()
+        batches: list[tuple[int, float]] = []
+        begin = time.perf_counter()
         trace = run_episode(
             env,
-            build_controller(SessionSettings(controller=method.controller, spread=method.spread)),
-            case.seed,
+            controller,
+            case.seed if seed is None else seed,
             {"image": Photograph(item.name, image, item.size), "disturbance": None},
             method.n_trials,
             guard=Guard() if method.use_guard else None,
+            on_batch=lambda progress: batches.append((progress.n_done, time.perf_counter() - begin)),
         )
         percept = env.percept(trace.u_chosen)
         is_changed = not np.allclose(trace.u_chosen, env.default_u, atol=1e-5)
-        return Played(trace, percept, is_changed, time.perf_counter() - start)
+        return Played(trace, percept, is_changed, time.perf_counter() - start, tuple(batches))
 
-    def _row(self, item: LabelledImage, case: Case, method: Method, people: People) -> dict[str, float]:
-        played = self.play(item, case, method)
+    def row(self, played: Played, item: LabelledImage, people: People) -> dict[str, float]:
+        """What is kept of an episode, by name of column."""
         labels = played.percept.labels(item.size)[0].numpy()
         scores = region_scores(labels, people)
         row = {f"score.{name}": -value if name == "voi" else value for name, value in scores.items()}

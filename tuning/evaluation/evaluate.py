@@ -92,7 +92,7 @@ def run(settings: EvaluateSettings) -> int:
     start = time.perf_counter()
     try:
         data = read_data(settings)
-        tables = {k: _load(path) for k, path in (("table", settings.table), ("train", settings.train_table))}
+        tables = {k: load_table(path) for k, path in (("table", settings.table), ("train", settings.train_table))}
         words = parse_disturbances(settings.disturb)
         shown_names = list(data.names)
         cases = make_cases(shown_names, words, known=tables["table"].cases if tables["table"] is not None else ())
@@ -111,7 +111,7 @@ def run(settings: EvaluateSettings) -> int:
 
     measured: Measured | None = None
     try:
-        with _terminable(), tracked_run(settings.out, _params(settings, methods)) as record:
+        with terminable(), tracked_run(settings.out, _params(settings, methods)) as record:
             measured = _measure(settings, data, cases, methods, shown, tables, is_quiet=settings.is_quiet)
             problems += measured.failed
             measured = replace(measured, problems=tuple(problems), seconds=time.perf_counter() - start)
@@ -191,7 +191,7 @@ def _measure(
     is_quiet: bool,
 ) -> Measured:
     how = MeasureSettings(cortex={"depth": settings.depth, "features": settings.features}, size_px=settings.size_px)
-    meta = {"code": code_mark(), "data": _source(settings)}
+    meta = {"code": code_mark(), "data": source_of(settings)}
     options: dict[str, Any] = {"n_workers": settings.n_workers, "progress": not is_quiet, "meta": meta}
     with warnings.catch_warnings():  # failures are told in our own words
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -207,7 +207,7 @@ def _measure(
     failed += sorted({line for table in portraits.values() for line in table.meta.get("failed", ())})
     return Measured(
         data=data, how=how, contest=contest, methods=tuple(methods), shown=shown.label, portraits=portraits,
-        table=tables["table"], train=tables["train"], source=_source(settings), failed=tuple(failed),
+        table=tables["table"], train=tables["train"], source=source_of(settings), failed=tuple(failed),
         n_workers=settings.n_workers, processor=platform.processor() or platform.machine(), code=meta["code"],
     )  # fmt: skip
 
@@ -236,11 +236,13 @@ def _shown(settings: EvaluateSettings, methods: Sequence[Method]) -> Method:
     raise ValueError(f"no method {settings.shown!r} to show; choose from {', '.join(m.label for m in methods)}")
 
 
-def _load(path: Path | None) -> ResponseTable | None:
+def load_table(path: Path | None) -> ResponseTable | None:
+    """The response table of a file; None without one."""
     return None if path is None else ResponseTable.load(path)
 
 
-def _source(settings: EvaluateSettings) -> str:
+def source_of(settings: EvaluateSettings) -> str:
+    """Where the images are from, in words."""
     if settings.labelled is not None:
         return f"labelled images of {settings.labelled.name}"
     return f"BSDS500, {'validation' if settings.split == 'val' else 'training'} images"
@@ -265,7 +267,7 @@ def _complain(text: str) -> None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """SIGTERM as Ctrl-C, so that runs are closed and workers end."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agents.registry import CONTROLLERS
+from agents import registry
+from agents.base import Controller
+from agents.registry import CONTROLLERS, make_controller
+from agents.search import SAMPLERS
 from cortex import default_theta, default_unit, to_unit
 from cortex.parameters import BY_NAME, NAMES, check_names
 from envs.calibrated import objective_mark
+from tuning.playing import build_controller
 from tuning.saving import write_atomically
 from tuning.settings import SessionSettings
 
 DEFAULT_TRIALS = 64
 FIXED = "fixed"
 SETTING = "setting"
+FILES = {"policy": ("policy", (".safetensors", ".zip")), "memory": ("memories", (".npz",))}
+"""What controllers learned on other images, by option: the field that takes the file, and how its name may end."""
+WEIGHTS = Path(registry.__file__).with_name("weights")
+_UNLEARNED = (FIXED, "normalise", "random", "portfolio", "gradient", *SAMPLERS)
 _ONE_TRIAL = (FIXED, "normalise")
 
 
@@ -38,6 +47,8 @@ class Method:
         spread: how far from the defaults a search starts when it has no list to start from, as in a session.
         u: settings (P,) in [-1, 1] that replace the defaults, by pattern of disturbance (``*``, ``none``, ``fog:*``);
             the first that fits counts. With the controller ``fixed`` that is a fixed setting chosen elsewhere.
+        files: what the controller learned before: a file for each option of :data:`FILES`.
+        options: other fields of the controller, such as ``n_steps`` of a policy.
     """
 
     label: str
@@ -48,6 +59,18 @@ class Method:
     spread: float | None = SessionSettings.spread
     changes: Mapping[str, float] | None = None
     u: Mapping[str, tuple[float, ...]] | None = None
+    files: Mapping[str, str] | None = None
+    options: Mapping[str, float] | None = None
+
+    def build(self) -> Controller:
+        """Its controller, as a session would have it.
+
+        Raises:
+            ValueError: the controller does not take one of the options.
+        """
+        controller: Any = build_controller(SessionSettings(controller=self.controller, spread=self.spread))
+        files = {FILES[name][0]: Path(path) for name, path in (self.files or {}).items()}
+        return replace(controller, **files, **(self.options or {}))
 
     def default_u(self, disturbance: str) -> np.ndarray:
         """Where it starts, and what it falls back to, (P,) float32.
@@ -65,20 +88,26 @@ class Method:
         return default_unit()[0].numpy()
 
     def describe(self) -> dict[str, Any]:
-        """All that its results depend on (JSON types), the calibration by what is in it."""
-        about = {k: v for k, v in asdict(self).items() if k not in ("label", "objective")}
+        """All that its results depend on (JSON types); calibration and what was learned by what is in the files."""
+        about = {k: v for k, v in asdict(self).items() if k not in ("label", "objective", "files", "options")}
+        about |= {"options": dict(self.options)} if self.options else {}
+        learned = {name: content_mark(Path(path)) for name, path in (self.files or {}).items()}
+        if not learned and self.controller not in _UNLEARNED:
+            learned = {"shipped": content_mark(WEIGHTS)} if WEIGHTS.is_dir() else {}
+        about |= {"learned": learned} if learned else {}
         return json.loads(json.dumps({**about, "objective": objective_mark(self.objective)}))
 
 
 def parse_method(text: str) -> Method:
     """Read ``controller[:objective[:trials]]`` and options after it, such as ``tpe:calibrated:64``.
 
-    Options: ``no-guard``, and ``NAME=VALUE`` for a changed default (``tpe:raw:16:no-guard:n_regions=6``).
-    ``setting:FILE.json`` is a fixed setting as :func:`save_setting` wrote it.
+    Options: ``no-guard``; ``NAME=VALUE`` for a changed default (``tpe:raw:16:no-guard:n_regions=6``) or a number of the
+    controller's own (``policy:raw:4:n_steps=3``); ``policy=FILE`` and ``memory=FILE`` for what a controller learned on
+    other images; ``label=TEXT``. ``setting:FILE.json`` is a fixed setting as :func:`save_setting` wrote it.
 
     Raises:
         ValueError: saying what is legal.
-        FileNotFoundError: no such file of a setting.
+        FileNotFoundError: no such file.
     """
     name, *words = [word.strip() for word in text.split(":")]
     if name == SETTING:
@@ -88,24 +117,60 @@ def parse_method(text: str) -> Method:
         known = ", ".join([*CONTROLLERS, f"{SETTING}:FILE.json"])
         raise ValueError(f"unknown method {text!r}; write CONTROLLER:OBJECTIVE:TRIALS with CONTROLLER from {known}")
     changes: dict[str, float] = {}
+    files: dict[str, str] = {}
+    options: dict[str, float] = {}
+    shown = [name]  # results are read on other machines: files by name only
+    label = ""
     method = Method(text.strip(), name, n_trials=1 if name in _ONE_TRIAL else DEFAULT_TRIALS)
     for i, word in enumerate(words):
         key, equals, value = word.partition("=")
+        shown.append(f"{key}{equals}{Path(value).name}" if key in FILES else word)
         if word == "no-guard":
             method = replace(method, use_guard=False)
+        elif key == "label" and value:
+            label = value
+        elif equals and key in FILES:
+            files[key] = _learned(text, name, key, value)
+        elif equals and key not in BY_NAME and key in _numbers_of(name):
+            options[key] = _number(text, key, value)
         elif equals:
             changes[key] = _legal(text, key, value)
         elif word.isdigit() and int(word) > 0:
             method = replace(method, n_trials=1 if name in _ONE_TRIAL else int(word))
         elif i == 0 and (word in ("raw", "calibrated") or Path(word).is_file()):
-            label = ":".join([name, Path(word).name, *words[1:]])  # results are read on other machines
-            method = replace(method, objective=word, label=label)
+            shown[-1] = Path(word).name
+            method = replace(method, objective=word)
         else:
             raise ValueError(
                 f"{text!r}: cannot read {word!r}; after the controller come the objective (raw, calibrated or a file "
-                "that exists), the number of trials, no-guard, and NAME=VALUE"
+                "that exists), the number of trials, no-guard, NAME=VALUE, policy=FILE, memory=FILE and label=TEXT"
             )
-    return replace(method, changes=changes) if changes else method
+    method = replace(method, label=label or ":".join(shown), changes=changes or None)
+    method = replace(method, files=files or None, options=options or None)
+    try:
+        method.build()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{text!r}: {error}") from error
+    return method
+
+
+def content_mark(path: Path) -> str:
+    """16 hex digits of a file's content, or of all files in a folder and their names.
+
+    Raises:
+        FileNotFoundError: neither is there.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix != ".pyc")
+    elif path.is_file():
+        files = [path]
+    else:
+        raise FileNotFoundError(f"no file or folder at {path}")
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(b"" if file == path else f"{file.relative_to(path).as_posix()}\n".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def save_setting(path: Path, u: np.ndarray | Mapping[str, np.ndarray]) -> Path:
@@ -142,14 +207,35 @@ def read_setting(path: Path) -> dict[str, tuple[float, ...]]:
     return found
 
 
+def _learned(text: str, controller: str, key: str, value: str) -> str:
+    name, endings = FILES[key]
+    if name not in {field.name for field in fields(make_controller(controller))}:  # type: ignore[arg-type]
+        raise ValueError(f"{text!r}: {controller} does not take {key}=; it learned nothing that a file could hold")
+    if Path(value).suffix not in endings:
+        raise ValueError(f"{text!r}: expected {key}=FILE with FILE ending in {' or '.join(endings)}, got {value!r}")
+    if not Path(value).is_file():
+        raise FileNotFoundError(f"{text!r}: no {key} at {value}")
+    return value
+
+
+def _numbers_of(controller: str) -> set[str]:
+    """Fields of a controller that a number may be given for."""
+    one: Any = make_controller(controller)
+    return {f.name for f in fields(one) if "int" in str(f.type) or "float" in str(f.type)}
+
+
+def _number(text: str, name: str, value: str) -> float:
+    try:
+        return int(value) if value.lstrip("-").isdigit() else float(value)
+    except ValueError:
+        raise ValueError(f"{text!r}: {name} needs a number, got {value!r}") from None
+
+
 def _legal(text: str, name: str, value: str) -> float:
     if name not in BY_NAME:
         raise ValueError(f"{text!r}: no parameter {name!r}; choose from {', '.join(NAMES)}")
     parameter = BY_NAME[name]
-    try:
-        number = float(value)
-    except ValueError:
-        raise ValueError(f"{text!r}: {name} needs a number, got {value!r}") from None
+    number = _number(text, name, value)
     if not parameter.low <= number <= parameter.high:
         raise ValueError(f"{text!r}: {name} must lie in {parameter.low:g}..{parameter.high:g}, got {number:g}")
     return number

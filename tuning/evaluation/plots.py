@@ -20,7 +20,7 @@ from tuning.evaluation.standings import BEST_FIXED, FIXED, ORACLE, ContestRow
 from tuning.panels import AFTER, BEFORE, FAINT, GRID, INK, picture
 
 _DPI = 110
-_COLOURS = ("#d2601a", "#2f6fa7", "#3a8f5c", "#8a5aa8", "#b8912f", "#c2496b", "#4aa3a3", "#6b6f76")
+COLOURS = ("#d2601a", "#2f6fa7", "#3a8f5c", "#8a5aa8", "#b8912f", "#c2496b", "#4aa3a3", "#6b6f76")
 _PEOPLE = "#2e7d32"
 
 
@@ -31,7 +31,7 @@ def precision_recall(summaries: Mapping[str, BoundarySummary], *, people: Bounda
         summaries: system -> summary.
         people: people against people, a point.
     """
-    figure = _figure(8.4, 5.6)
+    figure = new_figure(8.4, 5.6)
     ax = figure.add_axes((0.085, 0.11, 0.56, 0.8))
     for f in np.arange(0.1, 1, 0.1):
         recall = np.linspace(f / (2 - f), 1, 200)  # precision 1 at its left end
@@ -40,13 +40,13 @@ def precision_recall(summaries: Mapping[str, BoundarySummary], *, people: Bounda
         ax.text(1.008, precision[-1], f"F {f:.1f}", fontsize=7.5, color=FAINT, va="center")
     order = sorted(summaries, key=lambda name: -summaries[name].ods)
     for i, name in enumerate(order):
-        one, colour = summaries[name], _COLOURS[i % len(_COLOURS)]
+        one, colour = summaries[name], COLOURS[i % len(COLOURS)]
         label = f"{name}  {one.ods:.2f}"
         points = np.unique(np.stack([one.recall, one.precision]), axis=1)
         if points.shape[1] == 1:
-            ax.plot(*points, "o" if i < len(_COLOURS) else "s", color=colour, ms=7, mec="white", label=label, zorder=3)
+            ax.plot(*points, "o" if i < len(COLOURS) else "s", color=colour, ms=7, mec="white", label=label, zorder=3)
             continue
-        line = "-" if i < len(_COLOURS) else "--"
+        line = "-" if i < len(COLOURS) else "--"
         is_drawn = (one.recall > 0) | (one.precision > 0)
         ax.plot(one.recall[is_drawn], one.precision[is_drawn], line, color=colour, lw=1.7, label=label, zorder=2)
         at = (np.interp(one.ods_threshold, one.thresholds, values) for values in (one.recall, one.precision))
@@ -58,7 +58,7 @@ def precision_recall(summaries: Mapping[str, BoundarySummary], *, people: Bounda
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     ax.set_xlabel("recall", fontsize=9, color=FAINT)
     ax.set_ylabel("precision", fontsize=9, color=FAINT)
-    _plain(ax, "Boundaries against people's")
+    plain(ax, "Boundaries against people's")
     ax.legend(
         fontsize=8.5, frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.1, 1.0), borderaxespad=0.0,
         title="system, F (ODS)", title_fontproperties={"size": 8.5}, alignment="left",
@@ -74,7 +74,7 @@ def gap_plot(rows: Sequence[ContestRow], method: str) -> Figure:
         method: label of the method shown beside the fixed settings.
     """
     groups = list(dict.fromkeys(row.disturbance for row in rows))
-    figure = _figure(8.4, 1.6 + 0.42 * len(groups))
+    figure = new_figure(8.4, 1.6 + 0.42 * len(groups))
     height = figure.get_figheight()
     ax = figure.add_axes((0.22, 0.62 / height, 0.74, 1 - 1.42 / height))
     found = {(row.disturbance, row.method): row for row in rows}
@@ -104,7 +104,7 @@ def gap_plot(rows: Sequence[ContestRow], method: str) -> Figure:
     ax.set_yticks(np.arange(len(groups))[::-1], [group.replace("_", " ") for group in groups])
     ax.set_ylim(-0.6, len(groups) - 0.4)
     ax.set_xlabel("region covering, mean over images and 95 % interval", fontsize=9, color=FAINT)
-    _plain(ax, "From the fixed setting to the oracle", pad=26)
+    plain(ax, "From the fixed setting to the oracle", pad=26)
     ax.tick_params(axis="y", colors=INK)
     ax.grid(axis="x", color=GRID, lw=0.7)
     ax.legend(
@@ -146,7 +146,7 @@ def contact_sheet(best: Sequence[Sheet], worst: Sequence[Sheet], *, method: str)
     cell, gap, text, middle, top = 1.5, 0.06, 0.36, 0.5, 0.98
     row_in = 0.75 * cell + text
     width, height = 8 * cell + 6 * gap + middle + 0.4, top + n_rows * row_in + 0.1
-    figure = _figure(width, height)
+    figure = new_figure(width, height)
     style: dict[str, Any] = {"color": INK, "weight": "bold", "va": "center"}
     figure.text(0.2 / width, 1 - 0.24 / height, f"{method} against fixed", fontsize=12.5, **style)
     for side, sheets in enumerate((best, worst)):
@@ -190,13 +190,15 @@ def _painted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return page
 
 
-def _figure(width_in: float, height_in: float) -> Figure:
+def new_figure(width_in: float, height_in: float) -> Figure:
+    """An empty white page."""
     figure = Figure(figsize=(width_in, height_in), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _plain(ax: Axes, title: str, *, pad: float = 8) -> None:
+def plain(ax: Axes, title: str, *, pad: float = 8) -> None:
+    """Title on the left, quiet axes."""
     ax.set_title(title, fontsize=11, color=INK, loc="left", pad=pad, weight="bold")
     ax.tick_params(colors=FAINT, labelsize=8.5, length=0)
     ax.set_axisbelow(True)

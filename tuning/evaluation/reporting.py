@@ -55,7 +55,7 @@ class Measured:
 
 def report(measured: Measured, page: Path, *, reading: Path) -> tuple[Path, list[Path], dict[str, float]]:
     """Write page, tables and figures; returns the page, all files and the metrics."""
-    notes = [f"left out: {_without_folders(line)}" for line in measured.problems]
+    notes = [f"left out: {without_folders(line)}" for line in measured.problems]
     table = measured.table
     if table is not None:
         table = table.where(images=set(measured.contest.images) & set(table.images))
@@ -171,7 +171,7 @@ def _about(measured: Measured, table: ResponseTable | None) -> dict[str, str]:
     cases = measured.contest.cases
     about = {
         "images": f"{len(set(measured.contest.images))} of {measured.source}",
-        "cases": f"{len(cases)}: {_counted([case.disturbance for case in cases])}",
+        "cases": f"{len(cases)}: {counted([case.disturbance for case in cases])}",
         "methods": ", ".join(measured.contest.meta["methods"]),
         "cortex looks at": f"{measured.how.size_px} px (long side); "
         + ", ".join(f"{k} {v}" for k, v in measured.how.cortex.items()),
@@ -186,12 +186,13 @@ def _about(measured: Measured, table: ResponseTable | None) -> dict[str, str]:
     return about
 
 
-def _without_folders(line: str) -> str:
+def without_folders(line: str) -> str:
     """A page is read on other machines: files by name only."""
     return " ".join(Path(word).name if "/" in word and Path(word).is_absolute() else word for word in line.split(" "))
 
 
-def _counted(words: Sequence[str]) -> str:
+def counted(words: Sequence[str]) -> str:
+    """How often each word is there, in words."""
     counts = {word: words.count(word) for word in dict.fromkeys(words)}
     return ", ".join(f"{count} {word}" for word, count in counts.items())
 

@@ -21,7 +21,7 @@ from tuning.evaluation.validity import ValidityRow, validity_markdown
 from tuning.saving import write_atomically
 
 PREDICTED = "term.calibrated"
-_NO_READING = "(Nothing yet: write it in {name} and run the script again.)"
+NO_READING = "(Nothing yet: write it in {name} and run the script again.)"
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def results_page(results: Results, *, folder: Path, reading_name: str = "results
         reading_name: file that the reading comes from, named where it is missing.
     """
     parts = ["# Results\n\nMade by `scripts/evaluate.py`; only the reading is written by hand.\n"]
-    parts.append("## Reading\n\n" + (results.reading.strip() or _NO_READING.format(name=reading_name)) + "\n")
-    parts.append("## How it was measured\n\n" + _pairs(results.about))
+    parts.append("## Reading\n\n" + (results.reading.strip() or NO_READING.format(name=reading_name)) + "\n")
+    parts.append("## How it was measured\n\n" + pairs_to_markdown(results.about))
     if results.notes:
         parts.append("\n".join(f"- {note}" for note in results.notes) + "\n")
     if results.portraits:
@@ -71,16 +71,16 @@ def results_page(results: Results, *, folder: Path, reading_name: str = "results
             "People: each against the others.\n\n" + rows_to_markdown(results.portraits)
         )
     if results.contest:
-        parts.append(_contest(results.contest))
+        parts.append(contest_markdown(results.contest))
     if results.protocols:
         parts.append(
             "## Choosing among the same candidates\n\nOffline, from the response table: what each rule of choice would "
-            "have scored.\n\n" + _by_group(results.protocols)
+            "have scored.\n\n" + by_group(results.protocols)
         )
     if results.validity:
         parts.append("## What the label-free numbers know\n\n" + validity_markdown(results.validity))
     if results.calibration:
-        parts.append("## The calibrated objective\n\n" + _pairs(results.calibration))
+        parts.append("## The calibrated objective\n\n" + pairs_to_markdown(results.calibration))
     if results.figures:
         links = [f"![{title}]({path.relative_to(folder).as_posix()})" for title, path in results.figures.items()]
         parts.append("## Figures\n\n" + "\n\n".join(links) + "\n")
@@ -133,36 +133,39 @@ def protocol_rows(table: ResponseTable, train: ResponseTable | None = None) -> l
     return summarise(table, [random(table), fixed(table), *chosen, oracle(table)], reference="fixed")
 
 
-def _contest(rows: Sequence[ContestRow]) -> str:
+def contest_markdown(rows: Sequence[ContestRow], *, title: str = "Accommodation") -> str:
+    """Pooled groups in full, each disturbance alone in short."""
     text = (
-        "## Accommodation\n\nRegion covering, mean over images [95 %]. `gain`: over the fixed setting, paired. "
+        f"## {title}\n\nRegion covering, mean over images [95 %]. `gain`: over the fixed setting, paired. "
         "`gap closed`: share of the way from fixed to the oracle. `harm rate`: share of the cases made worse than "
         "fixed by more than 0.005. `recovered`: share won back of what the disturbance costs the fixed setting.\n\n"
     )
     shown = pooled_groups(rows)
-    text += _by_group([row for row in rows if row.disturbance in shown])
+    text += by_group([row for row in rows if row.disturbance in shown])
     rest = [row for row in rows if row.disturbance not in shown]
     if rest:
         text += "\n### Each disturbance alone\n\n" + rows_to_markdown(
-            rest, without=["n_evaluations", "seconds", *_empty(rest)]
+            rest, without=["n_evaluations", "seconds", *empty_fields(rest)]
         )
     return text
 
 
-def _by_group(rows: Sequence[Any]) -> str:
+def by_group(rows: Sequence[Any]) -> str:
+    """A table for each ``disturbance`` of the rows, under a heading."""
     parts = []
     for group in dict.fromkeys(row.disturbance for row in rows):
         own = [row for row in rows if row.disturbance == group]
         heading = f"### {group[0].upper()}{group[1:]} ({own[0].n_images} images)"
-        parts.append(f"{heading}\n\n" + rows_to_markdown(own, without=["disturbance", "n_images", *_empty(own)]))
+        parts.append(f"{heading}\n\n" + rows_to_markdown(own, without=["disturbance", "n_images", *empty_fields(own)]))
     return "\n".join(parts)
 
 
-def _empty(rows: Sequence[Any]) -> list[str]:
+def empty_fields(rows: Sequence[Any]) -> list[str]:
     """Fields that say nothing in any row."""
     return [name for name in vars(rows[0]) if all(getattr(row, name) is None for row in rows)]
 
 
-def _pairs(pairs: Mapping[str, Any]) -> str:
+def pairs_to_markdown(pairs: Mapping[str, Any]) -> str:
+    """Name and text, a line each."""
     cells = ((str(k).replace("_", " "), str(v).replace("|", "\\|").replace("\n", " ")) for k, v in pairs.items())
     return "| | |\n| --- | --- |\n" + "".join(f"| {k} | {v} |\n" for k, v in cells)

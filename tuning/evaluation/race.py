@@ -1,0 +1,229 @@
+"""The race: every method plays every case with several seeds, and its loss is read at marks along the way.
+
+A race is a response table whose settings axis is the methods, each as often as it has seeds. The work goes case by
+case, so that what the objective perceives of an image is perceived once for all; every episode is kept in a file of
+its own, so that a race is resumed, and grows by a method or a seed, without any episode being played twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cortex import default_unit
+from envs.calibration import load_calibration
+from envs.objective import Objective
+from tuning.evaluation.bsds import LabelledImage
+from tuning.evaluation.contests import Played, PlayMeasure
+from tuning.evaluation.marks import episode_mark
+from tuning.evaluation.measure import MeasureSettings
+from tuning.evaluation.methods import Method
+from tuning.evaluation.race_panels import SharedPanels
+from tuning.evaluation.regions import People
+from tuning.evaluation.shards import Shard, read_shard, write_shard
+from tuning.evaluation.table import Case, ResponseTable, compute_table
+
+MARKS = (1, 2, 4, 8, 16, 32, 64)
+"""Evaluations after which the loss is read; the first is that of the defaults."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method with one of its seeds; ``mark`` is all that its numbers depend on, ``folder`` where its episodes are."""
+
+    method: Method
+    seed: int
+    mark: str
+    folder: Path
+
+    def read(self, case: Case) -> Shard | None:
+        """The episode of a case; None when it was not played yet."""
+        return read_shard(self.folder, case, mark=self.mark)
+
+
+def at_marks(
+    best_so_far: np.ndarray, batches: Sequence[tuple[int, float]], marks: Sequence[int] = MARKS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Best loss and time after so many evaluations; after the end of the search, those of its end.
+
+    Args:
+        best_so_far: (T,) of the trials.
+        batches: after each batch, trials done and seconds since the start. A trial is known when its batch is.
+        marks: K numbers of evaluations, >= 1.
+
+    Returns:
+        losses (K,) and seconds (K,).
+    """
+    n_done = np.array([n for n, _ in batches])
+    seconds = np.array([t for _, t in batches])
+    rows = np.minimum(np.asarray(marks), len(best_so_far)) - 1
+    return best_so_far[rows], seconds[np.searchsorted(n_done, rows + 1)]
+
+
+def race_seed(case_seed: int, seed: int) -> int:
+    """Seed of an episode (views and controller): that of the case for seed 0, as in a contest; else another one."""
+    if seed == 0:
+        return case_seed
+    return int(np.random.SeedSequence([case_seed, seed]).generate_state(1)[0] & 0x7FFFFFFF)
+
+
+def seeds_of(method: Method, n_seeds: int) -> range:
+    """The seeds a method plays with: one where its episodes cannot differ.
+
+    That is where the objective has no views, and the controller says that it draws nothing (``is_seedless``).
+    """
+    is_seedless = getattr(method.build(), "is_seedless", False) and n_views_of(method.objective) == 0
+    return range(1 if is_seedless else n_seeds)
+
+
+def n_views_of(objective: str) -> int:
+    """Views that an objective judges by."""
+    if objective == "raw":
+        return Objective().n_views
+    return load_calibration(None if objective == "calibrated" else objective).n_views
+
+
+class RaceMeasure(PlayMeasure):
+    """Callable (labelled image, case, u) -> columns, one row an entry; picklable. What was played before is read.
+
+    Columns, besides those of :class:`PlayMeasure` (``term.total``: applied, guard included): ``before`` (the loss at
+    the defaults), ``best.01`` to ``best.64`` (best so far after so many evaluations), ``seconds.01`` to ``seconds.64``
+    (since the start), ``best.end`` and ``seconds.end`` (of the search), ``n_trials``, ``fresh_gain`` (of the best
+    trial, on views the search never saw; NaN without a guard) and ``seconds`` of the whole episode, in which the panel
+    counts in full.
+    """
+
+    def __init__(self, settings: MeasureSettings, entries: Sequence[Entry]):
+        super().__init__(settings, [entry.method for entry in entries])
+        self.entries = tuple(entries)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "entries": self.entries}
+
+    def objective(self, name: str) -> Objective | str:
+        """The raw one by name; a calibrated one that keeps panels."""
+        return name if name == "raw" else SharedPanels(load_calibration(None if name == "calibrated" else name))
+
+    def __call__(self, item: LabelledImage, case: Case, u: np.ndarray) -> dict[str, np.ndarray]:
+        """Columns, each (S,) for S entries; ``u`` (S, P) only says how many rows are expected.
+
+        Raises:
+            RuntimeError: an episode failed; says whose.
+        """
+        if len(u) != len(self.entries):
+            raise ValueError(f"expected u with a row for each of {len(self.entries)} entries, got {len(u)}")
+        people = People.of(item.segmentations, stride=self.settings.score_stride)
+        rows = []
+        for entry in self.entries:
+            shard = entry.read(case)
+            if shard is None:
+                start = time.perf_counter()
+                try:
+                    row = self.race(item, case, entry, people)
+                except Exception as error:  # who failed is not to be seen from where it failed
+                    raise RuntimeError(f"{entry.method.label}, seed {entry.seed}: {error}") from error
+                columns = {name: np.array([value], np.float32) for name, value in row.items()}
+                shard = Shard(case, columns, time.perf_counter() - start)
+                write_shard(entry.folder, shard, mark=entry.mark)
+            rows.append(shard.columns)
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+    def race(self, item: LabelledImage, case: Case, entry: Entry, people: People) -> dict[str, float]:
+        """One episode against the clock.
+
+        Raises:
+            ValueError: the defaults have no finite loss, so that nothing can be compared with it.
+        """
+        objective = self.env(entry.method.objective).laboratory.objective
+        spared = getattr(objective, "spared_seconds", 0.0)
+        played = self.play(item, case, entry.method, seed=race_seed(case.seed, entry.seed))
+        extra = getattr(objective, "spared_seconds", 0.0) - spared
+        return self.row(played, item, people) | _marked(played, extra)
+
+    def n_left(self, cases: Sequence[Case]) -> int:
+        """Cases that have episodes to play."""
+        return sum(any(entry.read(case) is None for entry in self.entries) for case in cases)
+
+
+def _marked(played: Played, extra_seconds: float) -> dict[str, float]:
+    trace, batches = played.trace, [(n, t + extra_seconds) for n, t in played.batches]
+    best, seconds = at_marks(trace.best_so_far, batches)
+    if not np.isfinite([best[0], trace.before["total"]]).all():
+        raise ValueError(f"the defaults have no finite loss ({best[0]}): nothing to compare with")
+    fresh = 0.0 if trace.n_trials == 1 else float("nan")
+    if trace.guard is not None:
+        fresh = trace.guard.gain
+    row = {f"best.{mark:02d}": float(value) for mark, value in zip(MARKS, best, strict=True)}
+    row |= {f"seconds.{mark:02d}": float(value) for mark, value in zip(MARKS, seconds, strict=True)}
+    row |= {"best.end": float(trace.best_so_far[-1]), "seconds.end": batches[-1][1], "before": trace.before["total"]}
+    return row | {"fresh_gain": fresh, "n_trials": trace.n_trials, "seconds": trace.seconds + extra_seconds}
+
+
+def make_entries(
+    folder: Path, settings: MeasureSettings, methods: Sequence[Method], n_seeds: int, *, meta: Mapping[str, Any]
+) -> list[Entry]:
+    """Every method with each of its seeds, and where its episodes are kept.
+
+    Raises:
+        ValueError: no method, or two of one label.
+    """
+    labels = [method.label for method in methods]
+    if len(set(labels)) < len(labels) or not labels:
+        raise ValueError(f"expected one or more methods with different labels, got {labels}")
+    entries = []
+    for method in methods:
+        about = {"cortex": dict(settings.cortex), "size_px": settings.size_px, "score_stride": settings.score_stride}
+        about |= {"method": method.describe(), "code": episode_mark(type(method.build()).__module__), **meta}
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+        name = "".join(letter if letter.isalnum() else "-" for letter in method.label)[:60]
+        place = folder / "episodes" / f"{name}-{digest[:8]}"
+        entries += [Entry(method, k, digest, place / f"seed{k}") for k in seeds_of(method, n_seeds)]
+    return entries
+
+
+def run_race(
+    folder: Path,
+    data: Sequence[LabelledImage],
+    cases: Sequence[Case],
+    settings: MeasureSettings,
+    methods: Sequence[Method],
+    *,
+    n_seeds: int = 5,
+    n_workers: int = 1,
+    progress: bool = True,
+    meta: Mapping[str, Any] | None = None,
+) -> ResponseTable:
+    """Let every method play every case with each of its seeds.
+
+    Args:
+        folder: of all episodes of all races.
+        data, cases, n_workers, progress: as :func:`compute_table`. With as many workers as cores, each has one thread.
+        settings: cortex, size and stride of the scores.
+        methods: with different labels.
+        n_seeds: of views and controllers; the noise of a disturbance is that of the case.
+        meta: whatever else the numbers depend on, such as the name of the data.
+
+    Returns:
+        (C, S) of S entries; ``meta["methods"]`` and ``meta["seeds"]`` say whose, in order. Cases that some method could
+        not play are left out and listed in ``meta["failed"]``.
+
+    Raises:
+        ValueError: two methods of one label.
+        RuntimeError: as :func:`compute_table`.
+    """
+    entries = make_entries(folder, settings, methods, n_seeds, meta=meta or {})
+    measure = RaceMeasure(settings, entries)
+    about = {"entries": [[entry.mark, entry.seed] for entry in entries], "settings": asdict(settings)}
+    place = folder / "tables" / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
+    u = np.repeat(default_unit().numpy(), len(entries), 0)
+    n = max(1, min(n_workers, measure.n_left(cases)))
+    table = compute_table(place, data, cases, u, measure, n_workers=n, progress=progress, meta=about)
+    names = {"methods": [entry.method.label for entry in entries], "seeds": [entry.seed for entry in entries]}
+    return ResponseTable(table.u, table.cases, table.columns, {**table.meta, **names})
