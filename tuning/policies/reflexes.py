@@ -62,7 +62,7 @@ class ReflexSettings:
 
     share: float = 0.5
     half_step: float = 0.2
-    min_response: float = 2.0
+    min_response: float = 1.5
     min_agreement: float = 0.9
     max_radius: float = 0.8
 
