@@ -35,6 +35,7 @@ _UNNEEDED: Mapping[str, Any] = {
     "ep_info_buffer": None,
     "ep_success_buffer": None,
     "buffer_size": 1,
+    "seed": None,  # it would seed all generators of the process
 }
 
 
@@ -105,7 +106,8 @@ def load_sb3(path: Path | str) -> Sb3Policy:
         raise ValueError(f"{path} is of an algorithm that cannot be played here; expected one of {', '.join(_MARKS)}")
     unneeded = {name: value for name, value in _UNNEEDED.items() if name in data}
     try:
-        model = getattr(stable_baselines3, algorithm).load(path, device="cpu", custom_objects=unneeded)
+        with torch.random.fork_rng(devices=[]):  # networks are initialised before their weights are read
+            model = getattr(stable_baselines3, algorithm).load(path, device="cpu", custom_objects=unneeded)
         model.observation_space.spaces  # noqa: B018 -- no observations by name: no policy of ours
     except Exception as error:  # unpickling meets broken and foreign bytes with almost any exception
         raise ValueError(f"{path} cannot be read as a {algorithm} policy on observations by name ({error})") from error

@@ -13,14 +13,17 @@ from pathlib import Path
 from tuning.arguments import add_cortex_arguments, at_least
 
 EPILOG = """\
-controllers   fixed, random, normalise, portfolio, tpe, cmaes, gp, nsga2
+controllers   look and react   fixed, normalise, portfolio, reflex, memory
+              learned          policy, sb3 (a policy of stable-baselines3; needs --policy)
+              search           random, tpe, cmaes, gp, nsga2, gradient, hybrid, hybrid-cmaes (a policy, then a search)
 disturbances  gaussian_noise, defocus_blur, motion_blur, low_light, low_contrast, fog, colour_cast, jpeg
               with a severity from 0 to 5, as in fog:2.5; none shows the photograph as it is
 
 sessions      A session has a name: --session, or <controller>-seed<seed>. Stopped (Ctrl-C, kill, power cut), it goes on
               when the same command is given again: finished episodes are not done twice. When it is complete, the same
               name starts <name>-2; --resume opens the complete one again, to add images, or to repeat what failed.
-output        OUT/<session>/episodes.jsonl and figures/; runs in OUT/mlflow.db, or where MLFLOW_TRACKING_URI says.
+output        OUT/<session>/episodes.jsonl and figures/ (a page and a GIF an episode); runs in OUT/mlflow.db, or where
+              MLFLOW_TRACKING_URI says.
               --save DIR writes <stem>.labels.png (16-bit, input resolution), <stem>.boundary.png (8-bit), <stem>.json;
               with several disturbances <stem> becomes <stem>__<disturbance>_<severity>.
 exit code     0 all well · 1 nothing could be done · 2 wrong usage · 3 some images failed, the rest is done ·
@@ -54,9 +57,14 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=at_least(0), default=0, metavar="N", help="of views, disturbance and controller (0)")
     add(
         "--objective",
-        default="raw",
-        metavar="raw|calibrated|FILE",
-        help="what is minimised: the raw terms, or 1 - the score that a calibration predicts (raw)",
+        default="calibrated",
+        metavar="calibrated|raw|FILE",
+        help="what is minimised: 1 - the score that a calibration predicts, or the raw terms (calibrated)",
+    )
+    add(
+        "--policy",
+        metavar="FILE",
+        help="a trained policy: .safetensors, .zip for sb3, or models:/NAME/VERSION (the one that comes with Ciliary)",
     )
     add("--set", action="append", type=_assignment, default=[], metavar="NAME=VALUE", help="change a default")
     add("--no-guard", action="store_true", help="apply the best trial even if its gain may be noise")
@@ -65,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     add("--session", metavar="NAME", help="name of the session")
     add("--resume", action="store_true", help="open a complete session again")
     add("--storage", metavar="URL|FILE", help="keep Optuna studies there, and continue those it holds")
+    add("--no-animation", action="store_true", help="do not write a GIF of each episode beside its figure")
     add("--quiet", action="store_true", help="no progress, no table: only problems and the exit code")
     return p
 
@@ -91,11 +100,13 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
         depth=options.depth,
         features=options.features,
         objective=options.objective,
+        policy=options.policy,
         use_guard=not options.no_guard,
         population=options.population,
         spread=options.spread or None,
         changes=dict(options.set),
         is_resumed=options.resume,
+        is_animated=not options.no_animation,
     )
 
 

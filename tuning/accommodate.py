@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from cortex.parameters import BY_NAME, check_names
@@ -13,6 +14,7 @@ from envs.disturbances import parse_disturbance
 from tuning.inputs import SHOWCASE_DISTURBANCES, collect, showcase
 from tuning.ledger import check_name
 from tuning.playing import build_controller
+from tuning.policies.registering import find_policy
 from tuning.report import TerminalDisplay, print_outcome
 from tuning.session import run_session
 from tuning.settings import SessionSettings
@@ -24,7 +26,12 @@ USAGE = 2
 
 
 def run(
-    images: Sequence[str], *, quiet: bool = False, disturbances: Sequence[str] | None = None, **settings: Any
+    images: Sequence[str],
+    *,
+    quiet: bool = False,
+    disturbances: Sequence[str] | None = None,
+    policy: str | Path | None = None,
+    **settings: Any,
 ) -> int:
     """Accommodate to images and report on the terminal.
 
@@ -32,6 +39,7 @@ def run(
         images: files and folders; none means a few bundled photographs under a few disturbances.
         quiet: say nothing but problems.
         disturbances: specifications; None is ``none`` (or those of the showcase).
+        policy: file of a trained policy, or ``models:/NAME/VERSION`` in the registry of the tracking store.
         settings: the other fields of :class:`~tuning.settings.SessionSettings`.
 
     Returns:
@@ -40,7 +48,10 @@ def run(
     if disturbances is None:
         disturbances = ("none",) if images else SHOWCASE_DISTURBANCES
     try:
-        asked = check(SessionSettings(disturbances=tuple(disturbances), **settings))
+        asked = SessionSettings(disturbances=tuple(disturbances), **settings)
+        if policy is not None:
+            asked = replace(asked, policy=find_policy(policy, asked.out))
+        asked = check(asked)
     except (ValueError, KeyError, FileNotFoundError) as error:
         _complain(str(error.args[0]))
         return USAGE

@@ -39,11 +39,19 @@ def build_controller(settings: SessionSettings) -> Controller:
     """The controller of a session; those without populations are not offered one.
 
     Raises:
-        ValueError: naming the controllers there are.
+        ValueError: naming the controllers there are; or a policy was given to one that plays none, or none to one that
+            needs it.
+        FileNotFoundError: the policy is not there.
     """
     controller: Any = make_controller(settings.controller)
-    offered = {"population": settings.population, "spread": settings.spread}
+    offered = {"population": settings.population, "spread": settings.spread, "policy": settings.policy}
     known = {field.name for field in dataclasses.fields(controller)}
+    if settings.policy is not None and "policy" not in known:
+        raise ValueError(f"the controller {settings.controller} plays no policy; choose policy, hybrid or sb3")
+    if settings.policy is not None and not settings.policy.is_file():
+        raise FileNotFoundError(f"no policy at {settings.policy}; train one with scripts/train_policy.py")
+    if settings.policy is None and settings.controller == "sb3":
+        raise ValueError("the controller sb3 plays a zip that stable-baselines3 saved; give it with --policy FILE")
     wanted = {name: value for name, value in offered.items() if name in known and value is not None}
     return dataclasses.replace(controller, **wanted)
 

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from agents.policy import SHIPPED
 from envs.calibrated import objective_mark
+
+#: Controllers that play the weights that come with the project unless they are given others.
+POLICY_CONTROLLERS = ("policy", "hybrid", "hybrid-cmaes")
 
 DEFAULT_OUT = Path("runs/accommodate")
 
 # What can be changed without changing the result of an episode (it names places, not computations).
-_PLACES = ("out", "save", "session", "storage", "is_resumed", "disturbances", "controller", "seed")
+_PLACES = ("out", "save", "session", "storage", "is_resumed", "is_animated", "disturbances", "controller", "seed")
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,13 @@ class SessionSettings:
         depth: provider of the depth cue.
         features: provider of the backbone cue.
         objective: ``raw``, ``calibrated``, or the path of a calibration.
+        policy: file of a trained policy, for controllers that play one; None is the one that comes with the project.
         use_guard: fall back to the defaults unless the gain exceeds the objective's own noise.
         population: candidates evaluated in one batch; None leaves it to the controller (16, and 4 for gp).
         spread: how far from the defaults searches start, as a standard deviation in u; None: anywhere.
         changes: perceptual parameters whose default is replaced (name -> physical value).
         is_resumed: continue the session even when it was complete.
+        is_animated: write an animation of each episode of more than one trial beside its figure.
     """
 
     controller: str = "tpe"
@@ -51,12 +57,14 @@ class SessionSettings:
     storage: str | None = None
     depth: str = "none"
     features: str = "none"
-    objective: str = "raw"
+    objective: str = "calibrated"
+    policy: Path | None = None
     use_guard: bool = True
     population: int | None = None
     spread: float | None = 0.25
     changes: Mapping[str, float] = field(default_factory=dict)
     is_resumed: bool = False
+    is_animated: bool = True
 
     @property
     def session_base(self) -> str:
@@ -81,7 +89,17 @@ class SessionSettings:
     def _digest_without(self, names: tuple[str, ...]) -> str:
         numbers = {name: value for name, value in asdict(self).items() if name not in names}
         numbers["objective"] = objective_mark(self.objective)  # a file may be recalibrated under its old name
+        del numbers["policy"]
+        weights = self.policy or _shipped_policy(self.controller, self.objective)
+        if weights is not None:  # likewise: trained anew under its old name
+            numbers["policy"] = digest(weights.read_bytes())
         return digest(json.dumps(numbers, sort_keys=True, default=str).encode())
+
+
+def _shipped_policy(controller: str, objective: str) -> Path | None:
+    """Weights that a controller takes when it is given none."""
+    path = SHIPPED / f"policy_{objective}.safetensors"
+    return path if controller in POLICY_CONTROLLERS and path.is_file() else None
 
 
 def digest(data: bytes) -> str:

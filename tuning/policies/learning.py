@@ -111,7 +111,8 @@ def new_model(settings: RlSettings, envs: VecEnv) -> BaseAlgorithm:
 
 def load_checkpoint(settings: RlSettings, path: Path, envs: VecEnv) -> BaseAlgorithm:
     """A model as it was saved, with SAC's replay buffer if it is there."""
-    model = {"ppo": PPO, "sac": SAC}[settings.algo].load(path, env=envs, device="cpu")
+    algorithm: type[BaseAlgorithm] = PPO if settings.algo == "ppo" else SAC
+    model = algorithm.load(path, env=envs, device="cpu")
     buffer = _buffer_of(path)
     if isinstance(model, SAC) and buffer.is_file():
         model.load_replay_buffer(buffer)

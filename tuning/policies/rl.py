@@ -161,7 +161,7 @@ def make_envs(
         max_step=settings.max_step,
     )
     envs.laboratory = laboratory
-    keys = None if settings.has_image else tuple(k for k in envs.single_observation_space.spaces if k != "image")
+    keys = None if settings.has_image else ("statistics", "terms", "u")
     return AccommodationVecEnv(envs, keys=keys, reset_seed=reset_seed)
 
 

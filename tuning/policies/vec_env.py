@@ -36,7 +36,7 @@ class AccommodationVecEnv(VecEnv):
     def __init__(
         self, envs: AccommodationVectorEnv, *, keys: Sequence[str] | None = None, reset_seed: int | None = None
     ) -> None:
-        known = envs.single_observation_space.spaces
+        known = dict(envs.single_observation_space.items())  # type: ignore[attr-defined]
         self.keys = tuple(known if keys is None else keys)
         if not self.keys or not set(self.keys) <= set(known):
             raise ValueError(f"expected some of the observation's entries {sorted(known)}, got {self.keys}")
@@ -66,7 +66,7 @@ class AccommodationVecEnv(VecEnv):
         """Take note of the actions (E, P)."""
         self._actions = np.asarray(actions, dtype=np.float32)
 
-    def step_wait(self) -> tuple[Batch, np.ndarray, np.ndarray, list[dict[str, Any]]]:  # type: ignore[override]
+    def step_wait(self) -> tuple[Batch, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Observations, rewards (E,) float32, dones (E,) bool, and one info for each copy."""
         if self._actions is None:
             raise ValueError("expected step_async(actions) before step_wait()")
@@ -76,11 +76,12 @@ class AccommodationVecEnv(VecEnv):
         for i in range(self.num_envs):
             infos[i]["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
         if dones.any():
-            for i in np.flatnonzero(dones):
+            over = [int(i) for i in np.flatnonzero(dones)]
+            for i in over:
                 infos[i]["terminal_observation"] = {name: values[i].copy() for name, values in seen.items()}
             obs, info = self.envs.reset(options={"reset_mask": dones})
             begun, seen = self._each(info), self._seen(obs)
-            for i in np.flatnonzero(dones):
+            for i in over:
                 self.reset_infos[i] = begun[i]
         return seen, rewards.astype(np.float32), dones, infos
 
