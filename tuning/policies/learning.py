@@ -50,7 +50,7 @@ def learn(
         return policy
     envs, eval_envs = VecMonitor(envs), VecMonitor(eval_envs)
     curve = Curve(out / "progress.jsonl", n_done)
-    with Stopper() as stopper, LearningRun(out, about, name=f"{settings.algo}-{settings.objective}") as run:
+    with Stopper() as stopper, LearningRun(out, about, name=f"{settings.algo}-{Path(settings.objective).stem}") as run:
         if checkpoint is None:
             model = new_model(settings, envs)
             model.ciliary = dict(about)  # type: ignore[attr-defined]  # saved with the rest, as plain JSON

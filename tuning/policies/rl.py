@@ -61,7 +61,7 @@ class RlSettings:
     out: Path = Path("runs/policies/rl")
     n_steps: int = 20_000
     shape_px: tuple[int, int] = (64, 96)
-    objective: str = "raw"
+    objective: str = "calibrated"
     n_views: int | None = None
     depth: str = "none"
     features: str = "none"

@@ -18,7 +18,7 @@ def run(
     algo: str,
     *,
     images: str | Path = "bundled",
-    objective: str = "raw",
+    objective: str = "calibrated",
     n_steps: int | None = None,
     n_views: int | None = None,
     n_cases: int | None = None,
