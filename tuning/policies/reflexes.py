@@ -54,7 +54,8 @@ class ReflexSettings:
     Attributes:
         share: share of its error that a loop alone corrects in one step, in (0, 1].
         half_step: half the finite difference in u, > 0.
-        min_response: a loop must move its statistic by so many spreads per unit of u (u may move by 0.5) ...
+        min_response: a loop must move its statistic by so many spreads per unit of u ... (u may move by 0.5, so that a
+            loop at the bound still reaches three quarters of a spread; 2 would leave out the activity loop, at 1.86)
         min_agreement: ... in the same direction on this share of the images.
         max_radius: of the error of all loops together, at most this share may be left after a step, along any
             direction, in the long run: spectral radius of the closed loop. A loop that breaks this is not taken.
