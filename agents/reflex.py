@@ -62,7 +62,7 @@ def load_loops(path: Path = SHIPPED) -> tuple[Loop, ...]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["loops"]
         return tuple(Loop(**{field.name: row[field.name] for field in fields(Loop)}) for row in rows)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:  # also of JSON and of UTF-8
         raise ValueError(f"{path}: not a table of reflex loops ({error}); make one with measure_reflexes") from error
 
 
@@ -91,11 +91,13 @@ class ReflexController:
     defaults are tried. Without statistics in the observation it stays where it is.
 
     Attributes:
-        loops: the table; None takes the one that comes with the project.
+        loops: the table; None takes that of ``policy``.
         n_steps: steps after the defaults, >= 1.
         dead_zone: errors up to so many spreads are left alone (and larger ones reduced by it), >= 0.
         max_step: largest change of one entry of u in one step, > 0.
         max_shift: largest distance of one entry of u from its default, > 0.
+        policy: JSON file of a table, as ``scripts/train_policy.py`` measures it; None: the one that comes with the
+            project.
     """
 
     loops: tuple[Loop, ...] | None = None
@@ -103,6 +105,7 @@ class ReflexController:
     dead_zone: float = 0.0
     max_step: float = 0.25
     max_shift: float = 0.5
+    policy: Path | None = None
 
     use_steps = True
     is_seedless = True  # it draws nothing
@@ -110,6 +113,9 @@ class ReflexController:
     def __post_init__(self) -> None:
         if self.n_steps < 1 or self.dead_zone < 0 or not (self.max_step > 0 and self.max_shift > 0):
             raise ValueError(f"expected n_steps >= 1, dead_zone >= 0, max_step > 0 and max_shift > 0, got {self}")
+
+        if self.loops is not None and self.policy is not None:
+            raise ValueError("expected loops or the file of a table (policy), got both; give one")
 
     @property
     def name(self) -> str:
@@ -120,7 +126,7 @@ class ReflexController:
         """At the defaults, with the loops that fit this world."""
         del seed
         default, statistics = np.asarray(info["default_u"], dtype=np.float32), statistics_of(obs)
-        loops = load_loops() if self.loops is None else self.loops
+        loops = load_loops(Path(self.policy or SHIPPED)) if self.loops is None else self.loops
         fitting = () if statistics is None else fit(loops, len(statistics), tuple(info["parameter_names"]))
         return ReflexState(default, default, fitting, 1 + self.n_steps if fitting else 1)
 

@@ -1,7 +1,7 @@
 """The homeostat: where statistics answer to the settings as it believes, it converges as its closed form says."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -121,6 +121,17 @@ def test_shipped_table_is_of_this_cortex():
     assert {"data", "n_images", "size_px", "date", "settings", "versions"} <= set(table["provenance"])
     for row in table["loops"]:
         assert row["gain"] * row["response"] == pytest.approx(-table["provenance"]["settings"]["share"])
+
+
+def test_a_table_can_be_given_as_a_file(tmp_path):
+    file = tmp_path / "table.json"
+    file.write_text(json.dumps({"loops": [asdict(loop) for loop in LOOPS]}))
+    env = ToyEnv(n_parameters=4, is_context_visible=True)
+    given, read = (run_episode(env, ReflexController(**more), 0).u for more in ({"loops": LOOPS}, {"policy": file}))
+    assert len(read) == 5
+    np.testing.assert_array_equal(given, read)
+    with pytest.raises(ValueError, match="give one"):
+        ReflexController(LOOPS, policy=file)
 
 
 def test_wrong_tables_and_settings_are_answered(tmp_path):
