@@ -58,11 +58,10 @@ def draw_episode(
     panels.picture(page.axes(0, 0), seen, "What the cortex saw", f"{width} × {height} px")
     for column, (percept, title) in enumerate(((before, "defaults"), (after, words)), start=1):
         labels = percept.labels()[0].numpy()
-        n_regions = int(labels.max()) + 1
-        note = f"{n_regions} region{'s' if n_regions != 1 else ''}"
+        note = _note(labels, record["before" if column == 1 else "after"])
         panels.picture(page.axes(0, column), panels.paint_regions(seen, labels), f"Regions, {title}", note)
         panels.picture(page.axes(1, column), percept.m2.contour[0, 0].detach().numpy(), f"Boundary, {title}")
-    moved = page.axes(1, 0, left_in=1.36, right_in=0.92)
+    moved = page.axes(1, 0, left_in=1.52, right_in=0.92)
     panels.moved(moved, u_before, u_after, record["parameters"], names=names)
     trials, first = record["history"], record["before"]["total"]
     losses = page.axes(2, 0, n_columns=2, left_in=0.5)
@@ -72,6 +71,7 @@ def draw_episode(
         trials["best_so_far"],
         math.nan if first is None else first,
         record["i_chosen"],
+        label=panels.loss_label(record["before"]),
     )
     panels.terms(page.axes(2, 2, left_in=0.3), record["before"], record["after"])
     page.figure.text(_MARGIN_IN / _WIDTH_IN, 1 - 0.3 / page.height_in, headline(record), **_TITLE)
@@ -111,18 +111,30 @@ def _words(record: Mapping[str, Any]) -> str:
     return "accommodated"
 
 
+def _note(labels: np.ndarray, terms: Mapping[str, float | None]) -> str:
+    """Below a picture of regions: how many they are, and how well they should cover what people see."""
+    score = terms.get("predicted_score")
+    words = [panels.count_regions(labels), *([] if score is None else [f"predicted score {score:.3f}"])]
+    return "  ·  ".join(words)
+
+
 def headline(record: Mapping[str, Any]) -> str:
-    """One line: image, disturbance, controller, and the total before and after."""
-    before, after = record["before"]["total"], record["after"]["total"]
+    """One line: image, disturbance, controller, and the total (or the score it predicts) before and after."""
+    name = "predicted_score" if "predicted_score" in record["before"] else "total"
+    before, after = record["before"][name], record["after"][name]
     gain = "no finite loss"
     if before is not None and after is not None:
-        percent = f"{100 * (after / before - 1):+.0f} %".replace("-", "−") if before > 0 else ""
-        gain = f"total {before:.3f}"
-        gain += " unchanged" if after == before else f" → {after:.3f}" + (f" ({percent})" if percent else "")
+        percent = f" ({100 * (after / before - 1):+.0f} %)".replace("-", "−") if before > 0 and name == "total" else ""
+        gain = f"{panels.spelled(name)} {before:.3f}"
+        gain += " unchanged" if after == before else f" → {after:.3f}{percent}"
     n_trials = record["n_trials"]
+    return "  ·  ".join([title(record), f"{n_trials} trial{'s' if n_trials != 1 else ''}", gain])
+
+
+def title(record: Mapping[str, Any]) -> str:
+    """Which episode it is: image, disturbance, controller."""
     words = [record["image"], record["disturbance"].replace("none", "undisturbed"), record["controller"]]
-    words.append(f"{n_trials} trial{'s' if n_trials != 1 else ''}")
-    return "  ·  ".join([*words, gain])
+    return "  ·  ".join(words)
 
 
 def write_figure(figure: Figure, path: Path) -> Path:

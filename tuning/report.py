@@ -12,11 +12,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from agents.episode import Progress as Batch
+from envs.objective import TERMS
 from tuning.ledger import Session
 from tuning.session import Outcome
 
-TERMS = ("total", "stability", "consistency", "collapse", "economy")
-_SHORT = {"stability": "stab.", "consistency": "cons.", "collapse": "coll.", "economy": "econ."}
+COLUMNS = ("total", "predicted_score", *TERMS)  # those that were measured are shown
+_HIGHER_IS_BETTER = ("predicted_score",)
+_SHORT = {
+    "predicted_score": "score",
+    "stability": "stab.",
+    "consistency": "cons.",
+    "collapse": "coll.",
+    "economy": "econ.",
+}
 _MIN_WIDTH = 104  # a table that goes into a file must not be folded to the width of no terminal
 _MAX_FIGURES = 12
 
@@ -89,13 +97,17 @@ def results_table(records: list[dict[str, Any]], *, is_narrow: bool = False) -> 
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("image", overflow="fold", min_width=12)
     table.add_column("", no_wrap=True)
-    for name in TERMS:
-        table.add_column(_SHORT.get(name, name) if is_narrow else name, justify="right", no_wrap=True)
+    terms = [
+        name for name in COLUMNS if any(name in record[side] for record in records for side in ("before", "after"))
+    ]
+    for name in terms:
+        heading = _SHORT.get(name, name) if is_narrow else name.replace("_", " ")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("trials", justify="right", no_wrap=True)
     table.add_column("sec" if is_narrow else "seconds", justify="right", no_wrap=True)
     table.add_column("applied", no_wrap=True)
     for record in records:
-        values = [f"{_number(record['before'].get(t))}\n{_better(record, t)}" for t in TERMS]
+        values = [f"{_number(record['before'].get(t))}\n{_better(record, t)}" for t in terms]
         disturbance = "undisturbed" if record["disturbance"] == "none" else record["disturbance"]
         table.add_row(
             f"{_plain(record['image'])}\n[dim]{disturbance}[/]",
@@ -107,7 +119,7 @@ def results_table(records: list[dict[str, Any]], *, is_narrow: bool = False) -> 
             end_section=True,
         )
     if len(records) > 1:
-        means = [_mean(records, side, t) for t in TERMS for side in ("before", "after")]
+        means = [_mean(records, side, t) for t in terms for side in ("before", "after")]
         pairs = [f"{before}\n{after}" for before, after in zip(means[::2], means[1::2], strict=True)]
         seconds = sum(r["seconds"] for r in records)
         table.add_row(
@@ -143,10 +155,12 @@ def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | Non
     if outcome.problems:
         words.append(f"{len(outcome.problems)} failed")
     _line(console, ", ".join(words))
-    figures = [r["files"]["figure"] for r in outcome.records if "figure" in r.get("files", {})]
+    figures = [r["files"] for r in outcome.records if "figure" in r.get("files", {})]
     if len(figures) <= _MAX_FIGURES:
-        for figure in figures:
-            _line(console, f"figure   {figure}")
+        for files in figures:
+            _line(console, f"figure   {files['figure']}")
+            if "animation" in files:
+                _line(console, f"animated {files['animation']}")
     else:
         _line(console, f"figures  {outcome.folder / 'figures'} ({len(figures)} pages)")
     if save is not None and outcome.records:
@@ -174,7 +188,8 @@ def _better(record: Mapping[str, Any], term: str) -> str:
     text = _number(after)
     if before is None or after is None or abs(after - before) < 5e-4:
         return text
-    return f"[green]{text}[/]" if after < before else f"[red]{text}[/]"
+    is_better = after > before if term in _HIGHER_IS_BETTER else after < before
+    return f"[green]{text}[/]" if is_better else f"[red]{text}[/]"
 
 
 def _mean(records: list[dict[str, Any]], side: str, term: str) -> str:

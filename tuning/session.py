@@ -10,11 +10,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from agents.base import env_options_of, uses_steps
 from agents.episode import EpisodeInterrupted, Progress
 from envs.calibrated import objective_mark
 from envs.sources import UnreadableImage
 from tuning import record as records
-from tuning.figures import draw_episode, write_figure
+from tuning.animation import animate_episode
+from tuning.figures import draw_episode, title, write_figure
 from tuning.inputs import Input
 from tuning.ledger import Session, open_session
 from tuning.playing import Played, build_controller, open_memory, play
@@ -152,9 +154,9 @@ class _Run:
                 self._one(item, photograph, key, stem)
 
     def _one(self, item: Input, photograph: Any, key: EpisodeKey, stem: str) -> None:
-        title = f"{item.name}, {key.disturbance}"
+        words = f"{item.name}, {key.disturbance}"
         earlier = self._done_before(key, stem)
-        self.display.episode(title)
+        self.display.episode(words)
         if earlier is not None:
             self.outcome.records.append(earlier)
             self.outcome.n_before += 1
@@ -192,7 +194,10 @@ class _Run:
             on_batch=self._on_batch,
         )
         made = records.build(key, played.trace, photograph, objective=objective_mark(self.settings.objective))
-        figures = {"figure": self._draw(made, played, self.session.folder / "figures" / f"{stem}.png")}
+        folder = self.session.folder / "figures"
+        figures = {"figure": self._draw(made, played, folder / f"{stem}.png")}
+        if (animation := self._animate(made, played, folder / f"{stem}.gif")) is not None:
+            figures["animation"] = animation
         made["files"] = {role: str(path) for role, path in figures.items()}
         if self.settings.save is not None:
             size = tuple(photograph.original_size)
@@ -212,6 +217,19 @@ class _Run:
             names=played.trace.parameter_names,
         )
         return write_figure(figure, path)
+
+    def _animate(self, made: dict[str, Any], played: Played, path: Path) -> Path | None:
+        # the environment no longer stands at the image of a controller that changed it
+        if not self.settings.is_animated or env_options_of(self.controller):
+            return None
+        return animate_episode(
+            self.env,
+            played.trace,
+            path,
+            title=title(made),
+            by_steps=uses_steps(self.controller),
+            known={0: played.before, played.trace.i_chosen: played.after},
+        )
 
     def _on_batch(self, progress: Progress) -> None:
         self.display.batch(progress)

@@ -36,8 +36,10 @@ def test_one_image(script, photo, out, tmp_path, capsys):
     save = tmp_path / "maps"
     assert script.main([str(photo), *QUICK, "--out", str(out), "--save", str(save)]) == 0
     printed = capsys.readouterr()
-    for word in ("photo", "before", "after", "stability", "trials", "photo.png", f"sqlite:///{out}/mlflow.db"):
+    words = ("photo", "before", "after", "predicted score", "collapse", "trials", "photo.png", "photo.gif")
+    for word in (*words, f"sqlite:///{out}/mlflow.db"):
         assert word in printed.out
+    assert "stability" not in printed.out  # the calibrated objective measures none
     assert printed.err == ""
     with Image.open(save / "photo.labels.png") as labels:
         assert labels.size == (100, 80)
@@ -45,9 +47,18 @@ def test_one_image(script, photo, out, tmp_path, capsys):
     page = json.loads((save / "photo.json").read_text())
     assert page["disturbance"] == "none"
     assert page["original_size"] == [80, 100]
-    figure = out / "random-seed0" / "figures" / "photo.png"
-    assert figure.exists()
-    assert str(figure) in printed.out
+    for figure in ("photo.png", "photo.gif"):
+        assert (out / "random-seed0" / "figures" / figure).exists()
+        assert str(out / "random-seed0" / "figures" / figure) in printed.out
+
+
+def test_the_raw_objective_tells_all_its_terms(script, photo, out, capsys):
+    arguments = ["--objective", "raw", "--no-animation"]
+    assert script.main([str(photo), *QUICK, "--out", str(out), *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("total", "stability", "consistency", "collapse", "economy"))
+    assert "predicted" not in printed
+    assert [p.name for p in (out / "random-seed0" / "figures").iterdir()] == ["photo.png"]
 
 
 def test_broken_images_are_named_and_the_rest_goes_on(script, photo, out, tmp_path, capsys):

@@ -32,8 +32,9 @@ def out(tmp_path, migrated, monkeypatch) -> Path:
 
 @pytest.fixture
 def quick_page(monkeypatch):
-    """An empty page instead of the drawn one, which takes a second; test_figures draws the real one."""
+    """An empty page instead of the drawn ones, which take a second; test_figures and test_animation draw the real."""
     monkeypatch.setattr("tuning.session.draw_episode", lambda *arguments, **more: Figure(figsize=(0.1, 0.1)))
+    monkeypatch.setattr("tuning.session.animate_episode", lambda *arguments, **more: None)
 
 
 @pytest.fixture

@@ -20,6 +20,15 @@ from tuning.settings import SessionSettings
 SETTINGS = SessionSettings(controller="random", n_trials=5)
 
 
+class Scored(PictureToy):
+    """The toy world judged as the calibrated objective judges: no views, and a predicted score."""
+
+    def evaluate(self, u, views_seed=None):
+        evaluation = super().evaluate(u, views_seed)
+        terms = {name: evaluation.terms[name] for name in ("total", "collapse", "economy")}
+        return replace(evaluation, terms=terms | {"predicted_score": 1 - terms["total"]})
+
+
 def page(settings=SETTINGS, picture=None, env=None):
     picture = picture or Picture("a")
     played = play(env or PictureToy(), build_controller(settings), settings, picture, "none")
@@ -57,6 +66,28 @@ def test_page_of_an_image_without_any_finite_loss():
     figures.FigureCanvasAgg(figure).draw()
 
 
+def words_of(figure):
+    """All that is written on a page, without the numbers at its axes."""
+    texts = [text.get_text() for text in figure.texts]
+    for ax in figure.axes:
+        texts += [ax.get_title(loc="left"), ax.get_xlabel(), ax.get_ylabel()]
+        texts += [label.get_text() for label in ax.get_xticklabels()]
+    return " | ".join(texts)
+
+
+def test_a_page_shows_what_was_measured():
+    raw, scored = (words_of(page(env=env)[1]) for env in (PictureToy(), Scored()))
+    for word in ("stability", "consistency"):
+        assert word in raw
+        assert word not in scored
+    for word in ("collapse", "economy", "total"):
+        assert word in raw
+        assert word in scored
+    assert "predicted" not in raw
+    assert "1 − predicted score" in scored  # the loss over trials
+    assert "regions  ·  predicted score" in scored.replace("region ", "regions ")
+
+
 def test_regions_are_painted_in_their_mean_colour():
     image = np.zeros((4, 6, 3))
     image[:, :3] = [1, 0, 0]
@@ -74,3 +105,7 @@ def test_headline_says_what_was_gained():
     record = {"image": "cat", "disturbance": "none", "controller": "tpe", "n_trials": 1}
     record |= {"before": {"total": 0.5}, "after": {"total": 0.4}}
     assert figures.headline(record) == "cat  ·  undisturbed  ·  tpe  ·  1 trial  ·  total 0.500 → 0.400 (−20 %)"
+    record |= {"before": {"total": 0.5, "predicted_score": 0.5}, "after": {"total": 0.4, "predicted_score": 0.6}}
+    assert figures.headline(record).endswith("·  predicted score 0.500 → 0.600")
+    record["after"] = record["before"]
+    assert figures.headline(record).endswith("·  predicted score 0.500 unchanged")

@@ -44,8 +44,9 @@ class PictureToy(ToyEnv):
         return self.photograph.image
 
     def percept(self, u):
+        settings = torch.as_tensor(np.atleast_2d(u), dtype=torch.float32)
         with torch.no_grad():
-            return self._cortex(self.image[None], from_unit(torch.as_tensor(np.asarray(u), dtype=torch.float32)[None]))
+            return self._cortex(self.image[None].expand(len(settings), -1, -1, -1), from_unit(settings))
 
     def evaluate(self, u, views_seed=None):
         type(self).n_asked += 0 if views_seed is not None else len(u)
