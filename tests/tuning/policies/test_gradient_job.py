@@ -1,0 +1,88 @@
+"""The job of training through the cortex: it writes a policy that plays, resumes, and refuses another's folder."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agents.episode import run_episode
+from agents.policy import PolicyController, load_policy
+from envs.accommodation import AccommodationEnv
+from tuning.policies import gradient
+from tuning.policies.gradient import GradientSettings, train_gradient, with_training
+from tuning.policies.training import TrainingSettings
+from tuning.stopping import Stopped
+
+TINY = TrainingSettings(n_iterations=2, n_batch=2, n_check=1, n_hidden=8)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return GradientSettings(
+        images="bundled",
+        out=tmp_path,
+        objective="raw",
+        size_px=44,
+        n_cases=3,
+        n_check_cases=1,
+        n_views=1,
+        training=TINY,
+    )
+
+
+def test_the_policy_plays_and_says_where_it_comes_from(settings):
+    path = train_gradient(settings, is_quiet=True)
+    policy = load_policy(path)
+    assert policy.about["objective"] == "raw"
+    assert policy.about["n_photographs"] == 7
+    assert policy.about["gain_on_held_out"] >= 0  # the best check, and the first one is before training
+    assert {p.name for p in settings.out.iterdir()} >= {"policy.safetensors", "progress.jsonl", "learning_curve.png"}
+    env = AccommodationEnv(size_px=48, n_views=1, action_mode="absolute", disturbances=(None,))
+    trace = run_episode(env, PolicyController(path), 0, {"image": "coffee"})
+    assert trace.n_trials == 2
+    expected = policy.propose(env.reset(seed=0, options={"image": "coffee"})[0])
+    np.testing.assert_allclose(trace.u[1], expected, atol=1e-6)
+
+
+def test_a_stopped_training_goes_on(settings, monkeypatch):
+    real = gradient.Training.check
+
+    def stop_after_one(self):
+        check = real(self)
+        if self.i_iteration == 1:
+            self.save(settings.out / "checkpoint.pt")
+            raise Stopped
+        return check
+
+    monkeypatch.setattr(gradient.Training, "check", stop_after_one)
+    with pytest.raises(Stopped):
+        train_gradient(settings, is_quiet=True)
+    assert not (settings.out / "policy.safetensors").exists()
+    monkeypatch.setattr(gradient.Training, "check", real)
+    seen = []
+    monkeypatch.setattr(gradient.Training, "step", lambda self: seen.append(self.i_iteration) or _count(self))
+    train_gradient(settings, is_quiet=True)
+    assert seen == [1]  # the first step was not made again
+
+
+def _count(job):
+    job.i_iteration += 1
+
+
+def test_another_training_is_refused_its_folder(settings):
+    train_gradient(settings, is_quiet=True)
+    before = (settings.out / "policy.safetensors").read_bytes()
+    train_gradient(settings, is_quiet=True)  # complete: nothing to do
+    assert (settings.out / "policy.safetensors").read_bytes() == before
+    with pytest.raises(ValueError, match="another --out"):
+        train_gradient(with_training(settings, seed=1), is_quiet=True)
+
+
+def test_a_kind_can_be_left_out():
+    assert "fog" not in GradientSettings(without=("fog",)).disturbances
+    specs = GradientSettings().disturbances
+    assert specs.count(None) / len(specs) == pytest.approx(1 / 3)
+    with pytest.raises(ValueError, match="unknown disturbance"):
+        GradientSettings(without=("rain",))
+    with pytest.raises(ValueError, match="hold_out"):
+        replace(GradientSettings(), hold_out=1)
