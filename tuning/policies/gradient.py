@@ -111,7 +111,12 @@ def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Pat
     with Stopper() as stopper, LearningRun(out, _flat(about), name=f"gradient-{settings.objective}") as run:
         n_looks = settings.n_cases + settings.n_check_cases
         with Bar(n_looks, 0, is_quiet=is_quiet, title="looking") as bar:
-            pools, checked = make_worlds(settings, training, held_out, on_case=lambda: (bar.advance(), stopper.check()))
+
+            def on_case() -> None:
+                bar.advance()
+                stopper.check()
+
+            pools, checked = make_worlds(settings, training, held_out, on_case=on_case)
         job = Training(pools, checked, how)
         if checkpoint.is_file():
             job.load(checkpoint)

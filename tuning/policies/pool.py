@@ -25,7 +25,10 @@ Observations = dict[str, Tensor]
 class World(Protocol):
     """What a policy learns from: C cases whose loss is differentiable in the setting."""
 
-    default_u: np.ndarray
+    @property
+    def default_u(self) -> np.ndarray:
+        """(P,) where every case starts."""
+        ...
 
     def __len__(self) -> int:
         """C."""
