@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 from cortex import default_unit
 from tests.scripts.loading import SCRIPTS
 from tests.tuning.evaluation.labelled import write_calibration, write_labelled
-from tuning.evaluation import compare
+from tuning.evaluation import compare, evaluate
 from tuning.evaluation.race import RaceMeasure
 from tuning.evaluation.shards import Case
 from tuning.evaluation.table import ResponseTable
@@ -121,6 +122,15 @@ def test_stopped_it_goes_on_where_it_stood(script, labelled, out, monkeypatch, c
     assert script.main(arguments) == 0
     assert played == [("im0", 0), ("im0", 1), ("im1", 0), ("im1", 1)]
     assert sorted(run.info.status for run in runs(out)) == ["FINISHED", "KILLED"]
+
+
+def test_a_race_in_the_background_can_be_stopped():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells start background jobs
+    try:
+        with pytest.raises(KeyboardInterrupt), evaluate.terminable():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

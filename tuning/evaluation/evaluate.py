@@ -272,7 +272,11 @@ def terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt  # itself: shells start background jobs with SIGINT ignored
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
