@@ -112,6 +112,7 @@ class PolicyController:
     n_steps: int = 1
 
     use_steps = True  # it needs the observation of each setting
+    is_seedless = True  # it draws nothing
 
     def __post_init__(self) -> None:
         if self.n_steps < 1:

@@ -68,7 +68,7 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
         "of what the reference gains",
         "one where neither objective nor controller draws anything: fixed:c.npz, portfolio:c.npz:2 |",
         "controllers/raw_clean_seconds.png",
-        "## Against people",
+        "## Against people, seeds averaged within the image",
     ):
         assert words in text
     assert str(tmp_path) not in text

@@ -26,7 +26,7 @@ from tuning.settings import SessionSettings
 DEFAULT_TRIALS = 64
 FIXED = "fixed"
 SETTING = "setting"
-FILES = {"policy": ("policy", (".safetensors", ".zip")), "memory": ("memories", (".npz",))}
+FILES = {"policy": ("policy", (".safetensors", ".zip", ".json")), "memory": ("memories", (".npz",))}
 """What controllers learned on other images, by option: the field that takes the file, and how its name may end."""
 WEIGHTS = Path(registry.__file__).with_name("weights")
 _UNLEARNED = (FIXED, "normalise", "random", "portfolio", "gradient", *SAMPLERS)

@@ -87,7 +87,7 @@ def report_race(raced: Raced, page: Path, *, reading: Path) -> tuple[Path, list[
                 files[against] = write_figure(figure, folder / f"{name}.png")
             figures += files.values()
             parts.append(_section(own, curve, files, folder=page.parent, title=heading))
-    parts.append(contest_markdown(covering, title="Against people"))
+    parts.append(contest_markdown(covering, title="Against people, seeds averaged within the image"))
     written = [write_atomically(page, "\n".join(parts).encode())]
     for name, kind in (("standings", rows), ("curves", points), ("covering", covering)):
         written.append(write_atomically(folder / f"{name}.csv", rows_to_csv(kind).encode()))

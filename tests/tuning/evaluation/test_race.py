@@ -85,7 +85,7 @@ def test_what_was_learned_is_given_as_a_file(tmp_path):
     assert parse_method(f"memory:raw:8:memory={tmp_path / 'm.npz'}").build().memories == tmp_path / "m.npz"
     for text, complaint in (
         (f"tpe:raw:4:policy={file}", "tpe does not take policy="),
-        (f"policy:raw:2:policy={tmp_path / 'm.npz'}", "ending in .safetensors or .zip"),
+        (f"policy:raw:2:policy={tmp_path / 'm.npz'}", "ending in .safetensors or .zip or .json"),
         ("policy:raw:2:n_steps=0", "n_steps >= 1"),
         ("policy:raw:2:n_steps=x", "needs a number"),
         ("policy:raw:2:n_step=2", "no parameter 'n_step'"),
