@@ -23,7 +23,7 @@ example       python scripts/calibrate.py --labelled cells/ --out cells.npz
               python scripts/accommodate.py cells/images --objective cells.npz
 """
 FORMS = ("weighted terms", "line", "pairwise ranking", "network")  # those that can be shipped
-INPUTS = ("terms", "+ features", "+ setting", "+ panel")  # each with the ones before it
+INPUTS = ("terms", "+ features", "+ panel")  # each with the ones before it
 
 
 def parser() -> argparse.ArgumentParser:

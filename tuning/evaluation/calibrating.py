@@ -10,7 +10,7 @@ from typing import Any
 
 from envs.calibration import Calibration
 from tuning.evaluation.bsds import LabelledImage
-from tuning.evaluation.calibrate import Comparison, calibrate, compare, input_groups
+from tuning.evaluation.calibrate import NOT_SHIPPED, Comparison, calibrate, compare, input_groups
 from tuning.evaluation.candidates import spread_settings, training_cases
 from tuning.evaluation.marks import code_mark
 from tuning.evaluation.measure import Measure, MeasureSettings
@@ -117,7 +117,8 @@ def choose(rows: Sequence[Comparison], *, form: str | None = None, inputs: str |
     fitting = [
         row
         for row in rows
-        if row.form == (form or row.form) and row.inputs == (inputs or row.inputs) and row.form != "trees"
+        if row.form == (form or row.form) and row.inputs == (inputs or row.inputs)
+        if row.form != "trees" and row.inputs != NOT_SHIPPED
     ]
     if not fitting:
         raise ValueError(
