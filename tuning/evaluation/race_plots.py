@@ -58,9 +58,10 @@ def race_plot(points: Sequence[CurvePoint], *, against: str, drawn: Mapping[str,
         own = [point for point in points if point.method == name]
         stroke = drawn[name]
         live = [point for point in own if not point.is_over]
-        x, y = (np.array([getattr(p, against) for p in live], float), np.array([p.loss.mean for p in live]))
+        x = np.array([p.seconds if against == "seconds" else p.spent for p in live])
+        y = np.array([p.loss.mean for p in live])
         style: dict[str, Any] = {"color": stroke.colour, "zorder": 3}
-        ax.plot(x, y, ls=stroke.line, lw=1.7, marker=stroke.marker, ms=5, mec="white", mew=0.6, **style)
+        ax.plot(x, y, ls=stroke.line, lw=1.7, marker=stroke.marker, ms=5.5, mew=0, **style)
         last = live[-1]
         low, high = last.fall.low, last.fall.high
         if np.isfinite([low, high]).all():  # of the fall, paired: images differ far more than methods do
@@ -107,7 +108,7 @@ def _label(ax: Axes, ends: Sequence[tuple[str, float, float]], drawn: Mapping[st
         line: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False, "color": stroke.colour}
         ax.plot([x, 1.0, 1.03], [y, y, height], lw=0.6, alpha=0.55, zorder=1, **line)
         ax.plot([1.035, 1.075], [height, height], ls=stroke.line, lw=1.7, **line)
-        ax.plot([1.055], [height], ls="none", marker=stroke.marker, ms=5, mec="white", mew=0.6, **line)
+        ax.plot([1.055], [height], ls="none", marker=stroke.marker, ms=5.5, mew=0, **line)
         ax.text(1.088, height, name, fontsize=8.5, color=stroke.colour, va="center", transform=ax.transAxes)
 
 

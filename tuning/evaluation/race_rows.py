@@ -54,7 +54,10 @@ class RaceRow:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Where a method stands after so many evaluations; ``is_over``: it had stopped before, on average."""
+    """Where a method stands when it may have made so many evaluations, and has made ``spent`` of them (mean).
+
+    ``is_over``: it had stopped at an earlier mark, on average.
+    """
 
     objective: str
     disturbance: str
@@ -65,6 +68,7 @@ class CurvePoint:
     fall: Interval
     share: Interval | None
     seconds: float
+    spent: float
     is_over: bool
 
 
@@ -192,17 +196,24 @@ def _points(
     means: ResponseTable, method: Method, index: np.ndarray, *, at: tuple[str, str, str], reference: np.ndarray | None
 ) -> list[CurvePoint]:
     falls = _falls(means, method, index)
-    n_trials = float(_of(means, "n_trials", method)[index].mean())
+    n_trials = _of(means, "n_trials", method)[index]
     points = []
     for i, mark in enumerate(MARKS):
         name = f"{mark:02d}"
         loss = _by_image(means, _of(means, f"best.{name}", method), index)
         seconds = float(_of(means, f"seconds.{name}", method)[index].mean())
-        is_over = i > 0 and MARKS[i - 1] >= n_trials
-        fall = falls[name]
-        share = _share(fall, reference)
         points.append(
-            CurvePoint(*at, mark, len(loss), bootstrap_mean(loss), bootstrap_mean(fall), share, seconds, is_over)
+            CurvePoint(
+                *at,
+                mark,
+                len(loss),
+                loss=bootstrap_mean(loss),
+                fall=bootstrap_mean(falls[name]),
+                share=_share(falls[name], reference),
+                seconds=seconds,
+                spent=float(np.minimum(n_trials, mark).mean()),
+                is_over=i > 0 and bool(MARKS[i - 1] >= n_trials.mean()),
+            )
         )
     return points
 

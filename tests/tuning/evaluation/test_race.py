@@ -251,6 +251,7 @@ def test_falls_and_shares_by_hand():
     assert falls[0].after_4.mean == falls[0].after_64.mean == pytest.approx(0.3)
     curve = [point for point in points if point.method == "policy:2"]
     assert [point.is_over for point in curve] == [False, False] + [True] * 5
+    assert [point.spent for point in curve] == [1] + [2] * 6
     assert [point.loss.mean for point in curve] == pytest.approx([0.9] + [0.6] * 6)
     assert [point.share.mean for point in curve if point.share] == pytest.approx([0] + [1] * 6)
     assert [point.seconds for point in points if point.method == "tpe:4"] == pytest.approx(
