@@ -179,8 +179,9 @@ class AccommodationEnv(AbstractPerceptionEnv):
 
     @property
     def starts(self) -> np.ndarray | None:
-        """Settings (M, P) that the objective recommends to try first, or None."""
-        return self.laboratory.objective.starts
+        """Settings (M, P) that the objective recommends to try first, on this image once an episode has begun."""
+        objective = self.laboratory.objective
+        return objective.starts if self._looks is None else objective.starts_on(self._looks.panel)
 
     @property
     def min_gain(self) -> float:

@@ -39,6 +39,12 @@ class CalibratedObjective(Objective):
         """What the panel's settings perceive in E images (E, 3, H, W): sharpened masks (E, K, S, H/4, W/4), or None."""
         return make_panel(cortex, images, cues, self.calibration.panel, settings=self.settings)
 
+    def starts_on(self, panel: Tensor | None) -> np.ndarray | None:
+        """The panel's settings, those first whose percepts the others agree with most; no cortex is asked again."""
+        if panel is None:
+            return self.starts
+        return self.calibration.panel[consensus(panel[:1])[0].argsort(descending=True, stable=True).numpy()]
+
     def judge(
         self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor | None, panel: Tensor | None
     ) -> dict[str, Tensor]:
@@ -84,17 +90,29 @@ def panel_agreement(masks: Tensor, panel: Tensor) -> dict[str, Tensor]:
     masks). That is how a person's map is compared with a percept; the member stands in for the person.
     ``covered.<k>``: how well member k covers the segments of the masks.
     """
-    p, q = for_agreement(masks).flatten(2), panel.flatten(3)
-    shared = torch.bmm(p, q.flatten(1, 2).transpose(1, 2)).unflatten(2, q.shape[1:3])  # (N, S, K, T)
-    area_p, area_q = p.sum(2), q.sum(3)
-    overlap = shared / (area_p[:, :, None, None] + area_q[:, None] - shared).clamp_min(1e-6)
-    n_px = p.shape[2]
-    covers = (overlap.amax(1) * area_q).sum(2) / n_px
-    is_covered = (overlap.amax(3) * area_p[:, :, None]).sum(1) / n_px
+    covers, is_covered = _cover(for_agreement(masks), panel)
     members = range(covers.shape[1])
     return {f"agreement.{k:02d}": covers[:, k] for k in members} | {
         f"covered.{k:02d}": is_covered[:, k] for k in members
     }
+
+
+def consensus(panel: Tensor) -> Tensor:
+    """How far each member of E panels (E, K, S, h, w) and the other members cover each other, on average: (E, K)."""
+    both = [torch.stack(_cover(panel[:, k], panel)).mean(0) for k in range(panel.shape[1])]
+    pairs = torch.stack(both, 1)  # (E, K, K)
+    itself = pairs.diagonal(dim1=1, dim2=2)
+    return (pairs.sum(2) - itself) / max(1, panel.shape[1] - 1)
+
+
+def _cover(masks: Tensor, panel: Tensor) -> tuple[Tensor, Tensor]:
+    """Masks (N, S, h, w) and panels (N, K, T, h, w): how well the former cover the latter, and the reverse, (N, K)."""
+    p, q = masks.flatten(2), panel.flatten(3)
+    shared = torch.bmm(p, q.flatten(1, 2).transpose(1, 2)).unflatten(2, q.shape[1:3])  # (N, S, K, T)
+    area_p, area_q = p.sum(2), q.sum(3)
+    overlap = shared / (area_p[:, :, None, None] + area_q[:, None] - shared).clamp_min(1e-6)
+    n_px = p.shape[2]
+    return (overlap.amax(1) * area_q).sum(2) / n_px, (overlap.amax(3) * area_p[:, :, None]).sum(1) / n_px
 
 
 def objective_mark(name: str | Path) -> str:

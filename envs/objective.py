@@ -178,6 +178,11 @@ class Objective:
         del cortex, images, cues
         return None
 
+    def starts_on(self, panel: Tensor | None) -> np.ndarray | None:
+        """Settings (M, P) that a search had better try first on the image of a panel (1, ...), or None."""
+        del panel
+        return self.starts
+
     def __call__(
         self,
         percept: Percept,

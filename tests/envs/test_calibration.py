@@ -8,8 +8,10 @@ import torch
 
 from cortex import Cortex, default_unit
 from cortex.parameters import N_PARAMETERS
+from envs.accommodation import AccommodationEnv
 from envs.calibrated import (
     CalibratedObjective,
+    consensus,
     for_agreement,
     make_objective,
     make_panel,
@@ -147,3 +149,36 @@ def test_the_mark_follows_the_content_not_the_name(tmp_path):
     line(["feature.explained"], [2.0]).save(path)
     assert objective_mark(path) != first
     assert objective_mark("raw") == "raw"
+
+
+def halves(*columns, n=8):
+    """A partition (S, n, n) of a square into left and right at each of the columns."""
+    label = np.searchsorted(np.array(columns), np.arange(n), side="right")
+    return torch.nn.functional.one_hot(torch.as_tensor(label), 3).T[:, None].expand(3, n, n).float()
+
+
+def test_consensus_by_hand():
+    # two members halve the square, one leaves it whole, one cuts off a quarter
+    panel = torch.stack([halves(4), halves(4), halves(), halves(2)])[None]
+    # halves and whole cover each other by 1/2 (each segment's best overlap, either way);
+    # halves and (2 | 6): left 2/4, right 4/6; by area 1/2 * 1/2 + 1/2 * 2/3 = 7/12, and 1/4 * 1/2 + 3/4 * 2/3 = 5/8
+    quarter = (7 / 12 + 5 / 8) / 2
+    # whole and (2 | 6): the whole's best is 6/8; (1/4 * 2/8 + 3/4 * 6/8) the other way
+    whole = (6 / 8 + (2 / 32 + 18 / 32)) / 2
+    expected = [(1 + 0.5 + quarter) / 3] * 2 + [(0.5 + 0.5 + whole) / 3, (quarter * 2 + whole) / 3]
+    torch.testing.assert_close(consensus(panel)[0], torch.tensor(expected), atol=1e-5, rtol=0)
+
+
+def test_searches_begin_with_the_setting_most_others_agree_with():
+    env = AccommodationEnv(objective="calibrated", size_px=48, disturbances=(None,))
+    shipped = env.starts
+    env.reset(seed=0, options={"image": "coffee"})
+    starts, panel = env.starts, load_calibration().panel
+    assert sorted(map(tuple, starts)) == sorted(map(tuple, panel))
+    look = env.laboratory.look(env.episode.image, 0)
+    best = int(consensus(look.panel)[0].argmax())
+    np.testing.assert_array_equal(starts[0], panel[best])
+    assert shipped is load_calibration().starts or np.array_equal(shipped, load_calibration().starts)
+    raw = AccommodationEnv(size_px=48, disturbances=(None,))
+    raw.reset(seed=0)
+    assert raw.starts is None
