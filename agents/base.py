@@ -20,8 +20,9 @@ class Controller(Protocol):
 
     ``info`` given to all three is the environment's info plus ``parameter_names`` (P names), ``default_u`` (P,),
     ``n_trials`` (the budget), ``starts`` ((M, P) settings the objective recommends to try first, or None) and
-    ``objective`` (its name, ``raw`` or ``calibrated``; None where the environment names none). ``info`` given to ``act`` has ``n_remaining``, the trials left: a population larger
-    than that is cut. ``info`` given to ``learn`` has ``terms``, each (N,), which may be nan or inf.
+    ``objective`` (its name, ``raw`` or ``calibrated``; None where the environment names none). ``info`` given to
+    ``act`` also has ``n_remaining``, the trials left: a population larger than that is cut. ``info`` given to ``learn``
+    also has ``terms``, each (N,), which may be nan or inf.
 
     Rules (all in ``tests/contracts/controller.py``): the first setting ever proposed is ``default_u``; u stays in
     [-1, 1]; same seed, same proposals; non-finite losses are survived.

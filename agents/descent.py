@@ -87,7 +87,7 @@ class Descent:
         return self.u
 
 
-def descend(loss: Loss, u0: Tensor, settings: DescentSettings = DescentSettings()) -> tuple[Tensor, Tensor]:  # noqa: B008
+def descend(loss: Loss, u0: Tensor, settings: DescentSettings = DescentSettings()) -> tuple[Tensor, Tensor]:
     """Descend ``settings.n_steps`` times from N rows.
 
     Args:

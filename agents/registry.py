@@ -9,12 +9,14 @@ from typing import Any
 from agents.base import Controller
 from agents.fixed import FixedController
 from agents.gradient import GradientController
+from agents.hybrid import HybridController
 from agents.memory import MemoryController
 from agents.normalise import NormaliseController
 from agents.policy import PolicyController
 from agents.portfolio import PortfolioController
 from agents.random_search import RandomController
 from agents.reflex import ReflexController
+from agents.sb3 import Sb3Controller
 from agents.search import SAMPLERS, SearchController
 
 CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
@@ -24,8 +26,11 @@ CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
     "normalise": NormaliseController,
     "portfolio": PortfolioController,
     "gradient": GradientController,
+    "hybrid": HybridController,
+    "hybrid-cmaes": partial(HybridController, "cmaes"),
     "reflex": ReflexController,
     "memory": MemoryController,
+    "sb3": Sb3Controller,
     **{name: partial(SearchController, name) for name in SAMPLERS},
 }
 

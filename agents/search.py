@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,18 +29,18 @@ Params = dict[str, float]
 
 @dataclass(frozen=True)
 class Start:
-    """What a sampler starts from: ``spread`` is the controller's, None or in units of u."""
+    """What a sampler starts from: ``spread`` is the controller's, None or in units of u; ``centre`` CMA-ES's mean."""
 
     seed: int
     population: int
-    default: Params
+    centre: Params
     spread: float | None
 
 
 def _cmaes(start: Start) -> BaseSampler:
     sigma = None if start.spread is None else start.spread / 2  # Optuna's CMA-ES lives in [0, 1], u in [-1, 1]
     size = max(start.population, 2)
-    return CmaEsSampler(seed=start.seed, popsize=size, x0=start.default, sigma0=sigma, warn_independent_sampling=False)
+    return CmaEsSampler(seed=start.seed, popsize=size, x0=start.centre, sigma0=sigma, warn_independent_sampling=False)
 
 
 SAMPLERS: Mapping[str, Callable[[Start], BaseSampler]] = {
@@ -115,23 +115,35 @@ class SearchController:
             ValueError: if the earlier trials were made in another space.
         """
         del obs
+        default, starts = info["default_u"], info.get("starts")
+        if self.sampler == "cmaes":
+            first = None
+        elif starts is not None:
+            first = starts  # known to be good somewhere: better than guesses around the defaults
+        else:
+            first = None if self.spread is None else near(default, spread=self.spread, seed=seed)
+        return self.begin(info, seed, centre=default, first=first)
+
+    def begin(
+        self, info: Mapping[str, Any], seed: int, *, centre: np.ndarray, first: np.ndarray | None = None
+    ) -> SearchState:
+        """A study as :meth:`init` makes it, with CMA-ES's mean at ``centre`` (P,).
+
+        ``first`` (M, P) are the settings to try right after the defaults, in a study without earlier trials.
+        """
         space = space_for(info["parameter_names"])
-        default = dict(zip(space.names, space.to_physical(info["default_u"][None])[0].tolist(), strict=True))
         finished = [t for t in self.warm_trials if t.state in (TrialState.COMPLETE, TrialState.FAIL)]
         _check_space(finished, distributions_of(space))
         # a resumed sampler must not draw again what the first session drew
         sampler_seed = int(np.random.SeedSequence([seed, len(finished)]).generate_state(1)[0])
-        start = Start(sampler_seed, self.n_asked, default, self.spread)
+        start = Start(sampler_seed, self.n_asked, _params(space, centre), self.spread)
         with _quiet():
             study = optuna.create_study(sampler=SAMPLERS[self.sampler](start))
         study.add_trials(finished)
         if not finished:
-            study.enqueue_trial(default)
-            starts = info.get("starts")
-            if starts is not None and self.sampler != "cmaes":
-                _enqueue(study, space, starts)  # known to be good somewhere: better than guesses around the defaults
-            elif self.spread is not None and self.sampler != "cmaes":
-                _enqueue(study, space, _near(info["default_u"], spread=self.spread, seed=seed))
+            enqueue(study, space, info["default_u"][None])
+            if first is not None:
+                enqueue(study, space, first)
         return SearchState(study, space, n_recalled=len(finished))
 
     def act(self, state: SearchState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, SearchState]:
@@ -181,16 +193,21 @@ def distributions_of(space: Space) -> dict[str, BaseDistribution]:
     return {axis.name: FloatDistribution(axis.low, axis.high, log=axis.is_log) for axis in space.axes}
 
 
-def _enqueue(study: optuna.Study, space: Space, u: np.ndarray) -> None:
-    for row in space.to_physical(u):
-        study.enqueue_trial(dict(zip(space.names, row.tolist(), strict=True)))
+def enqueue(study: optuna.Study, space: Space, u: np.ndarray) -> None:
+    """Have the study try u (N, P) next, before anything its sampler asks for."""
+    for row in u:
+        study.enqueue_trial(_params(space, row))
 
 
-def _near(u: np.ndarray, *, spread: float, seed: int) -> np.ndarray:
-    """Settings (N_NEAR, P) around u (P,), each at its own scale, since the right one is not known."""
-    rng = np.random.default_rng([seed, N_NEAR])
-    scale = spread * 2.0 ** -rng.uniform(0, 3, (N_NEAR, 1))
-    return np.clip(u + scale * rng.normal(size=(N_NEAR, len(u))), -1, 1)
+def near(u: np.ndarray, *, spread: float, seed: int | Sequence[int], n: int = N_NEAR) -> np.ndarray:
+    """Settings (n, P) around u (P,), each at its own scale, since the right one is not known."""
+    rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), n])
+    scale = spread * 2.0 ** -rng.uniform(0, 3, (n, 1))
+    return np.clip(u + scale * rng.normal(size=(n, len(u))), -1, 1)
+
+
+def _params(space: Space, u: np.ndarray) -> Params:
+    return dict(zip(space.names, space.to_physical(np.asarray(u)[None])[0].tolist(), strict=True))
 
 
 def _check_space(trials: list[FrozenTrial], distributions: dict[str, BaseDistribution]) -> None:
