@@ -91,6 +91,15 @@ def load_policy(path: Path | str | None = None, objective: str | None = None) ->
     return Policy(network.eval().requires_grad_(False), about)
 
 
+def depart(obs: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
+    """What is seen at the defaults, with ``u`` replaced by the first setting that the objective recommends, if any.
+
+    That is what a first proposal departs from: an untrained policy proposes the recommendation.
+    """
+    starts = info.get("starts")
+    return {**obs, "u": starts[0]} if starts is not None and len(starts) else dict(obs)
+
+
 @dataclass(frozen=True)
 class PolicyState:
     """The policy read, and how often it has proposed (-1: not even the defaults were tried)."""
@@ -135,7 +144,10 @@ class PolicyController:
 
     def act(self, state: PolicyState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, PolicyState]:
         """The defaults first, then what the policy proposes, (1, P)."""
-        u = np.asarray(info["default_u"]) if state.n_proposed < 0 else state.policy.propose(obs)
+        if state.n_proposed < 0:
+            u = np.asarray(info["default_u"])
+        else:
+            u = state.policy.propose(depart(obs, info) if state.n_proposed == 0 else obs)
         return u[None], PolicyState(state.policy, state.n_proposed + 1)
 
     def learn(self, state: PolicyState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> PolicyState:

@@ -119,3 +119,13 @@ def test_errors_say_what_to_do(tmp_path):
 
 def test_registry_knows_it():
     assert make_controller("policy", n_steps=2).n_steps == 2
+
+
+def test_the_first_proposal_departs_from_what_the_objective_recommends():
+    untrained = PolicyNetwork(NetworkShape(4, 4, 5, has_image=False)).eval()
+    env = toy()
+    env.starts = np.array([[0.5, -0.5, 0.25, 0.0], [0.9, 0.9, 0.9, 0.9]], np.float32)
+    trace = run_episode(env, PolicyController(Policy(untrained), n_steps=2), 0, {"optimum": [0.5, -0.5, 0.25, -0.25]})
+    np.testing.assert_array_equal(trace.u[0], np.zeros(4))
+    np.testing.assert_allclose(trace.u[1], env.starts[0], atol=1e-6)
+    np.testing.assert_allclose(trace.u[2], env.starts[0], atol=1e-6)  # and the second from the first

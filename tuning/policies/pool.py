@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -34,12 +35,16 @@ class World(Protocol):
         """C."""
         ...
 
+    def bases(self, rows: Tensor) -> Tensor:
+        """(N, P) the setting that the first proposal for each of the cases ``rows`` (N,) departs from."""
+        ...
+
     def judge(self, rows: Tensor, u: Tensor) -> tuple[Tensor, Observations]:
         """Totals (N,) of settings u (N, P) on the cases ``rows`` (N,), differentiable in u; and what is seen there."""
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Pool:
     """Cases of one size in memory: some 1 MB each at 96 x 128 px with four views, 2 MB with the calibrated panel.
 
@@ -57,6 +62,16 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.looks)
+
+    @cached_property
+    def _bases(self) -> Tensor:
+        objective, panel = self.laboratory.objective, self.looks.panel
+        starts = [objective.starts_on(None if panel is None else panel[i : i + 1]) for i in range(len(self))]
+        return torch.as_tensor(np.stack([self.default_u if some is None else some[0] for some in starts]))
+
+    def bases(self, rows: Tensor) -> Tensor:
+        """The first of the settings that the objective recommends for the image, or the defaults."""
+        return self._bases[rows]
 
     def judge(self, rows: Tensor, u: Tensor) -> tuple[Tensor, Observations]:
         """See :meth:`World.judge`; observations carry no gradient."""

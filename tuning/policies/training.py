@@ -194,12 +194,16 @@ def propose_and_learn(
 
 
 def first_looks(world: World, *, n_at_once: int = 32) -> tuple[Tensor, Observations]:
-    """Totals (C,) and observations of all cases at the defaults, without gradient."""
+    """Totals (C,) and observations of all cases at the defaults, without gradient.
+
+    Their ``u`` is not the defaults but what the first proposal departs from, as when the policy plays.
+    """
     parts = []
     with torch.no_grad():
         for rows in torch.arange(len(world)).split(n_at_once):
             u = torch.as_tensor(np.tile(world.default_u, (len(rows), 1)), dtype=torch.float32)
-            parts.append(world.judge(rows, u))
+            total, obs = world.judge(rows, u)
+            parts.append((total, {**obs, "u": world.bases(rows)}))
     totals = torch.cat([total for total, _ in parts])
     return totals, {name: torch.cat([obs[name] for _, obs in parts]) for name in parts[0][1]}
 
