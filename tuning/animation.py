@@ -170,7 +170,7 @@ class _Film:
         return self._figure.text(x, y, text, fontsize=size, color=color, va="center", **more)
 
     def _curve(self) -> tuple[Any, Any, Any]:
-        left, right, bottom, top = 58, _MARGIN_PX, 34, 10
+        left, right, bottom, top = 66, _MARGIN_PX, 34, 10
         width, height = _WIDTH_PX - left - right, _CURVE_PX - bottom - top
         box = (left / _WIDTH_PX, bottom / self._height_px, width / _WIDTH_PX, height / self._height_px)
         ax = self._figure.add_axes(box)
