@@ -37,7 +37,7 @@ class DescentSettings:
     """
 
     optimiser: str = "adam"
-    learning_rate: float = 0.05
+    learning_rate: float = 0.07
     n_steps: int = 20
     last_rate: float = 0.1
     max_norm: float | None = 1.0

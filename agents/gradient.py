@@ -41,7 +41,7 @@ class GradientController:
         n_restarts: settings that descend side by side, >= 1.
         n_looks: settings looked at first, >= n_restarts: the defaults, then the objective's recommended ones, or where
             it has none settings around the defaults.
-        spread: standard deviation in u of settings around the defaults, > 0.
+        restart_spread: standard deviation in u of settings around the defaults, > 0.
         learning_rate: of the first step, > 0; about the length of a step in each coordinate of u.
         n_steps: steps down, >= 1; None takes as many as the budget pays for.
         n_copies: settings around each row whose gradients are averaged (randomised smoothing, Duchi, Bartlett &
@@ -51,8 +51,8 @@ class GradientController:
 
     n_restarts: int = 3
     n_looks: int = 4
-    spread: float = 0.1
-    learning_rate: float = 0.05
+    restart_spread: float = 0.1
+    learning_rate: float = 0.07
     n_steps: int | None = None
     n_copies: int = 1
     smoothing: float = 0.03
@@ -64,10 +64,10 @@ class GradientController:
             raise ValueError(f"expected 1 <= n_restarts <= n_looks, got {self.n_restarts} and {self.n_looks}")
         if self.n_copies < 1 or (self.n_steps is not None and self.n_steps < 1):
             raise ValueError(f"expected n_copies and n_steps >= 1, got {self.n_copies} and {self.n_steps}")
-        if self.spread <= 0 or self.smoothing < 0 or self.learning_rate <= 0:
+        if self.restart_spread <= 0 or self.smoothing < 0 or self.learning_rate <= 0:
             raise ValueError(
-                "expected spread > 0, smoothing >= 0 and learning_rate > 0, "
-                f"got {self.spread}, {self.smoothing} and {self.learning_rate}"
+                "expected restart_spread > 0, smoothing >= 0 and learning_rate > 0, "
+                f"got {self.restart_spread}, {self.smoothing} and {self.learning_rate}"
             )
 
     @property
@@ -82,7 +82,7 @@ class GradientController:
         default, starts = np.asarray(info["default_u"], dtype=np.float64)[None], info.get("starts")
         others = default[:0] if starts is None else np.asarray(starts, dtype=np.float64)[: self.n_looks - 1]
         n_more = self.n_looks - 1 - len(others)
-        near = np.clip(default + self.spread * rng.normal(size=(n_more, default.shape[1])), -1, 1)
+        near = np.clip(default + self.restart_spread * rng.normal(size=(n_more, default.shape[1])), -1, 1)
         n_paid = math.ceil((info["n_trials"] - self.n_looks) / (self.n_restarts * self.n_copies))
         n_steps = max(1, n_paid) if self.n_steps is None else self.n_steps
         return GradientState(np.concatenate([default, others, near]), rng, n_steps)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from agents.gain import expected_gain
-from agents.policy import load_policy
+from agents.policy import depart, load_policy
 from agents.search import SearchController, SearchState, enqueue, near
 
 N_RECENT = 2
@@ -40,6 +40,8 @@ class HybridState:
         best: its total.
         excess: how far the search's last trials came above the best before their population.
         gain: what the next population may be expected to gain.
+        n_seen: trials told.
+        n_first: trials laid out at the beginning.
     """
 
     search: SearchState
@@ -49,6 +51,7 @@ class HybridState:
     excess: tuple[float, ...] = ()
     gain: float = math.inf
     n_seen: int = 0
+    n_first: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,16 +59,17 @@ class HybridController:
     """Trial 0 the defaults, trial 1 the policy's proposal, then an Optuna search around the better one.
 
     The first population also holds the first of the objective's recommended settings (without any, settings around the
-    proposal). Until the search has enough
-    trials to learn from, populations are drawn around the best setting so far, at scales from ``spread`` down to an
-    eighth of it. CMA-ES needs neither: its mean is the proposal, its first step size ``spread``.
+    proposal). Until the search has enough trials to learn from, populations are drawn around the best setting so far,
+    at scales from ``local_spread`` down to an eighth of it. CMA-ES needs neither: its mean is the proposal, its first
+    step size ``local_spread``.
 
     Attributes:
         sampler: ``tpe`` or ``cmaes`` (another of :data:`agents.search.SAMPLERS` works too).
         policy: a policy, the file of one, or None for the one that comes with the project for the objective.
         population: settings tried at once, >= 2.
-        spread: how far around the best to look, as a standard deviation in u, > 0.
-        n_near: trials before the sampler takes over (TPE).
+        local_spread: how far around the best to look, as a standard deviation in u, > 0.
+        n_starts: of the objective's recommended settings to try first, >= 0.
+        n_near: trials around the best, before the sampler takes over (TPE).
         min_gain: the search ends when a further population may be expected to gain less (:func:`agents.gain`), >= 0;
             0 never ends it.
     """
@@ -73,15 +77,16 @@ class HybridController:
     sampler: str = "tpe"
     policy: Proposer | Path | str | None = None
     population: int = 4
-    spread: float = 0.1
+    local_spread: float = 0.1
+    n_starts: int = 6
     n_near: int = 12
     min_gain: float = 0.001
 
     def __post_init__(self) -> None:
-        if self.population < 2 or self.spread <= 0 or self.min_gain < 0 or self.n_near < 0:
+        if self.population < 2 or self.local_spread <= 0 or self.min_gain < 0 or self.n_near < 0:
             raise ValueError(
-                "expected population >= 2, spread > 0, n_near >= 0 and min_gain >= 0, "
-                f"got {self.population}, {self.spread}, {self.n_near} and {self.min_gain}"
+                "expected population >= 2, local_spread > 0, n_near >= 0 and min_gain >= 0, "
+                f"got {self.population}, {self.local_spread}, {self.n_near} and {self.min_gain}"
             )
         _ = self.search  # a wrong sampler is answered here
 
@@ -93,7 +98,7 @@ class HybridController:
     @property
     def search(self) -> SearchController:
         """The search inside."""
-        return SearchController(self.sampler, population=self.population, spread=self.spread)
+        return SearchController(self.sampler, population=self.population, spread=self.local_spread)
 
     def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> HybridState:
         """Ask the policy once, at the defaults, and lay out the study.
@@ -104,19 +109,20 @@ class HybridController:
         """
         has_policy = hasattr(self.policy, "propose")
         policy: Any = self.policy if has_policy else load_policy(self.policy, info.get("objective"))  # type: ignore[arg-type]
-        proposal = np.clip(np.asarray(policy.propose(obs), dtype=np.float64), -1, 1)
+        proposal = np.clip(np.asarray(policy.propose(depart(obs, info)), dtype=np.float64), -1, 1)
         first, starts = proposal[None], info.get("starts")
         if self.sampler != "cmaes":
             n_more = self.population - 2
-            more = near(proposal, spread=self.spread, seed=seed, n=n_more) if starts is None else starts[:n_more]
-            first = np.concatenate([first, more])
+            around = near(proposal, spread=self.local_spread, seed=seed, n=n_more)
+            # the best start is where the proposal departed from
+            first = np.concatenate([first, around if starts is None else starts[: self.n_starts]])
         search = self.search.begin(info, seed, centre=proposal, first=first)
-        return HybridState(search, seed, np.asarray(info["default_u"], dtype=np.float64))
+        return HybridState(search, seed, np.asarray(info["default_u"], dtype=np.float64), n_first=1 + len(first))
 
     def act(self, state: HybridState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, HybridState]:
         """The next population, (N, P)."""
-        if 0 < state.n_seen < self.n_near and self.sampler != "cmaes":
-            around = near(state.best_u, spread=self.spread, seed=[state.seed, state.n_seen], n=self.population)
+        if state.n_first <= state.n_seen < state.n_first + self.n_near and self.sampler != "cmaes":
+            around = near(state.best_u, spread=self.local_spread, seed=[state.seed, state.n_seen], n=self.population)
             enqueue(state.search.study, state.search.space, around)
         u, search = self.search.act(state.search, obs, info)
         return u, replace(state, search=search)
@@ -139,6 +145,7 @@ class HybridController:
             excess=excess,
             gain=expected_gain(np.array(excess), n=self.population),
             n_seen=state.n_seen + len(u),
+            n_first=state.n_first,
         )
 
     def is_done(self, state: HybridState) -> bool:

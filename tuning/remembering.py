@@ -56,6 +56,18 @@ class RememberingEnv(gym.Wrapper):
         whole = [row for row in rows if row is not None]
         return Evaluation(u, {name: np.array([_number(row[name]) for row in whole]) for name in whole[0]})
 
+    def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Evaluation, np.ndarray]:
+        """Terms of N settings u (N, P) and their gradient (N, P), evaluated afresh: a gradient is not remembered.
+
+        New trials are kept all the same, for whoever reads the study.
+        """
+        world: Any = self.env.unwrapped
+        evaluation, gradient = world.evaluate_with_gradient(u)
+        is_new = np.array([row is None for row in self._memory.recall(u)])
+        if is_new.any():
+            self._memory.keep(np.asarray(u)[is_new], {n: v[is_new] for n, v in evaluation.terms.items()})
+        return evaluation, gradient
+
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)

@@ -112,7 +112,7 @@ def test_expected_gain_bounds_what_normal_draws_gain():
 
 
 def test_settings_are_checked():
-    for wrong in ({"population": 1}, {"spread": 0}, {"min_gain": -1}, {"n_near": -1}):
+    for wrong in ({"population": 1}, {"local_spread": 0}, {"min_gain": -1}, {"n_near": -1}):
         with pytest.raises(ValueError, match="expected population"):
             HybridController(**wrong)
     with pytest.raises(ValueError, match="choose from tpe"):
