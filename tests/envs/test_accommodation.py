@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -206,6 +208,24 @@ def test_percept_and_loss_at_u(env):
     assert loss.item() == pytest.approx(info["terms"]["total"], abs=1e-5)
     assert torch.isfinite(u.grad).all()
     assert u.grad.abs().sum() > 0
+
+
+def test_evaluation_with_gradient_is_the_evaluation_and_the_slope_of_the_loss_pass_by_pass(env):
+    env.reset(seed=2)
+    inner = env.unwrapped
+    jitter = 0.05 * np.random.default_rng(0).normal(size=(3, N_PARAMETERS))
+    settings = np.clip(inner.default_u + jitter, -1, 1).astype(np.float32)
+    u = torch.tensor(settings, requires_grad=True)
+    (expected,) = torch.autograd.grad(inner.loss(u).sum(), u)
+    plain, n_before = inner.evaluate(settings), inner.n_evaluations
+    inner.laboratory.apparatus = replace(inner.laboratory.apparatus, max_images=1)  # one setting a pass
+    evaluation, gradient = inner.evaluate_with_gradient(settings)
+    assert inner.n_evaluations == n_before + 3
+    assert gradient.dtype == np.float64
+    for name, values in plain.terms.items():
+        np.testing.assert_allclose(evaluation.terms[name], values, atol=2e-4, err_msg=name)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-2, atol=2e-3 * float(expected.abs().max()))
+    assert inner.objective_name == "raw"
 
 
 def test_other_views_other_loss(env):

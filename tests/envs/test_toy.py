@@ -138,3 +138,17 @@ def test_wrong_shapes_and_options_are_named():
         env.evaluate(np.zeros(4))
     with pytest.raises(ValueError, match="optimum"):
         env.reset(options={"picture": 3})
+
+
+@pytest.mark.parametrize("noise_std", [0.0, 0.1])
+def test_gradient_is_the_slope_by_finite_differences(noise_std):
+    env = make(noise_std=noise_std, nonfinite_trials=[1])
+    env.reset(seed=0)
+    u = np.random.default_rng(0).uniform(-0.9, 0.9, (3, 4)).astype(np.float32)
+    evaluation, gradient = env.evaluate_with_gradient(u)
+    assert env.n_evaluations == 3
+    assert np.isnan(gradient).all(1).tolist() == np.isnan(evaluation.terms["total"]).tolist() == [False, True, False]
+    step = 1e-6 * np.eye(4)[:, None]
+    above, below = ([env._terms_of(u + s * d, env._views_seed)["total"] for d in step] for s in (1, -1))
+    slope = (np.array(above) - np.array(below)).T / 2e-6
+    np.testing.assert_allclose(gradient[[0, 2]], slope[[0, 2]], rtol=1e-4, atol=1e-6)
