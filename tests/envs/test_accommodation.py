@@ -210,9 +210,9 @@ def test_percept_and_loss_at_u(env):
     assert u.grad.abs().sum() > 0
 
 
-def test_evaluation_with_gradient_is_the_evaluation_and_the_slope_of_the_loss_pass_by_pass(env):
-    env.reset(seed=2)
-    inner = env.unwrapped
+def test_evaluation_with_gradient_is_the_evaluation_and_the_slope_of_the_loss_pass_by_pass():
+    inner = make().unwrapped
+    inner.reset(seed=2)
     jitter = 0.05 * np.random.default_rng(0).normal(size=(3, N_PARAMETERS))
     settings = np.clip(inner.default_u + jitter, -1, 1).astype(np.float32)
     u = torch.tensor(settings, requires_grad=True)
