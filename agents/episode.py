@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from agents.base import Controller, State, env_options_of, is_done, recall_of, uses_gradients, uses_steps
-from agents.guard import Guard, choose
+from agents.guard import Guard, choose, choose_exactly
 from agents.trace import Ending, GuardDecision, Trace, best_trial, running_best, statistics_of
 from agents.world import Terms, World
 
@@ -136,9 +136,12 @@ def run_episode(
         i_chosen, decision = best_trial(terms["total"]), None
         if guard is not None and world.can_evaluate and len(u) > 1 and np.isfinite(terms["total"]).any():
             strict = replace(guard, min_gain=max(guard.min_gain, world.min_gain))
-            i_chosen, decision = choose(
-                terms["total"], u, lambda v, s: world.evaluate(v, views_seed=s)["total"], seed=seed, guard=strict
-            )
+            if world.is_exact:
+                i_chosen, decision = choose_exactly(terms["total"], guard=strict)
+            else:
+                i_chosen, decision = choose(
+                    terms["total"], u, lambda v, s: world.evaluate(v, views_seed=s)["total"], seed=seed, guard=strict
+                )
         world.settle(u[i_chosen])
         return trace(i_chosen, decision, ending)
     except KeyboardInterrupt as stop:

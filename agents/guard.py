@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from agents.trace import GuardDecision
+from agents.trace import GuardDecision, best_trial
 
 _STREAM = 0x6A12D  # keeps the guard's view seeds apart from every other use of the episode's seed
 
@@ -82,6 +82,25 @@ def judge(default: np.ndarray, candidates: np.ndarray, *, guard: Guard) -> tuple
     numbers = f"Mean gain {gain:.4g} {sign} {bar}"
     reason = f"{numbers} on {len(gains)} fresh view sets: {verdict}."
     return i_best, GuardDecision(is_accepted, gain, error, reason)
+
+
+def choose_exactly(total: np.ndarray, *, guard: Guard) -> tuple[int, GuardDecision]:
+    """The trial to apply where a setting is always worth the same: nothing needs to be measured again.
+
+    Args:
+        total: (T,) totals of the search; row 0 is the default.
+        guard: its least gain is what counts.
+    """
+    i_best = best_trial(total)
+    gain = float(total[0] - total[i_best]) if np.isfinite(total[0]) else math.nan
+    if i_best == 0:
+        return 0, GuardDecision(False, 0.0, 0.0, "No trial beat the defaults: defaults kept.")
+    if math.isnan(gain):
+        return i_best, GuardDecision(True, math.nan, 0.0, "The defaults are not finite: accepted.")
+    is_accepted = gain > guard.min_gain
+    sign, verdict = (">", "accepted") if is_accepted else ("<=", "defaults kept")
+    reason = f"Gain {gain:.4g} {sign} least gain {guard.min_gain:.3g}, without noise: {verdict}."
+    return (i_best if is_accepted else 0), GuardDecision(is_accepted, gain, 0.0, reason)
 
 
 def choose(

@@ -10,24 +10,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from agents.gain import expected_gain
-from agents.policy import depart, load_policy
+from agents.policy import Proposer, depart, proposer_for
 from agents.search import SearchController, SearchState, enqueue, near
 
 N_RECENT = 2
 """Populations that the guess of what is left to gain is made from, and the search lasts at least."""
-
-
-class Proposer(Protocol):
-    """What is asked of a policy; :class:`agents.policy.Policy` is one."""
-
-    def propose(self, obs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The setting (P,) in [-1, 1] that follows one observation."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +57,7 @@ class HybridController:
 
     Attributes:
         sampler: ``tpe`` or ``cmaes`` (another of :data:`agents.search.SAMPLERS` works too).
-        policy: a policy, the file of one, or None for the one that comes with the project for the objective.
+        policy: a policy, the file of one, or None: what :func:`agents.policy.proposer_for` finds for the objective.
         population: settings tried at once, >= 2.
         local_spread: how far around the best to look, as a standard deviation in u, > 0.
         n_starts: of the objective's recommended settings to try first, >= 0.
@@ -79,7 +71,7 @@ class HybridController:
     population: int = 4
     local_spread: float = 0.1
     n_starts: int = 6
-    n_near: int = 12
+    n_near: int = 8
     min_gain: float = 0.001
 
     def __post_init__(self) -> None:
@@ -104,12 +96,11 @@ class HybridController:
         """Ask the policy once, at the defaults, and lay out the study.
 
         Raises:
-            FileNotFoundError, ValueError: as :func:`agents.policy.load_policy`, or if the policy does not know the
+            FileNotFoundError, ValueError: as :func:`agents.policy.proposer_for`, or if the policy does not know the
                 observation.
         """
-        has_policy = hasattr(self.policy, "propose")
-        policy: Any = self.policy if has_policy else load_policy(self.policy, info.get("objective"))  # type: ignore[arg-type]
-        proposal = np.clip(np.asarray(policy.propose(depart(obs, info)), dtype=np.float64), -1, 1)
+        proposed = proposer_for(self.policy, info).propose(depart(obs, info))
+        proposal = np.clip(np.asarray(proposed, dtype=np.float64), -1, 1)
         first, starts = proposal[None], info.get("starts")
         if self.sampler != "cmaes":
             n_more = self.population - 2

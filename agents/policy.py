@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,6 +20,27 @@ from agents.network import NetworkShape, PolicyNetwork
 
 #: Weights that come with the project, by the objective they were trained for.
 SHIPPED = Path(__file__).with_name("weights")
+
+
+@runtime_checkable
+class Proposer(Protocol):
+    """What is asked of a policy."""
+
+    def propose(self, obs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The setting (P,) float32 in [-1, 1] that follows one observation."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Proposes what it departs from: the setting that the objective recommends for the image.
+
+    Under the calibrated objective no network trained so far beat that on images it had not seen.
+    """
+
+    def propose(self, obs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The ``u`` of the observation, see :func:`depart`."""
+        return np.asarray(obs["u"], dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +121,28 @@ def depart(obs: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
     return {**obs, "u": starts[0]} if starts is not None and len(starts) else dict(obs)
 
 
+def proposer_for(policy: Proposer | Path | str | None, info: Mapping[str, Any]) -> Proposer:
+    """What proposes in an episode: the policy given, that of a file, the shipped one, or the recommendation itself.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`load_policy`; no policy is shipped for an objective that recommends
+            nothing either.
+    """
+    if isinstance(policy, Proposer):
+        return policy
+    try:
+        return load_policy(policy, info.get("objective"))
+    except FileNotFoundError:
+        if policy is None and info.get("starts") is not None:
+            return Recommendation()
+        raise
+
+
 @dataclass(frozen=True)
 class PolicyState:
     """The policy read, and how often it has proposed (-1: not even the defaults were tried)."""
 
-    policy: Policy
+    policy: Proposer
     n_proposed: int = -1
 
 
@@ -113,11 +151,11 @@ class PolicyController:
     """The defaults, then ``n_steps`` proposals, each from what was seen at the one before.
 
     Attributes:
-        policy: a policy, its file, or None for the one that comes with the project for the environment's objective.
+        policy: a policy, its file, or None: what :func:`proposer_for` finds for the environment's objective.
         n_steps: proposals, >= 1. One needs no more than the look at the defaults.
     """
 
-    policy: Policy | Path | str | None = None
+    policy: Proposer | Path | str | None = None
     n_steps: int = 1
 
     use_steps = True  # it needs the observation of each setting
@@ -136,11 +174,10 @@ class PolicyController:
         """Read the weights.
 
         Raises:
-            FileNotFoundError, ValueError: as :func:`load_policy`.
+            FileNotFoundError, ValueError: as :func:`proposer_for`.
         """
         del obs, seed
-        known = isinstance(self.policy, Policy) or hasattr(self.policy, "propose")
-        return PolicyState(self.policy if known else load_policy(self.policy, info.get("objective")))  # type: ignore[arg-type]
+        return PolicyState(proposer_for(self.policy, info))
 
     def act(self, state: PolicyState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, PolicyState]:
         """The defaults first, then what the policy proposes, (1, P)."""

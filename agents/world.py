@@ -21,6 +21,7 @@ class World:
         default_u: (P,) the default setting; zeros if the environment has none.
         starts: (M, P) settings the environment recommends to try first, or None.
         min_gain: gain in the total below which the environment finds a change not worth it.
+        is_exact: whether a setting is worth the same on any views.
         objective: name of the environment's objective (``raw``, ``calibrated``), or None.
         can_evaluate: whether the environment evaluates populations.
         n_evaluations: settings evaluated so far.
@@ -40,6 +41,7 @@ class World:
         self.names: tuple[str, ...] = ()
         self.starts: np.ndarray | None = None
         self.min_gain = 0.0
+        self.is_exact = False
         self.objective: str | None = None
 
     def reset(self, seed: int, options: Mapping[str, Any] | None) -> None:
@@ -55,6 +57,7 @@ class World:
         self.starts = None if starts is None else np.asarray(starts, dtype=np.float32)
         self.objective = getattr(self.inner, "objective_name", None)
         self.min_gain = float(getattr(self.inner, "min_gain", 0.0))
+        self.is_exact = bool(getattr(self.inner, "is_exact", False))
         names = getattr(self.inner, "parameter_names", None) or tuple(self.info.get("theta", ()))
         self.names = tuple(names) if len(names) == n_parameters else tuple(f"u{i}" for i in range(n_parameters))
 

@@ -188,6 +188,11 @@ class AccommodationEnv(AbstractPerceptionEnv):
         """Gain in the total below which the objective finds a change not worth it."""
         return self.laboratory.objective.min_gain
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a setting is worth the same whatever the views, because there are none."""
+        return self.laboratory.n_views == 0
+
     def evaluate(self, u: np.ndarray, views_seed: int | None = None) -> Evaluation:
         """What N settings u (N, P) are worth; see :meth:`envs.base.AbstractPerceptionEnv.evaluate`."""
         u = self._check_population(u)

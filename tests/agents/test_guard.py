@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from agents import Guard
-from agents.guard import choose, judge, views_seeds
+from agents import Guard, make_controller, run_episode
+from agents.guard import choose, choose_exactly, judge, views_seeds
+from envs.toy import ToyEnv
 
 
 def test_worked_by_hand():
@@ -105,3 +106,25 @@ def test_view_seeds_are_distinct_and_their_own_for_each_episode():
 def test_settings_are_checked(settings):
     with pytest.raises(ValueError, match="expected n_views_seeds >= 2"):
         Guard(**settings)
+
+
+def test_without_noise_the_least_gain_decides():
+    total = np.array([0.5, np.nan, 0.45, 0.6])
+    i, decision = choose_exactly(total, guard=Guard(min_gain=0.04))
+    assert (i, decision.is_accepted) == (2, True)
+    assert decision.gain == pytest.approx(0.05)
+    i, decision = choose_exactly(total, guard=Guard(min_gain=0.06))
+    assert (i, decision.is_accepted) == (0, False)
+    assert "least gain" in decision.reason
+    assert choose_exactly(np.array([0.5, 0.5, 0.7]), guard=Guard())[0] == 0
+    assert choose_exactly(np.array([np.inf, 0.5]), guard=Guard())[0] == 1
+
+
+def test_an_exact_world_is_not_asked_again():
+    class Exact(ToyEnv):
+        is_exact = True
+
+    env = Exact(n_parameters=4, action_mode="absolute")
+    trace = run_episode(env, make_controller("tpe", spread=0.2), 0, {"optimum": [0.7, -0.7, 0.7, -0.7]}, n_trials=8)
+    assert trace.guard.is_accepted
+    assert trace.n_evaluations == 8 + 1  # the trials, and the step that applies the choice

@@ -129,3 +129,14 @@ def test_the_first_proposal_departs_from_what_the_objective_recommends():
     np.testing.assert_array_equal(trace.u[0], np.zeros(4))
     np.testing.assert_allclose(trace.u[1], env.starts[0], atol=1e-6)
     np.testing.assert_allclose(trace.u[2], env.starts[0], atol=1e-6)  # and the second from the first
+
+
+def test_without_weights_the_recommendation_is_the_proposal():
+    env = toy()
+    env.starts = np.array([[0.5, -0.5, 0.25, 0.0]], np.float32)
+    env.objective_name = "of another world"
+    trace = run_episode(env, PolicyController(), 0, {"optimum": [0.5, -0.5, 0.25, -0.25]})
+    np.testing.assert_array_equal(trace.u[1], env.starts[0])
+    env.starts = None
+    with pytest.raises(FileNotFoundError, match="no policy comes with"):
+        run_episode(env, PolicyController(), 0)
