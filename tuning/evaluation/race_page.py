@@ -36,7 +36,8 @@ _TABLES = (
     "`fall`: of the loss from the defaults to the best trial, mean over images [95 %], seeds averaged within the "
     "image; higher is better. `share`: of what {reference} gains. `over reference`: fall less its fall, paired. "
     "`applied`: guard included. `on fresh views`: of the best trial, on views the search did not see. `seeds sd`: "
-    "standard deviation of the mean fall over seeds. `evaluations`, `seconds`: of an episode, guard included.\n\n"
+    "standard deviation of the mean fall over seeds. `evaluations`, `seconds`: of an episode, guard included. Against "
+    "seconds a batch of trials counts when it is done, all of it at once.\n"
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from tuning.evaluation.plots import COLOURS, new_figure, plain
 from tuning.evaluation.race_rows import CurvePoint
@@ -54,7 +54,8 @@ def race_plot(points: Sequence[CurvePoint], *, against: str, drawn: Mapping[str,
     figure = new_figure(9.2, 5.4)
     ax = figure.add_axes((0.085, 0.11, 0.66, 0.79))
     ends = []
-    for name in dict.fromkeys(point.method for point in points):
+    names = list(dict.fromkeys(point.method for point in points))
+    for i, name in enumerate(names):
         own = [point for point in points if point.method == name]
         stroke = drawn[name]
         live = [point for point in own if not point.is_over]
@@ -65,7 +66,8 @@ def race_plot(points: Sequence[CurvePoint], *, against: str, drawn: Mapping[str,
         last = live[-1]
         low, high = last.fall.low, last.fall.high
         if np.isfinite([low, high]).all():  # of the fall, paired: images differ far more than methods do
-            ax.vlines(x[-1], y[-1] + last.fall.mean - high, y[-1] + last.fall.mean - low, lw=1.1, alpha=0.45, **style)
+            beside = x[-1] * 1.012 ** (i - len(names) / 2)  # many end at the same number of evaluations
+            ax.vlines(beside, y[-1] + last.fall.mean - high, y[-1] + last.fall.mean - low, lw=1.1, alpha=0.45, **style)
         ends.append((name, float(x[-1]), float(y[-1])))
     _scale(ax, points, against=against)
     ax.axhline(points[0].loss.mean, color=FAINT, lw=0.9, ls=(0, (1, 2)), zorder=1)  # the defaults
@@ -89,11 +91,11 @@ def _scale(ax: Axes, points: Sequence[CurvePoint], *, against: str) -> None:
     else:
         x = np.array([point.seconds for point in points])
         low, high = max(x.min(), 1e-4) * 0.85, x.max() * 1.15
-        steps = [n * 10.0**k for k in range(-5, 6) for n in (1, 2, 5)]
+        steps = [n * 10.0**k for k in range(-5, 6) for n in (1, 1.5, 2, 3, 5, 7)]
         ax.xaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlim(low, high)
-    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
