@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         help="views a percept is judged by; fewer are faster (the objective's)",
     )
     add("--cases", type=at_least(1), metavar="N", help="disturbed photographs to learn from (ppo, sac: 256)")
+    add("--without", default="", metavar="KIND,...", help="gradient: disturbances to leave out, to test on them later")
     add("--envs", type=at_least(1), default=8, metavar="N", help="ppo, sac: episodes side by side (8)")
     add_cortex_arguments(p)
     p.set_defaults(size=96)
@@ -79,6 +80,7 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
         n_steps=options.steps,
         n_views=options.views,
         n_cases=options.cases,
+        without=tuple(word.strip() for word in options.without.split(",") if word.strip()),
         n_envs=options.envs,
         size_px=options.size,
         depth=options.depth,

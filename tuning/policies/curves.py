@@ -24,6 +24,21 @@ _STEP = "time/total_timesteps"
 _RUN = "run.json"  # which run of the store this folder's training is
 
 
+def claim(out: Path, about: Mapping[str, Any]) -> None:
+    """Say whose folder this is, or ``ValueError`` if it is another training's."""
+    path = out / "training.json"
+    mine = json.loads(json.dumps(about))
+    if not path.is_file():
+        write_atomically(path, json.dumps(mine, indent=1).encode() + b"\n")
+        return
+    theirs = json.loads(path.read_text(encoding="utf-8"))
+    differing = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
+    if differing:
+        raise ValueError(
+            f"{out} holds a training that differs in {', '.join(differing)}; choose another folder (--out)"
+        )
+
+
 class Curve:
     """Numbers by name as JSON lines, each with its ``step``. Lines after ``n_done`` steps belong to a lost past.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from envs.episodes import DisturbanceSpec
 from envs.laboratory import Apparatus, Laboratory, open_source
 from tuning.figures import write_figure
 from tuning.policies.cases import split
-from tuning.policies.curves import Curve, LearningRun, draw_learning_curve
+from tuning.policies.curves import Curve, LearningRun, claim, draw_learning_curve
 from tuning.policies.pool import Pool, make_pools
 from tuning.policies.progress import Bar
 from tuning.policies.training import Check, Training, TrainingSettings
@@ -104,7 +103,7 @@ def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Pat
     photographs = open_source(settings.images, 2 * settings.size_px)
     training, held_out = split(photographs, settings.hold_out)
     about = settings.about() | {"n_photographs": len(training)}
-    _claim(out / "training.json", about)
+    claim(out, about)
     if policy.is_file() and checkpoint.is_file():
         return policy
     how, n_iterations = settings.training, settings.training.n_iterations
@@ -162,19 +161,6 @@ def make_worlds(
     pools = make_pools(laboratory, training, default_u, n_cases=settings.n_cases, seed=seed, **common)
     checked = make_pools(laboratory, held_out, default_u, n_cases=settings.n_check_cases, seed=seed + 1, **common)
     return pools, checked
-
-
-def _claim(path: Path, about: dict[str, Any]) -> None:
-    """``ValueError`` if the folder belongs to a training with other settings."""
-    text = json.dumps(about, indent=1, sort_keys=True)
-    if path.is_file():
-        there = json.loads(path.read_text(encoding="utf-8"))
-        changed = sorted(k for k in {*there, *about} if there.get(k) != json.loads(text).get(k))
-        if changed:
-            raise ValueError(
-                f"{path.parent} holds a training with other {', '.join(changed)}; give another --out, or remove it"
-            )
-    write_atomically(path, text.encode())
 
 
 def _flat(about: dict[str, Any]) -> dict[str, Any]:

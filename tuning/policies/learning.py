@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputF
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
 from tuning.figures import write_figure
-from tuning.policies.curves import Curve, LearningRun, draw_learning_curve
+from tuning.policies.curves import Curve, LearningRun, claim, draw_learning_curve
 from tuning.policies.progress import Bar
 from tuning.saving import write_atomically
 from tuning.stopping import Stopper
@@ -44,7 +43,7 @@ def learn(
     Returns, raises: as :func:`tuning.policies.rl.train_rl`.
     """
     out, policy = settings.out, settings.out / "policy.zip"
-    _claim(out, about)
+    claim(out, about)
     checkpoint, n_done = latest_checkpoint(out / "checkpoints")
     if policy.is_file() and n_done >= settings.n_steps:
         return policy
@@ -213,21 +212,6 @@ class _Watch(BaseCallback):
     def _on_step(self) -> bool:
         self.bar.move(self.num_timesteps, self.evaluation.last_mean_reward)
         return not self.stopper.is_asked
-
-
-def _claim(out: Path, about: Mapping[str, Any]) -> None:
-    """Say whose folder this is, or ``ValueError`` if it is another training's."""
-    path = out / "training.json"
-    mine = json.loads(json.dumps(about))
-    if not path.is_file():
-        write_atomically(path, json.dumps(mine, indent=1).encode() + b"\n")
-        return
-    theirs = json.loads(path.read_text(encoding="utf-8"))
-    differing = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
-    if differing:
-        raise ValueError(
-            f"{out} holds a training that differs in {', '.join(differing)}; choose another folder (--out)"
-        )
 
 
 def _buffer_of(checkpoint: Path) -> Path:

@@ -22,6 +22,7 @@ def run(
     n_steps: int | None = None,
     n_views: int | None = None,
     n_cases: int | None = None,
+    without: tuple[str, ...] = (),
     n_envs: int = 8,
     size_px: int = 96,
     depth: str = "none",
@@ -41,6 +42,7 @@ def run(
         n_steps: looks (ppo, sac) or optimiser steps (gradient); None is the algorithm's own.
         n_views: views a percept is judged by; None is the objective's own.
         n_cases: disturbed photographs to learn from; None is the algorithm's own.
+        without: kinds of disturbance to leave out (gradient).
         n_envs: episodes side by side (ppo, sac).
         size_px: long side; ppo and sac crop to 3 : 2.
         depth, features: cues.
@@ -69,7 +71,7 @@ def run(
         elif algo == "gradient":
             from tuning.policies.gradient import GradientSettings, train_gradient, with_training
 
-            gradient = with_training(GradientSettings(**common, **given, size_px=size_px), seed=seed)  # type: ignore[arg-type]
+            gradient = with_training(GradientSettings(**common, **given, size_px=size_px, without=without), seed=seed)  # type: ignore[arg-type]
             gradient = gradient if n_steps is None else with_training(gradient, n_iterations=n_steps)
             path = train_gradient(gradient, is_quiet=is_quiet)
         else:

@@ -74,7 +74,7 @@ def test_another_training_is_refused_its_folder(settings):
     before = (settings.out / "policy.safetensors").read_bytes()
     train_gradient(settings, is_quiet=True)  # complete: nothing to do
     assert (settings.out / "policy.safetensors").read_bytes() == before
-    with pytest.raises(ValueError, match="another --out"):
+    with pytest.raises(ValueError, match="another folder"):
         train_gradient(with_training(settings, seed=1), is_quiet=True)
 
 
