@@ -64,9 +64,11 @@ def _line(cells: Sequence[str]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, Interval):
-        return (
-            "–" if math.isnan(value.mean) else f"{_rounded(value.mean)} [{_rounded(value.low)}, {_rounded(value.high)}]"
-        )
+        if not math.isfinite(value.mean):
+            return "–"
+        if not (math.isfinite(value.low) and math.isfinite(value.high)):
+            return _rounded(value.mean)  # too few images to say how sure
+        return f"{_rounded(value.mean)} [{_rounded(value.low)}, {_rounded(value.high)}]"
     if value is None or value != value:  # NaN
         return "–"
     if not isinstance(value, float):
