@@ -68,8 +68,9 @@ class Method:
         Raises:
             ValueError: the controller does not take one of the options.
         """
-        controller: Any = build_controller(SessionSettings(controller=self.controller, spread=self.spread))
         files = {FILES[name][0]: Path(path) for name, path in (self.files or {}).items()}
+        settings = SessionSettings(controller=self.controller, spread=self.spread, policy=files.get("policy"))
+        controller: Any = build_controller(settings)
         return replace(controller, **files, **(self.options or {}))
 
     def default_u(self, disturbance: str) -> np.ndarray:

@@ -211,3 +211,12 @@ def test_a_search_is_played_as_a_session_plays_it():
     """Around the defaults, not anywhere: what is reported of a search must be what the command line does."""
     assert Method("tpe", "tpe").spread == SessionSettings().spread
     assert Method("tpe", "tpe").describe() != Method("tpe", "tpe", spread=None).describe()
+
+
+def test_a_controller_that_is_nothing_without_its_file_can_be_named(tmp_path):
+    (tmp_path / "mine.zip").touch()
+    method = parse_method(f"sb3:raw:5:policy={tmp_path / 'mine.zip'}:label=mine")
+    assert method.label == "mine"
+    assert method.build().policy == tmp_path / "mine.zip"
+    with pytest.raises(ValueError, match="--policy FILE"):
+        parse_method("sb3:raw:5")
