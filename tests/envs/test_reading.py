@@ -42,7 +42,12 @@ def test_content_decides_not_the_extension(tmp_path):
 )
 def test_modes_become_rgb(tmp_path, mode, expected):
     extension = "tif" if mode in ("CMYK", "YCbCr") else "png"
-    photograph = read_image(save(tmp_path / f"x.{extension}", corners(), mode))
+    path = save(tmp_path / f"x.{extension}", corners(), mode)
+    try:
+        Image.open(path).load()
+    except OSError as error:  # Pillow 11.3 cannot read the YCbCr TIFF that it wrote
+        pytest.skip(f"this Pillow cannot read its own file: {error}")
+    photograph = read_image(path)
     assert photograph.image.shape == (3, 40, 60)
     if expected is not None:
         np.testing.assert_allclose(as_bytes(photograph.image)[5, 5], np.broadcast_to(expected, 3), atol=1)
