@@ -34,6 +34,7 @@ class Controller(Protocol):
       environment instead of evaluating populations, and N must be 1;
     - ``use_gradients: bool``: True if it descends: ``info`` given to ``learn`` then has ``gradient``, (N, P), the
       derivative of each total by its setting. It may be non-finite, and is missing where the loop is not ours;
+    - ``is_seedless: bool``: True if it draws nothing; where the objective has no views, one episode then is all;
     - ``is_done(state) -> bool``: True ends the episode before the budget is spent;
     - ``recall(state) -> (u, terms)``: trials made in an earlier session; they open the trace, count toward the budget
       and are not evaluated again. Their first setting must be the default too.
