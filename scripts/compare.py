@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from tuning.arguments import add_cortex_arguments, at_least
+from tuning.arguments import add_contest_arguments, at_least, contest_settings
 
 EPILOG = """\
 methods       CONTROLLER[:OBJECTIVE[:TRIALS]] with CONTROLLER from the registry (fixed, random, portfolio, reflex,
@@ -37,22 +36,12 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="compare", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_contest_arguments(
+        p, methods="random, tpe, cmaes, portfolio", table="oracle, seeds", out="runs/compare", page="controllers.md"
+    )
     add = p.add_argument
-    add("--bsds", type=Path, metavar="PATH", help="BSDS500: the folder that holds images/ and groundTruth/")
-    add("--labelled", type=Path, metavar="FOLDER", help="your own: images/ and labels/<name>*.png")
-    add("--split", default="val", choices=("val", "train"), help="of BSDS500 (val)")
-    add("--images", type=at_least(1), metavar="N", help="so many, evenly spaced (all)")
-    add("--methods", metavar="A,B,C", help="who races (random, tpe, cmaes, portfolio)")
-    add("--disturb", metavar="LIST", default="none,mixed:3", help="how images are disturbed (none,mixed:3)")
     add("--seeds", type=at_least(1), default=5, metavar="N", help="episodes of each case (5)")
     add("--reference", metavar="METHOD", help="whose gain is the measure of the others (tpe of most trials)")
-    add("--workers", type=at_least(1), default=1, metavar="N", help="processes (1)")
-    add_cortex_arguments(p)
-    add("--out", type=Path, default=Path("runs/compare"), metavar="DIR", help="what is kept (runs/compare)")
-    add("--table", type=Path, metavar="FILE", help="response table of these images: oracle, seeds")
-    add("--train-table", type=Path, metavar="FILE", help="response table of others: chooses best fixed settings")
-    add("--page", type=Path, metavar="FILE", help="results page (OUT/controllers.md)")
-    add("--quiet", action="store_true", help="no progress: only problems and the exit code")
     return p
 
 
@@ -64,26 +53,7 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
 
     if owns_process:
         processor.flush_denormals()
-    methods = None if options.methods is None else tuple(m.strip() for m in options.methods.split(",") if m.strip())
-    settings = compare.CompareSettings(
-        bsds=options.bsds,
-        labelled=options.labelled,
-        split=options.split,
-        n_images=options.images,
-        methods=methods,
-        disturb=options.disturb,
-        n_seeds=options.seeds,
-        reference=options.reference,
-        n_workers=options.workers,
-        size_px=options.size,
-        depth=options.depth,
-        features=options.features,
-        out=options.out,
-        table=options.table,
-        train_table=options.train_table,
-        page=options.page,
-        is_quiet=options.quiet,
-    )
+    settings = compare.CompareSettings(**contest_settings(options), n_seeds=options.seeds, reference=options.reference)
     return compare.run(settings)
 
 

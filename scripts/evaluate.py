@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from tuning.arguments import add_cortex_arguments, at_least
+from tuning.arguments import add_contest_arguments, contest_settings
 
 EPILOG = """\
 methods       CONTROLLER[:OBJECTIVE[:TRIALS]] with CONTROLLER from fixed, normalise, random, portfolio, tpe, cmaes, gp,
@@ -33,22 +32,15 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="evaluate", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add = p.add_argument
-    add("--bsds", type=Path, metavar="PATH", help="BSDS500: the folder that holds images/ and groundTruth/")
-    add("--labelled", type=Path, metavar="FOLDER", help="your own: images/ and labels/<name>*.png")
-    add("--split", default="val", choices=("val", "train"), help="of BSDS500 (val)")
-    add("--images", type=at_least(1), metavar="N", help="so many, evenly spaced (all)")
-    add("--methods", metavar="A,B,C", help="who plays (normalise and a few searches)")
-    add("--disturb", metavar="LIST", default="none,mixed:3", help="how images are disturbed (none,mixed:3)")
-    add("--workers", type=at_least(1), default=1, metavar="N", help="processes (1)")
-    add_cortex_arguments(p)
-    add("--out", type=Path, default=Path("runs/evaluate"), metavar="DIR", help="what is kept (runs/evaluate)")
-    add("--table", type=Path, metavar="FILE", help="response table of these images: oracle, protocols, validity")
-    add("--train-table", type=Path, metavar="FILE", help="response table of others: chooses best fixed settings")
-    add("--no-portraits", action="store_true", help="leave out peers, stages and people on clean images")
-    add("--show", metavar="METHOD", help="whose gains are drawn (the last of --methods)")
-    add("--page", type=Path, metavar="FILE", help="results page (OUT/results.md)")
-    add("--quiet", action="store_true", help="no progress: only problems and the exit code")
+    add_contest_arguments(
+        p,
+        methods="normalise and a few searches",
+        table="oracle, protocols, validity",
+        out="runs/evaluate",
+        page="results.md",
+    )
+    p.add_argument("--no-portraits", action="store_true", help="leave out peers, stages and people on clean images")
+    p.add_argument("--show", metavar="METHOD", help="whose gains are drawn (the last of --methods)")
     return p
 
 
@@ -60,25 +52,8 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
 
     if owns_process:
         processor.flush_denormals()
-    methods = None if options.methods is None else tuple(m.strip() for m in options.methods.split(",") if m.strip())
     settings = evaluate.EvaluateSettings(
-        bsds=options.bsds,
-        labelled=options.labelled,
-        split=options.split,
-        n_images=options.images,
-        methods=methods,
-        disturb=options.disturb,
-        n_workers=options.workers,
-        size_px=options.size,
-        depth=options.depth,
-        features=options.features,
-        out=options.out,
-        table=options.table,
-        train_table=options.train_table,
-        with_portraits=not options.no_portraits,
-        shown=options.show,
-        page=options.page,
-        is_quiet=options.quiet,
+        **contest_settings(options), with_portraits=not options.no_portraits, shown=options.show
     )
     return evaluate.run(settings)
 
