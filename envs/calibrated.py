@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cortex import Cortex, Cues, from_unit
-from cortex.parameters import NAMES
 from envs.calibration import SHIPPED, Calibration, load_calibration
 from envs.evaluate import images_per_pass
 from envs.features import percept_features
@@ -53,7 +52,6 @@ class CalibratedObjective(Objective):
             raise ValueError("the calibrated objective needs the settings u of the percepts")
         inputs = {f"term.{name}": value for name, value in terms.items()}
         inputs |= {f"feature.{name}": value for name, value in percept_features(masks, reference, u).items()}
-        inputs |= {f"u.{name}": u[:, i] for i, name in enumerate(NAMES)}
         if panel is not None:
             inputs |= panel_agreement(masks, panel)
         score = self.calibration.predict(inputs)

@@ -78,6 +78,12 @@ def images_per_pass(height: int, width: int) -> int:
     return max(1, MAX_PIXELS // (height * width))
 
 
+def pairs_per_pass(looks: Looks, max_images: int) -> int:
+    """How many pairs of a look and a setting go through the cortex at once, each with its views; at least one."""
+    n_images = min(max_images, images_per_pass(looks.images.shape[-2], looks.images.shape[-1]))
+    return max(1, n_images // (1 + looks.n_views))
+
+
 def make_looks(cortex: Cortex, objective: Objective, images: Tensor, views: Sequence[Views]) -> Looks:
     """Look at E images: their views, cues and references, computed once.
 
@@ -174,8 +180,8 @@ def evaluate_pairs(
     n_rows = 1 + looks.n_views
     parts: list[dict[str, Tensor]] = []
     percepts: list[Percept] = []
-    max_images = min(max_images, images_per_pass(looks.images.shape[-2], looks.images.shape[-1]))
-    for rows, setting in zip(*(x.split(max(1, max_images // n_rows)) for x in (index, u)), strict=True):
+    n_at_once = pairs_per_pass(looks, max_images)
+    for rows, setting in zip(*(x.split(n_at_once) for x in (index, u)), strict=True):
         theta = repeat_theta(from_unit(setting), n_rows)
         percept = cortex(looks.images[rows].flatten(0, 1), theta, looks.cues[_rows_of(rows, n_rows)])
         back = looks.back[_rows_of(rows, looks.n_geometric)] if looks.n_geometric else None

@@ -14,7 +14,7 @@ from torch import Tensor
 from cortex import Cortex, Percept, from_unit
 from envs.calibrated import make_objective
 from envs.episodes import ALL_DISTURBANCES, DisturbanceSampler, Episode, draw_episode
-from envs.evaluate import Evaluation, Looks, as_evaluation, evaluate_pairs, images_per_pass, make_looks
+from envs.evaluate import Evaluation, Looks, as_evaluation, evaluate_pairs, make_looks, pairs_per_pass
 from envs.objective import Objective
 from envs.reading import MIN_SIDE_PX, Photograph
 from envs.sources import bundled, file, folder, scenes
@@ -101,7 +101,7 @@ class Laboratory:
         Settings go through in passes, and each pass is differentiated before the next: the memory needed is that of
         one pass (``max_images``), whatever M is. A gradient may be non-finite where the percept is.
         """
-        n_rows = max(1, self._images_at_once(looks) // (1 + looks.n_views))
+        n_rows = pairs_per_pass(looks, self.apparatus.max_images)
         parts: list[dict[str, Tensor]] = []
         gradients: list[Tensor] = []
         for i in range(0, len(u), n_rows):
@@ -132,9 +132,6 @@ class Laboratory:
             with_percepts=with_percepts,
             with_kl=self.apparatus.with_kl,
         )
-
-    def _images_at_once(self, looks: Looks) -> int:
-        return min(self.apparatus.max_images, images_per_pass(looks.images.shape[-2], looks.images.shape[-1]))
 
     def _views(self, seed: int) -> Views:
         n_photometric = (self.n_views + 1) // 2

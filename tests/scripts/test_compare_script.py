@@ -12,7 +12,7 @@ from PIL import Image
 from cortex import default_unit
 from tests.scripts.loading import SCRIPTS
 from tests.tuning.evaluation.labelled import write_calibration, write_labelled
-from tuning.evaluation import compare, evaluate
+from tuning.evaluation import job
 from tuning.evaluation.race import RaceMeasure
 from tuning.evaluation.shards import Case
 from tuning.evaluation.table import ResponseTable
@@ -110,7 +110,7 @@ def test_stopped_it_goes_on_where_it_stood(script, labelled, out, monkeypatch, c
 
     with monkeypatch.context() as patch:
         patch.setattr(RaceMeasure, "race", stop)
-        assert script.main(arguments) == compare.STOPPED
+        assert script.main(arguments) == job.STOPPED
     assert "goes on from here" in capsys.readouterr().err
     monkeypatch.setattr(
         RaceMeasure,
@@ -127,7 +127,7 @@ def test_stopped_it_goes_on_where_it_stood(script, labelled, out, monkeypatch, c
 def test_a_race_in_the_background_can_be_stopped():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells start background jobs
     try:
-        with pytest.raises(KeyboardInterrupt), evaluate.terminable():
+        with pytest.raises(KeyboardInterrupt), job.terminable():
             signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -11,7 +11,7 @@ from PIL import Image
 from cortex import default_unit
 from tests.scripts.loading import SCRIPTS
 from tests.tuning.evaluation.labelled import write_calibration, write_labelled
-from tuning.evaluation import evaluate
+from tuning.evaluation import job
 from tuning.evaluation.contests import PlayMeasure
 from tuning.evaluation.shards import Case
 from tuning.evaluation.table import ResponseTable
@@ -107,8 +107,8 @@ def test_a_refit_is_for_the_kind_and_for_all_disturbed_where_the_kind_is_unknown
     scores = np.array([[0.5, 0.4, 0.3], [0.1, 0.6, 0.0], [0.5, 0.4, 0.0], [0.0, 0.0, 0.9]], np.float32)
     u = np.repeat(np.float32([[0], [0.25], [0.5]]), default_unit().shape[1], axis=1)
     train = ResponseTable(u, cases, {"score.covering": scores}, {})
-    settings = evaluate.EvaluateSettings(methods=("refit-fixed",))
-    *_, refit = evaluate.make_methods(settings, train, ["none", "fog:5", "jpeg:4", "low_light:3"])
+    names = ["none", "fog:5", "jpeg:4", "low_light:3"]
+    *_, refit = job.make_methods(("refit-fixed",), train, names, default=())
     assert refit.u is not None
     # fog: .3 and .5, whatever is best at 5; light unknown: .2, .33, .3 over all disturbed
     assert {name: setting[0] for name, setting in refit.u.items()} == {
@@ -128,7 +128,7 @@ def test_stopped_it_goes_on_where_it_stood(script, labelled, out, monkeypatch, c
 
     with monkeypatch.context() as patch:
         patch.setattr(PlayMeasure, "__call__", stop)
-        assert script.main(arguments) == evaluate.STOPPED
+        assert script.main(arguments) == job.STOPPED
     assert "goes on from here" in capsys.readouterr().err
     monkeypatch.setattr(
         PlayMeasure, "__call__", lambda self, item, case, u: played.append(case.image) or call(self, item, case, u)

@@ -25,10 +25,10 @@ from tuning.evaluation.contests import Played, PlayMeasure
 from tuning.evaluation.marks import episode_mark
 from tuning.evaluation.measure import MeasureSettings
 from tuning.evaluation.methods import Method
-from tuning.evaluation.race_panels import SharedPanels
 from tuning.evaluation.regions import People
 from tuning.evaluation.shards import Shard, read_shard, write_shard
 from tuning.evaluation.table import Case, ResponseTable, compute_table
+from tuning.shared_panels import shared_objective
 
 MARKS = (1, 2, 4, 8, 16, 32, 64)
 """Evaluations after which the loss is read; the first is that of the defaults."""
@@ -109,7 +109,7 @@ class RaceMeasure(PlayMeasure):
 
     def objective(self, name: str) -> Objective | str:
         """The raw one by name; a calibrated one that keeps panels."""
-        return name if name == "raw" else SharedPanels(load_calibration(None if name == "calibrated" else name))
+        return shared_objective(name)
 
     def __call__(self, item: LabelledImage, case: Case, u: np.ndarray) -> dict[str, np.ndarray]:
         """Columns, each (S,) for S entries; ``u`` (S, P) only says how many rows are expected.

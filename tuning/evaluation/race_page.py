@@ -25,7 +25,7 @@ from tuning.evaluation.race_rows import (
 from tuning.evaluation.reporting import counted, without_folders
 from tuning.evaluation.results import NO_READING, contest_markdown, empty_fields, pairs_to_markdown
 from tuning.evaluation.rows import rows_to_csv, rows_to_markdown
-from tuning.evaluation.standings import ContestRow, contest_rows, oracle_scores
+from tuning.evaluation.standings import FIXED, ContestRow, contest_rows, oracle_scores
 from tuning.evaluation.statistics import Interval
 from tuning.evaluation.table import ResponseTable
 from tuning.figures import write_figure
@@ -72,8 +72,9 @@ def report_race(raced: Raced, page: Path, *, reading: Path) -> tuple[Path, list[
     if notes:
         parts.append("\n".join(f"- {note}" for note in notes) + "\n")
     figures: list[Path] = []
-    whole = {objective_name(method.objective): method.objective for method in raced.methods}
-    for objective in dict.fromkeys(row.objective for row in rows):
+    # under an objective that only fixed settings play, for their covering, there is no race to show
+    whole = {objective_name(m.objective): m.objective for m in raced.methods if m.controller != FIXED}
+    for objective in dict.fromkeys(row.objective for row in rows if row.objective in whole):
         reference = reference_of(raced.methods, whole[objective], raced.reference)
         parts.append(f"## Objective {objective}\n")
         parts.append(_TABLES.format(reference="the reference" if reference is None else shown_name(reference)))

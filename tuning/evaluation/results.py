@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from cortex.parameters import NAMES
 from envs.calibration import Calibration
 from tuning.evaluation.portraits import PortraitRow
 from tuning.evaluation.protocols import ProtocolRow, fixed, oracle, pick, random, select_all, summarise
@@ -113,9 +112,7 @@ def with_predictions(table: ResponseTable, calibration: Calibration) -> Response
             f"the table's first {n_panel} settings are not the calibration's panel: measure it with that panel first"
         )
     inputs = {name: torch.from_numpy(values.ravel()) for name, values in table.columns.items()}
-    n_cases = len(table.cases)
-    inputs |= {f"u.{name}": torch.from_numpy(np.tile(table.u[:, i], n_cases)) for i, name in enumerate(NAMES)}
-    score = calibration.predict(inputs).numpy().reshape(n_cases, table.n_settings)
+    score = calibration.predict(inputs).numpy().reshape(len(table.cases), table.n_settings)
     return table.with_columns({PREDICTED: 1 - score})
 
 

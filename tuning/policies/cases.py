@@ -1,21 +1,12 @@
-"""A fixed number of cases to learn from: photographs already disturbed, whose looks are kept.
-
-Under the calibrated objective a look costs the percepts of a panel of settings, some thirty times what a step costs.
-Where the same disturbed images come again and again, each is looked at once.
-"""
+"""A fixed number of cases to learn from: photographs already disturbed, and some held out."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor
 
 from envs.episodes import ALL_DISTURBANCES, DisturbanceSpec, draw_episode
-from envs.evaluate import Looks
-from envs.laboratory import Apparatus, Laboratory
 from envs.reading import Photograph
 
 
@@ -68,36 +59,3 @@ def split(photographs: Sequence[Photograph], hold_out: int) -> tuple[list[Photog
         [photographs[i] for i in range(len(photographs)) if not is_held_out[i]],
         [photographs[i] for i in range(len(photographs)) if is_held_out[i]],
     )
-
-
-class KeepingLaboratory(Laboratory):
-    """A laboratory that keeps its latest looks, by the image's content.
-
-    Only where no views are taken: with views a look belongs to one episode, and none is kept.
-
-    Args:
-        apparatus: see :class:`envs.laboratory.Apparatus`.
-        n_kept: looks to keep; a look with the panel takes some 0.6 MB at 64 x 96 px.
-
-    Attributes:
-        n_looks: looks that were really taken.
-    """
-
-    def __init__(self, apparatus: Apparatus, *, n_kept: int) -> None:
-        super().__init__(apparatus)
-        self.n_kept, self.n_looks = n_kept, 0
-        self._kept: OrderedDict[bytes, Looks] = OrderedDict()
-
-    def look(self, image: Tensor, views_seed: int) -> Looks:
-        """See :meth:`envs.laboratory.Laboratory.look`."""
-        if self.n_views > 0:
-            self.n_looks += 1
-            return super().look(image, views_seed)
-        key = hashlib.sha256(image.numpy().tobytes()).digest() + str(tuple(image.shape)).encode()
-        if key not in self._kept:
-            self.n_looks += 1
-            self._kept[key] = super().look(image, views_seed)
-            if len(self._kept) > self.n_kept:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]

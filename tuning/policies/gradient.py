@@ -141,7 +141,9 @@ def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Pat
             "best_iteration": best.i_iteration,
         }
         write_atomically(policy, Policy(network, about).to_bytes())
-        figure = write_figure(draw_learning_curve(curve.rows, about), out / "learning_curve.png")
+        figure = write_figure(
+            draw_learning_curve(curve.rows, about, unit="optimiser steps"), out / "learning_curve.png"
+        )
         run.keep([policy, curve.path], [figure])
     return policy
 

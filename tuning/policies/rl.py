@@ -16,12 +16,13 @@ import numpy as np
 
 from envs.calibrated import objective_mark
 from envs.dynamics import ActionMode, Rules
-from envs.laboratory import Apparatus, open_source
+from envs.laboratory import open_source
 from envs.reading import Photograph
 from envs.vector import AccommodationVectorEnv
-from tuning.policies.cases import KeepingLaboratory, fixed_cases, split
+from tuning.policies.cases import fixed_cases, split
 from tuning.policies.learning import learn
 from tuning.policies.vec_env import AccommodationVecEnv
+from tuning.shared_panels import shared_objective
 
 Algorithm = Literal["ppo", "sac"]
 
@@ -139,28 +140,19 @@ def train_rl(settings: RlSettings, *, is_quiet: bool = False) -> Path:
 def make_envs(
     settings: RlSettings, cases: Sequence[Photograph], n_envs: int, *, reset_seed: int | None = None
 ) -> AccommodationVecEnv:
-    """``n_envs`` episodes on cases, which are disturbed already; their looks are kept where they can be."""
-    apparatus = Apparatus(
-        cortex={"depth": settings.depth, "features": settings.features},
-        objective=settings.objective,
-        source=cases,
-        disturbances=(None,),
-        shape_px=settings.shape_px,
-        n_views=settings.n_views,
-    )
-    laboratory = KeepingLaboratory(apparatus, n_kept=len(cases))
+    """``n_envs`` episodes on cases, which are disturbed already; each is perceived by the panel once."""
     envs = AccommodationVectorEnv(
         n_envs,
         max_episode_steps=settings.episode_steps,
         shape_px=settings.shape_px,
-        cortex=laboratory.cortex,
-        objective=laboratory.objective,
+        cortex={"depth": settings.depth, "features": settings.features},
+        objective=shared_objective(settings.objective, n_kept=len(cases)),
         source=cases,
         disturbances=(None,),
+        n_views=settings.n_views,
         action_mode=settings.action_mode,
         max_step=settings.max_step,
     )
-    envs.laboratory = laboratory
     keys = None if settings.has_image else ("statistics", "terms", "u")
     return AccommodationVecEnv(envs, keys=keys, reset_seed=reset_seed)
 

@@ -9,9 +9,8 @@ import pytest
 from cortex import default_theta, default_unit, to_unit
 from cortex.parameters import NAMES
 from envs.disturbances import DISTURBANCES
-from tests.tuning.evaluation.labelled import write_calibration, write_labelled
+from tests.tuning.evaluation.labelled import write_calibration
 from tests.tuning.evaluation.toys import table_of
-from tuning.evaluation.bsds import read_labelled_folder
 from tuning.evaluation.cases import case_seed, make_cases, parse_disturbances
 from tuning.evaluation.contests import PlayMeasure, join_methods, run_contest
 from tuning.evaluation.measure import Measure, MeasureSettings
@@ -21,16 +20,6 @@ from tuning.settings import SessionSettings
 
 SETTINGS = MeasureSettings(size_px=64, n_views=0, score_stride=1)
 FINE = default_unit()[0].numpy()
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return read_labelled_folder(write_labelled(tmp_path_factory.mktemp("labelled") / "l"))
-
-
-@pytest.fixture(scope="module")
-def calibration(tmp_path_factory):
-    return write_calibration(tmp_path_factory.mktemp("calibration") / "c.npz")
 
 
 # --- methods by name

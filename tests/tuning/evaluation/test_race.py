@@ -6,42 +6,24 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex import Cortex, default_unit
+from cortex import default_unit
 from cortex.parameters import NAMES
-from envs.calibrated import CalibratedObjective
-from envs.calibration import Calibration
-from envs.evaluate import make_looks
-from envs.views import sample_views
-from tests.tuning.evaluation.labelled import write_calibration, write_labelled
 from tests.tuning.evaluation.toys import table_of
-from tuning.evaluation.bsds import read_labelled_folder
 from tuning.evaluation.cases import make_cases
 from tuning.evaluation.contests import PlayMeasure
 from tuning.evaluation.marks import episode_mark
 from tuning.evaluation.measure import MeasureSettings
 from tuning.evaluation.methods import Method, parse_method
 from tuning.evaluation.race import MARKS, RaceMeasure, at_marks, make_entries, race_seed, run_race, seeds_of
-from tuning.evaluation.race_panels import SharedPanels
 from tuning.evaluation.race_plots import race_plot, spread, strokes
 from tuning.evaluation.race_rows import fall_rows, race_rows, reference_of, seed_means, shown_name
 from tuning.evaluation.shards import Case
 
 SETTINGS = MeasureSettings(size_px=64, n_views=0, score_stride=1)
 FINE = default_unit()[0].numpy()
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return read_labelled_folder(write_labelled(tmp_path_factory.mktemp("labelled") / "l"))
-
-
-@pytest.fixture(scope="module")
-def calibration(tmp_path_factory):
-    return write_calibration(tmp_path_factory.mktemp("calibration") / "c.npz")
 
 
 # --- marks and seeds
@@ -170,21 +152,6 @@ def test_a_measure_travels_to_workers(tmp_path):
     assert measure.entries == tuple(entries)
     with pytest.raises(ValueError, match="a row for each of 2"):
         measure(None, Case("im0"), FINE[None])
-
-
-def test_panels_are_perceived_once_and_are_the_same(small_image):
-    layers = ((np.ones((1, 1), np.float32), np.zeros(1, np.float32)),)
-    one = np.ones(1, np.float32)
-    model = Calibration(("agreement.00",), 0 * one, one, layers, np.stack([FINE, -FINE]), FINE[None])
-    cortex, shared, views = Cortex().eval(), SharedPanels(model), [sample_views(0, n_photometric=0, n_geometric=0)]
-    first, again = (make_looks(cortex, shared, small_image, views).panel for _ in range(2))
-    assert first is again
-    assert shared.spared_seconds > 0
-    torch.testing.assert_close(first, make_looks(cortex, CalibratedObjective(model), small_image, views).panel)
-    spared = shared.spared_seconds
-    other = make_looks(cortex, shared, small_image.flip(-1), views).panel
-    assert shared.spared_seconds == spared
-    assert not torch.equal(other, first)
 
 
 # --- standings: two images, two seeds of tpe, one of a policy

@@ -146,8 +146,8 @@ def calibration_of(names, weights, panel=None) -> Calibration:
 def test_predictions_are_those_of_the_calibration():
     u = np.zeros((2, len(NAMES)), np.float32)
     u[1, 2] = 0.5
-    table = table_of([[0, 0], [0, 0]], u=u, feature_x=[[0.1, 0.2], [0.3, 0.4]])
-    model = calibration_of(["feature.x", f"u.{NAMES[2]}"], [1, 10])
+    table = table_of([[0, 0], [0, 0]], u=u, feature_x=[[0.1, 0.2], [0.3, 0.4]], feature_z=[[0, 0.5], [0, 0.5]])
+    model = calibration_of(["feature.x", "feature.z"], [1, 10])
     soft = [4 * np.tanh(np.array(v) / 4) for v in ([[0.1, 0.2], [0.3, 0.4]], [[0, 0.5], [0, 0.5]])]
     found = with_predictions(table, model).column(PREDICTED)
     np.testing.assert_allclose(found, 1 - (soft[0] + 10 * soft[1]), atol=1e-6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +12,11 @@ from PIL import Image
 
 from agents import run_episode
 from agents.sb3 import Sb3Controller, load_sb3
-from envs.laboratory import Apparatus
 from envs.sources import scenes
 from envs.toy import ToyEnv
 from tests.tuning.policies.toy_worlds import N_PARAMETERS, learn_toy
 from tuning.policies import learning
-from tuning.policies.cases import KeepingLaboratory, fixed_cases, split
+from tuning.policies.cases import fixed_cases, split
 from tuning.policies.curves import EXPERIMENT, Curve
 from tuning.policies.learning import latest_checkpoint
 from tuning.policies.rl import RlSettings, train_rl
@@ -149,7 +147,7 @@ def test_on_photographs(out, tmp_path, objective):
         train_rl(settings, is_quiet=True)
 
 
-def test_cases_go_round_and_are_looked_at_once():
+def test_cases_go_round():
     photographs = scenes(seeds=[0], kinds=["discs", "stripes"], size=(48, 48))
     kinds = (None, "fog:2")
     cases = fixed_cases(photographs, 4, shape_px=(32, 48), disturbances=kinds)
@@ -157,18 +155,6 @@ def test_cases_go_round_and_are_looked_at_once():
     assert all(case.image.shape == (3, 32, 48) for case in cases)
     again = fixed_cases(photographs, 4, shape_px=(32, 48), disturbances=kinds)
     assert all((a.image == b.image).all() for a, b in zip(cases, again, strict=True))
-
-    apparatus = Apparatus(objective="calibrated", source=cases, disturbances=(None,), shape_px=(32, 48))
-    laboratory = KeepingLaboratory(apparatus, n_kept=1)
-    laboratory.objective.calibration = replace(
-        laboratory.objective.calibration, panel=laboratory.objective.calibration.panel[:1]
-    )
-    first, second = (case.image for case in cases[:2])
-    assert laboratory.look(first, 0) is laboratory.look(first.clone(), 1)
-    assert laboratory.n_looks == 1
-    laboratory.look(second, 0)
-    laboratory.look(first, 0)
-    assert laboratory.n_looks == 3  # only one is kept
 
 
 def test_every_so_many_th_photograph_is_held_out():

@@ -1,0 +1,16 @@
+"""What tests of contests share: a folder of labelled images, and a small calibration."""
+
+import pytest
+
+from tests.tuning.evaluation.labelled import write_calibration, write_labelled
+from tuning.evaluation.bsds import read_labelled_folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return read_labelled_folder(write_labelled(tmp_path_factory.mktemp("labelled") / "l"))
+
+
+@pytest.fixture(scope="module")
+def calibration(tmp_path_factory):
+    return write_calibration(tmp_path_factory.mktemp("calibration") / "c.npz")

@@ -1,0 +1,43 @@
+"""Panels that are perceived once for all who look at an image."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from cortex import Cortex, default_unit
+from envs.calibrated import CalibratedObjective
+from envs.calibration import Calibration
+from envs.evaluate import make_looks
+from envs.objective import Objective
+from envs.views import sample_views
+from tuning.shared_panels import SharedPanels, shared_objective
+
+FINE = default_unit()[0].numpy()
+
+
+def test_panels_are_perceived_once_and_are_the_same(small_image):
+    layers = ((np.ones((1, 1), np.float32), np.zeros(1, np.float32)),)
+    one = np.ones(1, np.float32)
+    model = Calibration(("agreement.00",), 0 * one, one, layers, np.stack([FINE, -FINE]), FINE[None])
+    cortex, shared, views = Cortex().eval(), SharedPanels(model), [sample_views(0, n_photometric=0, n_geometric=0)]
+    first, again = (make_looks(cortex, shared, small_image, views).panel for _ in range(2))
+    assert first is again
+    assert shared.spared_seconds > 0
+    torch.testing.assert_close(first, make_looks(cortex, CalibratedObjective(model), small_image, views).panel)
+    spared = shared.spared_seconds
+    other = make_looks(cortex, shared, small_image.flip(-1), views).panel
+    assert shared.spared_seconds == spared
+    assert not torch.equal(other, first)
+
+
+def test_only_the_latest_panels_are_kept(small_image):
+    shared = shared_objective("calibrated", n_kept=1)
+    shared.calibration = replace(shared.calibration, panel=shared.calibration.panel[:1])
+    cortex, views = Cortex().eval(), [sample_views(0, n_photometric=0, n_geometric=0)]
+    first, second = small_image, small_image.flip(-1)
+    kept = make_looks(cortex, shared, first, views).panel
+    assert make_looks(cortex, shared, first.clone(), views).panel is kept
+    make_looks(cortex, shared, second, views)
+    assert make_looks(cortex, shared, first, views).panel is not kept
+    assert type(shared_objective("raw")) is Objective
