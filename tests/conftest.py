@@ -1,8 +1,9 @@
-"""Shared by all rooms: threads kept sane, small images, and the development data where there is some."""
+"""Shared by all rooms: threads kept sane, small images, a ready store, the development data where there is some."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 # One thread to a library, before any of them is imported: several pools on few cores are slower than one.
@@ -69,3 +70,25 @@ def bsds_root(data_root: Path) -> Path:
     if not (root / "images" / "val").is_dir():
         pytest.skip(f"no BSDS500 at {root}; expected images/{{train,val}} and groundTruth/{{train,val}} in it")
     return root
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory) -> Path:
+    """A database already migrated: copying it takes milliseconds, making one takes seconds."""
+    from tuning.store import open_store  # tests of the cortex need no store
+
+    folder = tmp_path_factory.mktemp("template")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        open_store(folder, experiment="template")
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def out(tmp_path, migrated, monkeypatch) -> Path:
+    """An output folder whose store is ready."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    shutil.copy(migrated, folder / "mlflow.db")
+    return folder

@@ -1,33 +1,9 @@
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import pytest
 from matplotlib.figure import Figure
 
 from tuning.settings import SessionSettings
-from tuning.store import open_store
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory) -> Path:
-    """A database already migrated: copying it takes milliseconds, making one takes seconds."""
-    folder = tmp_path_factory.mktemp("template")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        open_store(folder, experiment="template")
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def out(tmp_path, migrated, monkeypatch) -> Path:
-    """An output folder whose store is ready."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    folder = tmp_path / "out"
-    folder.mkdir()
-    shutil.copy(migrated, folder / "mlflow.db")
-    return folder
 
 
 @pytest.fixture
