@@ -50,17 +50,16 @@ class HybridState:
 class HybridController:
     """Trial 0 the defaults, trial 1 the policy's proposal, then an Optuna search around the better one.
 
-    The first population also holds the first of the objective's recommended settings (without any, settings around the
-    proposal). Until the search has enough trials to learn from, populations are drawn around the best setting so far,
-    at scales from ``local_spread`` down to an eighth of it. CMA-ES needs neither: its mean is the proposal, its first
-    step size ``local_spread``.
+    The first population also holds the best of the objective's recommended settings, where that is another one, and
+    settings around the proposal. Until the search has enough trials to learn from, populations are drawn around the
+    best setting so far, at scales from ``local_spread`` down to an eighth of it. CMA-ES needs neither: its mean is the
+    proposal, its first step size ``local_spread``.
 
     Attributes:
         sampler: ``tpe`` or ``cmaes`` (another of :data:`agents.search.SAMPLERS` works too).
         policy: a policy, the file of one, or None: what :func:`agents.policy.proposer_for` finds for the objective.
         population: settings tried at once, >= 2.
         local_spread: how far around the best to look, as a standard deviation in u, > 0.
-        n_starts: of the objective's recommended settings to try first, >= 0.
         n_near: trials around the best, before the sampler takes over (TPE).
         min_gain: the search ends when a further population may be expected to gain less (:func:`agents.gain`), >= 0;
             0 never ends it.
@@ -70,7 +69,6 @@ class HybridController:
     policy: Proposer | Path | str | None = None
     population: int = 4
     local_spread: float = 0.1
-    n_starts: int = 6
     n_near: int = 8
     min_gain: float = 0.001
 
@@ -103,10 +101,10 @@ class HybridController:
         proposal = np.clip(np.asarray(proposed, dtype=np.float64), -1, 1)
         first, starts = proposal[None], info.get("starts")
         if self.sampler != "cmaes":
-            n_more = self.population - 2
-            around = near(proposal, spread=self.local_spread, seed=seed, n=n_more)
-            # the best start is where the proposal departed from
-            first = np.concatenate([first, around if starts is None else starts[: self.n_starts]])
+            if starts is not None and not np.allclose(starts[0], proposal, atol=1e-6):
+                first = np.concatenate([first, starts[:1]])
+            around = near(proposal, spread=self.local_spread, seed=seed, n=max(0, self.population - 1 - len(first)))
+            first = np.concatenate([first, around])
         search = self.search.begin(info, seed, centre=proposal, first=first)
         return HybridState(search, seed, np.asarray(info["default_u"], dtype=np.float64), n_first=1 + len(first))
 

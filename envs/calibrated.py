@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,18 @@ from envs.reference import Reference
 AGREEMENT_STRIDE = 4  # percepts are compared with the panel's at a quarter of the image's resolution
 
 
+@dataclass(frozen=True)
+class Panel:
+    """What K settings perceive in each of E images, and how well each is thought to do there. ``panel[i]`` is some."""
+
+    masks: Tensor  # (E, K, S, H/4, W/4), sharpened
+    promise: Tensor  # (E, K), higher is better
+
+    def __getitem__(self, index: int | Tensor | slice) -> Panel:
+        rows = torch.arange(len(self.masks))[index].reshape(-1)
+        return Panel(self.masks[rows], self.promise[rows])
+
+
 class CalibratedObjective(Objective):
     """``total`` is 1 - the predicted score; the raw terms measured, their weighted sum ``raw_total`` and
     ``predicted_score`` stand beside it. Without views the terms about views are missing, in ``raw_total`` too.
@@ -34,45 +47,58 @@ class CalibratedObjective(Objective):
         self.starts = self.calibration.starts
         self.min_gain = self.calibration.min_gain
 
-    def make_panel(self, cortex: Cortex, images: Tensor, cues: Cues) -> Tensor | None:
-        """What the panel's settings perceive in E images (E, 3, H, W): sharpened masks (E, K, S, H/4, W/4), or None."""
-        return make_panel(cortex, images, cues, self.calibration.panel, settings=self.settings)
+    def make_panel(self, cortex: Cortex, images: Tensor, cues: Cues, reference: Reference) -> Panel | None:
+        """What the panel's settings perceive in E images (E, 3, H, W) of these references; None without a panel.
 
-    def starts_on(self, panel: Tensor | None) -> np.ndarray | None:
-        """The panel's settings, those first whose percepts the others agree with most; no cortex is asked again."""
+        The promise of a member is its predicted score, or where that would take views, its :func:`consensus`.
+        """
+        u = torch.as_tensor(self.calibration.panel, dtype=torch.float32)
+        if len(u) == 0:
+            return None
+        index, setting = torch.arange(len(images)).repeat_interleave(len(u)), u.repeat(len(images), 1)
+        needs_views = any(name in ("term.stability", "term.consistency") for name in self.calibration.names)
+        n_at_once = images_per_pass(images.shape[-2], images.shape[-1])
+        parts: list[Tensor] = []
+        inputs: list[dict[str, Tensor]] = []
+        with torch.no_grad():
+            for rows, part in zip(index.split(n_at_once), setting.split(n_at_once), strict=True):
+                percept = cortex(images[rows], from_unit(part), cues[rows])
+                own = coarse_masks(percept, self.settings)
+                parts.append(for_agreement(own))
+                if not needs_views:
+                    terms = self.own_terms(own, percept.m1.energy, reference[rows])
+                    inputs.append(_inputs(terms, own, reference[rows], part))
+            masks = torch.cat(parts).unflatten(0, (len(images), len(u)))
+            covers = cover_each_other(masks)
+            if needs_views:
+                return Panel(masks, consensus(covers))
+            columns = {name: torch.cat([x[name] for x in inputs]) for name in inputs[0]}
+            columns |= _agreement(*(x.flatten(0, 1) for x in covers))
+            return Panel(masks, self.calibration.predict(columns).view(len(images), len(u)))
+
+    def starts_on(self, panel: Panel | None) -> np.ndarray | None:
+        """The panel's settings, the most promising first; no cortex is asked again."""
         if panel is None:
             return self.starts
-        return self.calibration.panel[consensus(panel[:1])[0].argsort(descending=True, stable=True).numpy()]
+        return self.calibration.panel[panel.promise[0].argsort(descending=True, stable=True).numpy()]
 
     def judge(
-        self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor | None, panel: Tensor | None
+        self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor | None, panel: Panel | None
     ) -> dict[str, Tensor]:
-        """The terms with the prediction in them; ``u`` (N, P) and ``panel`` (N, K, S, h, w) are needed."""
+        """The terms with the prediction in them; ``u`` (N, P) and the panels of the N images are needed."""
         if u is None:
             raise ValueError("the calibrated objective needs the settings u of the percepts")
-        inputs = {f"term.{name}": value for name, value in terms.items()}
-        inputs |= {f"feature.{name}": value for name, value in percept_features(masks, reference, u).items()}
+        inputs = _inputs(terms, masks, reference, u)
         if panel is not None:
-            inputs |= panel_agreement(masks, panel)
+            inputs |= panel_agreement(masks, panel.masks)
         score = self.calibration.predict(inputs)
         return terms | {"total": 1 - score, "raw_total": terms["total"], "predicted_score": score}
 
 
-def make_panel(
-    cortex: Cortex, images: Tensor, cues: Cues, u: np.ndarray, *, settings: ObjectiveSettings
-) -> Tensor | None:
-    """Masks (E, K, S, h, w) that K settings u (K, P) give of E images, as candidates are compared with; no gradient."""
-    if len(u) == 0:
-        return None
-    index = torch.arange(len(images)).repeat_interleave(len(u))
-    setting = torch.as_tensor(u, dtype=torch.float32).repeat(len(images), 1)
-    n_at_once = images_per_pass(images.shape[-2], images.shape[-1])
-    parts = []
-    with torch.no_grad():
-        for rows, part in zip(index.split(n_at_once), setting.split(n_at_once), strict=True):
-            percept = cortex(images[rows], from_unit(part), cues[rows])
-            parts.append(for_agreement(coarse_masks(percept, settings)))
-    return torch.cat(parts).unflatten(0, (len(images), len(u)))
+def _inputs(terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor) -> dict[str, Tensor]:
+    """What a calibration may ask for, but for the panel; each (N,)."""
+    features = percept_features(masks, reference, u)
+    return {f"term.{k}": x for k, x in terms.items()} | {f"feature.{k}": x for k, x in features.items()}
 
 
 def for_agreement(masks: Tensor) -> Tensor:
@@ -88,19 +114,28 @@ def panel_agreement(masks: Tensor, panel: Tensor) -> dict[str, Tensor]:
     masks). That is how a person's map is compared with a percept; the member stands in for the person.
     ``covered.<k>``: how well member k covers the segments of the masks.
     """
-    covers, is_covered = _cover(for_agreement(masks), panel)
+    return _agreement(*_cover(for_agreement(masks), panel))
+
+
+def _agreement(covers: Tensor, is_covered: Tensor) -> dict[str, Tensor]:
+    """The columns of (N, K) by the names of :func:`panel_agreement`."""
     members = range(covers.shape[1])
     return {f"agreement.{k:02d}": covers[:, k] for k in members} | {
         f"covered.{k:02d}": is_covered[:, k] for k in members
     }
 
 
-def consensus(panel: Tensor) -> Tensor:
-    """How far each member of E panels (E, K, S, h, w) and the other members cover each other, on average: (E, K)."""
-    both = [torch.stack(_cover(panel[:, k], panel)).mean(0) for k in range(panel.shape[1])]
-    pairs = torch.stack(both, 1)  # (E, K, K)
+def consensus(covers: tuple[Tensor, Tensor]) -> Tensor:
+    """How far each member of E panels and the other members cover each other, on average: 2 x (E, K, K) to (E, K)."""
+    pairs = torch.stack(covers).mean(0)
     itself = pairs.diagonal(dim1=1, dim2=2)
-    return (pairs.sum(2) - itself) / max(1, panel.shape[1] - 1)
+    return (pairs.sum(2) - itself) / max(1, pairs.shape[1] - 1)
+
+
+def cover_each_other(panel: Tensor) -> tuple[Tensor, Tensor]:
+    """Panels (E, K, S, h, w): how well each member covers each other one, and is covered by it, (E, K, K)."""
+    each = [_cover(panel[:, k], panel) for k in range(panel.shape[1])]  # all at once would not fit in the cache
+    return torch.stack([x for x, _ in each], 1), torch.stack([x for _, x in each], 1)
 
 
 def _cover(masks: Tensor, panel: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,7 +30,7 @@ class Looks:
     back: WayBack  # of the E * G geometric views, row by row
     reference: Reference  # of the E images
     n_photometric: int
-    panel: Tensor | None = None  # (E, ...) what the objective compares percepts with, if it asks for that
+    panel: Any = None  # of the E images: what the objective compares percepts with, if it asks for that
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -111,13 +111,14 @@ def make_looks(cortex: Cortex, objective: Objective, images: Tensor, views: Sequ
         )
         cues = cortex.cues(stack.flatten(0, 1))
         own_cues = cues[torch.arange(0, len(images) * stack.shape[1], stack.shape[1])]
+        reference = make_reference(images, size=size)
         return Looks(
             images=stack,
             cues=cues,
             back=_cat([way_back(v, size=size, image_size=(height, width))[v.n_photometric :] for v in views]),
-            reference=make_reference(images, size=size),
+            reference=reference,
             n_photometric=views[0].n_photometric,
-            panel=objective.make_panel(cortex, images, own_cues),
+            panel=objective.make_panel(cortex, images, own_cues, reference),
         )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -173,13 +174,16 @@ class Objective:
     def __init__(self, settings: ObjectiveSettings | None = None):
         self.settings = ObjectiveSettings() if settings is None else settings
 
-    def make_panel(self, cortex: Cortex, images: Tensor, cues: Cues) -> Tensor | None:
-        """What percepts of E images (E, 3, H, W) are compared with beside their views: (E, ...); None for nothing."""
-        del cortex, images, cues
+    def make_panel(self, cortex: Cortex, images: Tensor, cues: Cues, reference: Reference) -> Any:
+        """What percepts of E images (E, 3, H, W) are compared with beside their views; None for nothing.
+
+        ``panel[rows]`` are those of some images; a dataclass of tensors with a leading E, so that panels can be joined.
+        """
+        del cortex, images, cues, reference
         return None
 
-    def starts_on(self, panel: Tensor | None) -> np.ndarray | None:
-        """Settings (M, P) that a search had better try first on the image of a panel (1, ...), or None."""
+    def starts_on(self, panel: Any) -> np.ndarray | None:
+        """Settings (M, P) that a search had better try first on the image of a panel of one, or None."""
         del panel
         return self.starts
 
@@ -193,7 +197,7 @@ class Objective:
         n_photometric: int,
         with_kl: bool = False,
         u: Tensor | None = None,
-        panel: Tensor | None = None,
+        panel: Any = None,
     ) -> dict[str, Tensor]:
         """Judge N settings.
 
@@ -216,14 +220,20 @@ class Objective:
         masks = coarse_masks(percept, s).unflatten(0, (-1, 1 + n_views))
         own = masks[:, 0]
         terms = view_agreement(masks, back, n_photometric=n_photometric, with_kl=with_kl)
-        terms["collapse"] = collapse_loss(own, reference)
-        terms["economy"] = economy_loss(own, percept.m1.energy[:: 1 + n_views], min_segments=s.min_segments)
+        terms |= self.own_terms(own, percept.m1.energy[:: 1 + n_views], reference)
         terms["total"] = torch.stack([getattr(s, name) * terms[name] for name in TERMS if name in terms]).sum(0)
-        terms["n_segments"] = effective_segments(own)
         return self.judge(terms, own, reference, u, panel)
 
+    def own_terms(self, masks: Tensor, energy: Tensor, reference: Reference) -> dict[str, Tensor]:
+        """The terms that take no views, and ``n_segments``: of N sharpened masks and the V1 energy they came with."""
+        return {
+            "collapse": collapse_loss(masks, reference),
+            "economy": economy_loss(masks, energy, min_segments=self.settings.min_segments),
+            "n_segments": effective_segments(masks),
+        }
+
     def judge(
-        self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor | None, panel: Tensor | None
+        self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor | None, panel: Any
     ) -> dict[str, Tensor]:
         """The last word on the terms of N percepts, given also their sharpened masks (N, S, h, w)."""
         del masks, reference, u, panel

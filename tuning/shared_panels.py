@@ -10,9 +10,10 @@ from pathlib import Path
 from torch import Tensor
 
 from cortex import Cortex, Cues
-from envs.calibrated import CalibratedObjective, make_objective
+from envs.calibrated import CalibratedObjective, Panel, make_objective
 from envs.calibration import Calibration
 from envs.objective import Objective
+from envs.reference import Reference
 
 
 class SharedPanels(CalibratedObjective):
@@ -31,9 +32,9 @@ class SharedPanels(CalibratedObjective):
         super().__init__(calibration)
         self.n_kept = n_kept
         self.spared_seconds = 0.0
-        self._kept: OrderedDict[bytes, tuple[Tensor | None, float]] = OrderedDict()
+        self._kept: OrderedDict[bytes, tuple[Panel | None, float]] = OrderedDict()
 
-    def make_panel(self, cortex: Cortex, images: Tensor, cues: Cues) -> Tensor | None:
+    def make_panel(self, cortex: Cortex, images: Tensor, cues: Cues, reference: Reference) -> Panel | None:
         """As its parent, from memory where these images (E, 3, H, W) were seen before."""
         key = hashlib.sha256(repr(tuple(images.shape)).encode() + images.contiguous().numpy().tobytes()).digest()
         if key in self._kept:
@@ -42,7 +43,7 @@ class SharedPanels(CalibratedObjective):
             self.spared_seconds += seconds
             return panel
         start = time.perf_counter()
-        panel = super().make_panel(cortex, images, cues)
+        panel = super().make_panel(cortex, images, cues, reference)
         self._kept[key] = (panel, time.perf_counter() - start)
         while len(self._kept) > self.n_kept:
             self._kept.popitem(last=False)

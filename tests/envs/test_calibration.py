@@ -1,6 +1,7 @@
 """A calibration predicts what it was given to predict, survives its file, and drives the objective."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,15 +13,16 @@ from envs.accommodation import AccommodationEnv
 from envs.calibrated import (
     CalibratedObjective,
     consensus,
+    cover_each_other,
     for_agreement,
     make_objective,
-    make_panel,
     objective_mark,
     panel_agreement,
 )
 from envs.calibration import Calibration, load_calibration
 from envs.evaluate import Evaluator
-from envs.objective import Objective, ObjectiveSettings
+from envs.objective import Objective, pooled_size
+from envs.reference import make_reference
 from envs.views import sample_views
 
 
@@ -133,13 +135,19 @@ def test_the_shipped_calibration_loads_and_says_where_it_comes_from():
 def test_a_panel_in_several_passes_is_the_same_panel(monkeypatch):
     cortex, images = Cortex(), torch.stack([image(1), image(2)])
     u = (default_unit(3) + torch.linspace(0, 0.3, 3)[:, None]).numpy()
-    make = lambda: make_panel(cortex, images, cortex.cues(images), u, settings=ObjectiveSettings())  # noqa: E731
-    whole = make()
+    objective = CalibratedObjective(replace(line(["feature.explained", "agreement.01"], [1.0, 1.0]), panel=u))
+
+    def look(images):
+        reference = make_reference(images, size=pooled_size(*images.shape[-2:], stride=2))
+        return objective.make_panel(cortex, images, cortex.cues(images), reference)
+
+    whole = look(images)
     monkeypatch.setattr("envs.evaluate.MAX_PIXELS", 2 * 32 * 48)
-    torch.testing.assert_close(make(), whole, atol=1e-5, rtol=0)
-    assert whole.shape[:2] == (2, 3)
-    alone = make_panel(cortex, images[1:], cortex.cues(images[1:]), u, settings=ObjectiveSettings())
-    torch.testing.assert_close(whole[1:], alone, atol=1e-5, rtol=0)
+    in_parts, alone = look(images), look(images[1:])
+    assert whole.masks.shape[:2] == (2, 3)
+    for kind in ("masks", "promise"):
+        torch.testing.assert_close(getattr(in_parts, kind), getattr(whole, kind), atol=1e-5, rtol=0)
+        torch.testing.assert_close(getattr(whole[1], kind), getattr(alone, kind), atol=1e-5, rtol=0)
 
 
 def test_the_mark_follows_the_content_not_the_name(tmp_path):
@@ -166,19 +174,30 @@ def test_consensus_by_hand():
     # whole and (2 | 6): the whole's best is 6/8; (1/4 * 2/8 + 3/4 * 6/8) the other way
     whole = (6 / 8 + (2 / 32 + 18 / 32)) / 2
     expected = [(1 + 0.5 + quarter) / 3] * 2 + [(0.5 + 0.5 + whole) / 3, (quarter * 2 + whole) / 3]
-    torch.testing.assert_close(consensus(panel)[0], torch.tensor(expected), atol=1e-5, rtol=0)
+    torch.testing.assert_close(consensus(cover_each_other(panel))[0], torch.tensor(expected), atol=1e-5, rtol=0)
 
 
-def test_searches_begin_with_the_setting_most_others_agree_with():
+def test_searches_begin_with_what_is_best_in_the_panel():
     env = AccommodationEnv(objective="calibrated", size_px=48, disturbances=(None,))
-    shipped = env.starts
+    shipped, panel = env.starts, load_calibration().panel
+    np.testing.assert_array_equal(shipped, load_calibration().starts)
     env.reset(seed=0, options={"image": "coffee"})
-    starts, panel = env.starts, load_calibration().panel
+    starts = env.starts
     assert sorted(map(tuple, starts)) == sorted(map(tuple, panel))
-    look = env.laboratory.look(env.episode.image, 0)
-    best = int(consensus(look.panel)[0].argmax())
-    np.testing.assert_array_equal(starts[0], panel[best])
-    assert shipped is load_calibration().starts or np.array_equal(shipped, load_calibration().starts)
+    # what the panel's members were promised is what they are worth when they are tried
+    totals = env.evaluate(starts).terms["total"]
+    assert (np.diff(totals) > -1e-5).all()
+    assert totals[0] < totals[-1]
     raw = AccommodationEnv(size_px=48, disturbances=(None,))
     raw.reset(seed=0)
     assert raw.starts is None
+
+
+def test_where_a_prediction_takes_views_the_panel_goes_by_consensus():
+    u = (default_unit(4) + torch.linspace(0, 0.6, 4)[:, None]).clamp(-1, 1).numpy()
+    model = replace(line(["term.stability", "agreement.00"], [1.0, 1.0], n_views=2), panel=u)
+    env = AccommodationEnv(objective=CalibratedObjective(model), size_px=48, disturbances=(None,))
+    env.reset(seed=0, options={"image": "coffee"})
+    masks = env.laboratory.look(env.episode.image, 0).panel.masks
+    order = consensus(cover_each_other(masks))[0].argsort(descending=True).numpy()
+    np.testing.assert_array_equal(env.starts, model.panel[order])
