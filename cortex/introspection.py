@@ -21,7 +21,7 @@ from cortex.parameters import Theta, default_theta
 if TYPE_CHECKING:
     from cortex.model import Cortex
 
-STAGE_MODULES: tuple[str, ...] = ("retina", "m1", "m2", "m3", "m4")
+STAGE_MODULES: tuple[str, ...] = ("retina", "m1", "m2", "m3", "m4", "m5")
 
 
 @dataclass(frozen=True)

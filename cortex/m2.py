@@ -50,8 +50,13 @@ def end_stopping(strength: Tensor, orientation: Tensor, reach_px: Tensor) -> Ten
 
 def group(m1: M1Out, theta: Theta) -> M2Out:
     """From :class:`M1Out` to :class:`M2Out`."""
+    return contain(m1, *complete(m1, theta), theta)
+
+
+def complete(m1: M1Out, theta: Theta) -> tuple[Tensor, Tensor]:
+    """End points and the contour completed along co-circular support, each (B, 1, H, W) in [0, 1]."""
     h, w = m1.boundary.shape[-2:]
-    column = {name: theta[name].view(-1, 1, 1, 1) for name in ("completion_gain", "endstop_gain", "barrier_gain")}
+    column = {name: theta[name].view(-1, 1, 1, 1) for name in ("completion_gain", "endstop_gain")}
     oriented = halve(m1.energy.unflatten(1, (-1, N_ORIENTATIONS)).mean(1))
     oriented = oriented**2 / (oriented**2 + _HALF_ENERGY**2)
     strength = halve(m1.boundary)
@@ -65,8 +70,12 @@ def group(m1: M1Out, theta: Theta) -> M2Out:
     completion = 1 - torch.exp(-column["completion_gain"] * support.clamp_min(0))
     completion = F.interpolate(completion, size=(h, w), mode="bilinear", align_corners=False)
     end_points = F.interpolate(ends, size=(h, w), mode="bilinear", align_corners=False)
-    contour = 1 - (1 - m1.boundary) * (1 - completion)
-    barrier = 1 - torch.exp(-column["barrier_gain"] * contour)
+    return end_points, 1 - (1 - m1.boundary) * (1 - completion)
+
+
+def contain(m1: M1Out, end_points: Tensor, contour: Tensor, theta: Theta) -> M2Out:
+    """The barrier that a contour (B, 1, H, W) is, and S1 stabilised behind it."""
+    barrier = 1 - torch.exp(-theta["barrier_gain"].view(-1, 1, 1, 1) * contour)
     return M2Out(end_points, contour, barrier, stabilise(m1.regions_coarse, barrier, theta["stabilisation_time_px2"]))
 
 

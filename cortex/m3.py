@@ -77,10 +77,10 @@ def patch_cues(m1: M1Out, m2: M2Out, patches: Patches, texture: Tensor, theta: T
     return torch.cat(parts, -1)
 
 
-def make_slots(m1: M1Out, m2: M2Out, theta: Theta) -> M3Out:
-    """From :class:`M1Out` and :class:`M2Out` to :class:`M3Out`."""
+def make_slots(m1: M1Out, m2: M2Out, theta: Theta, texture: Tensor | None = None) -> M3Out:
+    """From :class:`M1Out` and :class:`M2Out` to :class:`M3Out`; ``texture`` (B, D, H/4, W/4) in place of ours."""
     b = len(m1.boundary)
-    texture = texture_statistics(m1.energy, theta["texture_pool_px"])
+    texture = texture_statistics(m1.energy, theta["texture_pool_px"]) if texture is None else texture
     local = m1.features[:, : N_COLOUR + N_TEXTURE + 1]
     sharpness = torch.full((b,), _PATCH_SHARPNESS)
     patches = soft_patches(local, compactness=theta["patch_compactness"], sharpness=sharpness)

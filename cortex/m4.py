@@ -18,10 +18,15 @@ _LEAST_COST = -6.0  # log cost of a difference nobody sees: a blank image has no
 
 def make_objects(m3: M3Out, theta: Theta) -> M4Out:
     """From :class:`M3Out` to :class:`M4Out`: the tree over the slots, cut softly at ``merge_threshold``."""
-    patches = m3.patches
-    unit = patches.image_size[0] * patches.image_size[1] / patches.size.shape[1]
+    share, height = cut(m3, theta)
+    length, strength = (_regroup(x, share) for x in (m3.border_length, m3.border_strength))
+    return describe(m3, m3.assignment @ share, length, strength, height, theta)
+
+
+def cut(m3: M3Out, theta: Theta) -> tuple[Tensor, Tensor]:
+    """The share (B, S, S) of each slot in each proto-object, and the cost of each merge of the tree, (B, S-1)."""
     linkage = contrast_linkage(
-        exponent=theta["linkage_exponent"], contour_weight=theta["closure_weight"], unit_size=unit
+        exponent=theta["linkage_exponent"], contour_weight=theta["closure_weight"], unit_size=_unit_px(m3)
     )
     is_contact = m3.border_length > _MIN_BORDER_PX
     length = torch.where(is_contact, m3.border_length, 0.0)
@@ -30,33 +35,65 @@ def make_objects(m3: M3Out, theta: Theta) -> M4Out:
     finite = torch.where(torch.isfinite(tree.height), tree.height, 1e6)
     log_height = torch.log(finite.clamp_min(1e-9))
     margin = log_threshold(log_height, theta)[:, None] - log_height
-    share = soft_cut(tree, torch.sigmoid(margin / theta["merge_temperature"][:, None]))
+    return soft_cut(tree, torch.sigmoid(margin / theta["merge_temperature"][:, None])), tree.height
 
-    assignment = m3.assignment @ share  # (B, N, S)
-    weight = assignment * patches.size[..., None]
+
+def describe(m3: M3Out, assignment: Tensor, length: Tensor, strength: Tensor, height: Tensor, theta: Theta) -> M4Out:
+    """Proto-objects from the share of each patch in each of them.
+
+    Args:
+        m3: the stage before.
+        assignment: (B, N, S) on the simplex over S.
+        length: (B, S, S) pixels of border that two proto-objects share.
+        strength: (B, S, S) sum of the barrier along it.
+        height: (B, S-1), handed on.
+        theta: weighs the evidence.
+    """
+    mean, evidence, size = appraise(m3, assignment, length, strength)
+    weighed = sum(theta[f"{name}_weight"][:, None] * value for name, value in evidence.items())
+    return M4Out(
+        assignment, m3.patches, embed(m3, assignment, mean, size), torch.sigmoid(weighed) * alive(m3, size), height
+    )
+
+
+def appraise(
+    m3: M3Out, assignment: Tensor, length: Tensor, strength: Tensor
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    """Mean cues (B, S, C), evidence of objecthood (contrast, closure, minus variance; each (B, S)), sizes in pixels."""
+    weight = assignment * m3.patches.size[..., None]
     size = weight.sum(1)
     norm = size.clamp_min(1e-3)[..., None]
     mean = weight.transpose(1, 2) @ m3.cue / norm
     variance = (weight.transpose(1, 2) @ (m3.cue**2) / norm - mean**2).clamp_min(0).sum(-1)
-    length, strength = (_regroup(x, share) for x in (m3.border_length, m3.border_strength))
     total_length = length.sum(2)
     closure = strength.sum(2) / total_length.clamp_min(1e-3)
     # Contrast with what lies around: neighbours count by the border shared.
     around = length @ mean / total_length.clamp_min(1e-3)[..., None]
     contrast = ((mean - around) ** 2).sum(-1)
-    evidence = (
-        theta["contrast_weight"][:, None] * contrast
-        + theta["closure_weight"][:, None] * closure
-        - theta["variance_weight"][:, None] * variance
-    )
-    unit_share = size / unit
-    alive = unit_share / (unit_share + 0.25)  # a quarter of a patch is half alive, whatever the object's scale
+    return mean, {"contrast": contrast, "closure": closure, "variance": -variance}, size
+
+
+def alive(m3: M3Out, size: Tensor) -> Tensor:
+    """How far proto-objects of these sizes (B, S) exist, in [0, 1)."""
+    unit_share = size / _unit_px(m3)
+    return unit_share / (unit_share + 0.25)  # a quarter of a patch is half alive, whatever the object's scale
+
+
+def embed(m3: M3Out, assignment: Tensor, mean: Tensor, size: Tensor) -> Tensor:
+    """Mean cues, log size, place and spread: (B, S, C + 5)."""
+    patches = m3.patches
+    weight = assignment * patches.size[..., None]
+    norm = size.clamp_min(1e-3)[..., None]
     place = weight.transpose(1, 2) @ patches.centre_px / norm
     spread = (weight.transpose(1, 2) @ (patches.centre_px**2) / norm - place**2).clamp_min(1e-6)
     scale = float(max(patches.image_size))
     log_size = torch.log(size.clamp_min(1e-3) / (patches.image_size[0] * patches.image_size[1]))
-    embedding = torch.cat([mean, log_size[..., None], place / scale, torch.sqrt(spread) / scale], -1)
-    return M4Out(assignment, patches, embedding, torch.sigmoid(evidence) * alive, tree.height)
+    return torch.cat([mean, log_size[..., None], place / scale, torch.sqrt(spread) / scale], -1)
+
+
+def _unit_px(m3: M3Out) -> float:
+    """Pixels of one patch."""
+    return m3.patches.image_size[0] * m3.patches.image_size[1] / m3.patches.size.shape[1]
 
 
 def log_threshold(log_height: Tensor, theta: Theta) -> Tensor:

@@ -1,17 +1,22 @@
-"""The cortex: retina and stages M1-M4 in a row, and the cues that depend on the image alone."""
+"""The cortex: retina and stages M1-M5 in a row, and the cues that depend on the image alone."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from cortex.learned.weights import load_stages, stage_names
 from cortex.m1 import M1
 from cortex.m2 import M2
 from cortex.m3 import M3
 from cortex.m4 import M4
+from cortex.m5 import M5
 from cortex.parameters import Theta, check_theta, default_theta
 from cortex.percept import Cues, Percept
-from cortex.providers import make_backbone, make_depth
+from cortex.providers import make_backbone, make_deep, make_depth
 from cortex.retina import Retina
 
 MIN_SIDE_PX = 32
@@ -19,15 +24,21 @@ _RANGE_SLACK = 1e-3  # rounding, of a resampled or mirrored image
 
 
 class Cortex(nn.Module):
-    """From an image and theta to a :class:`Percept`. Deterministic; differentiable in theta; nothing in it is trained.
+    """From an image and theta to a :class:`Percept`. Deterministic; differentiable in theta.
 
     Args:
         depth: depth provider, ``"none"``, ``"pictorial"`` or ``"midas"``.
-        features: backbone, ``"none"`` or ``"efficientnet_lite0"``.
-        retina, m1, m2, m3, m4: stages of your own, in place of ours; each a module with the same call and answer.
+        features: backbone as a cue of grouping, ``"none"`` or ``"efficientnet_lite0"``.
+        learned: stages that use their learned part beside the mathematical one: True for all, or names such as
+            ``("m2", "m5")``.
+        weights: file of learned stages in place of the one that comes with the project.
+        recognise: M5 answers too (it does when it is learned or given, or there are ``deep`` features).
+        deep: backbone as a cue of recognition, ``"none"`` or ``"efficientnet_lite0"``.
+        retina, m1, m2, m3, m4, m5: stages of your own, in place of ours; each a module with the same call and answer.
 
     Raises:
         ProviderUnavailable: if a provider's weights can't be had; the message says what to do.
+        FileNotFoundError, ValueError: as :func:`cortex.learned.weights.load_stages`.
     """
 
     def __init__(
@@ -35,26 +46,37 @@ class Cortex(nn.Module):
         *,
         depth: str = "none",
         features: str = "none",
+        learned: bool | Collection[str] = False,
+        weights: Path | str | None = None,
+        recognise: bool = False,
+        deep: str = "none",
         retina: nn.Module | None = None,
         m1: nn.Module | None = None,
         m2: nn.Module | None = None,
         m3: nn.Module | None = None,
         m4: nn.Module | None = None,
+        m5: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.depth = make_depth(depth)
         self.backbone = make_backbone(features)
+        self.deep = make_deep(deep)
+        given = {name: stage for name, stage in {"m1": m1, "m2": m2, "m3": m3, "m4": m4, "m5": m5}.items() if stage}
+        names = [name for name in stage_names(learned) if name not in given]
+        stages = (load_stages(names, weights) if names else {}) | given
         self.retina = retina or Retina()
-        self.m1 = m1 or M1()
-        self.m2 = m2 or M2()
-        self.m3 = m3 or M3()
-        self.m4 = m4 or M4()
+        self.m1 = stages.get("m1") or M1()
+        self.m2 = stages.get("m2") or M2()
+        self.m3 = stages.get("m3") or M3()
+        self.m4 = stages.get("m4") or M4()
+        self.m5 = stages.get("m5") or (M5() if recognise or deep != "none" else None)
 
     def cues(self, image: Tensor) -> Cues:
         """The maps that depend on the image (B, 3, H, W) alone; compute them once and share them between settings."""
         check_image(image)
         with torch.no_grad():
-            return Cues(self.depth(image), None if self.backbone is None else self.backbone(image))
+            backbone, deep = (None if make is None else make(image) for make in (self.backbone, self.deep))
+            return Cues(self.depth(image), backbone, deep)
 
     def forward(self, image: Tensor, theta: Theta | None = None, cues: Cues | None = None) -> Percept:
         """Perceive.
@@ -76,7 +98,8 @@ class Cortex(nn.Module):
         m1 = self.m1(retina, cues, theta)
         m2 = self.m2(m1, theta)
         m3 = self.m3(m1, m2, theta)
-        return Percept(retina, m1, m2, m3, self.m4(m3, theta))
+        m4 = self.m4(m3, theta)
+        return Percept(retina, m1, m2, m3, m4, None if self.m5 is None else self.m5(retina, m1, m4, cues))
 
 
 def check_image(image: Tensor) -> None:

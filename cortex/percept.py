@@ -27,10 +27,11 @@ class Cues:
 
     depth: Tensor  # (B, 1, H, W) relative depth in [0, 1], 1 far
     backbone: Tensor | None  # (B, C, H, W) backbone features of total variance 1, or None
+    deep: Tensor | None = None  # (B, C', h, w) a classifier's last feature map, for recognition only, or None
 
     def __getitem__(self, index) -> Cues:
         """The cues of some samples of the batch (slice or index tensor)."""
-        return Cues(self.depth[index], None if self.backbone is None else self.backbone[index])
+        return Cues(*(None if x is None else x[index] for x in (self.depth, self.backbone, self.deep)))
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,18 @@ class M4Out:
 
 
 @dataclass(frozen=True)
+class M5Out:
+    """Recognition: what each proto-object is like."""
+
+    description: Tensor  # (B, S, d) what M5 is told of each proto-object; entries as cortex.description says
+    code: Tensor  # (B, S, d') of length 1: objects that are alike have like codes
+    gate: Tensor  # (B, S, E) share of each expert, on the simplex over E; at most k are not 0
+    completed: Tensor  # (B, S, d) the description with what was hidden filled in
+    weight: Tensor  # (B, S) how much each proto-object counts: objectness times share of the area, summing to 1
+    pooled: Tensor | None = None  # (B, S, C') deep features pooled over the masks, or None
+
+
+@dataclass(frozen=True)
 class Percept:
     """All a cortex perceived in a batch of images."""
 
@@ -142,6 +155,7 @@ class Percept:
     m2: M2Out
     m3: M3Out
     m4: M4Out
+    m5: M5Out | None = None  # of a cortex that recognises
 
     def labels(self, size: tuple[int, int] | None = None) -> Tensor:
         """The final segmentation: (B, H, W) int64, 0 .. number of segments - 1 in each image, without gaps.

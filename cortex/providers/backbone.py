@@ -124,6 +124,36 @@ class EfficientNetLite0Features(nn.Module):
         return torch.cat(stages, 1)
 
 
+class EfficientNetLite0Deep(nn.Module):
+    """The classifier's last feature map, (B, 1280, ceil(H/32), ceil(W/32)): the same axes for all images. Frozen."""
+
+    n_channels = 1280
+
+    def __init__(self, weights: Path | str | None = None):
+        super().__init__()
+        self.classifier = load_classifier(weights)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> EfficientNetLite0Deep:
+        """Stays in eval mode."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) sRGB in [0, 1]; best at 160 to 224 px, what the network was trained for."""
+        check_image(image)
+        return self.classifier.forward_features((image - MEAN) / STD)  # type: ignore[operator]
+
+
+def make_deep(name: str = "none", **settings) -> BackboneProvider | None:
+    """A backbone for recognition: ``none`` (None) or ``efficientnet_lite0``; raises as :func:`make_backbone`."""
+    if name == "none":
+        return None
+    if name == "efficientnet_lite0":
+        return EfficientNetLite0Deep(**settings)
+    raise unknown("backbone", name, BACKBONES)
+
+
 def make_backbone(name: str = "none", **settings) -> BackboneProvider | None:
     """Build a backbone: ``none`` (None) or ``efficientnet_lite0`` (keyword ``weights``: another state dict file).
 

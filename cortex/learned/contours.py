@@ -1,0 +1,67 @@
+"""M2, learned: contours as ruptures of coherence, from a network with several scales of view, beside completion."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cortex.learned.regions import rupture
+from cortex.m1 import N_COLOUR, N_TEXTURE
+from cortex.m2 import complete, contain
+from cortex.ops.pooling import halve
+from cortex.parameters import Theta
+from cortex.percept import N_ORIENTATIONS, M1Out, M2Out
+
+_N_INPUTS = 3 + N_ORIENTATIONS + N_COLOUR + N_TEXTURE
+#: Share of the contour that the learned part has; the rest is the mathematical one's.
+LEARNED_SHARE = 0.5
+
+
+class ContourNet(nn.Module):
+    """Boundary, completed contour, rupture of S1, oriented energy and cues (B, 17, h, w) to logits (B, 1, h, w).
+
+    Four branches of 16 channels see 3, 9, 17 and 33 pixels: fine contours and coarse ones. 14k weights.
+    """
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(nn.Conv2d(_N_INPUTS, width, 3, padding=1, padding_mode="replicate"), nn.ReLU())
+        self.scales = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=d, dilation=d, padding_mode="replicate") for d in (1, 3, 7, 15)
+        )
+        self.leave = nn.Sequential(
+            nn.Conv2d(5 * width, width, 1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate"),
+            nn.ReLU(),
+            nn.Conv2d(width, 1, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        x = self.enter(x)
+        return self.leave(torch.cat([x, *(F.relu(scale(x)) for scale in self.scales)], 1))
+
+
+def contour_inputs(m1: M1Out, contour: Tensor) -> Tensor:
+    """What :class:`ContourNet` sees, at half resolution, (B, 17, H/2, W/2)."""
+    oriented = torch.sqrt(halve(m1.energy.unflatten(1, (-1, N_ORIENTATIONS)).mean(1)) + 1e-6)
+    local = halve(m1.features[:, : N_COLOUR + N_TEXTURE])
+    local = local - local.mean((2, 3), keepdim=True)
+    return torch.cat([halve(m1.boundary), halve(contour), rupture(m1.regions_coarse), oriented, local], 1)
+
+
+class LearnedM2(nn.Module):
+    """:func:`cortex.m2.group` with a contour that is half the completed one, half the learned one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = ContourNet()
+
+    def forward(self, m1: M1Out, theta: Theta) -> M2Out:
+        """As M2."""
+        end_points, contour = complete(m1, theta)
+        own = torch.sigmoid(self.net(contour_inputs(m1, contour)))
+        own = F.interpolate(own, size=contour.shape[-2:], mode="bilinear", align_corners=False)
+        return contain(m1, end_points, (1 - LEARNED_SHARE) * contour + LEARNED_SHARE * own, theta)

@@ -1,0 +1,49 @@
+"""M3, learned: a texture code beside the energy statistics."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cortex.m1 import N_SCALES
+from cortex.m3 import make_slots, texture_statistics
+from cortex.parameters import Theta
+from cortex.percept import N_ORIENTATIONS, M1Out, M2Out, M3Out
+
+N_CODE = 16
+_N_INPUTS = N_SCALES * N_ORIENTATIONS
+#: Length of the code vector: the spread that the energy statistics have between the segments of photographs.
+CODE_SCALE = 0.15
+
+
+class TextureNet(nn.Module):
+    """Energy statistics (B, 18, H/4, W/4) to a code (B, 16, H/4, W/4) of length 1. 3k weights."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(_N_INPUTS, width, 1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate", groups=4),
+            nn.ReLU(),
+            nn.Conv2d(width, N_CODE, 1),
+        )
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """The code; statistics enter as logarithms, so that contrast is an offset."""
+        return F.normalize(self.layers(torch.log(statistics.clamp_min(1e-3)) + 2.5), dim=1)
+
+
+class LearnedM3(nn.Module):
+    """:func:`cortex.m3.make_slots` on the energy statistics and the learned code: D is 18 + 16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = TextureNet()
+
+    def forward(self, m1: M1Out, m2: M2Out, theta: Theta) -> M3Out:
+        """As M3."""
+        statistics = texture_statistics(m1.energy, theta["texture_pool_px"])
+        texture = torch.cat([statistics, CODE_SCALE * self.net(statistics)], 1)
+        return make_slots(m1, m2, theta, texture)
