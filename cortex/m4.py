@@ -50,7 +50,7 @@ def describe(m3: M3Out, assignment: Tensor, length: Tensor, strength: Tensor, he
         theta: weighs the evidence.
     """
     mean, evidence, size = appraise(m3, assignment, length, strength)
-    weighed = sum(theta[f"{name}_weight"][:, None] * value for name, value in evidence.items())
+    weighed = torch.stack([theta[f"{name}_weight"][:, None] * value for name, value in evidence.items()]).sum(0)
     return M4Out(
         assignment, m3.patches, embed(m3, assignment, mean, size), torch.sigmoid(weighed) * alive(m3, size), height
     )

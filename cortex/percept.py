@@ -31,7 +31,8 @@ class Cues:
 
     def __getitem__(self, index) -> Cues:
         """The cues of some samples of the batch (slice or index tensor)."""
-        return Cues(*(None if x is None else x[index] for x in (self.depth, self.backbone, self.deep)))
+        backbone, deep = (None if x is None else x[index] for x in (self.backbone, self.deep))
+        return Cues(self.depth[index], backbone, deep)
 
 
 @dataclass(frozen=True)

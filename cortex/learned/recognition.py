@@ -21,8 +21,8 @@ N_HIDDEN = 24
 class ExpertBank(nn.Module):
     """E experts of 5k weights, of which k answer each time, and a decoder they share.
 
-    The router is the correlation layer: a softmax over experts at temperature ``temperature``, of which the k largest are
-    kept and brought to sum 1 (Shazeer et al. 2017).
+    The router is the correlation layer: a softmax over experts at temperature ``temperature``, of which the k largest
+    are kept and brought to sum 1 (Shazeer et al. 2017).
 
     Args:
         n_experts: E.
