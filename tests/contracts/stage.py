@@ -9,11 +9,13 @@
             return MyM2()
 
 The stages before it are the cortex's own; cues with a depth map and a backbone's maps are given, so that the weights of
-both have something to weigh.
+both have something to weigh, and deep maps for M5. M5 takes no theta: settings act on it through all the stages before,
+which therefore keep their gradients.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import ClassVar
@@ -26,9 +28,9 @@ from torch import Tensor
 
 from cortex import Cortex, Cues
 from cortex.parameters import BY_NAME, N_PARAMETERS, NAMES, PARAMETERS, Theta, default_theta, from_unit, to_unit
-from cortex.percept import M1Out, M2Out, M3Out, M4Out, RetinaOut
+from cortex.percept import M1Out, M2Out, M3Out, M4Out, M5Out, RetinaOut
 
-ANSWERS = {"retina": RetinaOut, "m1": M1Out, "m2": M2Out, "m3": M3Out, "m4": M4Out}
+ANSWERS = {"retina": RetinaOut, "m1": M1Out, "m2": M2Out, "m3": M3Out, "m4": M4Out, "m5": M5Out}
 UNIT = (0.0, 1.0)
 #: Lowest and highest value of each field that has bounds.
 RANGES = {
@@ -37,6 +39,7 @@ RANGES = {
     "m2": dict.fromkeys(("end_points", "contour", "barrier", "regions_coarse"), UNIT),
     "m3": {"assignment": UNIT, "patch_distance": (0.0, torch.inf), "size": (0.0, torch.inf)},
     "m4": {"assignment": UNIT, "objectness": UNIT, "merge_height": (0.0, torch.inf)},
+    "m5": {"code": (-1.0, 1.0), "gate": UNIT, "weight": UNIT},
 }
 #: Fields on the simplex, and along which axis; the drawn ones too.
 SIMPLEX = {
@@ -45,7 +48,10 @@ SIMPLEX = {
     "m2": {"regions_coarse": 1, "regions": 1},
     "m3": {"assignment": 2, "slots": 1},
     "m4": {"assignment": 2, "masks": 1, "masks_coarse": 1},
+    "m5": {"gate": 2, "weight": 1},
 }
+#: M5 has no parameter of its own: one of each stage must reach it.
+REACHING_M5 = ["blur_sigma_px", "wavelength_px", "barrier_gain", "inhibition_gain", "merge_threshold"]
 #: Infinity is an answer here: nothing left to merge.
 MAY_BE_INFINITE = frozenset({"merge_height"})
 
@@ -64,7 +70,8 @@ def with_cues(image: Tensor, n_channels: int = 6) -> Cues:
     coarse = torch.randn(1, n_channels, 4, 6, generator=torch.Generator().manual_seed(0))
     maps = F.interpolate(coarse, size=(h, w), mode="bilinear", align_corners=False)
     maps = (maps - maps.mean((2, 3), keepdim=True)) / maps.std((2, 3), keepdim=True) / n_channels**0.5
-    return Cues(depth, maps.expand(b, -1, -1, -1).contiguous())
+    deep = torch.rand(1, 5, math.ceil(h / 32), math.ceil(w / 32), generator=torch.Generator().manual_seed(1))
+    return Cues(depth, maps.expand(b, -1, -1, -1).contiguous(), deep.expand(b, -1, -1, -1).contiguous())
 
 
 def settings_of(rows: list[list[float]] | Tensor) -> Theta:
@@ -104,7 +111,10 @@ def arguments(cortex: Cortex, name: str, image: Tensor, theta: Theta, cues: Cues
     if name == "m2":
         return m1, theta
     m2 = cortex.m2(m1, theta)
-    return (m1, m2, theta) if name == "m3" else (cortex.m3(m1, m2, theta), theta)
+    if name == "m3":
+        return m1, m2, theta
+    m3 = cortex.m3(m1, m2, theta)
+    return (m3, theta) if name == "m4" else (retina, m1, cortex.m4(m3, theta), cues)
 
 
 def largest_change(one: object, other: object) -> float:
@@ -146,6 +156,8 @@ class StageContract:
 
     def run(self, stage, image, theta, cues=None):
         cues = with_cues(image) if cues is None else cues
+        if self.name == "m5":  # takes no theta: settings act on it through all the stages before
+            return stage(*arguments(Cortex(), self.name, image, theta, cues))
         with torch.no_grad():
             given = arguments(Cortex(), self.name, image, theta, cues)
         return stage(*given[:-1], theta)
@@ -166,6 +178,8 @@ class StageContract:
             )
 
     def own(self):
+        if self.name == "m5":
+            return REACHING_M5
         return [p.name for p in PARAMETERS if p.stage.lower() == self.name and p.name not in self.ignored]
 
     def test_answers_with_its_dataclass_of_float32(self, stage):
@@ -185,7 +199,8 @@ class StageContract:
         theta, image = default_theta(1), photograph()
         with torch.no_grad():
             given = arguments(Cortex(), self.name, image, theta, with_cues(image))
-            parts = [x for entry in given[:-1] for x in (tensors(entry).values() if is_dataclass(entry) else [entry])]
+            rest = [entry for entry in given if not isinstance(entry, dict)]
+            parts = [x for entry in rest for x in (tensors(entry).values() if is_dataclass(entry) else [entry])]
             before = [x.clone() for x in [*parts, *theta.values()]]
             stage(*given)
         assert all(torch.equal(a, b) for a, b in zip(before, [*parts, *theta.values()], strict=True))
