@@ -35,7 +35,7 @@ N_DESCRIPTION = PARTS["strokes"].stop
 def describe_objects(retina: RetinaOut, m1: M1Out, m4: M4Out) -> Tensor:
     """The description (B, S, d) of each proto-object, in the order of :data:`PARTS`.
 
-    ``colour``: mean and standard deviation of the opponent channels in the mask. ``texture``: mean root energy of each V1
+    ``colour``: mean and standard deviation of the opponent channels in the mask. ``texture``: root energy of each V1
     channel, relative to their common mean, so that contrast does not matter. ``place``: log share of the area, centre
     (y, x) from the middle and standard deviations (y, x), in long sides. ``shape``: the mask in its frame. ``strokes``:
     oriented energy in the frame, within the mask, relative to its mean.

@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cortex.m1 import N_COLOUR, N_REGIONS_MAX, N_TEXTURE, perceive
+from cortex.m1 import N_COLOUR, N_TEXTURE, perceive
 from cortex.ops.kmeans import presence_mask
 from cortex.ops.pooling import halve
 from cortex.parameters import BY_NAME, Theta
 from cortex.percept import Cues, M1Out, RetinaOut
 
 N_LEARNED_REGIONS = 8  # K of the original notes
+_GAIN = 8.0  # newborn regions must differ: where all are equal, nothing says which way to part
 _TEMPERATURE = BY_NAME["region_temperature"].default
 
 
@@ -36,14 +37,19 @@ class RegionNet(nn.Module):
 
     def forward(self, cues: Tensor) -> Tensor:
         """Logits."""
-        return self.layers(cues)
+        return _GAIN * self.layers(cues)
+
+
+def region_cues(m1: M1Out) -> Tensor:
+    """What :class:`RegionNet` sees: colour and texture cues at half resolution, centred on the image's mean."""
+    cues = halve(m1.features[:, : N_COLOUR + N_TEXTURE])
+    return cues - cues.mean((2, 3), keepdim=True)
 
 
 def learned_regions(net: nn.Module, m1: M1Out, theta: Theta) -> Tensor:
     """(B, 8, H/2, W/2) on the simplex; ``region_temperature`` and ``n_regions`` act as they do on k-means."""
-    logits = net(halve(m1.features[:, : N_COLOUR + N_TEXTURE]))
-    count = theta["n_regions"] * (N_LEARNED_REGIONS / N_REGIONS_MAX)
-    presence = torch.log(presence_mask(count, N_LEARNED_REGIONS).clamp_min(1e-9))
+    logits = net(region_cues(m1))
+    presence = torch.log(presence_mask(theta["n_regions"], N_LEARNED_REGIONS).clamp_min(1e-9))
     sharpness = _TEMPERATURE / theta["region_temperature"]
     return torch.softmax(logits * sharpness.view(-1, 1, 1, 1) + presence[..., None, None], 1)
 

@@ -93,6 +93,7 @@ def new_model(settings: RlSettings, envs: VecEnv) -> BaseAlgorithm:
             envs,
             n_steps=_ROLLOUT_STEPS,
             batch_size=max(2, min(64, batch)),
+            target_kl=0.03,  # without it updates ran to 0.4 and what had been learned was lost
             policy_kwargs=network,
             **common,
         )

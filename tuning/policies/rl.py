@@ -52,7 +52,7 @@ class RlSettings:
         has_image: whether the policy sees the image itself and not only statistics, terms and u.
         hidden: widths of the hidden layers.
         gamma: discount; rewards telescope, so a short view loses little and learns faster.
-        learning_rate: None is the algorithm's own (1e-3 for ppo, 3e-4 for sac).
+        learning_rate: None is the algorithm's own (3e-4).
         checkpoint_every, evaluate_every: steps between two checkpoints, two evaluations.
         seed: of images, disturbances, views, network and exploration.
     """
@@ -95,7 +95,7 @@ class RlSettings:
     @property
     def rate(self) -> float:
         """The learning rate."""
-        return self.learning_rate or {"ppo": 1e-3, "sac": 3e-4}[self.algo]
+        return self.learning_rate or 3e-4
 
     def about(self) -> dict[str, Any]:
         """The settings that shape what is learned, as JSON types; no places."""
