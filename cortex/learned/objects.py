@@ -16,6 +16,7 @@ from cortex.percept import N_ORIENTATIONS, M3Out, M4Out
 N_KEY = 16
 _N_CUES = N_COLOUR + 1 + N_SCALES * N_ORIENTATIONS  # colour, depth, energy statistics: there in every cortex
 _N_ROUNDS = 2
+_LEAST_SHARE = 0.05  # of a patch, under which a slot is less and less there, as in M3
 _TEMPERATURE = BY_NAME["merge_temperature"].default
 #: What objectness is read from.
 EVIDENCE = ("contrast", "closure", "variance", "log_size", "extent_y", "extent_x")
@@ -52,7 +53,10 @@ def compete(net: ObjectNet, m3: M3Out, assignment: Tensor, theta: Theta) -> Tens
         (B, N, S) on the simplex over S.
     """
     key = net.keys(m3.cue)
-    prior = torch.log(assignment + 1e-4)
+    owned = (assignment * m3.patches.size[..., None]).sum(1, keepdim=True)
+    presence = (owned / (_LEAST_SHARE * m3.patches.size.mean(1)[:, None, None])).clamp(0, 1)
+    # Who has patches may win others; who has none may not: like nobody, it would get the patches that are like nobody.
+    prior = torch.log(assignment + 1e-4 * presence + 1e-20)
     gain = torch.exp(net.log_gain) * (_TEMPERATURE / theta["merge_temperature"]).view(-1, 1, 1)
     for _ in range(_N_ROUNDS):
         weight = assignment * m3.patches.size[..., None]

@@ -78,12 +78,16 @@ def provenance(path: Path | str | None = None) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such file.
+        ValueError: the file holds something else.
     """
     path = SHIPPED if path is None else Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no learned cortex at {path}")
-    with safe_open(str(path), "pt") as file:
-        return json.loads((file.metadata() or {}).get("about", "{}"))
+    try:
+        with safe_open(str(path), "pt") as file:
+            return json.loads((file.metadata() or {}).get("about", "{}"))
+    except (ValueError, SafetensorError) as error:
+        raise ValueError(f"{path} is not a learned cortex ({error})") from error
 
 
 def stages_to_bytes(stages: Mapping[str, nn.Module], about: Mapping[str, Any]) -> bytes:
