@@ -15,6 +15,7 @@ from cortex.parameters import BY_NAME, Theta
 from cortex.percept import Cues, M1Out, RetinaOut
 
 N_LEARNED_REGIONS = 8  # K of the original notes
+LEARNED_SHARE = 0.5  # of S1, that the learned regions have
 _GAIN = 8.0  # newborn regions must differ: where all are equal, nothing says which way to part
 _TEMPERATURE = BY_NAME["region_temperature"].default
 
@@ -65,7 +66,8 @@ class LearnedM1(nn.Module):
         """As M1."""
         m1 = perceive(retina, cues, theta)
         own = learned_regions(self.net, m1, theta)
-        return replace(m1, regions_coarse=torch.cat([0.5 * m1.regions_coarse, 0.5 * own], 1))
+        joined = torch.cat([(1 - LEARNED_SHARE) * m1.regions_coarse, LEARNED_SHARE * own], 1)
+        return replace(m1, regions_coarse=joined)
 
 
 def rupture(regions: Tensor) -> Tensor:

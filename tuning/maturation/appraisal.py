@@ -25,7 +25,8 @@ from envs.reference import make_reference
 from tuning.maturation import losses
 from tuning.maturation.batches import Batch, Batches
 from tuning.maturation.maturing import cortex_of
-from tuning.maturation.phases import hide, joined_borders, remembered_pairs, teaching_settings
+from tuning.maturation.phases import hide, remembered_pairs
+from tuning.maturation.teaching import joined_borders, percepts_of_settings, teaching_settings
 
 TRIVIAL = "constant", "random"
 
@@ -71,7 +72,7 @@ def appraise(
     for rows in torch.arange(len(batches)).split(n_batch):
         batch = batches.batch(rows, seed=int(rows[0]))
         images = batch.split(batch.images)[0]
-        joined = joined_borders(Cortex(), images, teaching_settings(n_settings))
+        joined = joined_borders(percepts_of_settings(Cortex(), images, teaching_settings(n_settings)))
         drawn = None if people is None else people[rows]
         percepts = {who: cortex(batch.images, batch.theta) for who, cortex in cortices.items()}
         plain = percepts["mathematical"]

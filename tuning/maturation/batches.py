@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cortex import Cortex
 from cortex.parameters import N_PARAMETERS, Theta, default_unit, from_unit
 from envs.reading import Photograph
 from envs.views import WayBack, apply_views, sample_views, way_back
+from tuning.maturation.teaching import percepts_of_settings, teaching_settings
 from tuning.policies.cases import fixed_cases
 
 
@@ -57,9 +59,16 @@ class Batches:
         self.images = torch.stack([case.image for case in cases])
         self.names = tuple(case.name for case in cases)
         self.seed, self.spread = seed, spread
+        self._taught: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def taught(self, n_settings: int) -> Tensor:
+        """:func:`tuning.maturation.teaching.percepts_of_settings` of all photographs; perceived once."""
+        if self._taught is None or self._taught.shape[1] != n_settings:
+            self._taught = percepts_of_settings(Cortex(), self.images, teaching_settings(n_settings))
+        return self._taught
 
     def draw(self, step: int, n: int) -> Batch:
         """The batch of a step: the same step draws the same batch in any process."""

@@ -30,7 +30,6 @@ class PhaseSettings:
         weights: of the losses by name.
         check_every: steps between looks at the held-out photographs; None: the curriculum's.
         temperature: of contrastive losses.
-        n_settings: m2, joint: settings whose borders are joined.
         n_rounds: m5: views of each photograph that are remembered.
         n_pairs: m5: proto-objects a step.
     """
@@ -41,7 +40,6 @@ class PhaseSettings:
     weights: Mapping[str, float]
     check_every: int | None = None
     temperature: float = 0.1
-    n_settings: int = 12
     n_rounds: int = 3
     n_pairs: int = 256
 
@@ -65,6 +63,7 @@ class Curriculum:
     check_every: int = 25
     patience: int = 4
     spread: float = 0.1
+    n_settings: int = 12
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.phases) - set(PHASES))

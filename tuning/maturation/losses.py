@@ -27,6 +27,31 @@ def region_information(regions: Tensor) -> tuple[Tensor, Tensor]:
     return balance / log_k, doubt / log_k
 
 
+def togetherness(regions: Tensor, labels: Tensor, *, seed: int, n_pairs: int = 512, reach_px: int = 12) -> Tensor:
+    """Cross-entropy between what regions and what several segmentations say of two pixels: in one, or not.
+
+    Args:
+        regions: (B, K, h, w) on the simplex. Two pixels are together with the Bhattacharyya coefficient of theirs.
+        labels: (B, k, h, w) of k segmentations: together in so many of them.
+        seed: of the pairs, the same for all images: half of them anywhere, half at most ``reach_px`` apart.
+        n_pairs: pairs.
+        reach_px: of the near pairs.
+    """
+    h, w = regions.shape[-2:]
+    rng = torch.Generator().manual_seed(seed)
+    y, x = (torch.randint(n, (n_pairs,), generator=rng) for n in (h, w))
+    far_y, far_x = (torch.randint(n, (n_pairs,), generator=rng) for n in (h, w))
+    step_y, step_x = (torch.randint(-reach_px, reach_px + 1, (n_pairs,), generator=rng) for _ in range(2))
+    is_near = torch.arange(n_pairs) % 2 == 0
+    other_y = torch.where(is_near, (y + step_y).clamp(0, h - 1), far_y)
+    other_x = torch.where(is_near, (x + step_x).clamp(0, w - 1), far_x)
+    target = (labels[:, :, y, x] == labels[:, :, other_y, other_x]).float().mean(1)
+    root = torch.sqrt(regions + _EPS)
+    told = (root[:, :, y, x] * root[:, :, other_y, other_x]).sum(1) / (1 + regions.shape[1] * _EPS)
+    # shrunk, not clipped: the coefficient of uniform regions is 1, and a clip would leave them without a way out
+    return F.binary_cross_entropy(0.01 + 0.98 * told, target)
+
+
 def symmetric_kl(p: Tensor, q: Tensor, valid: Tensor | None = None) -> Tensor:
     """Mean over (valid) pixels of (KL(p||q) + KL(q||p)) / 2 of (B, K, h, w), in nats."""
     difference = torch.log(p + _EPS) - torch.log(q + _EPS)

@@ -21,7 +21,7 @@ from cortex.learned.weights import LEARNED, stages_to_bytes
 from envs.laboratory import open_source
 from tuning.maturation.batches import Batches
 from tuning.maturation.curriculum import PHASES, Curriculum, PhaseSettings
-from tuning.maturation.phases import PHASE_LOSSES, joined_borders, remembered_pairs, teaching_settings
+from tuning.maturation.phases import PHASE_LOSSES, TAUGHT, remembered_pairs
 from tuning.policies.cases import split
 from tuning.policies.curves import Curve, LearningRun, claim
 from tuning.policies.progress import Bar
@@ -200,9 +200,8 @@ def prepare(
             standardise(net, pairs[0])
         pairs = (net.standardise(pairs[0]), net.standardise(pairs[1]), pairs[2])
         return lambda step: losses(cortex, pairs, phase, step=step)
-    if name in ("m2", "joint"):
-        # the teacher is the mathematical cortex: what learns must not set its own aim
-        teacher = joined_borders(Cortex(), batches.images, teaching_settings(phase.n_settings))
+    if name in TAUGHT:
+        teacher = batches.taught(curriculum.n_settings)
         return lambda step: losses(cortex, batches.draw(step, n), phase, teacher=teacher)
     return lambda step: losses(cortex, batches.draw(step, n), phase)
 

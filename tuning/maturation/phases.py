@@ -14,14 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cortex import Cortex
 from cortex.learned.contours import contour_inputs
 from cortex.learned.recognition import spread_parts
-from cortex.learned.regions import learned_regions, region_cues, rupture
+from cortex.learned.regions import learned_regions, region_cues
 from cortex.m2 import complete
 from cortex.m3 import texture_statistics
 from cortex.ops.pooling import halve
-from cortex.parameters import N_PARAMETERS, Theta, default_unit, from_unit
 from cortex.percept import M1Out, M4Out
 from envs.agreement import sharpen, soft_adjusted_rand
 from envs.objective import collapse_loss
@@ -29,6 +27,7 @@ from envs.reference import make_reference
 from tuning.maturation import losses
 from tuning.maturation.batches import Batch
 from tuning.maturation.curriculum import PhaseSettings
+from tuning.maturation.teaching import joined_borders
 
 Losses = dict[str, Tensor]
 _SMOOTH_SIGMA = 0.15  # of the cues across which regions should be smooth
@@ -36,8 +35,13 @@ _N_POINTS = 128  # texture codes drawn from an image
 _MATCHED = 0.5  # overlap from which two masks are the same object
 
 
-def m1_losses(cortex: Any, batch: Batch, phase: PhaseSettings, *, with_barrier: bool = False) -> Losses:
-    """Soft regions: the same in all views, smooth where the image is, evenly used, sure."""
+def m1_losses(
+    cortex: Any, batch: Batch, phase: PhaseSettings, *, teacher: Tensor, with_barrier: bool = False
+) -> Losses:
+    """Soft regions: one where settings see one segment, the same in all views, smooth, evenly used, sure.
+
+    ``teacher`` (n, k, H/2, W/2) holds :func:`percepts_of_settings` of all photographs.
+    """
     with torch.no_grad():
         m1 = _first(cortex, batch)
         cues = batch.split(region_cues(m1))[0]
@@ -48,6 +52,7 @@ def m1_losses(cortex: Any, batch: Batch, phase: PhaseSettings, *, with_barrier: 
     balance, doubt = losses.region_information(plain)
     consistency = losses.symmetric_kl(plain, lit) + losses.symmetric_kl(plain, _on_simplex(back(moved)), back.valid)
     return {
+        "together": losses.togetherness(plain, teacher[batch.index], seed=int(batch.index.sum())),
         "consistency": 0.5 * consistency,
         "smoothness": losses.edge_aware_smoothness(plain, cues, sigma=_SMOOTH_SIGMA, barrier=barrier),
         "balance": 1 - balance.mean(),
@@ -55,22 +60,22 @@ def m1_losses(cortex: Any, batch: Batch, phase: PhaseSettings, *, with_barrier: 
     }
 
 
-def coupling_losses(cortex: Any, batch: Batch, phase: PhaseSettings) -> Losses:
+def coupling_losses(cortex: Any, batch: Batch, phase: PhaseSettings, *, teacher: Tensor) -> Losses:
     """As M1, but nothing is smoothed across what M2 calls a contour."""
-    return m1_losses(cortex, batch, phase, with_barrier=True)
+    return m1_losses(cortex, batch, phase, teacher=teacher, with_barrier=True)
 
 
 def m2_losses(cortex: Any, batch: Batch, phase: PhaseSettings, *, teacher: Tensor) -> Losses:
     """Contours: where the borders of many settings lie, the same in all views and at half the scale, sparse.
 
-    ``teacher`` (n, 1, H/2, W/2) holds :func:`joined_borders` of all photographs.
+    ``teacher`` as for :func:`m1_losses`; what is aimed at are its :func:`joined_borders`.
     """
     with torch.no_grad():
         m1 = _first(cortex, batch)
         inputs = contour_inputs(m1, complete(m1, batch.theta)[1])
     logits = cortex.m2.net(inputs)
     plain, lit, moved = batch.split(torch.sigmoid(logits))
-    target = teacher[batch.index]
+    target = joined_borders(teacher[batch.index])
     back = batch.back((plain.shape[-2], plain.shape[-1]))
     seen_back = back(moved)
     small = torch.sigmoid(cortex.m2.net(halve(inputs[: batch.n])))
@@ -178,7 +183,7 @@ def joint_losses(cortex: Any, batch: Batch, phase: PhaseSettings, *, teacher: Te
     m2 = cortex.m2(m1, batch.theta)
     out = object_losses(cortex.m4(cortex.m3(m1, m2, batch.theta), batch.theta), batch)
     logits = cortex.m2.net(contour_inputs(m1, complete(m1, batch.theta)[1]))[: batch.n]
-    return out | {"align": F.binary_cross_entropy_with_logits(logits, teacher[batch.index])}
+    return out | {"align": F.binary_cross_entropy_with_logits(logits, joined_borders(teacher[batch.index]))}
 
 
 PHASE_LOSSES: Mapping[str, Callable[..., Losses]] = {
@@ -192,29 +197,8 @@ PHASE_LOSSES: Mapping[str, Callable[..., Losses]] = {
 }
 
 
-def teaching_settings(n_settings: int, *, spread: float = 0.2, seed: int = 0) -> Theta:
-    """Settings around the defaults, (n_settings,) each; ``spread`` in u."""
-    rng = torch.Generator().manual_seed(seed)
-    return from_unit((default_unit() + spread * torch.randn(n_settings, N_PARAMETERS, generator=rng)).clamp(-1, 1))
-
-
-@torch.no_grad()
-def joined_borders(cortex: Cortex, images: Tensor, theta: Theta) -> Tensor:
-    """How many of the settings draw a border there: images (n, 3, H, W) to (n, 1, H/2, W/2) in [0, 1].
-
-    Args:
-        cortex: whose proto-objects.
-        images: of one shape.
-        theta: of :func:`teaching_settings`, the same for every image.
-
-    A border that many settings agree on is one that does not hang on the setting: the consensus that also predicts
-    what people draw best of all we know (docs/results.md).
-    """
-    out, n_settings = [], len(next(iter(theta.values())))
-    for image in images:  # all settings of an image are one pass; more would not fit in the cache
-        masks = sharpen(cortex(image[None].expand(n_settings, -1, -1, -1), theta).m4.masks_coarse, power=4)
-        out.append(rupture(masks).mean(0))
-    return torch.stack(out)
+#: Phases that are taught by the percepts of many settings of the mathematical cortex.
+TAUGHT = ("m1", "m2", "coupling", "joint")
 
 
 @torch.no_grad()
