@@ -83,7 +83,8 @@ class AccommodationEnv(AbstractPerceptionEnv):
     ## Arguments
     Args:
         cortex: a cortex, or the keyword arguments of one, such as ``{"depth": "pictorial"}``.
-        objective: ``raw`` (the default), ``calibrated``, the path of a calibration, or an :class:`Objective`.
+        objective: ``raw`` (the default), ``calibrated``, the path of a calibration, ``recognition`` (raw, and that what
+            is recognised holds too), or an :class:`Objective`.
         source: photographs to choose from: a sequence such as those of ``envs.sources``, or by name ``bundled``,
             ``scenes`` (synthetic, with known answers), or the path of a file or folder.
         disturbances: specs to choose from uniformly (None is clean, ``"fog"`` draws its severity), or a function of a
@@ -174,7 +175,7 @@ class AccommodationEnv(AbstractPerceptionEnv):
 
     @property
     def objective_name(self) -> str:
-        """``raw``, ``calibrated``, or what another objective calls itself."""
+        """``raw``, ``recognition``, ``calibrated``, or what another objective calls itself."""
         return self.laboratory.objective.name
 
     @property

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +17,11 @@ from envs.calibration import SHIPPED, Calibration, load_calibration
 from envs.evaluate import images_per_pass
 from envs.features import percept_features
 from envs.objective import Objective, ObjectiveSettings, coarse_masks
+from envs.recognition import RECOGNITION_WEIGHTS
 from envs.reference import Reference
 
+#: Objectives by name that need no calibration.
+UNCALIBRATED = ("raw", "recognition")
 AGREEMENT_STRIDE = 4  # percepts are compared with the panel's at a quarter of the image's resolution
 
 
@@ -149,23 +153,27 @@ def _cover(masks: Tensor, panel: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def objective_mark(name: str | Path) -> str:
-    """What numbers depend on: ``raw``, or ``calibrated`` and 16 hex digits of the calibration's content.
+    """What numbers depend on: ``raw``, ``recognition``, or ``calibrated`` and 16 hex digits of the calibration.
 
     Raises:
         FileNotFoundError: no such file.
     """
-    if name == "raw":
-        return "raw"
+    if name in UNCALIBRATED:
+        return str(name)
     path = SHIPPED if name == "calibrated" else Path(name)
     return f"calibrated {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
 def make_objective(name: str | Path = "raw", settings: ObjectiveSettings | None = None) -> Objective:
-    """``raw``, ``calibrated`` (with the calibration that comes with the project), or the path of a calibration.
+    """``raw``, ``recognition`` (the raw terms and :data:`~envs.recognition.RECOGNITION_WEIGHTS`), ``calibrated`` (with
+    the calibration that comes with the project), or the path of a calibration.
 
     Raises:
         FileNotFoundError, ValueError: as :func:`envs.calibration.load_calibration`.
     """
     if name == "raw":
         return Objective(settings)
+    if name == "recognition":
+        weights: dict[str, Any] = dict(RECOGNITION_WEIGHTS)
+        return Objective(replace(settings or ObjectiveSettings(), **weights))
     return CalibratedObjective(load_calibration(None if name == "calibrated" else name), settings)

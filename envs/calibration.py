@@ -108,7 +108,9 @@ def load_calibration(path: Path | str | None = None) -> Calibration:
     """
     path = SHIPPED if path is None else Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no calibration at {path}; make one with scripts/calibrate.py, or use --objective raw")
+        raise FileNotFoundError(
+            f"no calibration at {path}; make one with scripts/calibrate.py, or use --objective raw or recognition"
+        )
     try:
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file["json"]))

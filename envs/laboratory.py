@@ -51,12 +51,13 @@ class Laboratory:
 
     def __init__(self, apparatus: Apparatus) -> None:
         self.apparatus = apparatus
-        cortex = apparatus.cortex
-        # a cortex that was handed in is left as it is: its owner may be training it
-        own = cortex if isinstance(cortex, Cortex) else Cortex(**(cortex or {})).eval().requires_grad_(False)
-        self.cortex = own
         asked = apparatus.objective
         self.objective = asked if isinstance(asked, Objective) else make_objective(asked or "raw")
+        cortex = apparatus.cortex
+        if not isinstance(cortex, Cortex):
+            options = {"recognise": True} if self.objective.recognises else {}
+            cortex = Cortex(**{**options, **(cortex or {})}).eval().requires_grad_(False)
+        self.cortex = cortex  # one that was handed in is left as it is: its owner may be training it
         self.n_views = self.objective.n_views if apparatus.n_views is None else apparatus.n_views
         self._photographs: Sequence[Photograph] | None = None
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from cortex import Cortex, Cues, Percept
 from cortex.ops.gini import gini
 from envs.agreement import matched_symmetric_kl, sharpen, soft_adjusted_rand
+from envs.recognition import RECOGNITION_TERMS, recognition_terms
 from envs.reference import Reference
 from envs.views import WayBack
 
@@ -45,9 +46,13 @@ class ObjectiveSettings:
     stride: int = 2
     sharpness: float = 4.0  # power the masks are raised to: judge the decision, not the confidence it is made with
     min_segments: float = 4.0  # effective segments under which a percept is taken as less and less active
+    # terms of :mod:`envs.recognition`, for a cortex that recognises; without a weight they are not measured
+    code_stability: float = 0.0
+    completion: float = 0.0
+    gate_entropy: float = 0.0
 
     def __post_init__(self) -> None:
-        weights = {name: getattr(self, name) for name in TERMS}
+        weights = {name: getattr(self, name) for name in (*TERMS, *RECOGNITION_TERMS)}
         if min(weights.values()) < 0 or sum(weights.values()) <= 0:
             raise ValueError(f"expected weights >= 0 with a positive sum, got {weights}")
         if self.stride < 1 or self.sharpness < 1 or self.min_segments <= 1:
@@ -55,6 +60,11 @@ class ObjectiveSettings:
                 f"expected stride >= 1, sharpness >= 1 and min_segments > 1, "
                 f"got {self.stride}, {self.sharpness} and {self.min_segments}"
             )
+
+    @property
+    def recognition(self) -> tuple[str, ...]:
+        """The terms of recognition that have a weight."""
+        return tuple(name for name in RECOGNITION_TERMS if getattr(self, name) > 0)
 
 
 def pooled_size(height: int, width: int, *, stride: int) -> tuple[int, int]:
@@ -161,18 +171,26 @@ class Objective:
     """All terms of a population of percepts, weighted into one total.
 
     Attributes:
+        name: ``raw``, or ``recognition`` when terms of recognition have a weight.
         n_views: views it judges by unless told otherwise.
         starts: (M, P) settings that a search had better try first, or None.
         min_gain: gain in the total below which a setting is not worth changing to.
     """
 
-    name = "raw"
+    name: str = "raw"
     n_views: int = 4
     starts: np.ndarray | None = None
     min_gain: float = 0.0
 
     def __init__(self, settings: ObjectiveSettings | None = None):
         self.settings = ObjectiveSettings() if settings is None else settings
+        if self.settings.recognition and self.name == Objective.name:
+            self.name = "recognition"
+
+    @property
+    def recognises(self) -> bool:
+        """Whether it asks for a cortex that recognises."""
+        return bool(self.settings.recognition)
 
     def make_panel(self, cortex: Cortex, images: Tensor, cues: Cues, reference: Reference) -> Any:
         """What percepts of E images (E, 3, H, W) are compared with beside their views; None for nothing.
@@ -213,15 +231,22 @@ class Objective:
 
         Returns:
             One (N,) tensor for each of :data:`TERMS` (without views, those about views were not measured and are left
-            out), ``total`` (their weighted sum; lower is better), and for the log ``n_segments`` (effective number).
-            Non-finite values are passed on as they are.
+            out) and for each of :data:`~envs.recognition.RECOGNITION_TERMS` that has a weight, ``total`` (their
+            weighted sum; lower is better), and for the log ``n_segments`` (effective number). Non-finite values are
+            passed on as they are.
+
+        Raises:
+            ValueError: a term of recognition has a weight, and the percepts are of a cortex that does not recognise.
         """
         s = self.settings
         masks = coarse_masks(percept, s).unflatten(0, (-1, 1 + n_views))
         own = masks[:, 0]
         terms = view_agreement(masks, back, n_photometric=n_photometric, with_kl=with_kl)
         terms |= self.own_terms(own, percept.m1.energy[:: 1 + n_views], reference)
-        terms["total"] = torch.stack([getattr(s, name) * terms[name] for name in TERMS if name in terms]).sum(0)
+        if self.recognises:
+            terms |= recognition_terms(s.recognition, percept.m5, masks, back, n_photometric=n_photometric)
+        weighed = [getattr(s, name) * terms[name] for name in (*TERMS, *s.recognition) if name in terms]
+        terms["total"] = torch.stack(weighed).sum(0)
         return self.judge(terms, own, reference, u, panel)
 
     def own_terms(self, masks: Tensor, energy: Tensor, reference: Reference) -> dict[str, Tensor]:

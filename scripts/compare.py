@@ -10,10 +10,10 @@ from tuning.arguments import add_contest_arguments, at_least, contest_settings
 
 EPILOG = """\
 methods       CONTROLLER[:OBJECTIVE[:TRIALS]] with CONTROLLER from the registry (fixed, random, portfolio, reflex,
-              gradient, tpe, cmaes, gp, policy, sb3, hybrid, memory, ...) and OBJECTIVE raw, calibrated or the file of
-              a calibration; then, if wanted, :no-guard, :policy=FILE (.safetensors, or .zip for sb3), :memory=FILE
-              (.npz), :label=TEXT, :NAME=VALUE for a number of the controller or a changed default. With --train-table,
-              best-fixed and refit-fixed. fixed always plays, under every objective.
+              gradient, tpe, cmaes, gp, policy, sb3, hybrid, memory, ...) and OBJECTIVE raw, recognition, calibrated or
+              the file of a calibration; then, if wanted, :no-guard, :policy=FILE (.safetensors, or .zip for sb3),
+              :memory=FILE (.npz), :label=TEXT, :NAME=VALUE for a number of the controller or a changed default. With
+              --train-table, best-fixed and refit-fixed. fixed always plays, under every objective.
 disturbances  none, KIND:SEVERITY, all:3 (each of the eight kinds), mixed:3 (one kind an image, in rotation)
 seeds         change views and controllers; who draws nothing plays once where the objective has no views.
 seconds       --workers 1 gives an episode all cores; more workers give each one thread: name it when comparing.

@@ -10,9 +10,9 @@ from tuning.arguments import add_contest_arguments, contest_settings
 
 EPILOG = """\
 methods       CONTROLLER[:OBJECTIVE[:TRIALS]] with CONTROLLER from fixed, normalise, random, portfolio, tpe, cmaes, gp,
-              nsga2 and OBJECTIVE raw, calibrated or the file of a calibration; then, if wanted, :no-guard and
-              :NAME=VALUE for a changed default. setting:FILE.json is a fixed setting. With --train-table, best-fixed
-              and refit-fixed (best fixed for each kind of disturbance). fixed always plays.
+              nsga2 and OBJECTIVE raw, recognition, calibrated or the file of a calibration; then, if wanted, :no-guard
+              and :NAME=VALUE for a changed default. setting:FILE.json is a fixed setting. With --train-table,
+              best-fixed and refit-fixed (best fixed for each kind of disturbance). fixed always plays.
 disturbances  none, KIND:SEVERITY as for accommodate, all:3 (each of the eight kinds), mixed:3 (one kind an image, in
               rotation); a bare number repeats the kind: all:1,3,5
 

@@ -41,7 +41,12 @@ def parser() -> argparse.ArgumentParser:
     where = p.add_mutually_exclusive_group()
     where.add_argument("--images", default="bundled", metavar="FOLDER", help="photographs to learn from (bundled)")
     where.add_argument("--bsds", type=Path, metavar="DIR", help="BSDS500: its training images are used")
-    add("--objective", default="calibrated", metavar="calibrated|raw|FILE", help="what is to fall (calibrated)")
+    add(
+        "--objective",
+        default="calibrated",
+        metavar="calibrated|raw|recognition|FILE",
+        help="what is to fall (calibrated)",
+    )
     add("--steps", type=at_least(1), metavar="N", help="looks (ppo, sac: 20000), or optimiser steps (gradient: 400)")
     add(
         "--views",

@@ -14,6 +14,7 @@ from skimage.segmentation import find_boundaries
 
 from cortex.parameters import BY_NAME
 from envs.objective import TERMS
+from envs.recognition import RECOGNITION_TERMS
 
 INK, FAINT, GRID = "#22262b", "#7b838c", "#e6e8ea"
 BEFORE, AFTER, TRIAL = "#8a93a0", "#d2601a", "#c9ced4"
@@ -125,7 +126,7 @@ def history(
 
 def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, float | None]) -> None:
     """Pairs of bars of the total, the terms that were measured, and the predicted score if there is one."""
-    names = [name for name in ("total", *TERMS, "predicted_score") if name in before]
+    names = [name for name in ("total", *TERMS, *RECOGNITION_TERMS, "predicted_score") if name in before]
     x = np.arange(len(names))
     for offset, side, colour, label in ((-0.2, before, BEFORE, "before"), (0.2, after, AFTER, "after")):
         heights = np.array([side.get(name) for name in names], dtype=float)  # None becomes nan

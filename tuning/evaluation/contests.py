@@ -60,14 +60,14 @@ class PlayMeasure:
 
     @cached_property
     def cortex(self) -> Cortex:
-        """Built on first use, once a process, for all objectives."""
+        """Built on first use, once a process, for all objectives that ask for no recognition."""
         return Cortex(**self.settings.cortex).eval().requires_grad_(False)
 
     def env(self, objective: str) -> AccommodationEnv:
         """The environment of an objective, made once a process."""
         if objective not in self._envs:
             self._envs[objective] = AccommodationEnv(
-                cortex=self.cortex,
+                cortex=self.settings.cortex if objective == "recognition" else self.cortex,
                 objective=self.objective(objective),
                 size_px=self.settings.size_px,
                 action_mode="absolute",

@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cortex.providers.base import ProviderUnavailable
+from envs.calibrated import UNCALIBRATED
 from envs.calibration import SHIPPED, load_calibration
 from tuning.evaluation.bsds import LabelledSet, read_bsds, read_labelled_folder
 from tuning.evaluation.cases import make_cases, parse_disturbances
@@ -224,7 +225,7 @@ def make_methods(
             continue
         method = _by_table(text, train, disturbances) if text in BY_TABLE else parse_method(text)
         method.describe()  # reads the calibration's file: better missed now than in a worker
-        if method.objective != "raw":
+        if method.objective not in UNCALIBRATED:
             load_calibration(None if method.objective == "calibrated" else method.objective)
         if method.label in {m.label for m in methods}:
             raise ValueError(f"two methods are called {method.label!r}; name each once")

@@ -18,7 +18,7 @@ from agents.registry import CONTROLLERS, make_controller
 from agents.search import SAMPLERS
 from cortex import default_theta, default_unit, to_unit
 from cortex.parameters import BY_NAME, NAMES, check_names
-from envs.calibrated import objective_mark
+from envs.calibrated import UNCALIBRATED, objective_mark
 from tuning.playing import build_controller
 from tuning.saving import write_atomically
 from tuning.settings import SessionSettings
@@ -40,7 +40,7 @@ class Method:
     Attributes:
         label: what it is called in results.
         controller: name in the registry.
-        objective: ``raw``, ``calibrated`` or the path of a calibration.
+        objective: ``raw``, ``recognition``, ``calibrated`` or the path of a calibration.
         n_trials: budget, the defaults included.
         use_guard: keep the defaults unless the gain is real.
         changes: physical values by name that replace defaults; a search starts from there.
@@ -138,13 +138,14 @@ def parse_method(text: str) -> Method:
             changes[key] = _legal(text, key, value)
         elif word.isdigit() and int(word) > 0:
             method = replace(method, n_trials=1 if name in _ONE_TRIAL else int(word))
-        elif i == 0 and (word in ("raw", "calibrated") or Path(word).is_file()):
+        elif i == 0 and (word in (*UNCALIBRATED, "calibrated") or Path(word).is_file()):
             shown[-1] = Path(word).name
             method = replace(method, objective=word)
         else:
             raise ValueError(
-                f"{text!r}: cannot read {word!r}; after the controller come the objective (raw, calibrated or a file "
-                "that exists), the number of trials, no-guard, NAME=VALUE, policy=FILE, memory=FILE and label=TEXT"
+                f"{text!r}: cannot read {word!r}; after the controller come the objective (raw, recognition, "
+                "calibrated or a file that exists), the number of trials, no-guard, NAME=VALUE, policy=FILE, "
+                "memory=FILE and label=TEXT"
             )
     method = replace(method, label=label or ":".join(shown), changes=changes or None)
     method = replace(method, files=files or None, options=options or None)

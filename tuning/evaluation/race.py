@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from cortex import default_unit
+from envs.calibrated import UNCALIBRATED
 from envs.calibration import load_calibration
 from envs.objective import Objective
 from tuning.evaluation.bsds import LabelledImage
@@ -85,7 +86,7 @@ def seeds_of(method: Method, n_seeds: int) -> range:
 
 def n_views_of(objective: str) -> int:
     """Views that an objective judges by."""
-    if objective == "raw":
+    if objective in UNCALIBRATED:
         return Objective().n_views
     return load_calibration(None if objective == "calibrated" else objective).n_views
 

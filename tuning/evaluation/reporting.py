@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from cortex import Cortex, from_unit
+from envs.calibrated import UNCALIBRATED
 from envs.calibration import load_calibration
 from envs.episodes import stretch
 from tuning.evaluation.bsds import LabelledImage, LabelledSet
@@ -61,7 +62,7 @@ def report(measured: Measured, page: Path, *, reading: Path) -> tuple[Path, list
         table = table.where(images=set(measured.contest.images) & set(table.images))
     calibration: Mapping[str, Any] = {}
     try:
-        objectives = [m.objective for m in measured.methods if m.objective != "raw"]
+        objectives = [m.objective for m in measured.methods if m.objective not in UNCALIBRATED]
         if objectives:
             model = load_calibration(None if objectives[-1] == "calibrated" else objectives[-1])
             calibration = _provenance(model)

@@ -15,6 +15,7 @@ from tuning.evaluation.cases import case_seed, make_cases, parse_disturbances
 from tuning.evaluation.contests import PlayMeasure, join_methods, run_contest
 from tuning.evaluation.measure import Measure, MeasureSettings
 from tuning.evaluation.methods import Method, parse_method, read_setting, save_setting
+from tuning.evaluation.race import seeds_of
 from tuning.evaluation.shards import Case
 from tuning.settings import SessionSettings
 
@@ -81,6 +82,20 @@ def test_a_method_is_known_by_its_calibration(tmp_path, calibration):
     marks = [Method("m", "tpe", str(path)).describe()["objective"] for path in (calibration, other, same)]
     assert marks[0] != marks[1]
     assert marks[0] == marks[2]
+
+
+def test_an_objective_that_asks_for_recognition_gets_a_cortex_that_recognises(data):
+    methods = [parse_method(text) for text in ("fixed", "fixed:recognition")]
+    assert methods[1].describe()["objective"] == "recognition"
+    assert list(seeds_of(methods[1], 3)) == [0, 1, 2]  # it draws views
+    play = PlayMeasure(SETTINGS, methods)
+    item, case = data[0], Case(data.names[0])
+    raw, other = (play.play(item, case, method) for method in methods)
+    terms = other.trace.before
+    assert {"code_stability", "completion", "gate_entropy"} <= set(terms)
+    extra = 0.3 * terms["code_stability"] + 0.1 * terms["completion"] + 0.1 * terms["gate_entropy"]
+    assert terms["total"] == pytest.approx(raw.trace.before["total"] + extra, abs=1e-5)
+    assert raw.percept.m5 is None
 
 
 # --- cases
