@@ -15,7 +15,9 @@ from cortex.parameters import BY_NAME, Theta
 from cortex.percept import Cues, M1Out, RetinaOut
 
 N_LEARNED_REGIONS = 8  # K of the original notes
-LEARNED_SHARE = 0.5  # of S1, that the learned regions have
+# Of S1, that the learned regions have. Small: on 40 BSDS500 training photographs region covering under the defaults,
+# which were set without them, changes by -0.010 at 0.003, -0.018 at 0.015, -0.020 at 0.05 and -0.074 at 0.15.
+LEARNED_SHARE = 0.005
 _GAIN = 8.0  # newborn regions must differ: where all are equal, nothing says which way to part
 _TEMPERATURE = BY_NAME["region_temperature"].default
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from cortex import Cortex
 from cortex.learned.recognition import spread_parts
+from cortex.learned.regions import LEARNED_SHARE, N_LEARNED_REGIONS
 from cortex.m3 import texture_statistics
 from cortex.m5 import recognise
 from cortex.percept import Percept
@@ -217,7 +218,7 @@ def markdown(rows: Sequence[Row]) -> str:
 def _own_regions(percept: Percept, who: str) -> Tensor:
     """What is the stage's own: the twelve regions of k-means, or the eight that were learned."""
     regions = percept.m1.regions_coarse
-    return regions if who == "mathematical" else 2 * regions[:, -8:]
+    return regions if who == "mathematical" else regions[:, -N_LEARNED_REGIONS:] / LEARNED_SHARE
 
 
 def _own_texture(percept: Percept, batch: Batch, who: str) -> Tensor:
