@@ -14,8 +14,10 @@ from cortex.parameters import Theta
 from cortex.percept import N_ORIENTATIONS, M1Out, M2Out
 
 _N_INPUTS = 3 + N_ORIENTATIONS + N_COLOUR + N_TEXTURE
-#: Share of the contour that the learned part has; the rest is the mathematical one's.
-LEARNED_SHARE = 0.5
+#: Share of the contour that the learned part has; the rest is the mathematical one's. On 30 BSDS500 training photographs,
+#: clean and under gaussian_noise:3, the correlation with the borders people drew is 0.499 and 0.275 at 0, 0.527 and 0.374
+#: at 0.5, 0.529 and 0.426 at 0.8, 0.524 and 0.440 at 1.
+LEARNED_SHARE = 0.8
 
 
 class ContourNet(nn.Module):
@@ -53,7 +55,7 @@ def contour_inputs(m1: M1Out, contour: Tensor) -> Tensor:
 
 
 class LearnedM2(nn.Module):
-    """:func:`cortex.m2.group` with a contour that is half the completed one, half the learned one."""
+    """:func:`cortex.m2.group` with a contour that is in part the completed one, in part the learned one."""
 
     def __init__(self) -> None:
         super().__init__()
