@@ -1,0 +1,1 @@
+"""Final exams of the cortex: few-shot naming, robustness to occlusion, energy."""
