@@ -15,8 +15,8 @@ from cortex.percept import N_ORIENTATIONS, M1Out, M2Out
 
 _N_INPUTS = 3 + N_ORIENTATIONS + N_COLOUR + N_TEXTURE
 #: Share of the contour that the learned part has; the rest is the mathematical one's. On 30 BSDS500 training images the
-#: correlation with the borders people drew is, clean and under gaussian_noise:3, 0.499 and 0.275 at 0, 0.527 and 0.374 at
-#: 0.5, 0.529 and 0.426 at 0.8, 0.524 and 0.440 at 1.
+#: correlation with the borders people drew is, clean and under gaussian_noise:3, 0.499 and 0.275 at 0, 0.527 and 0.374
+#: at 0.5, 0.529 and 0.426 at 0.8, 0.524 and 0.440 at 1.
 LEARNED_SHARE = 0.8
 
 
