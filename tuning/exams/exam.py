@@ -40,6 +40,10 @@ TITLES = {
     OCCLUSION: "Final exam: robustness to occlusion",
     ENERGY: "Final exam: energy",
 }
+DEEP_WARNING = (
+    "the backbone learned the names of ImageNet's 1000 classes: where classes are among them, or test images among its "
+    "training images, what is told of deep features is no measure of learning from few examples"
+)
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,8 @@ def _about(settings: ExamSettings, named: NamedImages, perceiving_s: float, tota
         "" if not look.learned else f", weights {'that come along' if look.weights is None else look.weights.name}"
     )
     n_classes = f"{named.n_classes} classes" + (" in each run" if named.has_runs else "")
-    return {
+    known = {} if look.deep == "none" else {"deep features": DEEP_WARNING}
+    return known | {
         "images": f"{named.source}: {len(named.train)} to take examples from, {len(named.test)} to name, {n_classes}",
         "cortex": f"default setting at {named.size_px} px; learned: {', '.join(look.learned) or 'nothing'}{weights}; "
         f"deep features: {look.deep}; the {look.n_tokens} heaviest proto-objects of each image",
