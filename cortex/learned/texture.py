@@ -13,8 +13,10 @@ from cortex.percept import N_ORIENTATIONS, M1Out, M2Out, M3Out
 
 N_CODE = 16
 _N_INPUTS = N_SCALES * N_ORIENTATIONS
-#: Length of the code vector: the spread that the energy statistics have between the segments of photographs.
-CODE_SCALE = 0.15
+#: Length of the code vector among the cues. On 60 BSDS500 training images, every other one under gaussian_noise:3,
+#: learned contours and the code together change region covering by -0.002 (clean) and +0.065 (noise) at 0.05, by -0.021
+#: and +0.058 at 0.15, by -0.089 and +0.013 at 0.3; learned contours alone by -0.012 and +0.060.
+CODE_SCALE = 0.05
 
 
 class TextureNet(nn.Module):
