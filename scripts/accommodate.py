@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tuning.arguments import add_cortex_arguments, at_least
+from tuning.arguments import add_cortex_arguments, add_learned_argument, assignment, at_least
 
 EPILOG = """\
 controllers   look and react   fixed, normalise, portfolio, reflex, memory
@@ -53,20 +53,22 @@ def parser() -> argparse.ArgumentParser:
         help="how far from the defaults a search starts; 0: anywhere (0.25)",
     )
     add_cortex_arguments(p)
+    add_learned_argument(p)
     add("--disturb", action="append", metavar="KIND:SEVERITY", help="repeatable, or a comma list (none)")
     add("--seed", type=at_least(0), default=0, metavar="N", help="of views, disturbance and controller (0)")
     add(
         "--objective",
         default="calibrated",
-        metavar="calibrated|raw|FILE",
-        help="what is minimised: 1 - the score that a calibration predicts, or the raw terms (calibrated)",
+        metavar="calibrated|raw|recognition|FILE",
+        help="what is minimised: 1 - the score that a calibration predicts, the raw terms, or those and that what is "
+        "recognised holds (calibrated)",
     )
     add(
         "--policy",
         metavar="FILE",
         help="a trained policy: .safetensors, .zip for sb3, or models:/NAME/VERSION (the one that comes with Ciliary)",
     )
-    add("--set", action="append", type=_assignment, default=[], metavar="NAME=VALUE", help="change a default")
+    add("--set", action="append", type=assignment, default=[], metavar="NAME=VALUE", help="change a default")
     add("--no-guard", action="store_true", help="apply the best trial even if its gain may be noise")
     add("--out", type=Path, default=Path("runs/accommodate"), metavar="DIR", help="where results go (runs/accommodate)")
     add("--save", type=Path, metavar="DIR", help="write label maps, boundary maps and JSON there")
@@ -99,6 +101,7 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
         storage=options.storage,
         depth=options.depth,
         features=options.features,
+        learned=options.learned,
         objective=options.objective,
         policy=options.policy,
         use_guard=not options.no_guard,
@@ -113,16 +116,6 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
 def _split(lists: list[str] | None) -> tuple[str, ...] | None:
     """``["fog:1,none", "jpeg:2"]`` -> ``("fog:1", "none", "jpeg:2")``."""
     return None if lists is None else tuple(word.strip() for text in lists for word in text.split(",") if word.strip())
-
-
-def _assignment(text: str) -> tuple[str, float]:
-    name, equals, value = text.partition("=")
-    try:
-        if equals:
-            return name.strip(), float(value)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"expected NAME=VALUE with a number, such as n_regions=6, got {text!r}")
 
 
 if __name__ == "__main__":

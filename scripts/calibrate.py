@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tuning.arguments import add_cortex_arguments, at_least
+from tuning.arguments import add_cortex_arguments, add_learned_argument, at_least
 
 EPILOG = """\
 how long      about 0.1 s per image, disturbance and setting on one core without views: 200 images, each clean and
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     add("--form", choices=FORMS, help="keep this form, whatever the comparison says")
     add("--inputs", choices=INPUTS, help="keep this group of inputs")
     add_cortex_arguments(p)
+    add_learned_argument(p)
     add("--workers", type=at_least(1), default=2, metavar="N", help="processes (2)")
     add("--seed", type=at_least(0), default=0, metavar="N", help="of the settings and the fit (0)")
     return p
@@ -69,6 +70,7 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
         size_px=o.size,
         depth=o.depth,
         features=o.features,
+        learned=o.learned,
         form=o.form,
         inputs=o.inputs,
         n_workers=o.workers,

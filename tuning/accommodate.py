@@ -11,6 +11,7 @@ from typing import Any
 from cortex.parameters import BY_NAME, check_names
 from envs.calibrated import make_objective
 from envs.disturbances import parse_disturbance
+from tuning.cortices import learned_mark
 from tuning.inputs import SHOWCASE_DISTURBANCES, collect, showcase
 from tuning.ledger import check_name
 from tuning.playing import build_controller
@@ -80,6 +81,7 @@ def check(settings: SessionSettings) -> SessionSettings:
     """
     build_controller(settings)
     make_objective(settings.objective)
+    learned_mark(settings.learned)
     check_name(settings.session_base)
     check_names(settings.changes)
     for name, value in settings.changes.items():

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+#: Stages that have a learned part.
+STAGES = ("m1", "m2", "m3", "m4", "m5")
+
 
 def at_least(least: int) -> Callable[[str], int]:
     """The type of an argument that is a whole number, and not a smaller one."""
@@ -20,12 +23,47 @@ def at_least(least: int) -> Callable[[str], int]:
     return whole_number
 
 
+def assignment(text: str) -> tuple[str, float]:
+    """The type of an argument ``NAME=VALUE`` with a number."""
+    name, equals, value = text.partition("=")
+    try:
+        if equals:
+            return name.strip(), float(value)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected NAME=VALUE with a number, such as n_regions=6, got {text!r}")
+
+
 def add_cortex_arguments(parser: argparse.ArgumentParser) -> None:
     """``--size``, ``--depth`` and ``--features``: what the cortex looks at, and with which cues."""
     add = parser.add_argument
     add("--size", type=at_least(32), default=192, metavar="PX", help="long side that images are shrunk to (192)")
     add("--depth", default="none", choices=("none", "pictorial", "midas"), help="depth cue (none)")
     add("--features", default="none", choices=("none", "efficientnet_lite0"), help="backbone cue (none)")
+
+
+def learned_stages(text: str) -> tuple[str, ...]:
+    """The type of ``--learned``: ``all``, ``none``, or names such as ``m2,m5``, to names in their order."""
+    if text in ("all", "none"):
+        return STAGES if text == "all" else ()
+    names = {name.strip() for name in text.split(",")}
+    if unknown := sorted(names - set(STAGES)):
+        wrong = ", ".join(map(repr, unknown))
+        raise argparse.ArgumentTypeError(
+            f"no learned part for {wrong}; expected all, none, or some of {','.join(STAGES)}"
+        )
+    return tuple(name for name in STAGES if name in names)
+
+
+def add_learned_argument(parser: argparse.ArgumentParser) -> None:
+    """``--learned``: which stages of the cortex use their learned part."""
+    parser.add_argument(
+        "--learned",
+        type=learned_stages,
+        default=(),
+        metavar="all|none|m1,m2,...",
+        help="stages that use their learned part beside the mathematical one (none)",
+    )
 
 
 def add_contest_arguments(parser: argparse.ArgumentParser, *, methods: str, table: str, out: str, page: str) -> None:
@@ -47,6 +85,7 @@ def add_contest_arguments(parser: argparse.ArgumentParser, *, methods: str, tabl
     add("--disturb", metavar="LIST", default="none,mixed:3", help="how images are disturbed (none,mixed:3)")
     add("--workers", type=at_least(1), default=1, metavar="N", help="processes (1)")
     add_cortex_arguments(parser)
+    add_learned_argument(parser)
     add("--out", type=Path, default=Path(out), metavar="DIR", help=f"what is kept ({out})")
     add("--table", type=Path, metavar="FILE", help=f"response table of these images: {table}")
     add("--train-table", type=Path, metavar="FILE", help="response table of others: chooses best fixed settings")
@@ -68,6 +107,7 @@ def contest_settings(options: argparse.Namespace) -> dict[str, Any]:
         "size_px": options.size,
         "depth": options.depth,
         "features": options.features,
+        "learned": options.learned,
         "out": options.out,
         "table": options.table,
         "train_table": options.train_table,

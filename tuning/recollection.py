@@ -18,7 +18,6 @@ import numpy as np
 from agents.base import Controller
 from agents.memory import Memories, MemoryController
 from cortex.parameters import N_PARAMETERS, NAMES
-from envs.calibrated import objective_mark
 from tuning import record as records
 from tuning.ledger import finished_episodes
 from tuning.saving import write_atomically
@@ -39,7 +38,7 @@ def recollect(
 
     Args:
         folder: of the sessions, each in its own folder, or of one session.
-        mark: only episodes measured by this objective (:func:`envs.calibrated.objective_mark`); None: by any.
+        mark: only episodes measured by this (:attr:`tuning.settings.SessionSettings.mark`); None: by anything.
         without: images to leave out, by name or by fingerprint; for honest evaluation.
         store: where to look for episodes whose file is gone; None: nowhere.
     """
@@ -60,7 +59,7 @@ def with_memories(controller: Controller, settings: SessionSettings, store: Stor
     """A memory controller that remembers what lies in the session's output folder; any other as it is."""
     if not isinstance(controller, MemoryController) or controller.memories is not None:
         return controller
-    found = recollect(settings.out, mark=objective_mark(settings.objective), store=store)
+    found = recollect(settings.out, mark=settings.mark, store=store)
     return dataclasses.replace(controller, memories=found)
 
 

@@ -73,7 +73,7 @@ def build(
         photograph: an ``envs`` photograph: ``name``, ``path``, ``original_size``.
         files: what was written for it (role -> path).
         status: how its run ends.
-        objective: what the totals were measured by, as :func:`envs.calibrated.objective_mark` names it.
+        objective: what the totals were measured by, as :attr:`~tuning.settings.SessionSettings.mark` names it.
     """
     history: dict[str, Any] = {name: values.tolist() for name, values in trace.terms.items()}
     history["best_so_far"] = trace.best_so_far.tolist()

@@ -13,10 +13,11 @@ from rich.table import Table
 
 from agents.episode import Progress as Batch
 from envs.objective import TERMS
+from envs.recognition import RECOGNITION_TERMS
 from tuning.ledger import Session
 from tuning.session import Outcome
 
-COLUMNS = ("total", "predicted_score", *TERMS)  # those that were measured are shown
+COLUMNS = ("total", "predicted_score", *TERMS, *RECOGNITION_TERMS)  # those that were measured are shown
 _HIGHER_IS_BETTER = ("predicted_score",)
 _SHORT = {
     "predicted_score": "score",
@@ -24,6 +25,9 @@ _SHORT = {
     "consistency": "cons.",
     "collapse": "coll.",
     "economy": "econ.",
+    "code_stability": "codes",
+    "completion": "compl.",
+    "gate_entropy": "gates",
 }
 _MIN_WIDTH = 104  # a table that goes into a file must not be folded to the width of no terminal
 _MAX_FIGURES = 12
@@ -161,6 +165,8 @@ def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | Non
             _line(console, f"figure   {files['figure']}")
             if "animation" in files:
                 _line(console, f"animated {files['animation']}")
+            if "stages" in files:
+                _line(console, f"stages   {files['stages']}")
     else:
         _line(console, f"figures  {outcome.folder / 'figures'} ({len(figures)} pages)")
     if save is not None and outcome.records:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agents.policy import SHIPPED
 from envs.calibrated import objective_mark
+from tuning.cortices import learned_mark
 
 #: Controllers that play the weights that come with the project unless they are given others.
 POLICY_CONTROLLERS = ("policy", "hybrid", "hybrid-cmaes")
@@ -36,7 +37,8 @@ class SessionSettings:
         storage: Optuna storage (a database URL, or the path of a journal file) or None for memory only.
         depth: provider of the depth cue.
         features: provider of the backbone cue.
-        objective: ``raw``, ``calibrated``, or the path of a calibration.
+        learned: stages of the cortex that use their learned part.
+        objective: ``raw``, ``recognition``, ``calibrated``, or the path of a calibration.
         policy: file of a trained policy, for controllers that play one; None is the one that comes with the project.
         use_guard: fall back to the defaults unless the gain exceeds the objective's own noise.
         population: candidates evaluated in one batch; None leaves it to the controller (16, and 4 for gp).
@@ -57,6 +59,7 @@ class SessionSettings:
     storage: str | None = None
     depth: str = "none"
     features: str = "none"
+    learned: tuple[str, ...] = ()
     objective: str = "calibrated"
     policy: Path | None = None
     use_guard: bool = True
@@ -76,7 +79,13 @@ class SessionSettings:
         values = asdict(self)
         values["changes"] = json.dumps(dict(self.changes), sort_keys=True)
         values["disturbances"] = ",".join(self.disturbances)
+        values["learned"] = ",".join(self.learned) or "none"
         return {name: str(value) for name, value in values.items()}
+
+    @property
+    def mark(self) -> str:
+        """What totals are measured by: :func:`~envs.calibrated.objective_mark`, and learned stages if there are any."""
+        return objective_mark(self.objective) + (f" learned {learned_mark(self.learned)}" if self.learned else "")
 
     def fingerprint(self) -> str:
         """Twelve hex digits which change whenever a setting that shapes the numbers of an episode changes."""
@@ -89,7 +98,9 @@ class SessionSettings:
     def _digest_without(self, names: tuple[str, ...]) -> str:
         numbers = {name: value for name, value in asdict(self).items() if name not in names}
         numbers["objective"] = objective_mark(self.objective)  # a file may be recalibrated under its old name
-        del numbers["policy"]
+        del numbers["policy"], numbers["learned"]
+        if self.learned:
+            numbers["learned"] = learned_mark(self.learned)
         weights = self.policy or _shipped_policy(self.controller, self.objective)
         if weights is not None:  # likewise: trained anew under its old name
             numbers["policy"] = digest(weights.read_bytes())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from cortex import default_theta, to_unit
 from envs.accommodation import AccommodationEnv
+from tuning.cortices import cortex_options
 from tuning.settings import SessionSettings
 
 
 def make_env(settings: SessionSettings) -> AccommodationEnv:
     """One environment for all episodes. Actions are settings, so that one step applies what was chosen."""
     env = AccommodationEnv(
-        cortex={"depth": settings.depth, "features": settings.features},
+        cortex=cortex_options(depth=settings.depth, features=settings.features, learned=settings.learned),
         objective=settings.objective,
         size_px=settings.long_side_px,
         action_mode="absolute",

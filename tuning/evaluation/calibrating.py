@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.calibration import Calibration
+from tuning.cortices import cortex_options, learned_mark
 from tuning.evaluation.bsds import LabelledImage
 from tuning.evaluation.calibrate import NOT_SHIPPED, Comparison, calibrate, compare, input_groups
 from tuning.evaluation.candidates import spread_settings, training_cases
@@ -30,6 +31,7 @@ class CalibrateSettings:
         n_panel: settings whose percepts stand in for people; 0 for none.
         size_px: long side at which the cortex looks.
         depth, features: providers of the cortex's cues.
+        learned: stages of the cortex that use their learned part.
         form, inputs: as in the comparison, to be kept; the best one that can be shipped when None.
         n_workers: processes.
         seed: of the settings and the fit.
@@ -43,6 +45,7 @@ class CalibrateSettings:
     size_px: int = 192
     depth: str = "none"
     features: str = "none"
+    learned: tuple[str, ...] = ()
     form: str | None = None
     inputs: str | None = None
     n_workers: int = 2
@@ -52,11 +55,12 @@ class CalibrateSettings:
 def measure_table(data: Sequence[LabelledImage], names: Sequence[str], settings: CalibrateSettings) -> ResponseTable:
     """Every setting on every image, clean and disturbed; resumes what is in ``settings.folder``."""
     s = settings
-    cortex = {"depth": s.depth, "features": s.features}
+    cortex = cortex_options(depth=s.depth, features=s.features, learned=s.learned)
     n_compared = s.n_settings if s.n_panel else 0
     measure = MeasureSettings(cortex=cortex, size_px=s.size_px, n_views=s.n_views, n_panel=n_compared)
     meta = {"n_views": s.n_views, "size_px": s.size_px, "n_compared": n_compared, **cortex}
     meta |= {"code": code_mark(), "data": content_digest(data, names)}
+    meta |= {"learned": learned_mark(s.learned)} if s.learned else {}
     return compute_table(
         s.folder,
         data,

@@ -84,7 +84,7 @@ def _race(settings: CompareSettings, job: Job) -> Raced:
             n_seeds=settings.n_seeds,
             n_workers=settings.n_workers,
             progress=not settings.is_quiet,
-            meta={"data": settings.source},
+            meta=settings.marks,
         )
     return Raced(
         race=race, methods=job.methods, how=settings.how, source=settings.source, reference=settings.reference,

@@ -57,7 +57,7 @@ def run(settings: EvaluateSettings) -> int:
 
 
 def _measure(settings: EvaluateSettings, job: Job) -> Measured:
-    shown, meta = _shown(settings, job.methods), {"code": code_mark(), "data": settings.source}
+    shown, meta = _shown(settings, job.methods), {"code": code_mark(), **settings.marks}
     options: dict[str, Any] = {"n_workers": settings.n_workers, "progress": not settings.is_quiet, "meta": meta}
     with warnings.catch_warnings():  # failures are told in our own words
         warnings.simplefilter("ignore", RuntimeWarning)

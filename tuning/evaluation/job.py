@@ -20,6 +20,7 @@ from rich.console import Console
 from cortex.providers.base import ProviderUnavailable
 from envs.calibrated import UNCALIBRATED
 from envs.calibration import SHIPPED, load_calibration
+from tuning.cortices import cortex_options, learned_mark
 from tuning.evaluation.bsds import LabelledSet, read_bsds, read_labelled_folder
 from tuning.evaluation.cases import make_cases, parse_disturbances
 from tuning.evaluation.marks import code_mark
@@ -49,6 +50,7 @@ class ContestSettings:
         n_workers: processes.
         size_px: long side at which the cortex looks.
         depth, features: providers of the cortex.
+        learned: stages of the cortex that use their learned part.
         out: folder of everything that is kept, and of the tracking store.
         table: response table of the same images: the oracle, the protocols, the validity report.
         train_table: response table of other images: chooses the best fixed settings.
@@ -67,6 +69,7 @@ class ContestSettings:
     size_px: int = 192
     depth: str = "none"
     features: str = "none"
+    learned: tuple[str, ...] = ()
     out: Path = Path("runs/contest")
     table: Path | None = None
     train_table: Path | None = None
@@ -77,7 +80,13 @@ class ContestSettings:
     @property
     def how(self) -> MeasureSettings:
         """Cortex and size."""
-        return MeasureSettings(cortex={"depth": self.depth, "features": self.features}, size_px=self.size_px)
+        cortex = cortex_options(depth=self.depth, features=self.features, learned=self.learned)
+        return MeasureSettings(cortex=cortex, size_px=self.size_px)
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """What else the numbers depend on: the name of the data, and what is in the file of learned stages."""
+        return {"data": self.source} | ({"learned": learned_mark(self.learned)} if self.learned else {})
 
     @property
     def source(self) -> str:
@@ -136,6 +145,7 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
 
     start = time.perf_counter()
     try:
+        learned_mark(settings.learned)
         data = read_data(settings)
         table, train = (
             None if path is None else ResponseTable.load(path) for path in (settings.table, settings.train_table)

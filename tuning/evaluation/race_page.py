@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tuning.cortices import described
 from tuning.evaluation.measure import MeasureSettings
 from tuning.evaluation.methods import Method
 from tuning.evaluation.race_plots import race_plot, strokes
@@ -155,8 +156,7 @@ def _about(raced: Raced) -> dict[str, str]:
         "methods": ", ".join(counts),
         "seeds": f"{max(counts.values())}; one where neither objective nor controller draws anything: "
         + (", ".join(label for label, n in counts.items() if n == 1 < max(counts.values())) or "none"),
-        "cortex looks at": f"{raced.how.size_px} px (long side); "
-        + ", ".join(f"{k} {v}" for k, v in raced.how.cortex.items()),
+        "cortex looks at": f"{raced.how.size_px} px (long side); {described(raced.how.cortex)}",
         "seconds": f"{raced.n_workers} episode{'s' if raced.n_workers > 1 else ''} at a time, {raced.n_threads} thread"
         f"{'s' if raced.n_threads > 1 else ''} each; what the calibrated objective perceives of an image at the start "
         "was perceived once and counts in full for everyone",

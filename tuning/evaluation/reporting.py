@@ -15,6 +15,7 @@ from cortex import Cortex, from_unit
 from envs.calibrated import UNCALIBRATED
 from envs.calibration import load_calibration
 from envs.episodes import stretch
+from tuning.cortices import described
 from tuning.evaluation.bsds import LabelledImage, LabelledSet
 from tuning.evaluation.measure import MeasureSettings, see
 from tuning.evaluation.methods import Method
@@ -174,8 +175,7 @@ def _about(measured: Measured, table: ResponseTable | None) -> dict[str, str]:
         "images": f"{len(set(measured.contest.images))} of {measured.source}",
         "cases": f"{len(cases)}: {counted([case.disturbance for case in cases])}",
         "methods": ", ".join(measured.contest.meta["methods"]),
-        "cortex looks at": f"{measured.how.size_px} px (long side); "
-        + ", ".join(f"{k} {v}" for k, v in measured.how.cortex.items()),
+        "cortex looks at": f"{measured.how.size_px} px (long side); {described(measured.how.cortex)}",
         "scores": f"at the image's own size, on every pixel of a grid of {measured.how.score_stride} px",
         "commit": f"{versions().get('commit', 'unknown')} (code mark {measured.code})",
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),

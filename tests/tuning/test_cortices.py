@@ -1,0 +1,202 @@
+"""Learned stages by option: how they are asked for, and that nothing measured with them is taken for anything else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from cortex import Cortex
+from cortex.learned.weights import LEARNED
+from envs.calibrated import objective_mark
+from tests.learned import write_untrained
+from tests.tuning.evaluation.labelled import write_labelled
+from tuning.arguments import STAGES, add_learned_argument, learned_stages
+from tuning.cortices import cortex_options, described, learned_mark
+from tuning.evaluation.bsds import read_labelled_folder
+from tuning.evaluation.calibrating import CalibrateSettings, measure_table
+from tuning.evaluation.contests import run_contest
+from tuning.evaluation.evaluate import EvaluateSettings
+from tuning.evaluation.methods import parse_method
+from tuning.evaluation.race import make_entries
+from tuning.evaluation.shards import Case
+from tuning.recollection import with_memories
+from tuning.record import append
+from tuning.settings import _PLACES, SessionSettings, digest
+from tuning.worlds import make_env
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """Weights that come with the project, for once these."""
+    path = write_untrained(tmp_path / "cortex.safetensors")
+    monkeypatch.setattr("cortex.learned.weights.SHIPPED", path)
+    return path
+
+
+# --- the argument
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("all", STAGES), ("none", ()), ("m2", ("m2",)), ("m5, m1", ("m1", "m5")), ("m3,m3", ("m3",))],
+)
+def test_stages_by_name(text, names):
+    assert learned_stages(text) == names
+
+
+@pytest.mark.parametrize("text", ["m6", "m1,M2", "", "m1,", "all,m1", "m1 m2"])
+def test_what_is_no_stage_is_explained(text):
+    with pytest.raises(
+        argparse.ArgumentTypeError, match=r"no learned part for '.*'; expected all, none, or some of m1,m2"
+    ):
+        learned_stages(text)
+
+
+def test_without_a_word_there_are_none():
+    parser = argparse.ArgumentParser()
+    add_learned_argument(parser)
+    assert parser.parse_args([]).learned == ()
+    assert parser.parse_args(["--learned", "m4,m2"]).learned == ("m2", "m4")
+
+
+def test_all_stages_have_a_name_here():
+    assert tuple(LEARNED) == STAGES
+
+
+# --- options and marks
+
+
+def test_options_of_a_cortex(shipped):
+    plain = {"depth": "none", "features": "none"}
+    assert cortex_options(**plain) == plain
+    options = cortex_options(**plain, learned=("m5", "m2"))
+    assert options == {**plain, "learned": ["m2", "m5"]}
+    assert json.loads(json.dumps(options)) == options
+    cortex = Cortex(**options)
+    assert isinstance(cortex.m2, LEARNED["m2"])
+    assert isinstance(cortex.m5, LEARNED["m5"])
+    assert described(options) == "depth none, features none, learned m2 m5"
+
+
+def test_a_mark_tells_stages_and_weights_apart(shipped):
+    assert learned_mark(()) == ""
+    marks = {learned_mark(names) for names in (("m2",), ("m2", "m5"), STAGES)}
+    assert len(marks) == 3
+    before = learned_mark(("m2", "m5"))
+    assert before.startswith("m2,m5 ")
+    assert learned_mark(("m5", "m2")) == before
+    write_untrained(shipped, seed=1)  # trained anew under its old name
+    assert learned_mark(("m2", "m5")) != before
+
+
+def test_missing_weights_are_found_out_early(shipped, tmp_path):
+    shipped.unlink()
+    for ask in (lambda: learned_mark(("m2",)), SessionSettings(learned=("m2",)).fingerprint):
+        with pytest.raises(FileNotFoundError, match=r"no learned cortex at .*cortex\.safetensors"):
+            ask()
+    assert SessionSettings().fingerprint()  # who asks for none needs no file
+
+
+# --- sessions
+
+
+@pytest.mark.parametrize("more", [{}, {"controller": "random", "objective": "raw"}, {"changes": {"n_regions": 5.0}}])
+def test_without_learned_stages_a_session_keeps_its_fingerprint(more):
+    """As it was before there were any: of all fields but these."""
+    settings = SessionSettings(**more)
+    left_out = (*_PLACES, "policy", "learned")
+    numbers = {name: value for name, value in asdict(settings).items() if name not in left_out}
+    numbers["objective"] = objective_mark(settings.objective)
+    assert settings.fingerprint() == digest(json.dumps(numbers, sort_keys=True, default=str).encode())
+    assert settings.mark == objective_mark(settings.objective)
+
+
+def test_a_session_is_another_with_other_learned_stages(shipped):
+    plain = SessionSettings(objective="raw")
+    sessions = [plain, *(replace(plain, learned=names) for names in (("m2",), ("m5",), STAGES))]
+    for known_by in (SessionSettings.fingerprint, SessionSettings.study_fingerprint, lambda s: s.mark):
+        assert len({known_by(settings) for settings in sessions}) == 4
+    before = [settings.fingerprint() for settings in sessions]
+    write_untrained(shipped, seed=1)
+    after = [settings.fingerprint() for settings in sessions]
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, False, False]
+
+
+def test_a_session_logs_its_learned_stages():
+    assert SessionSettings().as_params()["learned"] == "none"
+    assert SessionSettings(learned=("m2", "m5")).as_params()["learned"] == "m2,m5"
+
+
+def test_the_world_of_a_session_has_its_cortex(shipped):
+    settings = SessionSettings(objective="raw", learned=("m3",))
+    cortex = make_env(settings).laboratory.cortex
+    assert isinstance(cortex.m3, LEARNED["m3"])
+    assert cortex.m5 is None
+    both = make_env(replace(settings, objective="recognition")).laboratory.cortex
+    assert isinstance(both.m3, LEARNED["m3"])
+    assert both.m5 is not None
+
+
+def test_what_another_cortex_found_is_not_remembered(shipped, tmp_path):
+    from agents.memory import MemoryController
+    from tests.tuning.test_recollection import record_of
+
+    plain = SessionSettings(controller="memory", objective="raw", out=tmp_path / "out")
+    learned = replace(plain, learned=("m2",))
+    append(plain.out / "one" / "episodes.jsonl", record_of(1, objective=plain.mark))
+    append(plain.out / "two" / "episodes.jsonl", record_of(2, objective=learned.mark))
+    for settings, name in ((plain, "print 1|none"), (learned, "print 2|none")):
+        controller = with_memories(MemoryController(), settings)
+        assert controller.memories.names == (name,)
+
+
+# --- contests, races, calibrations
+
+
+def test_a_contest_without_learned_stages_keeps_its_name():
+    settings = EvaluateSettings(bsds=None)
+    assert settings.how.cortex == {"depth": "none", "features": "none"}
+    assert settings.marks == {"data": settings.source}
+
+
+def test_the_same_contest_with_learned_stages_is_measured_anew(shipped, tmp_path):
+    data = read_labelled_folder(write_labelled(tmp_path / "mine", n_images=1))
+    cases, methods = [Case(data.names[0])], [parse_method("fixed")]
+    rows = []
+    for learned in ((), ("m1", "m4"), ("m1", "m4")):
+        settings = EvaluateSettings(labelled=tmp_path / "mine", learned=learned, size_px=64)
+        table = run_contest(
+            tmp_path / "contest", data, cases, settings.how, methods, progress=False, meta=settings.marks
+        )
+        rows.append(table.column("term.total")[0, 0])
+    assert rows[0] != rows[1] == rows[2]
+    assert len(list((tmp_path / "contest").iterdir())) == 2  # the third was there already
+
+
+def test_episodes_of_a_race_are_kept_apart(shipped, tmp_path):
+    def places():
+        return [
+            make_entries(tmp_path, settings.how, [parse_method("fixed")], 1, meta=settings.marks)[0].folder
+            for settings in (EvaluateSettings(labelled=tmp_path, learned=names) for names in ((), ("m2",), STAGES))
+        ]
+
+    before = places()
+    assert len(set(before)) == 3
+    write_untrained(shipped, seed=1)
+    assert [a == b for a, b in zip(before, places(), strict=True)] == [True, False, False]
+
+
+def test_a_table_of_another_cortex_is_refused(shipped, tmp_path):
+    data = read_labelled_folder(write_labelled(tmp_path / "mine", n_images=1))
+    settings = CalibrateSettings(folder=tmp_path / "t", n_settings=2, n_panel=0, size_px=64, n_workers=1)
+    plain = measure_table(data, data.names, settings)
+    assert "learned" not in plain.meta
+    learned = replace(settings, learned=("m2",))
+    with pytest.raises(ValueError, match="holds a table with another learned"):
+        measure_table(data, data.names, learned)
+    other = measure_table(data, data.names, replace(learned, folder=tmp_path / "u"))
+    assert (other.column("term.collapse") != plain.column("term.collapse")).any()
+    assert other.meta["learned"] == learned_mark(("m2",))
