@@ -12,7 +12,6 @@ import numpy as np
 
 from agents.base import env_options_of, uses_steps
 from agents.episode import EpisodeInterrupted, Progress
-from envs.calibrated import objective_mark
 from envs.sources import UnreadableImage
 from tuning import record as records
 from tuning.animation import animate_episode
@@ -193,7 +192,7 @@ class _Run:
             memory=memory,
             on_batch=self._on_batch,
         )
-        made = records.build(key, played.trace, photograph, objective=objective_mark(self.settings.objective))
+        made = records.build(key, played.trace, photograph, objective=self.settings.mark)
         folder = self.session.folder / "figures"
         figures = {"figure": self._draw(made, played, folder / f"{stem}.png")}
         if (animation := self._animate(made, played, folder / f"{stem}.gif")) is not None:
