@@ -18,6 +18,7 @@ from tuning.animation import animate_episode
 from tuning.figures import draw_episode, title, write_figure
 from tuning.inputs import Input
 from tuning.ledger import Session, open_session
+from tuning.looking.overview import draw_stages
 from tuning.playing import Played, build_controller, open_memory, play
 from tuning.recollection import with_memories, with_memory
 from tuning.record import EpisodeKey
@@ -197,6 +198,7 @@ class _Run:
         figures = {"figure": self._draw(made, played, folder / f"{stem}.png")}
         if (animation := self._animate(made, played, folder / f"{stem}.gif")) is not None:
             figures["animation"] = animation
+        figures["stages"] = self._draw_stages(made, played, self.session.folder / "stages" / f"{stem}.stages.png")
         made["files"] = {role: str(path) for role, path in figures.items()}
         if self.settings.save is not None:
             size = tuple(photograph.original_size)
@@ -216,6 +218,10 @@ class _Run:
             names=played.trace.parameter_names,
         )
         return write_figure(figure, path)
+
+    def _draw_stages(self, made: dict[str, Any], played: Played, path: Path) -> Path:
+        note = "what each stage makes of it at the setting applied"
+        return write_figure(draw_stages(played.image, played.after, title=title(made), note=note), path)
 
     def _animate(self, made: dict[str, Any], played: Played, path: Path) -> Path | None:
         # the environment no longer stands at the image of a controller that changed it

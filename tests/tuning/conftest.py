@@ -8,9 +8,10 @@ from tuning.settings import SessionSettings
 
 @pytest.fixture
 def quick_page(monkeypatch):
-    """An empty page instead of the drawn ones, which take a second; test_figures and test_animation draw the real."""
+    """An empty page instead of those drawn, which take a second; test_figures, test_animation, looking/ draw them."""
     monkeypatch.setattr("tuning.session.draw_episode", lambda *arguments, **more: Figure(figsize=(0.1, 0.1)))
     monkeypatch.setattr("tuning.session.animate_episode", lambda *arguments, **more: None)
+    monkeypatch.setattr("tuning.session.draw_stages", lambda *arguments, **more: Figure(figsize=(0.1, 0.1)))
 
 
 @pytest.fixture

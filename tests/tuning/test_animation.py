@@ -215,7 +215,8 @@ def test_a_session_keeps_it_beside_the_figure_and_in_the_store(drawn):
     client = MlflowClient(tracking_uri=tracking_uri(drawn.out))
     experiment = client.get_experiment_by_name(EXPERIMENT)
     (run,) = client.search_runs([experiment.experiment_id], "tags.`ciliary.kind` = 'episode'")
-    assert {f.path for f in client.list_artifacts(run.info.run_id, "figures")} == {"figures/a.gif", "figures/a.png"}
+    kept = {f.path for f in client.list_artifacts(run.info.run_id, "figures")}
+    assert kept == {"figures/a.gif", "figures/a.png", "figures/a.stages.png"}
 
 
 @pytest.mark.parametrize("change", [{"is_animated": False}, {"controller": "fixed"}, {"controller": "normalise"}])

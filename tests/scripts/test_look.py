@@ -1,0 +1,155 @@
+"""The command line of looking: pages, problems, and what the exit code says."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cortex.learned.weights import LEARNED, stages_to_bytes
+from tests.scripts.loading import SCRIPTS, load_script
+from tuning.inputs import SHOWCASE
+from tuning.looking import job
+from tuning.looking.page import WORDS
+
+SCRIPT = SCRIPTS / "look.py"
+QUICK = ["--size", "48", "--learned", "none"]
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    page = np.kron(rng.integers(0, 255, (3, 4, 3)), np.ones((20, 20, 1))).astype(np.uint8)
+    path = tmp_path_factory.mktemp("photo") / "photo.png"
+    Image.fromarray(page).save(path)  # 80 x 60
+    return path
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """One figure in place of eight: all are drawn in the tests of tuning."""
+    monkeypatch.setattr(job, "FIGURES", {name: job.FIGURES[name] for name in ("m4",)})
+
+
+def test_one_image_has_one_page_with_everything(script, photo, tmp_path, capsys):
+    assert script.main([str(photo), *QUICK, "--out", str(tmp_path), "--set", "n_regions=5"]) == 0
+    printed = capsys.readouterr()
+    page = tmp_path / "photo" / "index.html"
+    assert printed.out == f"look     {page}\n"
+    assert printed.err == ""
+    assert {p.name for p in page.parent.iterdir()} == {"index.html", *(f"{name}.png" for name in WORDS)}
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r'<h2 id="(\w+)">', text)) == {*WORDS, "numbers", "setting"}
+    assert text.count("data:image/png;base64,") == len(WORDS) == 8
+    assert "seen at 48 × 36 px, the file has 80 × 60 px" in text
+    assert "no learned stages" in text
+    assert "n_regions = 5 (default 8)" in text
+    for stage in ("retina", "m1", "m2", "m3", "m4", "m5"):
+        assert f"<td>{stage}</td>" in text
+
+
+def test_broken_images_are_named_and_the_rest_goes_on(script, photo, tmp_path, quick, capsys):
+    (tmp_path / "text.jpg").write_text("no image")
+    names = [str(tmp_path / "text.jpg"), str(tmp_path / "missing.png")]
+    out = tmp_path / "pages"
+    assert script.main([names[0], str(photo), names[1], *QUICK, "--out", str(out), "--quiet"]) == 3
+    printed = capsys.readouterr()
+    lines = printed.err.splitlines()
+    assert printed.out == ""
+    assert len(lines) == 2
+    assert all(line.startswith("look: ") for line in lines)
+    for name in names:
+        assert sum(name in line for line in lines) == 1
+    assert [p.name for p in out.iterdir()] == ["photo"]
+
+
+def test_nothing_to_look_at(script, tmp_path, capsys):
+    assert script.main([str(tmp_path / "missing.png"), *QUICK, "--out", str(tmp_path)]) == 1
+    assert "missing.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--set", "n_region=3"], "choose from"),
+        (["--set", "n_regions=300"], "must lie in"),
+        (["--learned", "m9"], "choose from m1"),
+        (["--learned", "m2", "--weights", "nowhere.safetensors"], "nowhere.safetensors"),
+    ],
+)
+def test_wrong_usage(script, photo, tmp_path, capsys, arguments, complaint):
+    assert script.main([str(photo), "--size", "48", "--out", str(tmp_path), *arguments]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["--size", "8"], ["--set", "x"], ["--depth", "radar"]])
+def test_wrong_arguments(script, arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        script.main(arguments)
+    assert stop.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_help_names_every_figure_and_exit_code(script, capsys):
+    with pytest.raises(SystemExit):
+        script.main(["--help"])
+    text = capsys.readouterr().out
+    for word in (*WORDS, "0 all well", "1 nothing", "2 wrong", "3 some", "130"):
+        assert word in text
+
+
+def test_figures_and_words_are_the_same_list():
+    assert list(job.FIGURES) == list(WORDS)
+
+
+def test_bundled_photographs_when_none_is_given(script, tmp_path, quick, capsys):
+    assert script.main([*QUICK, "--out", str(tmp_path)]) == 0
+    pages = [tmp_path / name / "index.html" for name in SHOWCASE]
+    assert len(pages) <= 3
+    assert capsys.readouterr().out.splitlines() == [f"look     {page}" for page in pages]
+    assert all(page.is_file() for page in pages)
+
+
+def test_without_weights_the_mathematics_is_shown_and_said(script, photo, tmp_path, quick, capsys, monkeypatch):
+    monkeypatch.setattr(job, "SHIPPED", tmp_path / "none.safetensors")
+    assert script.main([str(photo), "--size", "48", "--out", str(tmp_path)]) == 0
+    assert "no learned weights" in capsys.readouterr().err
+    assert "no learned stages" in (tmp_path / "photo" / "index.html").read_text(encoding="utf-8")
+
+
+def test_learned_stages_and_their_experts(script, photo, tmp_path, quick, capsys):
+    torch.manual_seed(0)
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(stages_to_bytes({name: kind() for name, kind in LEARNED.items()}, {}))
+    arguments = ["--size", "48", "--weights", str(weights), "--out", str(tmp_path / "a"), "--experts"]
+    assert script.main([str(photo), *arguments]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.splitlines()[-1] == f"experts  {tmp_path / 'a' / 'experts.png'}"
+    assert (tmp_path / "a" / "experts.png").is_file()
+    text = (tmp_path / "a" / "photo" / "index.html").read_text(encoding="utf-8")
+    assert "learned stages: m1, m2, m3, m4, m5 (mine.safetensors)" in text
+    assert str(tmp_path) not in text  # a page may be shown to others
+    assert script.main([str(photo), *arguments[:4], "--learned", "m2, m5", "--out", str(tmp_path / "b")]) == 0
+    assert "learned stages: m2, m5 " in (tmp_path / "b" / "photo" / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_same_image_gives_the_same_pictures(script, photo, tmp_path, quick):
+    for folder in ("a", "b"):
+        assert script.main([str(photo), *QUICK, "--out", str(tmp_path / folder), "--quiet"]) == 0
+    for name in job.FIGURES:
+        one, other = ((tmp_path / folder / "photo" / f"{name}.png").read_bytes() for folder in ("a", "b"))
+        assert one == other
+
+
+def test_ctrl_c_stops_it(photo, tmp_path, monkeypatch, capsys):
+    def stopped(*arguments, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "write_look", stopped)
+    assert load_script("look").main([str(photo), *QUICK, "--out", str(tmp_path)]) == 130
+    assert "stopped" in capsys.readouterr().err

@@ -1,0 +1,85 @@
+"""The page of a look: whole in itself, and true."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html import unescape
+
+import pytest
+import torch
+
+from cortex import default_theta
+from tuning.looking.numbers import ACTIVITY, measure, share_active
+from tuning.looking.page import WORDS, Section, write_page
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture(scope="module")
+def measured(mathematical):
+    return measure(mathematical, n_repeats=1)
+
+
+def page(tmp_path, measured, *, title="x", theta=None):
+    picture = tmp_path / "retina.png"
+    picture.write_bytes(PIXEL)
+    sections = [Section(name, *words, (picture,)) for name, words in WORDS.items()]
+    numbers, reports = measured
+    path = write_page(
+        tmp_path / "sub" / "index.html",
+        title=title,
+        facts=["seen at 64 × 48 px", "<script>"],
+        sections=sections,
+        numbers=numbers,
+        reports=reports,
+        theta=default_theta(1) if theta is None else theta,
+    )
+    return path.read_text(encoding="utf-8")
+
+
+def test_every_section_and_its_anchor(tmp_path, measured):
+    text = page(tmp_path, measured)
+    for name in (*WORDS, "numbers", "setting"):
+        assert f'href="#{name}"' in text
+        assert text.count(f'<h2 id="{name}">') == 1
+
+
+def test_it_needs_no_other_file(tmp_path, measured):
+    text = page(tmp_path, measured)
+    sources = re.findall(r'src="([^"]+)"', text)
+    assert len(sources) == len(WORDS)
+    assert all(base64.b64decode(s.removeprefix("data:image/png;base64,")) == PIXEL for s in sources)
+    assert "http" not in text
+    assert "<link" not in text
+
+
+def test_names_are_words_not_markup(tmp_path, measured):
+    text = page(tmp_path, measured, title="<b>a & b</b>")
+    assert "<b>" not in text
+    assert "<script>" not in text
+    assert "<h1><b>a & b</b></h1>" in unescape(text)
+
+
+def test_what_was_changed_is_said(tmp_path, measured):
+    text = page(tmp_path, measured, theta=default_theta(1, n_regions=5.0))
+    assert "Changed: n_regions = 5 (default 8)." in text
+    assert "The defaults." in page(tmp_path, measured)
+
+
+def test_numbers_of_each_stage(measured):
+    numbers, reports = measured
+    assert [row.stage for row in numbers] == ["cues", "retina", "m1", "m2", "m3", "m4", "m5"]
+    for row, report in zip(numbers, reports, strict=True):
+        assert row.time_ms == report.time_ms > 0
+        assert row.n_not_finite == 0
+        if row.stage in ACTIVITY:
+            assert row.gini == next(f.gini for f in report.fields if f.name == ACTIVITY[row.stage])
+            assert 0 < row.share_active <= 1
+
+
+def test_share_active_by_hand():
+    assert share_active(torch.tensor([0.0, 0.09, 0.1, -1.0])) == 0.5
+    assert share_active(torch.zeros(3)) == 0.0

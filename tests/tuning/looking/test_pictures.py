@@ -1,0 +1,135 @@
+"""From fields to pictures: each against an answer known beforehand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import rgb_to_hsv, to_rgb
+from sklearn.decomposition import PCA
+
+from cortex import Cortex
+from tuning.looking import pictures
+
+
+def grating(tangent_rad, size=64, wavelength_px=8.0):
+    """(1, 3, size, size): a grey grating whose stripes run along an orientation (x right, y down)."""
+    y, x = torch.meshgrid(torch.arange(float(size)), torch.arange(float(size)), indexing="ij")
+    across = tangent_rad + math.pi / 2
+    wave = torch.sin(2 * math.pi * (x * math.cos(across) + y * math.sin(across)) / wavelength_px)
+    return (0.5 + 0.3 * wave).expand(1, 3, -1, -1).contiguous()
+
+
+@pytest.fixture(scope="module")
+def cortex():
+    return Cortex()
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 45, 90, 150])
+def test_a_grating_has_the_hue_of_its_orientation(cortex, degrees):
+    with torch.no_grad():
+        picture = pictures.orientation_picture(cortex(grating(math.radians(degrees))).m1)
+    hue, _, value = np.moveaxis(rgb_to_hsv(picture), -1, 0)
+    middle = (slice(16, 48), slice(16, 48))
+    off = np.abs((hue[middle] - degrees / 180 + 0.5) % 1 - 0.5)  # once around the colours in half a turn
+    assert off.max() < 0.02
+    assert value[middle].min() > 0.7
+
+
+def test_a_blank_has_no_orientation(cortex):
+    with torch.no_grad():
+        picture = pictures.orientation_picture(cortex(torch.full((1, 3, 48, 48), 0.4)).m1)
+    assert picture.max() < 0.05
+
+
+def test_signed_fields_are_white_at_zero_and_pure_at_the_bound():
+    picture = pictures.signed(torch.tensor([[-9.0, -2.0, 0.0, 2.0]]), ("#2c8a57", "white", "#c0392f"), 2.0)
+    expected = [to_rgb(c) for c in ("#2c8a57", "#2c8a57", "white", "#c0392f")]
+    np.testing.assert_allclose(picture[0], expected, atol=0.01)
+
+
+def test_strength_and_limit():
+    field = torch.linspace(0, 10, 1001)[None]
+    assert pictures.limit(field) == pytest.approx(9.95, abs=0.01)
+    assert pictures.limit(torch.zeros(4, 4)) > 0  # nothing is not amplified
+    np.testing.assert_allclose(pictures.strength(torch.tensor([[0.0, 1.0, 4.0]]), 2.0), [[0, 0.5, 1]])
+    np.testing.assert_allclose(pictures.grey(torch.tensor([[0.0, 1.0, 4.0]]), 0.0, 2.0)[0, :, 1], [0, 0.5, 1])
+
+
+def test_principal_colours_agree_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    field = np.einsum("dk,khw->dhw", rng.normal(size=(6, 6)) * [5, 3, 2, 0.5, 0.3, 0.1], rng.normal(size=(6, 20, 30)))
+    picture, share = pictures.principal_colours(torch.from_numpy(field))
+    oracle = PCA(3).fit(field.reshape(6, -1).T)
+    assert share == pytest.approx(oracle.explained_variance_ratio_.sum())
+    score = oracle.transform(field.reshape(6, -1).T)
+    for k in range(3):
+        inside = (picture[..., k].ravel() > 0) & (picture[..., k].ravel() < 1)
+        correlation = np.corrcoef(picture[..., k].ravel()[inside], score[inside, k])[0, 1]
+        assert abs(correlation) > 1 - 1e-9
+        loading = oracle.components_[k]
+        assert correlation * loading[np.abs(loading).argmax()] > 0  # the largest loading is positive
+    assert picture.min() >= 0
+    assert picture.max() <= 1
+
+
+def test_principal_colours_of_nothing():
+    picture, share = pictures.principal_colours(torch.ones(4, 5, 6))
+    assert np.isfinite(picture).all()
+    assert share == 0
+
+
+def test_two_partitions_are_two_maps():
+    soft = torch.zeros(20, 2, 2)
+    soft[3, 0], soft[7, 1] = 0.5, 0.5
+    soft[12, :, 0], soft[15, :, 1] = 0.5, 0.5
+    parts = pictures.region_labels(soft)
+    assert list(parts) == [", soft k-means", ", learned"]
+    np.testing.assert_array_equal(parts[", soft k-means"], [[0, 0], [1, 1]])
+    np.testing.assert_array_equal(parts[", learned"], [[0, 1], [0, 1]])
+    (name, one), *others = pictures.region_labels(soft[:12]).items()
+    assert (name, others) == ("", [])
+    np.testing.assert_array_equal(one, [[0, 0], [1, 1]])
+
+
+def test_outlines_are_where_labels_change():
+    image = np.full((4, 6, 3), 0.5)
+    labels = np.zeros((4, 6), int)
+    labels[:, 3:] = 1
+    page = pictures.outlined(image, labels)
+    factor = len(page) // 4
+    is_line = (page == 1).all(-1)
+    np.testing.assert_array_equal(np.flatnonzero(is_line.any(0)), [3 * factor - 1, 3 * factor])
+    assert (page[~is_line] == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("box", "side"),
+    [
+        ((slice(2, 6), slice(2, 6)), 5),  # 4 px and the margin
+        ((slice(0, 4), slice(16, 20)), 5),  # in a corner: moved into the image, not beyond it
+        ((slice(0, 10), slice(0, 20)), 23),  # larger than the image
+    ],
+)
+def test_a_cut_out_is_square_and_keeps_the_object(box, side):
+    rng = np.random.default_rng(0)
+    image = rng.uniform(0, 0.6, (10, 20, 3))
+    mask = np.zeros((10, 20), bool)
+    mask[box] = True
+    cut = pictures.cut_out(image, mask)
+    assert cut.shape == (side, side, 3)
+    pixels = {tuple(p) for p in cut.reshape(-1, 3)}
+    assert {tuple(p) for p in image[mask]} <= pixels
+    assert not ({tuple(p) for p in image[~mask]} & pixels)  # what is around has faded
+    n_white = int((cut == 1).all(-1).sum())
+    assert n_white == (side * side - 200 if side > 20 else 0)
+
+
+def test_the_innermost_pixel_lies_in_the_thick_part():
+    mask = np.zeros((20, 20), bool)
+    mask[2, :] = True  # a thin arm
+    mask[8:17, 5:14] = True  # and a block of 9 x 9, whose middle it is
+    assert pictures.innermost(mask) == (12.0, 9.0)
+    assert pictures.innermost(np.ones((5, 5), bool)) == (2.0, 2.0)
