@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tuning.arguments import add_cortex_arguments, assignment
+from tuning.arguments import add_cortex_arguments, assignment, learned_stages
 
 EPILOG = """\
 output        OUT/<image>/index.html, a page that holds its pictures, and the same pictures as PNG files beside it:
@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     add("images", nargs="*", metavar="IMAGE|FOLDER", help="photographs; folders are searched through")
     add(
         "--learned",
+        type=learned_stages,
         metavar="all|none|m1,m2,...",
         help="stages that use their learned part (all, or none if there are no weights)",
     )
@@ -52,13 +53,8 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
 
     if owns_process:
         processor.flush_denormals()
-    try:
-        learned = job.parse_learned(options.learned)
-    except ValueError as error:
-        print(f"look: {error}", file=sys.stderr)
-        return job.USAGE
     settings = job.LookSettings(
-        learned=learned,
+        learned=options.learned,
         weights=options.weights,
         changes=dict(options.set),
         long_side_px=options.size,

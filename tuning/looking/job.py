@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,8 +46,7 @@ class LookSettings:
     """How to look.
 
     Attributes:
-        learned: stages that use their learned part, as :class:`cortex.Cortex` takes it; None is all of them if there
-            are weights, else none.
+        learned: names of the stages that use their learned part; None is all of them if there are weights, else none.
         weights: file of learned stages; None is the one that comes with the project.
         changes: perceptual parameters whose default is replaced (name -> physical value).
         long_side_px: images are shrunk to it.
@@ -56,7 +55,7 @@ class LookSettings:
         has_experts: also draw what each expert of M5 answers for, over all images.
     """
 
-    learned: bool | tuple[str, ...] | None = None
+    learned: tuple[str, ...] | None = None
     weights: Path | None = None
     changes: Mapping[str, float] = field(default_factory=dict)
     long_side_px: int = 192
@@ -116,14 +115,14 @@ def theta_of(changes: Mapping[str, float]) -> Theta:
     return default_theta(1, **changes)
 
 
-def choose_learned(settings: LookSettings, *, note: Callable[[str], None]) -> bool | tuple[str, ...]:
+def choose_learned(settings: LookSettings, *, note: Callable[[str], None]) -> tuple[str, ...]:
     """The stages to be learned ones; ``note`` is told when there are none because there are no weights."""
     if settings.learned is not None:
-        return settings.learned if isinstance(settings.learned, bool) else stage_names(settings.learned)
+        return settings.learned
     if settings.weights is not None or SHIPPED.is_file():
-        return True
+        return stage_names(True)
     note("no learned weights come with this copy: the mathematical stages alone are shown")
-    return False
+    return ()
 
 
 def _look_at_all(
@@ -195,18 +194,6 @@ def facts_of(one: Look, photograph: Photograph, settings: LookSettings) -> list[
     stages = f"learned stages: {', '.join(one.learned)} ({weights})" if one.learned else "no learned stages"
     cues = f"depth: {settings.depth}, backbone: {settings.features}"
     return [size, f"{stages}; {cues}", *photograph.notes]
-
-
-def parse_learned(text: str | None) -> bool | tuple[str, ...] | None:
-    """``all``, ``none`` or ``m1,m2`` as :class:`LookSettings` takes it.
-
-    Raises:
-        ValueError: an unknown stage.
-    """
-    if text is None or text in ("all", "none"):
-        return None if text is None else text == "all"
-    names: Collection[str] = [word.strip() for word in text.split(",") if word.strip()]
-    return stage_names(names)
 
 
 def _progress(is_quiet: bool) -> Progress:

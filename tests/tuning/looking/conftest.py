@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from cortex import Cortex
-from cortex.learned.weights import LEARNED, stages_to_bytes
+from tests.learned import write_untrained
 from tuning.looking.look import Look, look
 
 
 @pytest.fixture(scope="package")
 def weights(tmp_path_factory):
     """A file of all learned stages as they are before any training."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "cortex.safetensors"
-    path.write_bytes(stages_to_bytes({name: kind() for name, kind in LEARNED.items()}, {}))
-    return path
+    return write_untrained(tmp_path_factory.mktemp("weights") / "cortex.safetensors")
 
 
 @pytest.fixture(scope="package")
