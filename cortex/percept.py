@@ -143,7 +143,7 @@ class M5Out:
     code: Tensor  # (B, S, d') of length 1: objects that are alike have like codes
     gate: Tensor  # (B, S, E) share of each expert, on the simplex over E; at most k are not 0
     completed: Tensor  # (B, S, d) the description with what was hidden filled in
-    weight: Tensor  # (B, S) how much each proto-object counts: objectness times share of the area, summing to 1
+    weight: Tensor  # (B, S) how much each counts: objectness times the root of its share of the area, summing to 1
     pooled: Tensor | None = None  # (B, S, C') deep features pooled over the masks, or None
 
 
