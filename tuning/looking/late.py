@@ -23,7 +23,7 @@ from tuning.looking.look import Look, label_map, proto_objects
 from tuning.looking.sheet import Sheet, picture_row
 
 _N_STATISTICS = N_SCALES * N_ORIENTATIONS  # channels of the energy statistics; a learned texture code follows them
-_EDGE = 0.04  # share of a side that numbers keep from its ends
+_EDGE = 0.06  # share of a side that numbers keep from its ends
 _HIGHEST = math.exp(10)  # a merge that costs more is none: M4 counts from the last one below
 
 

@@ -15,6 +15,8 @@ from tuning.looking.late import draw_objects, texture_pictures
 from tuning.looking.recognition import draw_usage
 from tuning.looking.sheet import Row, Sheet, picture_row
 
+_WIDTH_IN = 9.0  # pixels cost time to draw and to pack, and every episode pays it
+
 
 def draw_stages(image: Tensor, percept: Percept, *, title: str, note: str = "") -> Figure:
     """Retina, M1, M2, M3 and M4 of one percept, and what M5's experts do if there are several.
@@ -26,9 +28,9 @@ def draw_stages(image: Tensor, percept: Percept, *, title: str, note: str = "") 
         note: the line below that.
     """
     seen = pictures.as_picture(image)
-    row = picture_row(4, seen.shape[:2], gap_in=0.5)
+    row = picture_row(4, seen.shape[:2], gap_in=0.5, width_in=_WIDTH_IN)
     has_experts = percept.m5 is not None and percept.m5.gate.shape[2] > 1
-    sheet = Sheet(title, note, [row] * 3 + ([Row(1, 1.2)] if has_experts else []))
+    sheet = Sheet(title, note, [row] * 3 + ([Row(1, 1.2)] if has_experts else []), width_in=_WIDTH_IN)
     retina, m1, m2, m3 = percept.retina, percept.m1, percept.m2, percept.m3
     panels.picture(sheet.axes(0, 0), seen, "What the cortex saw", f"{seen.shape[1]} × {seen.shape[0]} px")
     chroma = retina.opponent[0, 1:].detach()
@@ -36,11 +38,11 @@ def draw_stages(image: Tensor, percept: Percept, *, title: str, note: str = "") 
     panels.picture(sheet.axes(0, 1), picture, "Retina: red – green")
     on_off = (retina.on_off[0, 0] - retina.on_off[0, 1]).detach()
     picture = pictures.signed(on_off, pictures.OFF_ON, pictures.limit(on_off))
-    panels.picture(sheet.axes(0, 2), picture, "Retina: ON (orange), OFF (blue)")
+    panels.picture(sheet.axes(0, 2), picture, "Retina: ON and OFF cells", "ON orange, OFF blue")
     panels.picture(sheet.axes(0, 3), pictures.orientation_picture(m1), "M1: orientation", "hue: 0° red, 90° cyan")
     panels.picture(sheet.axes(1, 0), m1.boundary[0, 0].detach().numpy(), "M1: boundary")
     _last_regions(sheet.axes(1, 1), seen, m1.regions[0], "M1: S1")
-    draw_contour(sheet.axes(1, 2), m2, "M2: contour and its ends")
+    draw_contour(sheet.axes(1, 2), m2, "M2: contour and ends")
     _last_regions(sheet.axes(1, 3), seen, m2.regions[0], "M2: S2")
     patches = m3.patches.label[0].numpy()
     sharp(sheet.axes(2, 0), pictures.outlined(seen, patches), "M3: patches", f"{len(np.unique(patches))} patches")

@@ -33,28 +33,27 @@ class Row:
     gap_in: float = 0.56
     gutter_in: float = GUTTER_IN
 
-    @property
-    def column_in(self) -> float:
-        """Width of a cell."""
-        return (WIDTH_IN - 2 * MARGIN_IN - (self.n_columns - 1) * self.gutter_in) / self.n_columns
+    def column_in(self, width_in: float = WIDTH_IN) -> float:
+        """Width of a cell on a page of ``width_in``."""
+        return (width_in - 2 * MARGIN_IN - (self.n_columns - 1) * self.gutter_in) / self.n_columns
 
 
-def picture_row(n_columns: int, size: tuple[int, int], *, gap_in: float = 0.56) -> Row:
+def picture_row(n_columns: int, size: tuple[int, int], *, gap_in: float = 0.56, width_in: float = WIDTH_IN) -> Row:
     """A row that pictures of ``size`` (H, W) fill; very tall ones are kept within reason."""
-    column_in = Row(n_columns, 0).column_in
+    column_in = Row(n_columns, 0).column_in(width_in)
     return Row(n_columns, column_in * min(size[0] / size[1], _TALLEST), gap_in)
 
 
 class Sheet:
     """A titled page of rows. ``figure`` is what it is drawn on."""
 
-    def __init__(self, title: str, note: str, rows: Sequence[Row]) -> None:
-        self._rows = tuple(rows)
+    def __init__(self, title: str, note: str, rows: Sequence[Row], *, width_in: float = WIDTH_IN) -> None:
+        self._rows, self.width_in = tuple(rows), width_in
         self.height_in = _TOP_IN + 0.12 + sum(row.height_in + row.gap_in for row in rows)
-        self.figure = Figure(figsize=(WIDTH_IN, self.height_in), dpi=DPI, facecolor="white")
+        self.figure = Figure(figsize=(width_in, self.height_in), dpi=DPI, facecolor="white")
         FigureCanvasAgg(self.figure)
-        self.figure.text(MARGIN_IN / WIDTH_IN, 1 - 0.24 / self.height_in, title, **_TITLE)
-        self.figure.text(MARGIN_IN / WIDTH_IN, 1 - 0.5 / self.height_in, note, **_NOTE)
+        self.figure.text(MARGIN_IN / width_in, 1 - 0.24 / self.height_in, title, **_TITLE)
+        self.figure.text(MARGIN_IN / width_in, 1 - 0.5 / self.height_in, note, **_NOTE)
         above = np.cumsum([_TOP_IN + 0.24, *(row.height_in + row.gap_in for row in rows)])[:-1]
         self._bottoms_in = [self.height_in - top - row.height_in for top, row in zip(above, rows, strict=True)]
 
@@ -63,13 +62,13 @@ class Sheet:
     ) -> Axes:
         """Axes in a cell (or several side by side, fractions allowed), with room left free for labels."""
         own = self._rows[row]
-        pitch_in = own.column_in + own.gutter_in
+        pitch_in = own.column_in(self.width_in) + own.gutter_in
         x_in = MARGIN_IN + column * pitch_in + left_in
         width_in = n_columns * pitch_in - own.gutter_in - left_in - right_in
         box = (
-            x_in / WIDTH_IN,
+            x_in / self.width_in,
             self._bottoms_in[row] / self.height_in,
-            width_in / WIDTH_IN,
+            width_in / self.width_in,
             own.height_in / self.height_in,
         )
         return self.figure.add_axes(box)
@@ -77,6 +76,6 @@ class Sheet:
     def words(self, row: int, column: float, text: str) -> None:
         """Plain words in a cell, at its middle, instead of axes."""
         own = self._rows[row]
-        x_in = MARGIN_IN + column * (own.column_in + own.gutter_in)
+        x_in = MARGIN_IN + column * (own.column_in(self.width_in) + own.gutter_in)
         y_in = self._bottoms_in[row] + own.height_in / 2
-        self.figure.text(x_in / WIDTH_IN, y_in / self.height_in, text, fontsize=8.5, color=panels.INK, va="center")
+        self.figure.text(x_in / self.width_in, y_in / self.height_in, text, fontsize=8.5, color=panels.INK, va="center")
