@@ -14,7 +14,7 @@ from tuning.exams.curves import Curves, draw_curves
 from tuning.exams.episodes import draw_episodes
 from tuning.exams.few_shot import classifiers_for, possible_shots
 from tuning.exams.findings import Findings, Table, numbers_of, percent, rounded
-from tuning.exams.naming import LINEAR, VOTES, name_all
+from tuning.exams.naming import PROTOTYPE, name_all
 from tuning.exams.occluders import OCCLUDERS, Occluder
 from tuning.exams.pictures import NamedImages
 from tuning.exams.representations import Representation
@@ -141,18 +141,16 @@ def _accuracy_table(results: Sequence[Robust], kind: str) -> Table:
 
 
 def _accuracy_curves(results: Sequence[Robust], n_classes: int) -> Curves:
-    """Votes where there are sets, the linear head for global vectors."""
+    """By the nearest class mean, which everything can be named by: one classifier, so that features are compared."""
     panels: dict[str, dict[str, list[Interval]]] = {f"{kind} square": {} for kind in OCCLUDERS}
     shown = _of_kind([one.occluder for one in results], OCCLUDERS[0])
     for kind in OCCLUDERS:
         for occluder in _of_kind([one.occluder for one in results], kind):
             for one in results:
-                classifier = VOTES if VOTES in classifiers_for(one.representation) else LINEAR
-                if one.occluder == occluder and one.classifier == classifier:
-                    line = f"{one.representation}, {classifier}"
-                    panels[f"{kind} square"].setdefault(line, []).append(one.accuracy)
+                if one.occluder == occluder and one.classifier == PROTOTYPE:
+                    panels[f"{kind} square"].setdefault(one.representation, []).append(one.accuracy)
     x = [100 * one.share for one in shown]
-    return Curves(panels, x, "hidden, %", "test images named rightly, %", ("chance", 1 / n_classes), scale=100.0)
+    return Curves(panels, x, "hidden, %", "named rightly by class means, %", ("chance", 1 / n_classes), scale=100.0)
 
 
 def _completion_table(errors: Errors, kind: str) -> Table:
