@@ -155,7 +155,7 @@ def test_the_table_names_every_stage_and_field(reports):
 
 def test_the_real_cortex_field_by_field_and_inside_its_patches():
     image = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
-    reports = profile(Cortex(), image, n_repeats=1)
+    reports = profile(Cortex(recognise=True), image, n_repeats=1)
     assert [r.stage for r in reports] == ["cues", *STAGE_MODULES]
     assert sum(r.n_nan for r in reports) == 0
     by_name = {f.name: f for r in reports for f in r.fields}
