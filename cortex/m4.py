@@ -19,7 +19,7 @@ _LEAST_COST = -6.0  # log cost of a difference nobody sees: a blank image has no
 def make_objects(m3: M3Out, theta: Theta) -> M4Out:
     """From :class:`M3Out` to :class:`M4Out`: the tree over the slots, cut softly at ``merge_threshold``."""
     share, height = cut(m3, theta)
-    length, strength = (_regroup(x, share) for x in (m3.border_length, m3.border_strength))
+    length, strength = (regroup(x, share) for x in (m3.border_length, m3.border_strength))
     return describe(m3, m3.assignment @ share, length, strength, height, theta)
 
 
@@ -116,7 +116,7 @@ def log_threshold(log_height: Tensor, theta: Theta) -> Tensor:
     return torch.lerp(absolute, torch.where(n_real > 0, own, absolute), theta["threshold_adaptation"])
 
 
-def _regroup(x: Tensor, share: Tensor) -> Tensor:
+def regroup(x: Tensor, share: Tensor) -> Tensor:
     """A (B, S, S) table of pairs of slots as one of pairs of groups, without its diagonal."""
     return share.transpose(1, 2) @ x @ share * (1 - torch.eye(x.shape[1]))
 

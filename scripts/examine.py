@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tuning.arguments import at_least
+from tuning.arguments import add_learned_argument, at_least
 
 EPILOG = """\
 exams         few-shot   how well test images are named from 1, 5, 20 examples of each class
@@ -17,16 +17,16 @@ exams         few-shot   how well test images are named from 1, 5, 20 examples o
 data          an .npz of small images (train_images, train_labels, test_images, test_labels, classes), 64 px;
               a folder with train/ and val/ of class folders, or class folders alone (every third image is held out),
               middle square of 160 px; a .zip of Omniglot's one-shot runs, 96 px: the official runs, of one example
-learned       without --learned all is mathematics; --learned is all stages, --learned m5 is M5 alone
+learned       without --learned all is mathematics; --learned m5 is M5 alone, on mathematical proto-objects
 
 results       OUT/exam_<exam>.md, its figures beside it, and every number in OUT/exam_<exam>.json
 interrupted   The same command goes on where it stood: what was perceived is kept in OUT/tokens.
 exit code     0 all well · 1 nothing could be done · 2 wrong usage · 3 some images could not be read, the rest is
               done · 130 stopped by Ctrl-C or SIGTERM
 
-examples      python scripts/examine.py few-shot --data cifar10.npz --learned --out runs/examine/cifar
-              python scripts/examine.py occlusion --data imagenette --learned --deep efficientnet_lite0
-              python scripts/examine.py energy --data mine --learned --images 20
+examples      python scripts/examine.py few-shot --data cifar10.npz --learned all --out runs/examine/cifar
+              python scripts/examine.py occlusion --data imagenette --learned all --deep efficientnet_lite0
+              python scripts/examine.py energy --data mine --learned all --images 20
 """
 EXAMS = ("few-shot", "occlusion", "energy")
 
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     add = p.add_argument
     add("exam", choices=EXAMS, help="which exam")
     add("--data", type=Path, required=True, metavar="PATH", help="named images: an .npz, a folder, or a .zip of runs")
-    add("--learned", nargs="?", const="all", metavar="STAGES", help="learned stages: all, or names such as m2,m5")
+    add_learned_argument(p)
     add("--weights", type=Path, metavar="FILE", help="of the learned stages (those that come with the project)")
     add("--deep", default="none", choices=("none", "efficientnet_lite0"), help="backbone for recognition (none)")
     add("--shots", type=_numbers, metavar="N,N", help="examples of each class (1,5,20; 5 for occlusion and energy)")
@@ -60,24 +60,18 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     o = p.parse_args(argv)
     if o.shots is not None and o.exam != "few-shot" and len(o.shots) > 1:
         p.error(f"{o.exam} takes one number of --shots")
-    from cortex.learned.weights import stage_names  # after parsing: torch takes seconds, --help should not
-    from tuning import processor
+    from tuning import processor  # after parsing: torch takes seconds, --help should not
     from tuning.exams import exam
     from tuning.exams.data import ReadSettings
     from tuning.exams.perceive import Look
 
-    try:
-        names = o.learned.split(",") if o.learned not in (None, "all") else o.learned == "all"
-        learned = stage_names(names)
-    except ValueError as error:
-        p.error(str(error))
     if owns_process:
         processor.flush_denormals()
     settings = exam.ExamSettings(
         exam=o.exam,
         data=o.data,
         reading=ReadSettings(o.size, o.images, o.queries),
-        look=Look(learned, o.weights, o.deep, o.tokens),
+        look=Look(o.learned, o.weights, o.deep, o.tokens),
         shots=o.shots or ((1, 5, 20) if o.exam == "few-shot" else (5,)),
         n_episodes=o.episodes,
         seed=o.seed,

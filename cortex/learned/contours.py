@@ -23,7 +23,7 @@ LEARNED_SHARE = 0.8
 class ContourNet(nn.Module):
     """Boundary, completed contour, rupture of S1, oriented energy and cues (B, 17, h, w) to logits (B, 1, h, w).
 
-    Four branches of 16 channels see 3, 9, 17 and 33 pixels: fine contours and coarse ones. 14k weights.
+    Four branches of 16 channels look 5, 9, 17 and 33 of its pixels wide: fine contours and coarse ones. 15k weights.
     """
 
     def __init__(self, width: int = 16) -> None:

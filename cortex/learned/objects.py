@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cortex.m1 import N_COLOUR, N_SCALES
-from cortex.m4 import alive, appraise, cut, describe
+from cortex.m4 import alive, appraise, cut, describe, regroup
 from cortex.parameters import BY_NAME, Theta
 from cortex.percept import N_ORIENTATIONS, M3Out, M4Out
 
@@ -79,10 +79,7 @@ class LearnedM4(nn.Module):
         # borders between proto-objects, from those between slots
         joined = m3.assignment.transpose(1, 2) @ (assignment * m3.patches.size[..., None])
         joined = joined / joined.sum(-1, keepdim=True).clamp_min(1e-6)
-        off_diagonal = 1 - torch.eye(joined.shape[1])
-        length, strength = (
-            joined.transpose(1, 2) @ x @ joined * off_diagonal for x in (m3.border_length, m3.border_strength)
-        )
+        length, strength = (regroup(x, joined) for x in (m3.border_length, m3.border_strength))
         m4 = describe(m3, assignment, length, strength, height, theta)
         _, found, size = appraise(m3, assignment, length, strength)
         weighed = [theta[f"{name}_weight"][:, None] * found[name] for name in EVIDENCE[:3]]

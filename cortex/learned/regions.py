@@ -23,7 +23,7 @@ _TEMPERATURE = BY_NAME["region_temperature"].default
 
 
 class RegionNet(nn.Module):
-    """Colour and texture cues (B, 8, h, w) to the logits of 8 regions (B, 8, h, w). Sees 15 pixels around; 8k weights.
+    """Colour and texture cues (B, 8, h, w) to the logits of 8 regions (B, 8, h, w). Looks 15 pixels wide; 9k weights.
 
     Shallow on purpose: what it groups is what looks alike here, not what is known to belong together.
     """

@@ -65,7 +65,7 @@ def test_occlusion_of_runs(script, tmp_path, capsys):
 def test_energy_of_folders(script, weights, tmp_path, capsys):
     root, out = write_folders(tmp_path / "mine", n_train=2, n_test=1), tmp_path / "out"
     (root / "train" / CLASSES[0] / "broken.png").write_text("no image")
-    arguments = ["energy", "--data", str(root), "--learned", "--weights", str(weights), "--out", str(out)]
+    arguments = ["energy", "--data", str(root), "--learned", "all", "--weights", str(weights), "--out", str(out)]
     assert script.main([*arguments, *QUICK, "--shots", "1", "--quiet"]) == 3
     assert "blue_bar/broken.png" in capsys.readouterr().err
     page = (out / "exam_energy.md").read_text()
@@ -96,7 +96,7 @@ def test_stopped_it_goes_on(script, data, tmp_path, monkeypatch, capsys):
     ("arguments", "complaint"),
     [
         (["few-shot", "--data", "nowhere"], "no such file or folder"),
-        (["few-shot", "--data", "{data}", "--learned", "--weights", "nowhere.safetensors"], "no learned cortex"),
+        (["few-shot", "--data", "{data}", "--learned", "all", "--weights", "nowhere.safetensors"], "no learned cortex"),
         (["few-shot", "--data", "{data}", "--learned", "m5", "--weights", "{data}"], "not a learned cortex"),
         (["occlusion", "--data", "{data}", "--shots", "50"], "one class has only 3"),
     ],

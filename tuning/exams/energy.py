@@ -19,6 +19,7 @@ from tuning.exams.cost_figure import draw_costs
 from tuning.exams.curves import Curves, draw_curves
 from tuning.exams.episodes import draw_episodes
 from tuning.exams.experts import Load, codes_with, expert_load
+from tuning.exams.features import LEAST_WEIGHT
 from tuning.exams.few_shot import possible_shots
 from tuning.exams.findings import NONE, Findings, Table, millions, numbers_of, percent, rounded
 from tuning.exams.naming import CLASSIFIERS, name_all
@@ -99,7 +100,7 @@ def energy(
         with torch.no_grad():
             m5 = cortex(watched[:1]).m5
         n_slots = 1 if m5 is None else m5.weight.shape[1]
-        n_counting = float((test.weight >= 0.01).sum(1).mean())
+        n_counting = float((test.weight >= LEAST_WEIGHT).sum(1).mean())
         tables += [_bank_table(load, net.n_active, n_slots, n_counting), _frugal_table(frugal, net.n_active, n_shots)]
         numbers |= {
             "experts": {"n": load.n_experts, "active": load.n_active, "effective": load.n_effective,

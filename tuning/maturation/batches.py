@@ -12,7 +12,7 @@ from torch import Tensor
 from cortex import Cortex
 from cortex.parameters import N_PARAMETERS, Theta, default_unit, from_unit
 from envs.reading import Photograph
-from envs.views import WayBack, apply_views, sample_views, way_back
+from envs.views import Views, WayBack, apply_views, sample_views, way_back
 from tuning.maturation.teaching import percepts_of_settings, teaching_settings
 from tuning.policies.cases import fixed_cases
 
@@ -24,7 +24,7 @@ class Batch:
     images: Tensor  # (3B, 3, H, W): the images, their photometric views, their geometric views
     theta: Theta  # (3B,)
     index: Tensor  # (B,) which photographs
-    view: object  # Views of this batch
+    views: Views  # one photometric, one geometric
 
     @property
     def n(self) -> int:
@@ -38,7 +38,7 @@ class Batch:
 
     def back(self, size: tuple[int, int]) -> WayBack:
         """The way of fields (B, C, h, w) of the geometric view back to the image's own frame."""
-        whole = way_back(self.view, size=size, image_size=(self.images.shape[-2], self.images.shape[-1]))  # type: ignore[arg-type]
+        whole = way_back(self.views, size=size, image_size=(self.images.shape[-2], self.images.shape[-1]))
         return whole[torch.ones(self.n, dtype=torch.int64)]
 
 

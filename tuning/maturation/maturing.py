@@ -90,8 +90,9 @@ def mature(settings: MatureSettings, *, is_quiet: bool = False) -> Path:
     claim(out, about)
     if weights.is_file() and checkpoint.is_file():
         return weights
-    parameters = {k: v for k, v in about["curriculum"].items() if k != "phases"}  # type: ignore[attr-defined]
-    with Stopper() as stopper, LearningRun(out, {**about, **parameters, "curriculum": ""}, name="cortex") as run:
+    parameters = {k: v for k, v in curriculum.about().items() if k != "phases"}
+    parameters |= {k: v for k, v in about.items() if k != "curriculum"}
+    with Stopper() as stopper, LearningRun(out, parameters, name="cortex") as run:
         batches, checked = (
             Batches(some, shape_px=curriculum.shape_px, seed=curriculum.seed + i, spread=curriculum.spread)
             for i, some in enumerate((training, held_out))

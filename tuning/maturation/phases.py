@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cortex.description import PARTS
 from cortex.learned.contours import contour_inputs
 from cortex.learned.recognition import spread_parts
 from cortex.learned.regions import learned_regions, region_cues
@@ -105,18 +106,16 @@ def m3_losses(cortex: Any, batch: Batch, phase: PhaseSettings) -> Losses:
     code = cortex.m3.net(statistics)
     plain, lit, _ = (x.flatten(2).transpose(1, 2) for x in batch.split(code))
     rng = torch.Generator().manual_seed(int(batch.index.sum()))
-    anchors, positives, owners = [], [], []
-    for i in range(batch.n):  # a few dozen places each; segments differ in number from image to image
-        place = torch.nonzero(is_inner[i])[:, 0]
-        if len(place) < 2:
-            continue
-        place = place[torch.randperm(len(place), generator=rng)[:_N_POINTS]]
-        own = segment[i, place]
-        partner = _partners(own, rng)
-        anchors.append(plain[i, place])
-        positives.append(lit[i, place[partner]])
-        owners.append(own + 1000 * i)
-    anchor, positive, owner = torch.cat(anchors), torch.cat(positives), torch.cat(owners)
+    # an image that is all border lends its places too: a sample needs somebody to draw
+    n_points = min(_N_POINTS, is_inner.shape[1])
+    place = torch.multinomial(is_inner.float() + 1e-6, n_points, generator=rng)  # (B, n)
+    own = segment.gather(1, place)
+    partner = place.gather(1, _partners(own, rng))
+    anchor, positive = (
+        x.gather(1, i[..., None].expand(-1, -1, x.shape[2])).flatten(0, 1) for x, i in ((plain, place), (lit, partner))
+    )
+    n_segments = int(segment.max()) + 1
+    owner = (own + n_segments * torch.arange(batch.n)[:, None]).flatten()
     same = owner[:, None] == owner[None]
     return {
         "contrast": losses.info_nce(anchor, positive, temperature=phase.temperature, same=same),
@@ -162,7 +161,7 @@ def m5_losses(cortex: Any, pairs: tuple[Tensor, Tensor, Tensor], phase: PhaseSet
     rng = torch.Generator().manual_seed(step)
     index = torch.randint(len(one), (phase.n_pairs,), generator=rng)
     one, other, owner = one[index], other[index], owner[index]
-    visible = hide(len(one), net, rng)
+    visible = hide(len(one), rng)
     first, completed, gate, full = net(one, visible)
     second, _, _, _ = net(other)
     first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
@@ -223,10 +222,9 @@ def remembered_pairs(cortex: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor]
     return torch.cat(ones), torch.cat(others), torch.cat(owners)
 
 
-def hide(n: int, net: Any, rng: torch.Generator) -> Tensor:
+def hide(n: int, rng: torch.Generator) -> Tensor:
     """Which parts of n descriptions are visible, (n, parts): each hidden with probability 0.4, never all of them."""
-    n_parts = net.enter.shape[1] - len(net.mean)
-    visible = (torch.rand(n, n_parts, generator=rng) > 0.4).float()
+    visible = (torch.rand(n, len(PARTS), generator=rng) > 0.4).float()
     visible[: n // 4] = 1
     return torch.where(visible.sum(1, keepdim=True) == 0, 1.0, visible)
 
@@ -258,9 +256,8 @@ def _head(out: Any, n: int) -> Any:
 
 
 def _partners(owner: Tensor, rng: torch.Generator) -> Tensor:
-    """For each place (m,) another place of the same owner, at random; itself where it is alone."""
-    same = (owner[:, None] == owner[None]).float()
-    same = same - torch.eye(len(owner))
-    alone = same.sum(1) < 1
-    same[alone, alone.nonzero()[:, 0]] = 1.0
-    return torch.multinomial(same.clamp_min(0), 1, generator=rng)[:, 0]
+    """For each place (B, n) the index of another place of the same owner, at random; itself where it is alone."""
+    itself = torch.eye(owner.shape[1])
+    same = (owner[:, :, None] == owner[:, None]).float() - itself
+    same = torch.where(same.sum(2, keepdim=True) < 1, itself, same)
+    return torch.multinomial(same.flatten(0, 1), 1, generator=rng).view_as(owner)
