@@ -7,7 +7,7 @@ each a scalar. Stages before the one that learns run without gradient.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -252,7 +252,7 @@ def _segments(cortex: Any, m1: M1Out, m2: Any, batch: Batch, *, size: tuple[int,
 
 def _head(out: Any, n: int) -> Any:
     """The first n samples of a stage's answer."""
-    return replace(out, **{name: value[:n] for name, value in vars(out).items() if isinstance(value, Tensor)})
+    return replace(out, **{f.name: getattr(out, f.name)[:n] for f in fields(out)})
 
 
 def _partners(owner: Tensor, rng: torch.Generator) -> Tensor:
