@@ -13,10 +13,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from agents.base import Controller, State, env_options_of, is_done, recall_of, uses_gradients, uses_steps
-from agents.guard import Guard, choose, choose_exactly
-from agents.trace import Ending, GuardDecision, Trace, best_trial, running_best, statistics_of
-from agents.world import Terms, World
+from ciliary.agents.adapter import Terms, World
+from ciliary.agents.base import Controller, State, env_options_of, is_done, recall_of, uses_gradients, uses_steps
+from ciliary.agents.guard import Guard, choose, choose_exactly
+from ciliary.agents.trace import Ending, GuardDecision, Trace, best_trial, running_best, statistics_of
 
 
 @dataclass(frozen=True)

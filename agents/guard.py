@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from agents.trace import GuardDecision, best_trial
+from ciliary.agents.trace import GuardDecision, best_trial
 
 _STREAM = 0x6A12D  # keeps the guard's view seeds apart from every other use of the episode's seed
 

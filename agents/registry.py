@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from agents.base import Controller
-from agents.fixed import FixedController
-from agents.gradient import GradientController
-from agents.hybrid import HybridController
-from agents.memory import MemoryController
-from agents.normalise import NormaliseController
-from agents.policy import PolicyController
-from agents.portfolio import PortfolioController
-from agents.random_search import RandomController
-from agents.reflex import ReflexController
-from agents.sb3 import Sb3Controller
-from agents.search import SAMPLERS, SearchController
+from ciliary.agents.base import Controller
+from ciliary.agents.controllers.fixed import FixedController
+from ciliary.agents.controllers.gradient import GradientController
+from ciliary.agents.controllers.homeostat import ReflexController
+from ciliary.agents.controllers.hybrid import HybridController
+from ciliary.agents.controllers.memory import MemoryController
+from ciliary.agents.controllers.normalise import NormaliseController
+from ciliary.agents.controllers.policy import PolicyController
+from ciliary.agents.controllers.portfolio import PortfolioController
+from ciliary.agents.controllers.random_search import RandomController
+from ciliary.agents.controllers.sb3 import Sb3Controller
+from ciliary.agents.controllers.search import SAMPLERS, SearchController
 
 CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
     "fixed": FixedController,

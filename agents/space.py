@@ -1,6 +1,6 @@
 """The search space: names of the columns of u, and their physical values.
 
-Built from :data:`cortex.parameters.PARAMETERS` alone. An environment with other parameters (the toy world) is searched
+Built from :data:`ciliary.cortex.parameters.PARAMETERS` alone. An environment with other parameters (the toy world) is searched
 in u itself. Everything is float64 numpy here: the controllers do not need gradients, and a value stored in a study must
 come back as the same setting.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortex.parameters import BY_NAME
+from ciliary.cortex.parameters import BY_NAME
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.space import space_for
+from ciliary.agents.space import space_for
 
 
 class Ending(Enum):

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cortex.m1 import N_SCALES
-from cortex.ops.pooling import halve
-from cortex.percept import N_ORIENTATIONS, M1Out, M4Out, RetinaOut
+from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.percept import N_ORIENTATIONS, M1Out, M4Out, RetinaOut
+from ciliary.cortex.stages.m1_perception import N_SCALES
 
 SHAPE_CELLS = 6  # the mask in its frame, 6 x 6
 STROKE_CELLS = 4  # oriented energy in the frame, 4 x 4 per orientation

@@ -8,16 +8,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cortex.learned.weights import load_stages, stage_names
-from cortex.m1 import M1
-from cortex.m2 import M2
-from cortex.m3 import M3
-from cortex.m4 import M4
-from cortex.m5 import M5
-from cortex.parameters import Theta, check_theta, default_theta
-from cortex.percept import Cues, Percept
-from cortex.providers import make_backbone, make_deep, make_depth
-from cortex.retina import Retina
+from ciliary.cortex.cues import make_backbone, make_deep, make_depth
+from ciliary.cortex.parameters import Theta, check_theta, default_theta
+from ciliary.cortex.percept import Cues, Percept
+from ciliary.cortex.stages.m1_perception import M1
+from ciliary.cortex.stages.m2_grouping import M2
+from ciliary.cortex.stages.m3_invariance import M3
+from ciliary.cortex.stages.m4_objects import M4
+from ciliary.cortex.stages.m5_recognition import M5
+from ciliary.cortex.stages.retina import Retina
+from ciliary.cortex.stages.weights import load_stages, stage_names
 
 MIN_SIDE_PX = 32
 _RANGE_SLACK = 1e-3  # rounding, of a resampled or mirrored image
@@ -38,7 +38,7 @@ class Cortex(nn.Module):
 
     Raises:
         ProviderUnavailable: if a provider's weights can't be had; the message says what to do.
-        FileNotFoundError, ValueError: as :func:`cortex.learned.weights.load_stages`.
+        FileNotFoundError, ValueError: as :func:`ciliary.cortex.stages.weights.load_stages`.
     """
 
     def __init__(

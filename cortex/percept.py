@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cortex.ops.orientation import dominant_orientation
-from cortex.ops.patches import Patches, render
+from ciliary.cortex.ops.orientation import dominant_orientation
+from ciliary.cortex.ops.patches import Patches, render
 
 N_ORIENTATIONS = 6  # O, of V1
 
@@ -139,7 +139,7 @@ class M4Out:
 class M5Out:
     """Recognition: what each proto-object is like."""
 
-    description: Tensor  # (B, S, d) what M5 is told of each proto-object; entries as cortex.description says
+    description: Tensor  # (B, S, d) what M5 is told of each proto-object; entries as ciliary.cortex.description says
     code: Tensor  # (B, S, d') of length 1: objects that are alike have like codes
     gate: Tensor  # (B, S, E) share of each expert, on the simplex over E; at most k are not 0
     completed: Tensor  # (B, S, d) the description with what was hidden filled in

@@ -1,35 +1,35 @@
 """The question: views, objective, disturbances, image sources, and the Gymnasium environments.
 
 Importing this package registers ``Ciliary/Accommodation-v0`` and ``Ciliary/Toy-v0``; in a process that has not imported
-it, such as a spawned worker, ask for ``gymnasium.make("envs:Ciliary/Accommodation-v0")``.
+it, such as a spawned worker, ask for ``gymnasium.make("ciliary.envs:Ciliary/Accommodation-v0")``.
 """
 
 import gymnasium as gym
 
-from envs.accommodation import AccommodationEnv as AccommodationEnv
-from envs.disturbances import DISTURBANCES as DISTURBANCES
-from envs.disturbances import disturb as disturb
-from envs.disturbances import parse_disturbance as parse_disturbance
-from envs.evaluate import Evaluation as Evaluation
-from envs.evaluate import Evaluator as Evaluator
-from envs.objective import Objective as Objective
-from envs.objective import ObjectiveSettings as ObjectiveSettings
-from envs.reading import Photograph as Photograph
-from envs.reading import UnreadableImage as UnreadableImage
-from envs.reading import read_image as read_image
-from envs.toy import ToyEnv as ToyEnv
-from envs.vector import AccommodationVectorEnv as AccommodationVectorEnv
-from envs.views import Views as Views
-from envs.views import apply_views as apply_views
-from envs.views import sample_views as sample_views
+from ciliary.envs.batch import Evaluation as Evaluation
+from ciliary.envs.batch import Evaluator as Evaluator
+from ciliary.envs.data.disturbances import DISTURBANCES as DISTURBANCES
+from ciliary.envs.data.disturbances import disturb as disturb
+from ciliary.envs.data.disturbances import parse_disturbance as parse_disturbance
+from ciliary.envs.data.reading import Photograph as Photograph
+from ciliary.envs.data.reading import UnreadableImage as UnreadableImage
+from ciliary.envs.data.reading import read_image as read_image
+from ciliary.envs.objective.terms import Objective as Objective
+from ciliary.envs.objective.terms import ObjectiveSettings as ObjectiveSettings
+from ciliary.envs.objective.views import Views as Views
+from ciliary.envs.objective.views import apply_views as apply_views
+from ciliary.envs.objective.views import sample_views as sample_views
+from ciliary.envs.single import AccommodationEnv as AccommodationEnv
+from ciliary.envs.toy import ToyEnv as ToyEnv
+from ciliary.envs.vector import AccommodationVectorEnv as AccommodationVectorEnv
 
 if "Ciliary/Toy-v0" not in gym.registry:
-    gym.register("Ciliary/Toy-v0", entry_point="envs.toy:ToyEnv", max_episode_steps=64)
+    gym.register("Ciliary/Toy-v0", entry_point="ciliary.envs.toy:ToyEnv", max_episode_steps=64)
 
 if "Ciliary/Accommodation-v0" not in gym.registry:
     gym.register(
         "Ciliary/Accommodation-v0",
-        entry_point="envs.accommodation:AccommodationEnv",
-        vector_entry_point="envs.vector:AccommodationVectorEnv",
+        entry_point="ciliary.envs.single:AccommodationEnv",
+        vector_entry_point="ciliary.envs.vector:AccommodationVectorEnv",
         max_episode_steps=64,
     )

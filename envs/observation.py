@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from gymnasium import spaces
 from torch import Tensor
 
-from cortex import Percept
-from envs.dynamics import LOSS_CEILING, felt
+from ciliary.cortex import Percept
+from ciliary.envs.dynamics import LOSS_CEILING, felt
 
 #: Height and width of the observed image; stable-baselines3's convolutional network needs at least 36.
 IMAGE_PX = 48

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cortex import Percept
+from ciliary.cortex import Percept
 
 #: (name, colour) of the loss terms drawn, the total last and thickest. Colours: Okabe & Ito 2008, safe for most eyes.
 _LINES = (

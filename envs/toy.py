@@ -10,10 +10,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from cortex.parameters import N_PARAMETERS
-from envs.base import AbstractPerceptionEnv, Obs, check_options
-from envs.dynamics import LOSS_CEILING, ActionMode, Rules, felt
-from envs.evaluate import Evaluation
+from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.envs.batch import Evaluation
+from ciliary.envs.core import AbstractPerceptionEnv, Obs, check_options
+from ciliary.envs.dynamics import LOSS_CEILING, ActionMode, Rules, felt
 
 #: The four terms share the coordinates among them (coordinate i belongs to term i mod 4); ``total`` is their sum.
 TERMS = ("stability", "consistency", "collapse", "economy")
@@ -70,7 +70,7 @@ class ToyEnv(AbstractPerceptionEnv):
             to ``total`` only.
         nonfinite_trials: evaluations of the episode (0 is the first after the reset) whose terms come back as nan.
         is_context_visible: whether ``statistics`` shows the optimum.
-        action_mode, max_step, step_cost, tolerance, patience: see :class:`envs.dynamics.Rules`.
+        action_mode, max_step, step_cost, tolerance, patience: see :class:`ciliary.envs.dynamics.Rules`.
 
     ## Version history
     v0: first version.
@@ -125,7 +125,7 @@ class ToyEnv(AbstractPerceptionEnv):
         return ((u - optimum.to(u)) ** 2 * curvature.to(u)).sum(1)
 
     def evaluate(self, u: np.ndarray, views_seed: int | None = None) -> Evaluation:
-        """Terms of N settings u (N, P); see :meth:`envs.base.AbstractPerceptionEnv.evaluate`."""
+        """Terms of N settings u (N, P); see :meth:`ciliary.envs.core.AbstractPerceptionEnv.evaluate`."""
         u = self._check_population(u)
         terms = self._terms_of(u, self._views_seed if views_seed is None else views_seed)
         i_trial = self.n_evaluations + np.arange(len(u))

@@ -14,22 +14,22 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from cortex import Cortex, Percept
-from cortex.parameters import N_PARAMETERS, NAMES, default_unit, from_unit
-from envs.accommodation import OBSERVED_TERMS, describe
-from envs.base import Obs
-from envs.dynamics import ActionMode, Rules, count_still, is_converged, move, reward
-from envs.episodes import ALL_DISTURBANCES, DisturbanceSampler, Episode
-from envs.evaluate import Looks, stack_looks
-from envs.laboratory import Apparatus, Laboratory
-from envs.objective import Objective
-from envs.observation import observation_space, observed_terms, statistics, thumbnail
-from envs.reading import Photograph
-from envs.render import Renderer
+from ciliary.cortex import Cortex, Percept
+from ciliary.cortex.parameters import N_PARAMETERS, NAMES, default_unit, from_unit
+from ciliary.envs.batch import Looks, stack_looks
+from ciliary.envs.core import Obs
+from ciliary.envs.data.reading import Photograph
+from ciliary.envs.dynamics import ActionMode, Rules, count_still, is_converged, move, reward
+from ciliary.envs.episode import ALL_DISTURBANCES, DisturbanceSampler, Episode
+from ciliary.envs.evaluator import Apparatus, Laboratory
+from ciliary.envs.objective.terms import Objective
+from ciliary.envs.observation import observation_space, observed_terms, statistics, thumbnail
+from ciliary.envs.render import Renderer
+from ciliary.envs.single import OBSERVED_TERMS, describe
 
 
 class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
-    """E copies of :class:`envs.accommodation.AccommodationEnv`, evaluated in one forward pass of the cortex.
+    """E copies of :class:`ciliary.envs.single.AccommodationEnv`, evaluated in one forward pass of the cortex.
 
     Same actions, observations, rewards and infos, with a leading axis E; infos follow Gymnasium's vector form (arrays,
     and a mask ``_name`` beside each). Copy i of ``reset(seed=s)`` is the single environment of seed s + i with the same

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tuning.arguments import add_cortex_arguments, add_learned_argument, assignment, at_least
+from ciliary.tuning.cli.arguments import add_cortex_arguments, add_learned_argument, assignment, at_least
 
 EPILOG = """\
 controllers   look and react   fixed, normalise, portfolio, reflex, memory
@@ -83,7 +83,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     """Run one session; returns the exit code."""
     options = parser().parse_args(argv)
-    from tuning import accommodate, processor  # after parsing: torch takes seconds, --help should not
+    from ciliary.tuning.cli import processor  # after parsing: torch takes seconds, --help should not
+    from ciliary.tuning.sessions import accommodate  # after parsing: torch takes seconds, --help should not
 
     if owns_process:
         processor.flush_denormals()

@@ -28,9 +28,9 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     options = parser().parse_args(argv)
     from rich.console import Console
 
-    from cortex.providers.base import ProviderUnavailable
-    from tuning.benchmark import BenchmarkSettings, compare, run_benchmark, write_record
-    from tuning.processor import flush_denormals
+    from ciliary.cortex.cues.base import ProviderUnavailable
+    from ciliary.tuning.benchmarks.speed import BenchmarkSettings, compare, run_benchmark, write_record
+    from ciliary.tuning.cli.processor import flush_denormals
 
     if owns_process:
         flush_denormals()

@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tuning.arguments import add_cortex_arguments, add_learned_argument, at_least
+from ciliary.tuning.cli.arguments import add_cortex_arguments, add_learned_argument, at_least
 
 EPILOG = """\
 how long      about 0.1 s per image, disturbance and setting on one core without views: 200 images, each clean and
@@ -53,11 +53,11 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     """Run the job; returns the exit code."""
     o = parser().parse_args(argv)
-    from tuning import processor  # after parsing: torch takes seconds, --help should not
-    from tuning.evaluation import calibrating
-    from tuning.evaluation.bsds import read_bsds, read_labelled_folder
-    from tuning.evaluation.rows import rows_to_markdown
-    from tuning.versions import versions
+    from ciliary.envs.data.labelled import read_bsds, read_labelled_folder
+    from ciliary.tuning.calibration import job as calibrating
+    from ciliary.tuning.cli import processor  # after parsing: torch takes seconds, --help should not
+    from ciliary.tuning.evaluation.rows import rows_to_markdown
+    from ciliary.tuning.runs.versions import versions
 
     if owns_process:
         processor.flush_denormals()

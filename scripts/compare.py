@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tuning.arguments import add_contest_arguments, at_least, contest_settings
+from ciliary.tuning.cli.arguments import add_contest_arguments, at_least, contest_settings
 
 EPILOG = """\
 methods       CONTROLLER[:OBJECTIVE[:TRIALS]] with CONTROLLER from the registry (fixed, random, portfolio, reflex,
@@ -48,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     """Race; returns the exit code."""
     options = parser().parse_args(argv)
-    from tuning import processor  # after parsing: torch takes seconds, --help should not
-    from tuning.evaluation import compare
+    from ciliary.tuning.cli import processor  # after parsing: torch takes seconds, --help should not
+    from ciliary.tuning.evaluation import compare
 
     if owns_process:
         processor.flush_denormals()

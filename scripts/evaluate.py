@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tuning.arguments import add_contest_arguments, contest_settings
+from ciliary.tuning.cli.arguments import add_contest_arguments, contest_settings
 
 EPILOG = """\
 methods       CONTROLLER[:OBJECTIVE[:TRIALS]] with CONTROLLER from fixed, normalise, random, portfolio, tpe, cmaes, gp,
@@ -47,8 +47,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     """Evaluate; returns the exit code."""
     options = parser().parse_args(argv)
-    from tuning import processor  # after parsing: torch takes seconds, --help should not
-    from tuning.evaluation import evaluate
+    from ciliary.tuning.cli import processor  # after parsing: torch takes seconds, --help should not
+    from ciliary.tuning.evaluation import evaluate
 
     if owns_process:
         processor.flush_denormals()

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tuning.arguments import add_learned_argument, at_least
+from ciliary.tuning.cli.arguments import add_learned_argument, at_least
 
 EPILOG = """\
 exams         few-shot   how well test images are named from 1, 5, 20 examples of each class
@@ -60,10 +60,10 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     o = p.parse_args(argv)
     if o.shots is not None and o.exam != "few-shot" and len(o.shots) > 1:
         p.error(f"{o.exam} takes one number of --shots")
-    from tuning import processor  # after parsing: torch takes seconds, --help should not
-    from tuning.exams import exam
-    from tuning.exams.data import ReadSettings
-    from tuning.exams.perceive import Look
+    from ciliary.tuning.benchmarks import job as exam
+    from ciliary.tuning.benchmarks.data import ReadSettings
+    from ciliary.tuning.benchmarks.perceive import Look
+    from ciliary.tuning.cli import processor  # after parsing: torch takes seconds, --help should not
 
     if owns_process:
         processor.flush_denormals()

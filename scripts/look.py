@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tuning.arguments import add_cortex_arguments, assignment, learned_stages
+from ciliary.tuning.cli.arguments import add_cortex_arguments, assignment, learned_stages
 
 EPILOG = """\
 output        OUT/<image>/index.html, a page that holds its pictures, and the same pictures as PNG files beside it:
@@ -48,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     """Look at each image; returns the exit code."""
     options = parser().parse_args(argv)
-    from tuning import processor  # after parsing: torch takes seconds, --help should not
-    from tuning.looking import job
+    from ciliary.tuning.cli import processor  # after parsing: torch takes seconds, --help should not
+    from ciliary.tuning.inspect import job
 
     if owns_process:
         processor.flush_denormals()

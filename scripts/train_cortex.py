@@ -43,8 +43,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     """Train; returns the exit code."""
     options = parser().parse_args(argv)
-    from tuning import processor  # after parsing: torch takes seconds, --help should not
-    from tuning.maturation import curriculum, train
+    from ciliary.tuning.cli import processor  # after parsing: torch takes seconds, --help should not
+    from ciliary.tuning.training import cortex_job as train
+    from ciliary.tuning.training import curriculum
 
     if options.print_config:
         print(curriculum.DEFAULT.read_text(encoding="utf-8"), end="")

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tuning.arguments import add_cortex_arguments, at_least
+from ciliary.tuning.cli.arguments import add_cortex_arguments, at_least
 
 EPILOG = """\
 algorithms    gradient  the objective's own gradient through the cortex; OUT/policy.safetensors
@@ -73,8 +73,8 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     options = p.parse_args(argv)
     if options.register and options.algo == "reflex":
         p.error("a reflex is a table, not a policy that can be registered")
-    from tuning import processor  # after parsing: torch takes seconds, --help should not
-    from tuning.policies import train
+    from ciliary.tuning.cli import processor  # after parsing: torch takes seconds, --help should not
+    from ciliary.tuning.training import policy_job as train
 
     if owns_process:
         processor.flush_denormals()

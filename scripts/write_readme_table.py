@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""Write the parameter table between the README's two markers anew, from ``cortex.parameters``."""
+"""Write the parameter table between the README's two markers anew, from ``ciliary.cortex.parameters``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from cortex.parameters import markdown_table
+from ciliary.cortex.parameters import markdown_table
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN = "<!-- parameters:begin -->"

@@ -41,7 +41,7 @@ def repository() -> Path:
 @pytest.fixture
 def small_image() -> torch.Tensor:
     """(1, 3, 48, 64): a disc scene with a little grain."""
-    from envs.scenes import make_scene
+    from ciliary.envs.data.scenes import make_scene
 
     return make_scene("discs", seed=0, size=(48, 64))[0][None]
 
@@ -49,7 +49,7 @@ def small_image() -> torch.Tensor:
 @pytest.fixture(scope="session")
 def chelsea() -> torch.Tensor:
     """(1, 3, 64, 96): a bundled photograph of a cat."""
-    from envs.sources import bundled
+    from ciliary.envs.data.sources import bundled
 
     return bundled(96, ["chelsea"])[0].image[None]
 
@@ -75,7 +75,7 @@ def bsds_root(data_root: Path) -> Path:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory) -> Path:
     """A database already migrated: copying it takes milliseconds, making one takes seconds."""
-    from tuning.store import open_store  # tests of the cortex need no store
+    from ciliary.tuning.runs.store import open_store  # tests of the cortex need no store
 
     folder = tmp_path_factory.mktemp("template")
     with pytest.MonkeyPatch.context() as patch:

@@ -32,7 +32,7 @@ def imported_rooms(source: str, package: str) -> set[str]:
             "__import__",
         ):
             names = [str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)]
-        found |= {name.split(".")[0] for name in names}
+        found |= {name.removeprefix("ciliary.").split(".")[0] for name in names}
     return found & set(ROOMS)
 
 
@@ -66,11 +66,11 @@ def test_every_room_is_visited(room):
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [
-        ("import agents.search", {"agents"}),
-        ("from tuning import figures", {"tuning"}),
-        ("def f():\n    from agents.base import x", {"agents"}),
+        ("import ciliary.agents.controllers.search", {"agents"}),
+        ("from ciliary.tuning import figures", {"tuning"}),
+        ("def f():\n    from ciliary.agents.base import x", {"agents"}),
         ("import importlib\nimportlib.import_module('scripts.accommodate')", {"scripts"}),
-        ("from cortex import Cortex", set()),
+        ("from ciliary.cortex import Cortex", set()),
         ("from . import base", set()),
         ("from .base import x", set()),
     ],

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from cortex import Cortex
-from envs.reading import read_image
-from tuning.evaluation.bsds import read_bsds
-from tuning.evaluation.regions import region_covering
+from ciliary.cortex import Cortex
+from ciliary.envs.data.labelled import read_bsds
+from ciliary.envs.data.reading import read_image
+from ciliary.envs.metrics.regions import region_covering
 
 SIZE_PX = 192  # long side at which the cortex looks; scored at full size
 

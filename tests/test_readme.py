@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from cortex.parameters import NAMES, markdown_table
+from ciliary.cortex.parameters import NAMES, markdown_table
 from scripts.write_readme_table import BEGIN, END, main, with_table
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cortex.ops.tree import Linkage
+from ciliary.cortex.ops.tree import Linkage
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ def merge_tree(total: Tensor, size: Tensor, length: Tensor, strength: Tensor, *,
 
     Args:
         total: (B, S, C) sum of cues; size: (B, S); length, strength: (B, S, S) as in
-            :func:`cortex.ops.tree.merge_patches`.
+            :func:`ciliary.cortex.ops.tree.merge_patches`.
         linkage: cost (B, S, S) of merging each pair.
     """
     b, s = size.shape

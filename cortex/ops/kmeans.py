@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cortex.ops.ramp import ramp
+from ciliary.cortex.ops.ramp import ramp
 
 
 def presence_mask(count: Tensor, n_max: int) -> Tensor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from cortex.ops.kmeans import squared_distance
-from cortex.ops.tree import Linkage
+from ciliary.cortex.ops.kmeans import squared_distance
+from ciliary.cortex.ops.tree import Linkage
 
 
 def contrast_linkage(*, exponent: Tensor, contour_weight: Tensor, unit_size: float) -> Linkage:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from agents import Ending, make_controller, run_episode
-from cortex.parameters import NAMES
-from envs import AccommodationEnv
+from ciliary.agents import Ending, make_controller, run_episode
+from ciliary.cortex.parameters import NAMES
+from ciliary.envs import AccommodationEnv
 
 OPTIONS = {"image": 0, "disturbance": "gaussian_noise:2"}
 

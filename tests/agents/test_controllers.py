@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents import CONTROLLERS, make_controller, run_episode
-from agents.base import Controller
-from tests.contracts.controller import ControllerContract, CountingToy
+from ciliary.agents import CONTROLLERS, make_controller, run_episode
+from ciliary.agents.base import Controller
+from ciliary.testing.controller import ControllerContract, CountingToy
+from ciliary_tests.controllers import TRAINED, distances
 
-ROOT = Path(__file__).parents[2]
+HELPERS = Path(__file__).parents[1] / "helpers"
 
 
 class TestFixed(ControllerContract):
@@ -90,17 +91,6 @@ class TestNsga2(ControllerContract):
         return make_controller("nsga2")
 
 
-def distances(name, *, n_trials, seeds=range(6), **settings):
-    """Largest coordinate error |u - optimum| of the applied setting, and share of the default's loss left, per seed."""
-    error, left = [], []
-    for seed in seeds:
-        env = CountingToy()
-        trace = run_episode(env, make_controller(name, **settings), seed, n_trials=n_trials)
-        error.append(np.abs(trace.u_chosen - env.optimum).max())
-        left.append(trace.after["total"] / trace.before["total"])
-    return np.array(error), np.array(left)
-
-
 # share of the default's loss left after 96 trials in four parameters, mean over six seeds; random leaves 0.10
 @pytest.mark.parametrize(("name", "most"), [("tpe", 0.05), ("cmaes", 0.05), ("nsga2", 0.08)])
 def test_search_beats_random_where_the_best_is_known(name, most):
@@ -135,15 +125,12 @@ def test_spread_helps_when_the_default_is_nearly_right():
     assert left(0.15) < 0.8 * left(None)
 
 
-#: These play weights trained for the real environment's observations; they have tests of their own.
-TRAINED = {"policy", "sb3", "hybrid", "hybrid-cmaes"}
-
 DIGESTS = """
 import hashlib, warnings
 warnings.simplefilter("error")
-from agents import CONTROLLERS, make_controller, run_episode
-from tests.agents.test_controllers import TRAINED
-from tests.contracts.controller import CountingToy
+from ciliary.agents import CONTROLLERS, make_controller, run_episode
+from ciliary_tests.controllers import TRAINED
+from ciliary.testing.controller import CountingToy
 for name in sorted(set(CONTROLLERS) - TRAINED):
     trace = run_episode(CountingToy(), make_controller(name), 11, n_trials=14)
     print(name, hashlib.sha256(trace.u.tobytes() + trace.total.tobytes()).hexdigest())
@@ -151,7 +138,10 @@ for name in sorted(set(CONTROLLERS) - TRAINED):
 
 
 def test_same_trace_in_a_fresh_process_with_another_hash_seed():
-    env = os.environ | {"PYTHONHASHSEED": "12345", "PYTHONPATH": str(ROOT)}
+    env = os.environ | {
+        "PYTHONHASHSEED": "12345",
+        "PYTHONPATH": os.pathsep.join([str(HELPERS), os.environ.get("PYTHONPATH", "")]),
+    }
     done = subprocess.run([sys.executable, "-c", DIGESTS], env=env, capture_output=True, text=True, check=True)
     there = dict(line.split() for line in done.stdout.split("\n") if line)
     for name in sorted(set(CONTROLLERS) - TRAINED):

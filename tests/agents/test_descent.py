@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from agents.descent import Descent, DescentSettings, descend
-from envs.accommodation import AccommodationEnv
-from envs.toy import ToyEnv
-from envs.vector import AccommodationVectorEnv
-from tests.envs.photographs import photographs
+from ciliary.agents.controllers.descent import Descent, DescentSettings, descend
+from ciliary.envs.single import AccommodationEnv
+from ciliary.envs.toy import ToyEnv
+from ciliary.envs.vector import AccommodationVectorEnv
+from ciliary_tests.photographs import photographs
 
 P = 4
 PLAIN = DescentSettings("sgd", learning_rate=1.0, n_steps=30, last_rate=1.0, max_norm=None)

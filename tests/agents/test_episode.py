@@ -6,11 +6,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-import envs  # noqa: F401  (registers the ids)
-from agents import Ending, EpisodeInterrupted, Guard, Trace, make_controller, run_episode
-from agents.trace import best_trial, running_best
-from cortex.parameters import N_PARAMETERS, PARAMETERS
-from tests.contracts.controller import CountingToy, assert_same_trace
+import ciliary.envs  # noqa: F401  (registers the ids)
+from ciliary.agents import Ending, EpisodeInterrupted, Guard, Trace, make_controller, run_episode
+from ciliary.agents.trace import best_trial, running_best
+from ciliary.cortex.parameters import N_PARAMETERS, PARAMETERS
+from ciliary.testing.controller import CountingToy, assert_same_trace
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ import numpy as np
 import optuna
 import pytest
 
-from agents import Ending, make_controller, run_episode
-from agents.gradient import GradientController
-from envs.accommodation import AccommodationEnv
-from tests.agents.test_controllers import distances
-from tests.contracts.controller import ControllerContract, CountingToy
-from tests.envs.photographs import photographs
-from tuning.remembering import RememberingEnv
-from tuning.studies import Memory
+from ciliary.agents import Ending, make_controller, run_episode
+from ciliary.agents.controllers.gradient import GradientController
+from ciliary.envs.single import AccommodationEnv
+from ciliary.testing.controller import ControllerContract, CountingToy
+from ciliary.tuning.sessions.studies import Memory
+from ciliary.tuning.sessions.study_cache import RememberingEnv
+from ciliary_tests.controllers import distances
+from ciliary_tests.photographs import photographs
 
 
 class TestGradient(ControllerContract):

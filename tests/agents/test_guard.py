@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from agents import Guard, make_controller, run_episode
-from agents.guard import choose, choose_exactly, judge, views_seeds
-from envs.toy import ToyEnv
+from ciliary.agents import Guard, make_controller, run_episode
+from ciliary.agents.guard import choose, choose_exactly, judge, views_seeds
+from ciliary.envs.toy import ToyEnv
 
 
 def test_worked_by_hand():

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from agents import Ending, make_controller, run_episode
-from agents.gain import expected_gain
-from agents.hybrid import HybridController
-from tests.contracts.controller import ControllerContract, CountingToy
+from ciliary.agents import Ending, make_controller, run_episode
+from ciliary.agents.controllers.gain import expected_gain
+from ciliary.agents.controllers.hybrid import HybridController
+from ciliary.testing.controller import ControllerContract, CountingToy
 
 OPTIMUM = (0.5, -0.5, 0.25, -0.25)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from agents import Ending, make_controller, run_episode
-from agents.memory import Memories, MemoryController, load_memories, most_similar
-from tests.contracts.controller import ControllerContract, CountingToy
-from tuning.recollection import save_memories
+from ciliary.agents import Ending, make_controller, run_episode
+from ciliary.agents.controllers.memory import Memories, MemoryController, load_memories, most_similar
+from ciliary.testing.controller import ControllerContract, CountingToy
+from ciliary.tuning.sessions.experience import save_memories
 
 P = 4
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save as safetensors_save
 
-from agents import make_controller, run_episode
-from agents.network import NetworkShape, PolicyNetwork
-from agents.policy import Policy, PolicyController, load_policy
-from envs.toy import ToyEnv
-from tests.contracts.controller import ControllerContract, CountingToy
+from ciliary.agents import make_controller, run_episode
+from ciliary.agents.controllers.network import NetworkShape, PolicyNetwork
+from ciliary.agents.controllers.policy import Policy, PolicyController, load_policy
+from ciliary.envs.toy import ToyEnv
+from ciliary.testing.controller import ControllerContract, CountingToy
 
 
 def toy_network(n=4, gain=1.2):

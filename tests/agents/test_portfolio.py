@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from agents import Ending, make_controller, run_episode
-from tests.contracts.controller import ControllerContract, CountingToy
+from ciliary.agents import Ending, make_controller, run_episode
+from ciliary.testing.controller import ControllerContract, CountingToy
 
 
 class ListToy(CountingToy):

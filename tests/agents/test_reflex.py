@@ -6,12 +6,12 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from agents import Ending, make_controller, run_episode
-from agents.reflex import SHIPPED, Loop, ReflexController, fit, load_loops
-from cortex.parameters import NAMES
-from envs import ToyEnv
-from envs.observation import STATISTICS
-from tests.contracts.controller import ControllerContract, CountingToy
+from ciliary.agents import Ending, make_controller, run_episode
+from ciliary.agents.controllers.homeostat import SHIPPED, Loop, ReflexController, fit, load_loops
+from ciliary.cortex.parameters import NAMES
+from ciliary.envs import ToyEnv
+from ciliary.envs.observation import STATISTICS
+from ciliary.testing.controller import ControllerContract, CountingToy
 
 SHARE = 0.1
 #: In the homeostatic toy the statistics are (optimum - u) / 2: they answer to u by -1 / 2.

@@ -11,11 +11,11 @@ import pytest
 import torch
 from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
 
-from agents import make_controller, run_episode
-from agents.sb3 import Sb3Controller, Sb3Policy, load_sb3
-from envs.dynamics import Rules
-from envs.toy import ToyEnv
-from tests.contracts.controller import ControllerContract, CountingToy
+from ciliary.agents import make_controller, run_episode
+from ciliary.agents.controllers.sb3 import Sb3Controller, Sb3Policy, load_sb3
+from ciliary.envs.dynamics import Rules
+from ciliary.envs.toy import ToyEnv
+from ciliary.testing.controller import ControllerContract, CountingToy
 
 OPTIMUM = [0.7, -0.45, 0.25, -0.1]
 MAX_STEP = 0.25

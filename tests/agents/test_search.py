@@ -8,10 +8,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from agents import make_controller, run_episode
-from agents.search import SAMPLERS
-from cortex.parameters import N_PARAMETERS, PARAMETERS
-from tests.contracts.controller import CountingToy
+from ciliary.agents import make_controller, run_episode
+from ciliary.agents.controllers.search import SAMPLERS
+from ciliary.cortex.parameters import N_PARAMETERS, PARAMETERS
+from ciliary.testing.controller import CountingToy
 
 
 def run(sampler="tpe", *, env=None, n_trials=20, seed=0, **settings):

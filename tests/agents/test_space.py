@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from agents.search import distributions_of
-from agents.space import space_for
-from cortex.parameters import N_PARAMETERS, NAMES, PARAMETERS, default_unit, from_unit
+from ciliary.agents.controllers.search import distributions_of
+from ciliary.agents.space import space_for
+from ciliary.cortex.parameters import N_PARAMETERS, NAMES, PARAMETERS, default_unit, from_unit
 
 
 def test_agrees_with_the_cortex():

@@ -14,9 +14,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from agents import Ending, EpisodeInterrupted, Guard, run_episode
-from agents.base import Controller, env_options_of, is_done, uses_steps
-from envs.toy import ToyEnv
+from ciliary.agents import Ending, EpisodeInterrupted, Guard, run_episode
+from ciliary.agents.base import Controller, env_options_of, is_done, uses_steps
+from ciliary.envs.toy import ToyEnv
 
 P = 4
 

@@ -10,7 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
-import envs  # noqa: F401  (registers the ids)
+import ciliary.envs  # noqa: F401  (registers the ids)
 
 
 class EnvironmentContract:

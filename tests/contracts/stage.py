@@ -26,9 +26,9 @@ import torch.nn.functional as F
 from skimage import data
 from torch import Tensor
 
-from cortex import Cortex, Cues
-from cortex.parameters import BY_NAME, N_PARAMETERS, NAMES, PARAMETERS, Theta, default_theta, from_unit, to_unit
-from cortex.percept import M1Out, M2Out, M3Out, M4Out, M5Out, RetinaOut
+from ciliary.cortex import Cortex, Cues
+from ciliary.cortex.parameters import BY_NAME, N_PARAMETERS, NAMES, PARAMETERS, Theta, default_theta, from_unit, to_unit
+from ciliary.cortex.percept import M1Out, M2Out, M3Out, M4Out, M5Out, RetinaOut
 
 ANSWERS = {"retina": RetinaOut, "m1": M1Out, "m2": M2Out, "m3": M3Out, "m4": M4Out, "m5": M5Out}
 UNIT = (0.0, 1.0)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from skimage import data
 
-from cortex.providers import BackboneUnavailable, backbone, make_backbone
+from ciliary.cortex.cues import BackboneUnavailable, backbone, make_backbone
 
 
 def photograph(name, size=None):

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex import Cortex, Cues
-from cortex.model import MIN_SIDE_PX
-from cortex.parameters import (
+from ciliary.cortex import Cortex, Cues
+from ciliary.cortex.model import MIN_SIDE_PX
+from ciliary.cortex.parameters import (
     N_PARAMETERS,
     NAMES,
     STAGES,
@@ -15,8 +15,8 @@ from cortex.parameters import (
     from_unit,
     repeat_theta,
 )
-from cortex.percept import Percept
-from tests.contracts.stage import ANSWERS, photograph, tensors, with_cues
+from ciliary.cortex.percept import Percept
+from ciliary.testing.stage import ANSWERS, photograph, tensors, with_cues
 
 FIELDS = [stage.lower() for stage in STAGES]
 u_rows = st.lists(st.floats(-1, 1), min_size=N_PARAMETERS, max_size=N_PARAMETERS)

@@ -7,12 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cortex import Cues
-from cortex.description import N_DESCRIPTION, PARTS, SHAPE_CELLS, STROKE_CELLS, describe_objects
-from cortex.m1 import M1, N_SCALES
-from cortex.percept import N_ORIENTATIONS, M1Out, RetinaOut
-from cortex.retina import retina
-from tests.cortex.scenes import scene_theta
+from ciliary.cortex import Cues
+from ciliary.cortex.description import N_DESCRIPTION, PARTS, SHAPE_CELLS, STROKE_CELLS, describe_objects
+from ciliary.cortex.percept import N_ORIENTATIONS, M1Out, RetinaOut
+from ciliary.cortex.stages.m1_perception import M1, N_SCALES
+from ciliary.cortex.stages.retina import retina
+from ciliary_tests.theta_scenes import scene_theta
 
 SIZE = (80, 120)
 COLOUR, GROUND = (0.3, -0.2, 0.5), (0.6, 0.1, -0.1)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex.ops.gini import gini
+from ciliary.cortex.ops.gini import gini
 
 vectors = (
     st.lists(st.floats(0, 100, width=32), min_size=2, max_size=30).filter(lambda x: sum(x) > 1e-3).map(torch.tensor)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cortex import Cortex
-from cortex.introspection import STAGE_MODULES, describe, profile, render, watch
-from cortex.parameters import default_theta
+from ciliary.cortex import Cortex
+from ciliary.cortex.parameters import default_theta
+from ciliary.cortex.profile import STAGE_MODULES, describe, profile, render, watch
 
 
 @dataclass(frozen=True)

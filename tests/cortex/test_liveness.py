@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cortex import Cortex
-from cortex.parameters import BY_NAME, N_PARAMETERS, PARAMETERS, STAGES, default_theta, from_unit
-from tests.contracts.stage import largest_change, moved, photograph, projection, tensors, with_cues
-from tests.cortex.scenes import scene_theta
+from ciliary.cortex import Cortex
+from ciliary.cortex.parameters import BY_NAME, N_PARAMETERS, PARAMETERS, STAGES, default_theta, from_unit
+from ciliary.testing.stage import largest_change, moved, photograph, projection, tensors, with_cues
+from ciliary_tests.theta_scenes import scene_theta
 
 FIELDS = [stage.lower() for stage in STAGES]
 #: Nothing saturated: slots and objects are soft, counts are fractions, and regions matter.

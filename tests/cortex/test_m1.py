@@ -5,12 +5,20 @@ import math
 import pytest
 import torch
 
-from cortex import Cues
-from cortex.m1 import M1, N_SCALES, neighbour_affinity, position_channels, soft_regions, texture_channels, v1_energy
-from cortex.percept import N_ORIENTATIONS
-from cortex.retina import retina
-from tests.contracts.stage import StageContract, with_cues
-from tests.cortex.scenes import scene_theta
+from ciliary.cortex import Cues
+from ciliary.cortex.percept import N_ORIENTATIONS
+from ciliary.cortex.stages.m1_perception import (
+    M1,
+    N_SCALES,
+    neighbour_affinity,
+    position_channels,
+    soft_regions,
+    texture_channels,
+    v1_energy,
+)
+from ciliary.cortex.stages.retina import retina
+from ciliary.testing.stage import StageContract, with_cues
+from ciliary_tests.theta_scenes import scene_theta
 
 
 class TestM1(StageContract):

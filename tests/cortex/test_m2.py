@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from cortex import Cues
-from cortex.m1 import M1
-from cortex.m2 import M2, end_stopping, stabilise
-from cortex.retina import retina
-from tests.contracts.stage import StageContract
-from tests.cortex.scenes import scene_theta
+from ciliary.cortex import Cues
+from ciliary.cortex.stages.m1_perception import M1
+from ciliary.cortex.stages.m2_grouping import M2, end_stopping, stabilise
+from ciliary.cortex.stages.retina import retina
+from ciliary.testing.stage import StageContract
+from ciliary_tests.theta_scenes import scene_theta
 
 SIZE = 64
 Y, X = torch.meshgrid(torch.arange(float(SIZE)), torch.arange(float(SIZE)), indexing="ij")

@@ -9,11 +9,11 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from cortex import Cortex
-from cortex.m3 import M3, N_SLOTS_MAX, inhibit, make_slots, texture_statistics
-from cortex.ops.patches import border_graph
-from tests.contracts.stage import StageContract, arguments, photograph, with_cues
-from tests.cortex.scenes import scene_theta
+from ciliary.cortex import Cortex
+from ciliary.cortex.ops.patches import border_graph
+from ciliary.cortex.stages.m3_invariance import M3, N_SLOTS_MAX, inhibit, make_slots, texture_statistics
+from ciliary.testing.stage import StageContract, arguments, photograph, with_cues
+from ciliary_tests.theta_scenes import scene_theta
 
 
 class TestM3(StageContract):

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex import Cortex
-from cortex.m4 import _LEAST_COST, M4, log_threshold, make_objects
-from cortex.ops.patches import soft_patches
-from cortex.percept import M3Out
-from tests.contracts.stage import StageContract, arguments, photograph, with_cues
-from tests.cortex.scenes import scene_theta
+from ciliary.cortex import Cortex
+from ciliary.cortex.ops.patches import soft_patches
+from ciliary.cortex.percept import M3Out
+from ciliary.cortex.stages.m4_objects import _LEAST_COST, M4, log_threshold, make_objects
+from ciliary.testing.stage import StageContract, arguments, photograph, with_cues
+from ciliary_tests.theta_scenes import scene_theta
 
 
 class TestM4(StageContract):

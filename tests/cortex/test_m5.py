@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cortex import Cortex
-from cortex.description import N_DESCRIPTION, PARTS
-from cortex.m5 import M5, object_weight, pool_deep, recognise
-from tests.contracts.stage import StageContract, photograph, with_cues
+from ciliary.cortex import Cortex
+from ciliary.cortex.description import N_DESCRIPTION, PARTS
+from ciliary.cortex.stages.m5_recognition import M5, object_weight, pool_deep, recognise
+from ciliary.testing.stage import StageContract, photograph, with_cues
 
 
 class TestM5(StageContract):

@@ -6,7 +6,7 @@ import urllib.error
 import pytest
 import torch
 
-from cortex.providers import DepthUnavailable, make_depth, midas
+from ciliary.cortex.cues import DepthUnavailable, make_depth, midas
 
 HUBCONF = """
 dependencies = ["torch"]

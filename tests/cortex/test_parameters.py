@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex.parameters import (
+from ciliary.cortex.parameters import (
     BY_NAME,
     N_PARAMETERS,
     NAMES,

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex.ops.patches import Patches
-from cortex.percept import M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut, _argmax_at
+from ciliary.cortex.ops.patches import Patches
+from ciliary.cortex.percept import M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut, _argmax_at
 
 
 def random_masks(seed, batch=2, n_slots=5, size=(12, 18), sharpness=3.0):

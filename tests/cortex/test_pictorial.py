@@ -6,8 +6,8 @@ import torch
 from scipy.stats import spearmanr
 from skimage import data
 
-from cortex.providers import make_backbone, make_depth
-from cortex.providers.pictorial import PictorialSettings, pictorial_depth
+from ciliary.cortex.cues import make_backbone, make_depth
+from ciliary.cortex.cues.pictorial import PictorialSettings, pictorial_depth
 
 
 def only(**weight):

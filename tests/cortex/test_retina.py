@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2xyz
 
-from cortex.retina import (
+from ciliary.cortex.stages.retina import (
     _COMMON_CONTRAST,
     _LEAST_CONTRAST,
     LMS_FROM_RGB,
@@ -20,8 +20,8 @@ from cortex.retina import (
     retina,
     srgb_to_linear,
 )
-from tests.contracts.stage import StageContract, photograph
-from tests.cortex.scenes import scene_theta
+from ciliary.testing.stage import StageContract, photograph
+from ciliary_tests.theta_scenes import scene_theta
 
 
 class TestRetina(StageContract):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from scipy import ndimage
 
-from cortex import Cortex
-from cortex.parameters import default_theta
-from tests.cortex.scenes import scene_theta
+from ciliary.cortex import Cortex
+from ciliary.cortex.parameters import default_theta
+from ciliary_tests.theta_scenes import scene_theta
 
 
 @pytest.fixture(scope="module")

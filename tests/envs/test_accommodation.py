@@ -6,15 +6,15 @@ import pytest
 import torch
 from PIL import Image
 
-from cortex.parameters import N_PARAMETERS
-from envs.accommodation import OBSERVED_TERMS, AccommodationEnv
-from envs.disturbances import DISTURBANCES
-from envs.episodes import crop, draw_episode, resize, stretch
-from envs.objective import Objective
-from envs.observation import STATISTICS
-from envs.reading import UnreadableImage
-from tests.contracts.environment import EnvironmentContract
-from tests.envs.photographs import photographs
+from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.envs.data.disturbances import DISTURBANCES
+from ciliary.envs.data.reading import UnreadableImage
+from ciliary.envs.episode import crop, draw_episode, resize, stretch
+from ciliary.envs.objective.terms import Objective
+from ciliary.envs.observation import STATISTICS
+from ciliary.envs.single import OBSERVED_TERMS, AccommodationEnv
+from ciliary.testing.environment import EnvironmentContract
+from ciliary_tests.photographs import photographs
 
 ID = "Ciliary/Accommodation-v0"
 QUICK = {"source": photographs(), "size_px": 48, "n_views": 2}

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 from sklearn.metrics import adjusted_rand_score
 
-from envs.agreement import adjusted_rand, contingency, matched_symmetric_kl, sharpen, soft_adjusted_rand
+from ciliary.envs.objective.agreement import (
+    adjusted_rand,
+    contingency,
+    matched_symmetric_kl,
+    sharpen,
+    soft_adjusted_rand,
+)
 
 
 def one_hot(labels, n_slots):

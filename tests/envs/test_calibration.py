@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from cortex import Cortex, default_unit
-from cortex.parameters import N_PARAMETERS
-from envs.accommodation import AccommodationEnv
-from envs.calibrated import (
+from ciliary.cortex import Cortex, default_unit
+from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.envs.batch import Evaluator
+from ciliary.envs.objective.calibrated import (
     CalibratedObjective,
     consensus,
     cover_each_other,
@@ -19,11 +19,11 @@ from envs.calibrated import (
     objective_mark,
     panel_agreement,
 )
-from envs.calibration import Calibration, load_calibration
-from envs.evaluate import Evaluator
-from envs.objective import Objective, pooled_size
-from envs.reference import make_reference
-from envs.views import sample_views
+from ciliary.envs.objective.calibration import Calibration, load_calibration
+from ciliary.envs.objective.reference import make_reference
+from ciliary.envs.objective.terms import Objective, pooled_size
+from ciliary.envs.objective.views import sample_views
+from ciliary.envs.single import AccommodationEnv
 
 
 def line(names, weights, *, bias=0.5, panel=0, **changes):
@@ -142,7 +142,7 @@ def test_a_panel_in_several_passes_is_the_same_panel(monkeypatch):
         return objective.make_panel(cortex, images, cortex.cues(images), reference)
 
     whole = look(images)
-    monkeypatch.setattr("envs.evaluate.MAX_PIXELS", 2 * 32 * 48)
+    monkeypatch.setattr("ciliary.envs.batch.MAX_PIXELS", 2 * 32 * 48)
     in_parts, alone = look(images), look(images[1:])
     assert whole.masks.shape[:2] == (2, 3)
     for kind in ("masks", "promise"):

@@ -13,8 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex.retina import srgb_to_linear
-from envs.disturbances import DISTURBANCES, Disturbance, disturb, linear_to_srgb, parse_disturbance
+from ciliary.cortex.stages.retina import srgb_to_linear
+from ciliary.envs.data.disturbances import DISTURBANCES, Disturbance, disturb, linear_to_srgb, parse_disturbance
 
 EVERY_KIND = pytest.mark.parametrize("name", DISTURBANCES)
 SEEDED = ("gaussian_noise", "motion_blur", "low_light", "fog", "colour_cast")
@@ -99,7 +99,7 @@ def test_odd_sizes(name, size):
 
 def test_same_seed_same_image_in_another_process(chelsea):
     program = (
-        "import torch; from envs.disturbances import *; "
+        "import torch; from ciliary.envs.data.disturbances import *; "
         "x = torch.linspace(0, 1, 3 * 8 * 8).reshape(1, 3, 8, 8); "
         "print([round(float(disturb(x, n, 3, 11).double().sum()), 4) for n in DISTURBANCES])"
     )

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cortex import Cortex, default_unit, from_unit
-from envs.evaluate import Evaluator, evaluate_pairs, make_looks, stack_looks
-from envs.objective import TERMS, Objective
-from envs.views import apply_views, sample_views
+from ciliary.cortex import Cortex, default_unit, from_unit
+from ciliary.envs.batch import Evaluator, evaluate_pairs, make_looks, stack_looks
+from ciliary.envs.objective.terms import TERMS, Objective
+from ciliary.envs.objective.views import apply_views, sample_views
 
 HEIGHT, WIDTH = 32, 48
 

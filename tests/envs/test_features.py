@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex.parameters import N_PARAMETERS, default_unit
-from envs.features import FEATURES, percept_features
-from envs.reference import make_reference
+from ciliary.cortex.parameters import N_PARAMETERS, default_unit
+from ciliary.envs.objective.features import FEATURES, percept_features
+from ciliary.envs.objective.reference import make_reference
 
 H, W = 32, 48
 N_SLOTS = 8

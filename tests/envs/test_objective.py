@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from cortex import Cortex
-from cortex.ops.pooling import halve
-from envs.objective import (
+from ciliary.cortex import Cortex
+from ciliary.cortex.ops.pooling import halve
+from ciliary.envs.objective.reference import make_reference, rgb_to_lab
+from ciliary.envs.objective.terms import (
     TERMS,
     Objective,
     ObjectiveSettings,
@@ -19,8 +20,7 @@ from envs.objective import (
     pooled_size,
     view_agreement,
 )
-from envs.reference import make_reference, rgb_to_lab
-from envs.views import affine_matrices, apply_views, sample_views, way_back
+from ciliary.envs.objective.views import affine_matrices, apply_views, sample_views, way_back
 
 SIZE = (64, 96)
 N_SLOTS = 32

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from envs import reading
-from envs.reading import read_image
-from tests.envs.pictures import as_bytes, corners, save
+from ciliary.envs.data import reading
+from ciliary.envs.data.reading import read_image
+from ciliary_tests.pictures import as_bytes, corners, save
 
 # --- what is read
 

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from envs.reading import MAX_PIXELS, UnreadableImage, fit_size, read_image
-from tests.envs.pictures import as_bytes, corners, save
+from ciliary.envs.data.reading import MAX_PIXELS, UnreadableImage, fit_size, read_image
+from ciliary_tests.pictures import as_bytes, corners, save
 
 # --- sizes
 
@@ -110,7 +110,7 @@ PEAK = """
 import sys
 from pathlib import Path
 import torch
-from envs.reading import read_image
+from ciliary.envs.data.reading import read_image
 
 def peak_kb():
     status = Path("/proc/self/status").read_text()

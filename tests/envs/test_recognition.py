@@ -7,15 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cortex import Cortex, default_unit
-from cortex.description import N_DESCRIPTION, PARTS
-from cortex.learned.recognition import LearnedM5
-from cortex.percept import M5Out
-from envs.accommodation import AccommodationEnv
-from envs.calibrated import make_objective, objective_mark
-from envs.evaluate import Evaluator
-from envs.objective import TERMS, Objective, ObjectiveSettings
-from envs.recognition import (
+from ciliary.cortex import Cortex, default_unit
+from ciliary.cortex.description import N_DESCRIPTION, PARTS
+from ciliary.cortex.percept import M5Out
+from ciliary.cortex.stages.m5_learned import LearnedM5
+from ciliary.envs.batch import Evaluator
+from ciliary.envs.data.scenes import make_scene
+from ciliary.envs.objective.calibrated import make_objective, objective_mark
+from ciliary.envs.objective.recognition import (
     RECOGNITION_TERMS,
     RECOGNITION_WEIGHTS,
     code_agreement,
@@ -24,8 +23,9 @@ from envs.recognition import (
     gate_entropy,
     recognition_terms,
 )
-from envs.scenes import make_scene
-from envs.views import sample_views, way_back
+from ciliary.envs.objective.terms import TERMS, Objective, ObjectiveSettings
+from ciliary.envs.objective.views import sample_views, way_back
+from ciliary.envs.single import AccommodationEnv
 
 SIZE = (16, 24)
 ALL = ObjectiveSettings(code_stability=0.3, completion=0.1, gate_entropy=0.1)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-import envs  # noqa: F401  (registers the ids)
-from cortex import Cortex
-from envs.render import Renderer, paint_labels
-from tests.envs.photographs import photographs
+import ciliary.envs  # noqa: F401  (registers the ids)
+from ciliary.cortex import Cortex
+from ciliary.envs.render import Renderer, paint_labels
+from ciliary_tests.photographs import photographs
 
 QUICK = {"source": photographs(), "size_px": 48, "n_views": 2, "render_mode": "rgb_array", "patience": 0}
 

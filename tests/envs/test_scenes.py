@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cortex.retina import srgb_to_linear
-from envs.scenes import SCENES, make_scene
+from ciliary.cortex.stages.retina import srgb_to_linear
+from ciliary.envs.data.scenes import SCENES, make_scene
 
 EVERY_SCENE = pytest.mark.parametrize("kind", SCENES)
 N_REGIONS = {"discs": 4, "stripes": 3, "mosaic": 5, "kanizsa": 6, "isoluminant": 2}

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from envs.reading import Photograph, UnreadableImage
-from envs.sources import (
+from ciliary.envs.data.reading import Photograph, UnreadableImage
+from ciliary.envs.data.sources import (
     BUNDLED,
     Source,
     bundled,

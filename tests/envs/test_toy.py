@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-import envs
-from cortex.parameters import N_PARAMETERS
-from tests.contracts.environment import EnvironmentContract
+from ciliary.cortex.parameters import N_PARAMETERS, default_unit
+from ciliary.testing.environment import EnvironmentContract
 
 EXAMPLE = {"n_parameters": 4}
 
@@ -24,7 +23,7 @@ class TestContract(EnvironmentContract):
 def test_default_size_is_the_cortex_s():
     env = gym.make("Ciliary/Toy-v0").unwrapped
     assert env.n_parameters == N_PARAMETERS
-    np.testing.assert_allclose(env.default_u, envs.base.default_unit()[0].numpy())
+    np.testing.assert_allclose(env.default_u, default_unit()[0].numpy())
 
 
 def test_worked_by_hand():

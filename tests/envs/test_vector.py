@@ -6,10 +6,10 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode
 
-import envs  # noqa: F401  (registers the ids)
-from cortex.parameters import N_PARAMETERS
-from envs.vector import AccommodationVectorEnv
-from tests.envs.photographs import photographs
+import ciliary.envs  # noqa: F401  (registers the ids)
+from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.envs.vector import AccommodationVectorEnv
+from ciliary_tests.photographs import photographs
 
 ID = "Ciliary/Accommodation-v0"
 QUICK = {"source": photographs(), "shape_px": (48, 48), "n_views": 2}

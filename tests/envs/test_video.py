@@ -6,10 +6,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-import envs
-from agents import make_controller, run_episode
-from agents.random_search import RandomController
-from tests.envs.photographs import photographs
+from ciliary.agents import make_controller, run_episode
+from ciliary.agents.controllers.random_search import RandomController
+from ciliary.envs import AccommodationEnv
+from ciliary_tests.photographs import photographs
 
 pytest.importorskip("moviepy", reason="the extra `video` is not installed")
 
@@ -32,13 +32,13 @@ def folder(tmp_path):
 def rendered(monkeypatch):
     """The frames that the environment has rendered."""
     frames = []
-    render = envs.AccommodationEnv.render
+    render = AccommodationEnv.render
 
     def keep(self):
         frames.append(render(self))
         return frames[-1]
 
-    monkeypatch.setattr(envs.AccommodationEnv, "render", keep)
+    monkeypatch.setattr(AccommodationEnv, "render", keep)
     return frames
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.views import affine_matrices, apply_views, invert_affine, sample_views, undo, way_back
+from ciliary.envs.objective.views import affine_matrices, apply_views, invert_affine, sample_views, undo, way_back
 
 
 def smooth_image(height=48, width=64):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.scripts.loading import load_script
+from ciliary_tests.loading import load_script
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agents.registry import CONTROLLERS
-from envs.disturbances import DISTURBANCES
-from tests.scripts.loading import SCRIPTS
-from tuning.inputs import SHOWCASE, collect, showcase
+from ciliary.agents.registry import CONTROLLERS
+from ciliary.envs.data.disturbances import DISTURBANCES
+from ciliary.tuning.sessions.inputs import SHOWCASE, collect, showcase
+from ciliary_tests.loading import SCRIPTS
 
 SCRIPT = SCRIPTS / "accommodate.py"
 QUICK = ["--trials", "3", "--population", "2", "--size", "48", "--controller", "random"]

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-import tuning.benchmark
-from tests.scripts.loading import SCRIPTS
+from ciliary_tests.loading import SCRIPTS
 
 SCRIPT = SCRIPTS / "benchmark.py"
 TIMING = {"median_ms": 12.34, "q25_ms": 11.0, "q75_ms": 14.0}
@@ -32,7 +31,7 @@ def asked(monkeypatch):
         machine = {"processor": "abacus", "n_threads": settings.n_threads, "load_average_1min": 0.0}
         return {"rows": rows, "growth": {"1": float("nan"), "16": 1.04}, "hardware": machine}
 
-    monkeypatch.setattr(tuning.benchmark, "run_benchmark", measured)
+    monkeypatch.setattr("ciliary.tuning.benchmarks.speed.run_benchmark", measured)
     return seen
 
 

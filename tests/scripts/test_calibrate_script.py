@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cortex.parameters import N_PARAMETERS
-from envs.calibration import load_calibration
-from tests.scripts.loading import SCRIPTS, load_script
-from tests.tuning.evaluation.labelled import write_labelled
-from tuning.evaluation.measure import Measure
-from tuning.evaluation.regressors import FORMS
+from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.envs.objective.calibration import load_calibration
+from ciliary.tuning.calibration.regressors import FORMS
+from ciliary.tuning.evaluation.measure import Measure
+from ciliary_tests.labelled import write_labelled
+from ciliary_tests.loading import SCRIPTS, load_script
 
 SCRIPT = SCRIPTS / "calibrate.py"
 QUICK = ["--settings", "3", "--views", "0", "--workers", "1", "--size", "64"]

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cortex import default_unit
-from tests.scripts.loading import SCRIPTS
-from tests.tuning.evaluation.labelled import write_calibration, write_labelled
-from tuning.evaluation import job
-from tuning.evaluation.contests import PlayMeasure
-from tuning.evaluation.shards import Case
-from tuning.evaluation.table import ResponseTable
-from tuning.evaluation.tracked import EXPERIMENT
-from tuning.store import open_store
+from ciliary.cortex import default_unit
+from ciliary.tuning.evaluation import job
+from ciliary.tuning.evaluation.case_cache import Case
+from ciliary.tuning.evaluation.contests import PlayMeasure
+from ciliary.tuning.evaluation.table import ResponseTable
+from ciliary.tuning.runs.store import open_store
+from ciliary.tuning.runs.tracked import EXPERIMENT
+from ciliary_tests.labelled import write_calibration, write_labelled
+from ciliary_tests.loading import SCRIPTS
 
 SCRIPT = SCRIPTS / "evaluate.py"
 QUICK = ["--size", "64", "--quiet", "--no-portraits"]

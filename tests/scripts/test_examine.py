@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from tests.scripts.loading import SCRIPTS
-from tests.tuning.exams.shapes import CLASSES, write_folders, write_npz, write_runs, write_weights
-from tuning.exams import exam
-from tuning.exams.perceive import Eye
+from ciliary.tuning.benchmarks import job as exam
+from ciliary.tuning.benchmarks.perceive import Eye
+from ciliary_tests.loading import SCRIPTS
+from ciliary_tests.shapes import CLASSES, write_folders, write_npz, write_runs, write_weights
 
 SCRIPT = SCRIPTS / "examine.py"
 QUICK = ["--size", "32", "--tokens", "6", "--episodes", "2"]

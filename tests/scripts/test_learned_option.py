@@ -9,12 +9,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.learned import write_untrained
-from tests.scripts.loading import load_script
-from tests.tuning.evaluation.labelled import write_labelled
-from tuning.evaluation import calibrating
-from tuning.evaluation.tracked import EXPERIMENT
-from tuning.store import open_store
+from ciliary.tuning.calibration import job as calibrating
+from ciliary.tuning.runs.store import open_store
+from ciliary.tuning.runs.tracked import EXPERIMENT
+from ciliary_tests.labelled import write_labelled
+from ciliary_tests.learned import write_untrained
+from ciliary_tests.loading import load_script
 
 SCRIPTS_WITH_IT = ("accommodate", "evaluate", "compare", "calibrate")
 
@@ -22,7 +22,7 @@ SCRIPTS_WITH_IT = ("accommodate", "evaluate", "compare", "calibrate")
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     path = write_untrained(tmp_path / "cortex.safetensors")
-    monkeypatch.setattr("cortex.learned.weights.SHIPPED", path)
+    monkeypatch.setattr("ciliary.cortex.stages.weights.SHIPPED", path)
     return path
 
 
@@ -43,7 +43,7 @@ def test_wrong_stages_are_wrong_usage(name, capsys):
 
 @pytest.mark.parametrize("name", SCRIPTS_WITH_IT)
 def test_missing_weights_are_named(name, tmp_path, monkeypatch, photo, capsys):
-    monkeypatch.setattr("cortex.learned.weights.SHIPPED", tmp_path / "none.safetensors")
+    monkeypatch.setattr("ciliary.cortex.stages.weights.SHIPPED", tmp_path / "none.safetensors")
     labelled = ["--labelled", str(write_labelled(tmp_path / "mine", n_images=10)), "--out", str(tmp_path / "o.npz")]
     what = [str(photo), "--out", str(tmp_path / "o")] if name == "accommodate" else labelled
     where = ["--work", str(tmp_path / "w")] if name == "calibrate" else []
@@ -53,7 +53,9 @@ def test_missing_weights_are_named(name, tmp_path, monkeypatch, photo, capsys):
 
 def test_accommodation_with_learned_stages_for_recognition(shipped, photo, out, monkeypatch):
     for page in ("draw_episode", "draw_stages"):  # drawn elsewhere
-        monkeypatch.setattr(f"tuning.session.{page}", lambda *args, **more: Figure(figsize=(0.1, 0.1)), raising=False)
+        monkeypatch.setattr(
+            f"ciliary.tuning.sessions.session.{page}", lambda *args, **more: Figure(figsize=(0.1, 0.1)), raising=False
+        )
     arguments = [str(photo), "--controller", "random", "--trials", "3", "--population", "2", "--size", "48", "--quiet"]
     arguments += ["--objective", "recognition", "--no-animation", "--out", str(out), "--session", "s", "--resume"]
     main = load_script("accommodate").main

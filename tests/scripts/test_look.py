@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.learned import write_untrained
-from tests.scripts.loading import SCRIPTS, load_script
-from tuning.inputs import SHOWCASE
-from tuning.looking import job
-from tuning.looking.page import WORDS
+from ciliary.tuning.inspect import job
+from ciliary.tuning.inspect.page import WORDS
+from ciliary.tuning.sessions.inputs import SHOWCASE
+from ciliary_tests.learned import write_untrained
+from ciliary_tests.loading import SCRIPTS, load_script
 
 SCRIPT = SCRIPTS / "look.py"
 QUICK = ["--size", "48", "--learned", "none"]

@@ -9,13 +9,10 @@ from pathlib import Path
 import pytest
 from stable_baselines3 import PPO
 
-import tuning.policies.gradient
-import tuning.policies.reflexes
-import tuning.policies.rl
-from envs.toy import ToyEnv
-from tests.scripts.loading import SCRIPTS
-from tuning.policies.registering import find_policy
-from tuning.stopping import Stopped
+from ciliary.envs.toy import ToyEnv
+from ciliary.tuning.cli.stopping import Stopped
+from ciliary.tuning.runs.registry import find_policy
+from ciliary_tests.loading import SCRIPTS
 
 SCRIPT = SCRIPTS / "train_policy.py"
 
@@ -32,8 +29,8 @@ def asked(monkeypatch, tmp_path):
         seen.append(settings)
         return tmp_path / "policy.zip"
 
-    monkeypatch.setattr(tuning.policies.rl, "train_rl", train)
-    monkeypatch.setattr(tuning.policies.gradient, "train_gradient", train)
+    monkeypatch.setattr("ciliary.tuning.training.rl_job.train_rl", train)
+    monkeypatch.setattr("ciliary.tuning.training.gradient_job.train_gradient", train)
     return seen
 
 
@@ -63,7 +60,7 @@ def test_gradient_and_defaults(script, asked, tmp_path, capsys):
 def test_reflex(script, monkeypatch, tmp_path, capsys):
     seen = {}
     monkeypatch.setattr(
-        tuning.policies.reflexes, "train_reflex", lambda images, **more: seen.update(images=images, **more)
+        "ciliary.tuning.training.homeostat_job.train_reflex", lambda images, **more: seen.update(images=images, **more)
     )
     (tmp_path / "photos").mkdir()
     arguments = ["--algo", "reflex", "--images", str(tmp_path / "photos"), "--out", str(tmp_path / "o")]
@@ -113,7 +110,7 @@ def test_exit_codes(script, monkeypatch, capsys, error, code, words):
     def fails(settings, *, is_quiet):
         raise error
 
-    monkeypatch.setattr(tuning.policies.rl, "train_rl", fails)
+    monkeypatch.setattr("ciliary.tuning.training.rl_job.train_rl", fails)
     assert script.main(["--algo", "sac"]) == code
     assert words in capsys.readouterr().err
 

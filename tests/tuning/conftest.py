@@ -3,15 +3,19 @@ from __future__ import annotations
 import pytest
 from matplotlib.figure import Figure
 
-from tuning.settings import SessionSettings
+from ciliary.tuning.sessions.settings import SessionSettings
 
 
 @pytest.fixture
 def quick_page(monkeypatch):
     """An empty page instead of those drawn, which take a second; test_figures, test_animation, looking/ draw them."""
-    monkeypatch.setattr("tuning.session.draw_episode", lambda *arguments, **more: Figure(figsize=(0.1, 0.1)))
-    monkeypatch.setattr("tuning.session.animate_episode", lambda *arguments, **more: None)
-    monkeypatch.setattr("tuning.session.draw_stages", lambda *arguments, **more: Figure(figsize=(0.1, 0.1)))
+    monkeypatch.setattr(
+        "ciliary.tuning.sessions.session.draw_episode", lambda *arguments, **more: Figure(figsize=(0.1, 0.1))
+    )
+    monkeypatch.setattr("ciliary.tuning.sessions.session.animate_episode", lambda *arguments, **more: None)
+    monkeypatch.setattr(
+        "ciliary.tuning.sessions.session.draw_stages", lambda *arguments, **more: Figure(figsize=(0.1, 0.1))
+    )
 
 
 @pytest.fixture

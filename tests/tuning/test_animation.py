@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from PIL import Image
 
-import tuning.animation
-from agents.episode import run_episode
-from agents.random_search import RandomController
-from agents.trace import Ending, Trace, running_best
-from tests.tuning.worlds import Picture, PictureToy, Recorder, inputs_of
-from tuning.animation import Shot, animate_episode, plan_shots, write_gif
-from tuning.session import run_session
-from tuning.store import EXPERIMENT, tracking_uri
+from ciliary.agents.controllers.random_search import RandomController
+from ciliary.agents.episode import run_episode
+from ciliary.agents.trace import Ending, Trace, running_best
+from ciliary.tuning.runs.store import EXPERIMENT, tracking_uri
+from ciliary.tuning.sessions.animation import Shot, animate_episode, plan_shots, write_gif
+from ciliary.tuning.sessions.session import run_session
+from ciliary_tests.worlds import Picture, PictureToy, Recorder, inputs_of
 
 nan, inf = float("nan"), float("inf")
 
@@ -159,7 +158,7 @@ def test_large_images_are_perceived_in_parts(env, tmp_path, monkeypatch):
     asked = []
     percept = env.percept
     monkeypatch.setattr(env, "percept", lambda u: asked.append(len(u)) or percept(u))
-    monkeypatch.setattr(tuning.animation, "images_per_pass", lambda height, width: 2)
+    monkeypatch.setattr("ciliary.tuning.sessions.animation.images_per_pass", lambda height, width: 2)
     animate_episode(env, trace_of([0.6, 0.5, 0.4, 0.3, 0.2]), tmp_path / "a.gif", title="a")
     assert asked == [2, 2, 1]
 
@@ -199,7 +198,7 @@ def test_a_controller_that_steps(env, tmp_path):
 @pytest.fixture
 def drawn(settings, monkeypatch):
     """Session settings under which animations are really drawn."""
-    monkeypatch.setattr("tuning.session.animate_episode", animate_episode)
+    monkeypatch.setattr("ciliary.tuning.sessions.session.animate_episode", animate_episode)
     return settings
 
 

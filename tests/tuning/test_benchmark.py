@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from cortex.ops.pooling import halve
-from cortex.percept import Cues, M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut
-from tuning import benchmark
-from tuning.benchmark import BenchmarkSettings, Row, Timing, compare, growth, run_benchmark, write_record
+from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.percept import Cues, M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut
+from ciliary.tuning.benchmarks import speed as benchmark
+from ciliary.tuning.benchmarks.speed import BenchmarkSettings, Row, Timing, compare, growth, run_benchmark, write_record
 
 SMALL = BenchmarkSettings(sizes_px=(24, 48), populations=(1, 3), n_repeats=3, n_warmup=1, n_threads=1, max_images=10)
 

@@ -8,31 +8,31 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from cortex import Cortex
-from cortex.learned.weights import LEARNED
-from envs.calibrated import objective_mark
-from tests.learned import write_untrained
-from tests.tuning.evaluation.labelled import write_labelled
-from tuning.arguments import STAGES, add_learned_argument, learned_stages
-from tuning.cortices import cortex_options, described, learned_mark
-from tuning.evaluation.bsds import read_labelled_folder
-from tuning.evaluation.calibrating import CalibrateSettings, measure_table
-from tuning.evaluation.contests import run_contest
-from tuning.evaluation.evaluate import EvaluateSettings
-from tuning.evaluation.methods import parse_method
-from tuning.evaluation.race import make_entries
-from tuning.evaluation.shards import Case
-from tuning.recollection import with_memories
-from tuning.record import append
-from tuning.settings import _PLACES, SessionSettings, digest
-from tuning.worlds import make_env
+from ciliary.cortex import Cortex
+from ciliary.cortex.stages.weights import LEARNED
+from ciliary.envs.data.labelled import read_labelled_folder
+from ciliary.envs.objective.calibrated import objective_mark
+from ciliary.tuning.calibration.job import CalibrateSettings, measure_table
+from ciliary.tuning.cli.arguments import STAGES, add_learned_argument, learned_stages
+from ciliary.tuning.evaluation.case_cache import Case
+from ciliary.tuning.evaluation.contests import run_contest
+from ciliary.tuning.evaluation.evaluate import EvaluateSettings
+from ciliary.tuning.evaluation.methods import parse_method
+from ciliary.tuning.evaluation.race import make_entries
+from ciliary.tuning.runs.cortices import cortex_options, described, learned_mark
+from ciliary.tuning.runs.record import append
+from ciliary.tuning.sessions.experience import with_memories
+from ciliary.tuning.sessions.make_env import make_env
+from ciliary.tuning.sessions.settings import _PLACES, SessionSettings, digest
+from ciliary_tests.labelled import write_labelled
+from ciliary_tests.learned import write_untrained
 
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """Weights that come with the project, for once these."""
     path = write_untrained(tmp_path / "cortex.safetensors")
-    monkeypatch.setattr("cortex.learned.weights.SHIPPED", path)
+    monkeypatch.setattr("ciliary.cortex.stages.weights.SHIPPED", path)
     return path
 
 
@@ -141,8 +141,8 @@ def test_the_world_of_a_session_has_its_cortex(shipped):
 
 
 def test_what_another_cortex_found_is_not_remembered(shipped, tmp_path):
-    from agents.memory import MemoryController
-    from tests.tuning.test_recollection import record_of
+    from ciliary.agents.controllers.memory import MemoryController
+    from ciliary_tests.records import record_of
 
     plain = SessionSettings(controller="memory", objective="raw", out=tmp_path / "out")
     learned = replace(plain, learned=("m2",))

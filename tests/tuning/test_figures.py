@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.tuning.worlds import Picture, PictureToy
-from tuning import figures, panels
-from tuning import record as records
-from tuning.playing import build_controller, play
-from tuning.record import EpisodeKey
-from tuning.settings import SessionSettings
+from ciliary.tuning.inspect import panels
+from ciliary.tuning.runs import record as records
+from ciliary.tuning.runs.record import EpisodeKey
+from ciliary.tuning.sessions import figures
+from ciliary.tuning.sessions.playing import build_controller, play
+from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary_tests.worlds import Picture, PictureToy
 
 SETTINGS = SessionSettings(controller="random", n_trials=5)
 

@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.memory import Memories, MemoryController
-from cortex.parameters import N_PARAMETERS, NAMES
-from tests.tuning.worlds import PictureToy, Recorder, inputs_of
-from tuning import record as records
-from tuning.playing import play as play_episode
-from tuning.recollection import add, recollect, with_memories, with_memory
-from tuning.session import run_session
-from tuning.store import open_store
+from ciliary.agents.controllers.memory import Memories, MemoryController
+from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.tuning.runs import record as records
+from ciliary.tuning.runs.store import open_store
+from ciliary.tuning.sessions.experience import add, recollect, with_memories, with_memory
+from ciliary.tuning.sessions.playing import play as play_episode
+from ciliary.tuning.sessions.session import run_session
+from ciliary_tests.records import record_of
+from ciliary_tests.worlds import PictureToy, Recorder, inputs_of
 
 
 class ShowingToy(PictureToy):
@@ -25,26 +26,6 @@ class ShowingToy(PictureToy):
 
 def play(settings, names=("a", "b")):
     return run_session(settings, inputs_of(*names), make_env=lambda s: ShowingToy(), display=Recorder())
-
-
-def record_of(i=0, *, image=None, **changes):
-    """A record with what is remembered of it."""
-    u = np.full((3, N_PARAMETERS), 0.1 * i)
-    made = {
-        "key": f"key {i}",
-        "status": "FINISHED",
-        "image": image or f"image {i}",
-        "fingerprint": f"print {i}",
-        "disturbance": "none",
-        "objective": "raw",
-        "parameters": dict.fromkeys(NAMES, 1.0),
-        "i_chosen": 2,
-        "before": {"total": 0.5},
-        "after": {"total": 0.2},
-        "history": {"u": u.tolist()},
-        "statistics": [0.1 * i, 0.2],
-    }
-    return made | changes
 
 
 def write(folder, *made):
@@ -124,7 +105,7 @@ def test_a_session_learns_from_its_own_episodes(settings, monkeypatch):
         n_remembered.append(len(controller.memories))
         return play_episode(env, controller, *arguments, **more)
 
-    monkeypatch.setattr("tuning.session.play", watched)
+    monkeypatch.setattr("ciliary.tuning.sessions.session.play", watched)
     settings = replace(settings, controller="memory", session="m", objective="raw")
     outcome = play(settings, ("a", "b", "c"))
     assert outcome.exit_code == 0

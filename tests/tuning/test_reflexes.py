@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from agents.reflex import Loop, ReflexController, load_loops
-from cortex.parameters import NAMES
-from envs import AccommodationEnv
-from envs.observation import STATISTICS
-from envs.sources import Photograph
-from tuning.policies.reflexes import ReflexSettings, measure_reflexes, spectral_radius, train_reflex
+from ciliary.agents.controllers.homeostat import Loop, ReflexController, load_loops
+from ciliary.cortex.parameters import NAMES
+from ciliary.envs import AccommodationEnv
+from ciliary.envs.data.sources import Photograph
+from ciliary.envs.observation import STATISTICS
+from ciliary.tuning.training.homeostat_job import ReflexSettings, measure_reflexes, spectral_radius, train_reflex
 
 PAIRS = (
     ("energy_mean", "adaptation_exponent"),

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from cortex import Cortex, default_theta
-from tests.tuning.worlds import Picture
-from tuning import saving
+from ciliary.cortex import Cortex, default_theta
+from ciliary.tuning.runs import files as saving
+from ciliary_tests.worlds import Picture
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,13 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from cortex.parameters import N_PARAMETERS, NAMES
-from tests.tuning.worlds import PictureToy, Recorder, inputs_of
-from tuning import record as records
-from tuning.inputs import Input
-from tuning.session import run_session
-from tuning.settings import SessionSettings
-from tuning.store import EXPERIMENT, tracking_uri
+from ciliary.cortex.parameters import N_PARAMETERS, NAMES
+from ciliary.tuning.runs import record as records
+from ciliary.tuning.runs.store import EXPERIMENT, tracking_uri
+from ciliary.tuning.sessions.inputs import Input
+from ciliary.tuning.sessions.session import run_session
+from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary_tests.worlds import PictureToy, Recorder, inputs_of
 
 
 def play(settings, names=("a", "b"), *, display=None, make_env=lambda settings: PictureToy()):

@@ -3,13 +3,13 @@
 import numpy as np
 import torch
 
-from cortex import Cortex, default_unit
-from envs.calibrated import CalibratedObjective
-from envs.calibration import Calibration
-from envs.evaluate import make_looks
-from envs.objective import Objective
-from envs.views import sample_views
-from tuning.shared_panels import SharedPanels, shared_objective
+from ciliary.cortex import Cortex, default_unit
+from ciliary.envs.batch import make_looks
+from ciliary.envs.objective.calibrated import CalibratedObjective
+from ciliary.envs.objective.calibration import Calibration
+from ciliary.envs.objective.terms import Objective
+from ciliary.envs.objective.views import sample_views
+from ciliary.tuning.evaluation.shared_panels import SharedPanels, shared_objective
 
 FINE = default_unit()[0].numpy()
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tuning.ledger import check_name
-from tuning.store import Store, StoreError, open_store, tracking_uri
+from ciliary.tuning.runs.store import Store, StoreError, open_store, tracking_uri
+from ciliary.tuning.sessions.resume import check_name
 
 
 def test_address(tmp_path, monkeypatch):
@@ -45,7 +45,7 @@ def test_a_store_that_cannot_be_opened_is_named(out):
 
 
 def test_a_new_database_is_made_in_silence(tmp_path):
-    code = f"from pathlib import Path; from tuning.store import open_store; open_store(Path({str(tmp_path)!r}))"
+    code = f"from pathlib import Path; from ciliary.tuning.runs.store import open_store; open_store(Path({str(tmp_path)!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
 

@@ -9,11 +9,11 @@ import numpy as np
 import optuna
 import pytest
 
-from cortex.parameters import N_PARAMETERS, PARAMETERS
-from tuning.playing import build_controller, open_memory
-from tuning.record import EpisodeKey
-from tuning.settings import SessionSettings
-from tuning.studies import Memory, StorageError, open_storage
+from ciliary.cortex.parameters import N_PARAMETERS, PARAMETERS
+from ciliary.tuning.runs.record import EpisodeKey
+from ciliary.tuning.sessions.playing import build_controller, open_memory
+from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.sessions.studies import Memory, StorageError, open_storage
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 
-from envs.disturbances import DISTURBANCES, parse_disturbance
-from tuning.evaluation.table import Case
+from ciliary.envs.data.disturbances import DISTURBANCES, parse_disturbance
+from ciliary.tuning.evaluation.table import Case
 
 ALL = "all"
 MIXED = "mixed"

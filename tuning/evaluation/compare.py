@@ -11,14 +11,14 @@ from pathlib import Path
 
 import torch
 
-from tuning.evaluation.job import ContestSettings, Job, Reported, make_methods, run_job
-from tuning.evaluation.marks import code_mark
-from tuning.evaluation.methods import Method, parse_method
-from tuning.evaluation.race import run_race
-from tuning.evaluation.race_page import Raced, report_race
-from tuning.evaluation.race_rows import shown_name
-from tuning.evaluation.standings import FIXED
-from tuning.evaluation.table import ResponseTable
+from ciliary.tuning.evaluation.job import ContestSettings, Job, Reported, make_methods, run_job
+from ciliary.tuning.evaluation.methods import Method, parse_method
+from ciliary.tuning.evaluation.race import run_race
+from ciliary.tuning.evaluation.race_page import Raced, report_race
+from ciliary.tuning.evaluation.race_rows import shown_name
+from ciliary.tuning.evaluation.summary import FIXED
+from ciliary.tuning.evaluation.table import ResponseTable
+from ciliary.tuning.runs.fingerprints import code_mark
 
 DEFAULT_METHODS = ("random:raw:64", "tpe:raw:64", "cmaes:raw:64", "portfolio:calibrated", "tpe:calibrated:64")
 
@@ -57,7 +57,7 @@ def race_methods(settings: CompareSettings, train: ResponseTable | None, disturb
     """The methods asked for, and ``fixed`` under each objective, so that its time is known too.
 
     Raises:
-        ValueError, FileNotFoundError: as :func:`~tuning.evaluation.job.make_methods`; or the reference is unknown.
+        ValueError, FileNotFoundError: as :func:`~ciliary.tuning.evaluation.job.make_methods`; or the reference is unknown.
     """
     methods = make_methods(settings.methods, train, disturbances, default=DEFAULT_METHODS)
     for objective in dict.fromkeys(method.objective for method in methods):

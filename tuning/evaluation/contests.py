@@ -16,20 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from agents.episode import run_episode
-from agents.guard import Guard
-from agents.trace import Trace
-from cortex import Cortex, Percept, default_unit
-from cortex.parameters import NAMES
-from envs.accommodation import AccommodationEnv
-from envs.objective import Objective
-from envs.reading import Photograph
-from tuning.evaluation.bsds import LabelledImage
-from tuning.evaluation.measure import MeasureSettings, see
-from tuning.evaluation.methods import Method
-from tuning.evaluation.regions import People, region_scores
-from tuning.evaluation.shards import fingerprint, read_shard
-from tuning.evaluation.table import Case, ResponseTable, compute_table
+from ciliary.agents.episode import run_episode
+from ciliary.agents.guard import Guard
+from ciliary.agents.trace import Trace
+from ciliary.cortex import Cortex, Percept, default_unit
+from ciliary.cortex.parameters import NAMES
+from ciliary.envs.data.labelled import LabelledImage
+from ciliary.envs.data.reading import Photograph
+from ciliary.envs.metrics.regions import People, region_scores
+from ciliary.envs.objective.terms import Objective
+from ciliary.envs.single import AccommodationEnv
+from ciliary.tuning.evaluation.case_cache import fingerprint, read_shard
+from ciliary.tuning.evaluation.measure import MeasureSettings, see
+from ciliary.tuning.evaluation.methods import Method
+from ciliary.tuning.evaluation.table import Case, ResponseTable, compute_table
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tuning.evaluation.contests import run_contest
-from tuning.evaluation.job import ContestSettings, Job, Reported, make_methods, run_job
-from tuning.evaluation.marks import code_mark
-from tuning.evaluation.methods import Method
-from tuning.evaluation.portraits import compute_portraits
-from tuning.evaluation.protocols import CLEAN
-from tuning.evaluation.reporting import Measured, report
-from tuning.evaluation.standings import FIXED
-from tuning.evaluation.table import ResponseTable
+from ciliary.tuning.evaluation.contests import run_contest
+from ciliary.tuning.evaluation.job import ContestSettings, Job, Reported, make_methods, run_job
+from ciliary.tuning.evaluation.methods import Method
+from ciliary.tuning.evaluation.reporting import Measured, report
+from ciliary.tuning.evaluation.selectors import CLEAN
+from ciliary.tuning.evaluation.summary import FIXED
+from ciliary.tuning.evaluation.systems import compute_portraits
+from ciliary.tuning.evaluation.table import ResponseTable
+from ciliary.tuning.runs.fingerprints import code_mark
 
 DEFAULT_METHODS = ("normalise", "portfolio:calibrated", "tpe:raw:16", "tpe:calibrated:64")
 

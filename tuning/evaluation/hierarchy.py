@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import label
 
-from tuning.evaluation.regions import SCORES
+from ciliary.envs.metrics.regions import SCORES
 
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 

@@ -17,19 +17,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cortex.providers.base import ProviderUnavailable
-from envs.calibrated import UNCALIBRATED
-from envs.calibration import SHIPPED, load_calibration
-from tuning.cortices import cortex_options, learned_mark
-from tuning.evaluation.bsds import LabelledSet, read_bsds, read_labelled_folder
-from tuning.evaluation.cases import make_cases, parse_disturbances
-from tuning.evaluation.marks import code_mark
-from tuning.evaluation.measure import MeasureSettings
-from tuning.evaluation.methods import Method, parse_method
-from tuning.evaluation.protocols import CLEAN, DISTURBED, best_setting, kind_of
-from tuning.evaluation.standings import BEST_FIXED, FIXED
-from tuning.evaluation.table import Case, ResponseTable
-from tuning.store import StoreError
+from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_folder
+from ciliary.envs.objective.calibrated import UNCALIBRATED
+from ciliary.envs.objective.calibration import SHIPPED, load_calibration
+from ciliary.tuning.evaluation.cases import make_cases, parse_disturbances
+from ciliary.tuning.evaluation.measure import MeasureSettings
+from ciliary.tuning.evaluation.methods import Method, parse_method
+from ciliary.tuning.evaluation.selectors import CLEAN, DISTURBED, best_setting, kind_of
+from ciliary.tuning.evaluation.summary import BEST_FIXED, FIXED
+from ciliary.tuning.evaluation.table import Case, ResponseTable
+from ciliary.tuning.runs.cortices import cortex_options, learned_mark
+from ciliary.tuning.runs.fingerprints import code_mark
+from ciliary.tuning.runs.store import StoreError
 
 DEFAULT_DISTURB = "none,mixed:3"
 BY_TABLE = ("best-fixed", "refit-fixed")
@@ -38,7 +38,7 @@ USAGE, NOTHING, SOME_FAILED, STOPPED = 2, 1, 3, 130
 
 @dataclass(frozen=True)
 class ContestSettings:
-    """Who plays on which labelled images; the arguments of :func:`tuning.arguments.add_contest_arguments`.
+    """Who plays on which labelled images; the arguments of :func:`ciliary.tuning.cli.arguments.add_contest_arguments`.
 
     Attributes:
         bsds, labelled: where the labelled images are: one of the two.
@@ -163,7 +163,7 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
         return NOTHING
     cases = [case for case in cases if case.image in set(data.names)]
     job = Job(data, tuple(cases), methods, table, train, tuple(problems), start)
-    from tuning.evaluation.tracked import tracked_run  # MLflow takes seconds, and mistakes above should not
+    from ciliary.tuning.runs.tracked import tracked_run  # MLflow takes seconds, and mistakes above should not
 
     place = settings.page or settings.out / page
     reading = settings.reading or place.with_name(f"{place.stem}_reading.md")

@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cortex import Cortex, Percept
-from envs.calibrated import for_agreement, panel_agreement
-from envs.disturbances import parse_disturbance
-from envs.evaluate import evaluate_pairs, make_looks
-from envs.features import percept_features
-from envs.objective import Objective, coarse_masks
-from envs.sources import from_array
-from envs.views import sample_views
-from tuning.evaluation.bsds import LabelledImage
-from tuning.evaluation.regions import People, region_scores
-from tuning.evaluation.shards import Case
+from ciliary.cortex import Cortex, Percept
+from ciliary.envs.batch import evaluate_pairs, make_looks
+from ciliary.envs.data.disturbances import parse_disturbance
+from ciliary.envs.data.labelled import LabelledImage
+from ciliary.envs.data.sources import from_array
+from ciliary.envs.metrics.regions import People, region_scores
+from ciliary.envs.objective.calibrated import for_agreement, panel_agreement
+from ciliary.envs.objective.features import percept_features
+from ciliary.envs.objective.terms import Objective, coarse_masks
+from ciliary.envs.objective.views import sample_views
+from ciliary.tuning.evaluation.case_cache import Case
 
 
 @dataclass(frozen=True)

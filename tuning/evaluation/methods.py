@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from agents import registry
-from agents.base import Controller
-from agents.registry import CONTROLLERS, make_controller
-from agents.search import SAMPLERS
-from cortex import default_theta, default_unit, to_unit
-from cortex.parameters import BY_NAME, NAMES, check_names
-from envs.calibrated import UNCALIBRATED, objective_mark
-from tuning.playing import build_controller
-from tuning.saving import write_atomically
-from tuning.settings import SessionSettings
+from ciliary.agents import registry
+from ciliary.agents.base import Controller
+from ciliary.agents.controllers.search import SAMPLERS
+from ciliary.agents.registry import CONTROLLERS, make_controller
+from ciliary.cortex import default_theta, default_unit, to_unit
+from ciliary.cortex.parameters import BY_NAME, NAMES, check_names
+from ciliary.envs.objective.calibrated import UNCALIBRATED, objective_mark
+from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.sessions.playing import build_controller
+from ciliary.tuning.sessions.settings import SessionSettings
 
 DEFAULT_TRIALS = 64
 FIXED = "fixed"

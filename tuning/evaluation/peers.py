@@ -18,8 +18,8 @@ from skimage.morphology import h_minima
 from skimage.segmentation import felzenszwalb, quickshift, slic, watershed
 from skimage.transform import resize
 
-from tuning.evaluation.bsds import LabelledImage
-from tuning.evaluation.regions import People, region_covering
+from ciliary.envs.data.labelled import LabelledImage
+from ciliary.envs.metrics.regions import People, region_covering
 
 Settings = Mapping[str, float]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuning.evaluation.boundaries import Counts, match_boundaries
-from tuning.evaluation.bsds import LabelledImage
-from tuning.evaluation.regions import SCORES, region_scores
+from ciliary.envs.data.labelled import LabelledImage
+from ciliary.envs.metrics.boundaries import Counts, match_boundaries
+from ciliary.envs.metrics.regions import SCORES, region_scores
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,19 +17,19 @@ from typing import Any
 
 import numpy as np
 
-from cortex import default_unit
-from envs.calibrated import UNCALIBRATED
-from envs.calibration import load_calibration
-from envs.objective import Objective
-from tuning.evaluation.bsds import LabelledImage
-from tuning.evaluation.contests import Played, PlayMeasure
-from tuning.evaluation.marks import episode_mark
-from tuning.evaluation.measure import MeasureSettings
-from tuning.evaluation.methods import Method
-from tuning.evaluation.regions import People
-from tuning.evaluation.shards import Shard, read_shard, write_shard
-from tuning.evaluation.table import Case, ResponseTable, compute_table
-from tuning.shared_panels import shared_objective
+from ciliary.cortex import default_unit
+from ciliary.envs.data.labelled import LabelledImage
+from ciliary.envs.metrics.regions import People
+from ciliary.envs.objective.calibrated import UNCALIBRATED
+from ciliary.envs.objective.calibration import load_calibration
+from ciliary.envs.objective.terms import Objective
+from ciliary.tuning.evaluation.case_cache import Shard, read_shard, write_shard
+from ciliary.tuning.evaluation.contests import Played, PlayMeasure
+from ciliary.tuning.evaluation.measure import MeasureSettings
+from ciliary.tuning.evaluation.methods import Method
+from ciliary.tuning.evaluation.shared_panels import shared_objective
+from ciliary.tuning.evaluation.table import Case, ResponseTable, compute_table
+from ciliary.tuning.runs.fingerprints import episode_mark
 
 MARKS = (1, 2, 4, 8, 16, 32, 64)
 """Evaluations after which the loss is read; the first is that of the defaults."""

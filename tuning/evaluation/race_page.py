@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tuning.cortices import described
-from tuning.evaluation.measure import MeasureSettings
-from tuning.evaluation.methods import Method
-from tuning.evaluation.race_plots import race_plot, strokes
-from tuning.evaluation.race_rows import (
+from ciliary.envs.metrics.statistics import Interval
+from ciliary.tuning.evaluation.measure import MeasureSettings
+from ciliary.tuning.evaluation.methods import Method
+from ciliary.tuning.evaluation.race_plots import race_plot, strokes
+from ciliary.tuning.evaluation.race_rows import (
     CurvePoint,
     RaceRow,
     fall_rows,
@@ -23,15 +23,15 @@ from tuning.evaluation.race_rows import (
     seed_means,
     shown_name,
 )
-from tuning.evaluation.reporting import counted, without_folders
-from tuning.evaluation.results import NO_READING, contest_markdown, empty_fields, pairs_to_markdown
-from tuning.evaluation.rows import rows_to_csv, rows_to_markdown
-from tuning.evaluation.standings import FIXED, ContestRow, contest_rows, oracle_scores
-from tuning.evaluation.statistics import Interval
-from tuning.evaluation.table import ResponseTable
-from tuning.figures import write_figure
-from tuning.saving import write_atomically
-from tuning.versions import versions
+from ciliary.tuning.evaluation.reporting import counted, without_folders
+from ciliary.tuning.evaluation.results import NO_READING, contest_markdown, empty_fields, pairs_to_markdown
+from ciliary.tuning.evaluation.rows import rows_to_csv, rows_to_markdown
+from ciliary.tuning.evaluation.summary import FIXED, ContestRow, contest_rows, oracle_scores
+from ciliary.tuning.evaluation.table import ResponseTable
+from ciliary.tuning.runs.cortices import described
+from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.sessions.figures import write_figure
 
 _TABLES = (
     "`fall`: of the loss from the defaults to the best trial, mean over images [95 %], seeds averaged within the "

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from tuning.evaluation.plots import COLOURS, new_figure, plain
-from tuning.evaluation.race_rows import CurvePoint
-from tuning.panels import FAINT, GRID
+from ciliary.tuning.evaluation.plots import COLOURS, new_figure, plain
+from ciliary.tuning.evaluation.race_rows import CurvePoint
+from ciliary.tuning.inspect.panels import FAINT, GRID
 
 _LINES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # seven, with eight colours: no pair comes twice before the 56th

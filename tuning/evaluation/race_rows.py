@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tuning.evaluation.methods import Method
-from tuning.evaluation.protocols import default_groups, group_means
-from tuning.evaluation.race import MARKS
-from tuning.evaluation.statistics import Interval, bootstrap_mean, gap_closed, paired_difference
-from tuning.evaluation.table import ResponseTable
+from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, gap_closed, paired_difference
+from ciliary.tuning.evaluation.methods import Method
+from ciliary.tuning.evaluation.race import MARKS
+from ciliary.tuning.evaluation.selectors import default_groups, group_means
+from ciliary.tuning.evaluation.table import ResponseTable
 
 REFERENCE = "tpe"
 
@@ -130,7 +130,7 @@ def race_rows(
     """Standings and curves: for each objective and group of cases, every method.
 
     Args:
-        race: as :func:`~tuning.evaluation.race.run_race` gives it.
+        race: as :func:`~ciliary.tuning.evaluation.race.run_race` gives it.
         methods: those of the race.
         reference: label of the method that shares refer to; see :func:`reference_of`.
     """

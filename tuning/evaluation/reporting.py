@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from cortex import Cortex, from_unit
-from envs.calibrated import UNCALIBRATED
-from envs.calibration import load_calibration
-from envs.episodes import stretch
-from tuning.cortices import described
-from tuning.evaluation.bsds import LabelledImage, LabelledSet
-from tuning.evaluation.measure import MeasureSettings, see
-from tuning.evaluation.methods import Method
-from tuning.evaluation.plots import Sheet, contact_sheet, gap_plot, precision_recall
-from tuning.evaluation.portraits import PEOPLE, boundary_summary, portrait_rows
-from tuning.evaluation.protocols import COVERING
-from tuning.evaluation.results import Results, protocol_rows, with_predictions, write_results
-from tuning.evaluation.standings import FIXED, contest_rows, oracle_scores
-from tuning.evaluation.statistics import Interval
-from tuning.evaluation.table import Case, ResponseTable
-from tuning.evaluation.validity import validity_report
-from tuning.figures import write_figure
-from tuning.versions import versions
+from ciliary.cortex import Cortex, from_unit
+from ciliary.envs.data.labelled import LabelledImage, LabelledSet
+from ciliary.envs.episode import stretch
+from ciliary.envs.metrics.statistics import Interval
+from ciliary.envs.objective.calibrated import UNCALIBRATED
+from ciliary.envs.objective.calibration import load_calibration
+from ciliary.tuning.evaluation.measure import MeasureSettings, see
+from ciliary.tuning.evaluation.methods import Method
+from ciliary.tuning.evaluation.plots import Sheet, contact_sheet, gap_plot, precision_recall
+from ciliary.tuning.evaluation.results import Results, protocol_rows, with_predictions, write_results
+from ciliary.tuning.evaluation.selectors import COVERING
+from ciliary.tuning.evaluation.summary import FIXED, contest_rows, oracle_scores
+from ciliary.tuning.evaluation.systems import PEOPLE, boundary_summary, portrait_rows
+from ciliary.tuning.evaluation.table import Case, ResponseTable
+from ciliary.tuning.evaluation.validity import validity_report
+from ciliary.tuning.runs.cortices import described
+from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.sessions.figures import write_figure
 
 N_SHOWN = 10  # best and worst images on the contact sheet
 _CELL_PX = 330  # long side of a cell: twice what the sheet shows
@@ -36,7 +36,7 @@ _CELL_PX = 330  # long side of a cell: twice what the sheet shows
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """All that an evaluation measured, and how; see :class:`~tuning.evaluation.evaluate.EvaluateSettings`."""
+    """All that an evaluation measured, and how; see :class:`~ciliary.tuning.evaluation.evaluate.EvaluateSettings`."""
 
     data: LabelledSet
     how: MeasureSettings
@@ -211,7 +211,7 @@ def _common_columns(table: ResponseTable, train: ResponseTable) -> list[str]:
 
 
 def _parameters(table: ResponseTable) -> list[str]:
-    from cortex.parameters import NAMES
+    from ciliary.cortex.parameters import NAMES
 
     return [name for name in NAMES if f"u.{name}" in table.columns]
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from envs.calibration import Calibration
-from tuning.evaluation.portraits import PortraitRow
-from tuning.evaluation.protocols import ProtocolRow, fixed, oracle, pick, random, select_all, summarise
-from tuning.evaluation.rows import rows_to_csv, rows_to_markdown
-from tuning.evaluation.standings import ContestRow, pooled_groups
-from tuning.evaluation.table import ResponseTable
-from tuning.evaluation.validity import ValidityRow, validity_markdown
-from tuning.saving import write_atomically
+from ciliary.envs.objective.calibration import Calibration
+from ciliary.tuning.evaluation.rows import rows_to_csv, rows_to_markdown
+from ciliary.tuning.evaluation.selectors import ProtocolRow, fixed, oracle, pick, random, select_all, summarise
+from ciliary.tuning.evaluation.summary import ContestRow, pooled_groups
+from ciliary.tuning.evaluation.systems import PortraitRow
+from ciliary.tuning.evaluation.table import ResponseTable
+from ciliary.tuning.evaluation.validity import ValidityRow, validity_markdown
+from ciliary.tuning.runs.files import write_atomically
 
 PREDICTED = "term.calibrated"
 NO_READING = "(Nothing yet: write it in {name} and run the script again.)"

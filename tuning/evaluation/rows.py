@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from tuning.evaluation.statistics import Interval
+from ciliary.envs.metrics.statistics import Interval
 
 
 def rows_to_markdown(rows: Sequence[Any], *, without: Sequence[str] = ()) -> str:

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cortex.m4 import make_objects
-from cortex.parameters import BY_NAME, Theta
-from cortex.percept import Percept
-from tuning.evaluation.boundaries import label_boundaries
+from ciliary.cortex.parameters import BY_NAME, Theta
+from ciliary.cortex.percept import Percept
+from ciliary.cortex.stages.m4_objects import make_objects
+from ciliary.envs.metrics.boundaries import label_boundaries
 
 LABEL_STAGES = ("s1", "s2", "slots", "objects")
 BOUNDARY_STAGES = ("boundary", "contour", *LABEL_STAGES)

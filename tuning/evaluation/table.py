@@ -22,11 +22,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tuning.evaluation.shards import Case as Case
-from tuning.evaluation.shards import Measure as Measure
-from tuning.evaluation.shards import Shard, fingerprint, measure_cases, read_shard
-from tuning.locks import Lock
-from tuning.saving import write_atomically
+from ciliary.tuning.evaluation.case_cache import Case as Case
+from ciliary.tuning.evaluation.case_cache import Measure as Measure
+from ciliary.tuning.evaluation.case_cache import Shard, fingerprint, measure_cases, read_shard
+from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.locks import Lock
 
 
 @dataclass(frozen=True, eq=False)

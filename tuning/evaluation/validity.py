@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuning.evaluation.protocols import CLEAN, best_fixed, image_means, pick, scores_of
-from tuning.evaluation.rows import rows_to_markdown
-from tuning.evaluation.statistics import (
+from ciliary.envs.metrics.statistics import (
     Interval,
     across_image_rank_correlation,
     bootstrap_mean,
     paired_difference,
     row_rank_correlation,
 )
-from tuning.evaluation.table import ResponseTable
+from ciliary.tuning.evaluation.rows import rows_to_markdown
+from ciliary.tuning.evaluation.selectors import CLEAN, best_fixed, image_means, pick, scores_of
+from ciliary.tuning.evaluation.table import ResponseTable
 
 LOSSES = "term."
 FEATURES = "feature."

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from cortex import Cortex, Cues, default_theta
-from cortex.learned.weights import LEARNED
-from cortex.m5 import M5
-from tests.contracts.stage import StageContract, photograph, tensors, with_cues
+from ciliary.cortex import Cortex, Cues, default_theta
+from ciliary.cortex.stages.m5_recognition import M5
+from ciliary.cortex.stages.weights import LEARNED
+from ciliary.testing.stage import StageContract, photograph, tensors, with_cues
 
 
 def untrained(name):

@@ -6,15 +6,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cortex import Cortex
-from cortex.description import N_DESCRIPTION, PARTS
-from cortex.learned.objects import N_KEY, ObjectNet, compete
-from cortex.learned.recognition import N_CODE, ExpertBank, LearnedM5, spread_parts
-from cortex.learned.regions import LEARNED_SHARE, N_LEARNED_REGIONS, LearnedM1, RegionNet, rupture
-from cortex.learned.texture import TextureNet
-from cortex.learned.weights import LEARNED
-from cortex.parameters import BY_NAME
-from tests.contracts.stage import photograph, tensors, with_cues
+from ciliary.cortex import Cortex
+from ciliary.cortex.description import N_DESCRIPTION, PARTS
+from ciliary.cortex.parameters import BY_NAME
+from ciliary.cortex.stages.m1_learned import LEARNED_SHARE, N_LEARNED_REGIONS, LearnedM1, RegionNet, rupture
+from ciliary.cortex.stages.m3_learned import TextureNet
+from ciliary.cortex.stages.m4_learned import N_KEY, ObjectNet, compete
+from ciliary.cortex.stages.m5_learned import N_CODE, ExpertBank, LearnedM5, spread_parts
+from ciliary.cortex.stages.weights import LEARNED
+from ciliary.testing.stage import photograph, tensors, with_cues
 
 
 def normal(*shape, seed=0):

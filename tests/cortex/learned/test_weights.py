@@ -4,11 +4,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from cortex import Cortex
-from cortex.learned import weights
-from cortex.learned.weights import LEARNED, load_stages, provenance, stage_names, stages_to_bytes
-from cortex.m2 import M2
-from tests.contracts.stage import photograph, tensors
+from ciliary.cortex import Cortex
+from ciliary.cortex.stages import weights
+from ciliary.cortex.stages.m2_grouping import M2
+from ciliary.cortex.stages.weights import LEARNED, load_stages, provenance, stage_names, stages_to_bytes
+from ciliary.testing.stage import photograph, tensors
 
 
 def stages():

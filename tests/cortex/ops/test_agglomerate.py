@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from cortex.ops.agglomerate import MergeTree, merge_tree, soft_cut
-from cortex.ops.linkage import contrast_linkage
+from ciliary.cortex.ops.agglomerate import MergeTree, merge_tree, soft_cut
+from ciliary.cortex.ops.linkage import contrast_linkage
 
 
 def ward(b=1):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from cortex.ops.association import REACHES_PX, lobe_kernel, reach_weights, two_sided_support
+from ciliary.cortex.ops.association import REACHES_PX, lobe_kernel, reach_weights, two_sided_support
 
 N = 6
 STEP = math.pi / N

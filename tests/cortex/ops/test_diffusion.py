@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from cortex.ops.diffusion import diffuse
+from ciliary.cortex.ops.diffusion import diffuse
 
 
 def field(b=1, c=2, size=(20, 26)):

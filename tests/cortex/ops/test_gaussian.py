@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from cortex.ops.gaussian import gaussian_blur, gaussian_matrix
+from ciliary.cortex.ops.gaussian import gaussian_blur, gaussian_matrix
 
 
 def picture(b=1, size=(33, 47)):

@@ -6,8 +6,8 @@ import torch
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from cortex.ops.geodesic import geodesic_distance, neighbour_lists
-from cortex.ops.patches import border_graph, soft_patches
+from ciliary.cortex.ops.geodesic import geodesic_distance, neighbour_lists
+from ciliary.cortex.ops.patches import border_graph, soft_patches
 
 
 def random_graph(seed, n=40, n_edges=90):

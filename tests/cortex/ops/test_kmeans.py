@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex.ops.kmeans import farthest_points, presence_mask, soft_assign, soft_kmeans, squared_distance
-from cortex.ops.ramp import ramp
+from ciliary.cortex.ops.kmeans import farthest_points, presence_mask, soft_assign, soft_kmeans, squared_distance
+from ciliary.cortex.ops.ramp import ramp
 
 
 def points(seed=0, b=2, n=60, c=3):

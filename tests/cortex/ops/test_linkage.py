@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cortex.ops.linkage import contrast_linkage
+from ciliary.cortex.ops.linkage import contrast_linkage
 
 
 def cost(exponent=1.0, contour_weight=0.0, unit_size=1.0, size=(2.0, 6.0), strength=0.0, length=4.0):

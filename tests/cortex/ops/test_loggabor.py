@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cortex.ops.loggabor import crop_to_image, log_gabor, reflect_pad, spectrum_of, upsample_aligned
+from ciliary.cortex.ops.loggabor import crop_to_image, log_gabor, reflect_pad, spectrum_of, upsample_aligned
 
 N = 6  # orientations
 PAD = 16

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from cortex.ops.orientation import dominant_orientation
+from ciliary.cortex.ops.orientation import dominant_orientation
 
 
 @pytest.mark.parametrize("channel", range(6))

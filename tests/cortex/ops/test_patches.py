@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex.ops.patches import (
+from ciliary.cortex.ops.patches import (
     N_PATCHES,
     border_graph,
     from_cells,

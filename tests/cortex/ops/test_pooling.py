@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cortex.ops.pooling import halve
+from ciliary.cortex.ops.pooling import halve
 
 
 @pytest.mark.parametrize("lead", [(2, 3), (4,), (2, 3, 5)])

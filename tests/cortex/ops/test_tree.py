@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from cortex.ops.linkage import contrast_linkage
-from cortex.ops.tree import merge_patches
+from ciliary.cortex.ops.linkage import contrast_linkage
+from ciliary.cortex.ops.tree import merge_patches
 
 
 def ward(b=1):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.tuning.evaluation.labelled import write_calibration, write_labelled
-from tuning.evaluation.bsds import read_labelled_folder
+from ciliary.envs.data.labelled import read_labelled_folder
+from ciliary_tests.labelled import write_calibration, write_labelled
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from tuning.evaluation.boundaries import (
+from ciliary.envs.metrics.boundaries import (
     Counts,
     boundary_counts,
     label_boundaries,
     match_boundaries,
     summarise,
 )
-from tuning.evaluation.matching import match_pixels
+from ciliary.envs.metrics.matching import match_pixels
 
 SMALL_MAPS = arrays(bool, (9, 8), elements=st.booleans())
 

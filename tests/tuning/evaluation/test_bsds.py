@@ -11,9 +11,9 @@ from PIL import Image
 from scipy.io import savemat
 from skimage.morphology import thin
 
-from tuning.evaluation.boundaries import label_boundaries
-from tuning.evaluation.bsds import read_bsds, read_labelled_folder
-from tuning.evaluation.regions import region_covering
+from ciliary.envs.data.labelled import read_bsds, read_labelled_folder
+from ciliary.envs.metrics.boundaries import label_boundaries
+from ciliary.envs.metrics.regions import region_covering
 
 SIZE = (33, 40)
 HALVES = np.where(np.arange(SIZE[1]) < 20, 3, 900)[None].repeat(SIZE[0], 0).astype(np.uint16)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cortex.parameters import N_PARAMETERS, NAMES
-from envs.calibration import load_calibration
-from tuning.evaluation.calibrate import (
+from ciliary.cortex.parameters import N_PARAMETERS, NAMES
+from ciliary.envs.objective.calibration import load_calibration
+from ciliary.tuning.calibration.candidates import spread_settings, training_cases
+from ciliary.tuning.calibration.fit import (
     calibrate,
     choose_least_gain,
     compare,
@@ -17,9 +18,8 @@ from tuning.evaluation.calibrate import (
     inputs_of,
     pick,
 )
-from tuning.evaluation.candidates import spread_settings, training_cases
-from tuning.evaluation.regressors import FORMS
-from tuning.evaluation.table import Case, ResponseTable
+from ciliary.tuning.calibration.regressors import FORMS
+from ciliary.tuning.evaluation.table import Case, ResponseTable
 
 
 def table(n_images=40, n_settings=12, *, signal=1.0, seed=0):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from tuning.evaluation.boundaries import boundary_counts, label_boundaries, match_boundaries, summarise
-from tuning.evaluation.hierarchy import contour_strength, cut_regions, summarise_regions
-from tuning.evaluation.regions import People, region_scores
+from ciliary.envs.metrics.boundaries import boundary_counts, label_boundaries, match_boundaries, summarise
+from ciliary.envs.metrics.regions import People, region_scores
+from ciliary.tuning.evaluation.hierarchy import contour_strength, cut_regions, summarise_regions
 
 LEVELS = np.arange(1, 6) / 6
 PRINTED = 2e-6  # the official files hold six digits

@@ -6,18 +6,18 @@ import pickle
 import numpy as np
 import pytest
 
-from cortex import default_theta, default_unit, to_unit
-from cortex.parameters import NAMES
-from envs.disturbances import DISTURBANCES
-from tests.tuning.evaluation.labelled import write_calibration
-from tests.tuning.evaluation.toys import table_of
-from tuning.evaluation.cases import case_seed, make_cases, parse_disturbances
-from tuning.evaluation.contests import PlayMeasure, join_methods, run_contest
-from tuning.evaluation.measure import Measure, MeasureSettings
-from tuning.evaluation.methods import Method, parse_method, read_setting, save_setting
-from tuning.evaluation.race import seeds_of
-from tuning.evaluation.shards import Case
-from tuning.settings import SessionSettings
+from ciliary.cortex import default_theta, default_unit, to_unit
+from ciliary.cortex.parameters import NAMES
+from ciliary.envs.data.disturbances import DISTURBANCES
+from ciliary.tuning.evaluation.case_cache import Case
+from ciliary.tuning.evaluation.cases import case_seed, make_cases, parse_disturbances
+from ciliary.tuning.evaluation.contests import PlayMeasure, join_methods, run_contest
+from ciliary.tuning.evaluation.measure import Measure, MeasureSettings
+from ciliary.tuning.evaluation.methods import Method, parse_method, read_setting, save_setting
+from ciliary.tuning.evaluation.race import seeds_of
+from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary_tests.labelled import write_calibration
+from ciliary_tests.toys import table_of
 
 SETTINGS = MeasureSettings(size_px=64, n_views=0, score_stride=1)
 FINE = default_unit()[0].numpy()

@@ -11,14 +11,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.calibrated import for_agreement, panel_agreement
-from tests.tuning.evaluation.labelled import write_labelled
-from tuning.evaluation import measure
-from tuning.evaluation.bsds import read_labelled_folder
-from tuning.evaluation.candidates import spread_settings
-from tuning.evaluation.measure import Measure, MeasureSettings, see
-from tuning.evaluation.regions import region_scores
-from tuning.evaluation.shards import Case
+from ciliary.envs.data.labelled import read_labelled_folder
+from ciliary.envs.metrics.regions import region_scores
+from ciliary.envs.objective.calibrated import for_agreement, panel_agreement
+from ciliary.tuning.calibration.candidates import spread_settings
+from ciliary.tuning.evaluation import measure
+from ciliary.tuning.evaluation.case_cache import Case
+from ciliary.tuning.evaluation.measure import Measure, MeasureSettings, see
+from ciliary_tests.labelled import write_labelled
 
 U = spread_settings(3)
 FOG = Case("im0", "fog:3", seed=5)

@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from tuning.evaluation import peers
-from tuning.evaluation.bsds import LabelledImage, read_bsds
-from tuning.evaluation.peers import PEERS, Peer, choose_peer_settings, one_region, peer_labels, segment_quickshift
-from tuning.evaluation.regions import region_covering
+from ciliary.envs.data.labelled import LabelledImage, read_bsds
+from ciliary.envs.metrics.regions import region_covering
+from ciliary.tuning.evaluation import peers
+from ciliary.tuning.evaluation.peers import (
+    PEERS,
+    Peer,
+    choose_peer_settings,
+    one_region,
+    peer_labels,
+    segment_quickshift,
+)
 
 NOT_TRIVIAL = [name for name in PEERS if name != "one_region"]
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from skimage.morphology import thin
 
-from tuning.evaluation.boundaries import label_boundaries
-from tuning.evaluation.bsds import LabelledImage, read_bsds
-from tuning.evaluation.people import agreement, people_ceiling
+from ciliary.envs.data.labelled import LabelledImage, read_bsds
+from ciliary.envs.metrics.boundaries import label_boundaries
+from ciliary.tuning.evaluation.people import agreement, people_ceiling
 
 HALVES = np.array([[0, 0, 1, 1]] * 4)
 ONE_REGION = np.zeros_like(HALVES)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.tuning.evaluation.toys import table_of
-from tuning.evaluation import protocols
-from tuning.evaluation.rows import rows_to_csv, rows_to_markdown
-from tuning.evaluation.statistics import Interval
-from tuning.evaluation.table import Case
+from ciliary.envs.metrics.statistics import Interval
+from ciliary.tuning.evaluation import selectors as protocols
+from ciliary.tuning.evaluation.rows import rows_to_csv, rows_to_markdown
+from ciliary.tuning.evaluation.table import Case
+from ciliary_tests.toys import table_of
 
 CASES = [Case("a"), Case("b"), Case("a", "fog:3"), Case("b", "fog:3"), Case("a", "dark:3"), Case("b", "dark:5")]
 SCORES = [

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex import default_unit
-from cortex.parameters import NAMES
-from tests.tuning.evaluation.toys import table_of
-from tuning.evaluation.cases import make_cases
-from tuning.evaluation.contests import PlayMeasure
-from tuning.evaluation.marks import episode_mark
-from tuning.evaluation.measure import MeasureSettings
-from tuning.evaluation.methods import Method, parse_method
-from tuning.evaluation.race import MARKS, RaceMeasure, at_marks, make_entries, race_seed, run_race, seeds_of
-from tuning.evaluation.race_plots import race_plot, spread, strokes
-from tuning.evaluation.race_rows import fall_rows, race_rows, reference_of, seed_means, shown_name
-from tuning.evaluation.shards import Case
+from ciliary.cortex import default_unit
+from ciliary.cortex.parameters import NAMES
+from ciliary.tuning.evaluation.case_cache import Case
+from ciliary.tuning.evaluation.cases import make_cases
+from ciliary.tuning.evaluation.contests import PlayMeasure
+from ciliary.tuning.evaluation.measure import MeasureSettings
+from ciliary.tuning.evaluation.methods import Method, parse_method
+from ciliary.tuning.evaluation.race import MARKS, RaceMeasure, at_marks, make_entries, race_seed, run_race, seeds_of
+from ciliary.tuning.evaluation.race_plots import race_plot, spread, strokes
+from ciliary.tuning.evaluation.race_rows import fall_rows, race_rows, reference_of, seed_means, shown_name
+from ciliary.tuning.runs.fingerprints import episode_mark
+from ciliary_tests.toys import table_of
 
 SETTINGS = MeasureSettings(size_px=64, n_views=0, score_stride=1)
 FINE = default_unit()[0].numpy()
@@ -80,21 +80,21 @@ def test_what_was_learned_is_given_as_a_file(tmp_path):
 
 def test_an_episode_depends_on_its_own_controller_only(tmp_path):
     for name, text in {
-        "cortex/a": "x = 1", "envs/a": "x = 1", "agents/episode": "from agents.base import y\n", "agents/base": "y = 1",
-        "agents/one": "from agents import base\n", "agents/two": "def f():\n    from agents.one import z\n",
+        "cortex/a": "x = 1", "envs/a": "x = 1", "agents/episode": "from ciliary.agents.base import y\n", "agents/base": "y = 1",
+        "agents/one": "from ciliary.agents import base\n", "agents/two": "def f():\n    from ciliary.agents.one import z\n",
     }.items():  # fmt: skip
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.py").write_text(text)
 
     def marks():
         episode_mark.cache_clear()
-        return [episode_mark(f"agents.{name}", tmp_path) for name in ("one", "two")]
+        return [episode_mark(f"ciliary.agents.{name}", tmp_path) for name in ("one", "two")]
 
     first = marks()
-    (tmp_path / "agents" / "two.py").write_text("def f():\n    from agents.one import w\n")
+    (tmp_path / "agents" / "two.py").write_text("def f():\n    from ciliary.agents.one import w\n")
     second = marks()
     assert (second[0] == first[0], second[1] == first[1]) == (True, False)
-    (tmp_path / "agents" / "one.py").write_text("from agents import base\nz = 2\n")  # two imports it
+    (tmp_path / "agents" / "one.py").write_text("from ciliary.agents import base\nz = 2\n")  # two imports it
     third = marks()
     assert third[0] != second[0]
     assert third[1] != second[1]

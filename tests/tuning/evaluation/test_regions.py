@@ -10,14 +10,14 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.metrics import variation_of_information as skimage_voi
 from sklearn.metrics import rand_score
 
-from tuning.evaluation.hierarchy import cut_regions, summarise_regions
-from tuning.evaluation.regions import (
+from ciliary.envs.metrics.regions import (
     People,
     probabilistic_rand_index,
     region_covering,
     region_scores,
     variation_of_information,
 )
+from ciliary.tuning.evaluation.hierarchy import cut_regions, summarise_regions
 
 HALVES = np.array([[0, 0, 1, 1]] * 2)
 

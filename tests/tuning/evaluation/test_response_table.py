@@ -6,9 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from tests.tuning.evaluation.toys import ToyData, ToyMeasure, interrupt, table_of
-from tuning.evaluation.shards import fingerprint, read_shard, shard_path
-from tuning.evaluation.table import Case, ResponseTable, compute_table
+from ciliary.tuning.evaluation.case_cache import fingerprint, read_shard, shard_path
+from ciliary.tuning.evaluation.table import Case, ResponseTable, compute_table
+from ciliary_tests.toys import ToyData, ToyMeasure, interrupt, table_of
 
 U = np.array([[0.0, 0.5], [1.0, -0.5], [3.0, 0.0]], np.float32)
 CASES = [Case("i2"), Case("i0", "fog:3"), Case("i1", "none", 1)]

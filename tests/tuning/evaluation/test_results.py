@@ -8,20 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cortex.parameters import NAMES
-from envs.calibration import Calibration
-from tests.tuning.evaluation.labelled import write_labelled
-from tests.tuning.evaluation.toys import table_of
-from tuning.evaluation.boundaries import DEFAULT_THRESHOLDS
-from tuning.evaluation.bsds import read_labelled_folder
-from tuning.evaluation.marks import code_mark
-from tuning.evaluation.measure import MeasureSettings
-from tuning.evaluation.plots import Sheet, contact_sheet, gap_plot, precision_recall
-from tuning.evaluation.portraits import boundary_summary, compute_portraits, portrait_rows
-from tuning.evaluation.results import PREDICTED, Results, protocol_rows, results_page, with_predictions, write_results
-from tuning.evaluation.shards import Case
-from tuning.evaluation.standings import contest_rows, oracle_scores, pooled_groups
-from tuning.figures import write_figure
+from ciliary.cortex.parameters import NAMES
+from ciliary.envs.data.labelled import read_labelled_folder
+from ciliary.envs.metrics.boundaries import DEFAULT_THRESHOLDS
+from ciliary.envs.objective.calibration import Calibration
+from ciliary.tuning.evaluation.case_cache import Case
+from ciliary.tuning.evaluation.measure import MeasureSettings
+from ciliary.tuning.evaluation.plots import Sheet, contact_sheet, gap_plot, precision_recall
+from ciliary.tuning.evaluation.results import (
+    PREDICTED,
+    Results,
+    protocol_rows,
+    results_page,
+    with_predictions,
+    write_results,
+)
+from ciliary.tuning.evaluation.summary import contest_rows, oracle_scores, pooled_groups
+from ciliary.tuning.evaluation.systems import boundary_summary, compute_portraits, portrait_rows
+from ciliary.tuning.runs.fingerprints import code_mark
+from ciliary.tuning.sessions.figures import write_figure
+from ciliary_tests.labelled import write_labelled
+from ciliary_tests.toys import table_of
 
 # two images, clean and under fog: columns fixed, best fixed, tpe
 CASES = [Case("a"), Case("b"), Case("a", "fog:3"), Case("b", "fog:3")]

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex import Cortex
-from cortex.m4 import make_objects
-from cortex.parameters import default_theta
-from envs.scenes import make_scene
-from tuning.evaluation.boundaries import label_boundaries
-from tuning.evaluation.stages import (
+from ciliary.cortex import Cortex
+from ciliary.cortex.parameters import default_theta
+from ciliary.cortex.stages.m4_objects import make_objects
+from ciliary.envs.data.scenes import make_scene
+from ciliary.envs.metrics.boundaries import label_boundaries
+from ciliary.tuning.evaluation.stages import (
     BOUNDARY_STAGES,
     LABEL_STAGES,
     mask_contrast,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tuning.evaluation.statistics import (
+from ciliary.envs.metrics.statistics import (
     Bootstrap,
     across_image_rank_correlation,
     bootstrap_mean,

@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
-from tests.tuning.evaluation.toys import table_of
-from tuning.evaluation import protocols
-from tuning.evaluation.table import Case
-from tuning.evaluation.validity import (
+from ciliary.tuning.evaluation import selectors as protocols
+from ciliary.tuning.evaluation.table import Case
+from ciliary.tuning.evaluation.validity import (
     collapse_rate,
     cost_of,
     feature_sign,
@@ -19,6 +18,7 @@ from tuning.evaluation.validity import (
     validity_markdown,
     validity_report,
 )
+from ciliary_tests.toys import table_of
 
 SCORES = np.array([[0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1], [0.5, 0.9, 0.6, 0.7]], np.float32)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cortex.learned.weights import load_stages
-from tests.tuning.exams.shapes import write_npz, write_weights
-from tuning.exams.data import ReadSettings, read_named
-from tuning.exams.perceive import Eye, Look
+from ciliary.cortex.stages.weights import load_stages
+from ciliary.tuning.benchmarks.data import ReadSettings, read_named
+from ciliary.tuning.benchmarks.perceive import Eye, Look
+from ciliary_tests.shapes import write_npz, write_weights
 
 
 @pytest.fixture(scope="session")

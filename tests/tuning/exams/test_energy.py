@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cortex import Cortex
-from cortex.description import N_DESCRIPTION
-from cortex.learned.recognition import N_CODE, N_EXPERTS, ExpertBank
-from tuning.exams.energy import ACTIVITY, energy, stage_gini
-from tuning.exams.experts import codes_with, expert_load, with_active
-from tuning.exams.operations import expert_multiply_adds, stage_costs
-from tuning.exams.representations import LEARNED, representations
+from ciliary.cortex import Cortex
+from ciliary.cortex.description import N_DESCRIPTION
+from ciliary.cortex.stages.m5_learned import N_CODE, N_EXPERTS, ExpertBank
+from ciliary.tuning.benchmarks.energy import ACTIVITY, energy, stage_gini
+from ciliary.tuning.benchmarks.experts import codes_with, expert_load, with_active
+from ciliary.tuning.benchmarks.operations import expert_multiply_adds, stage_costs
+from ciliary.tuning.benchmarks.representations import LEARNED, representations
 
 
 @pytest.mark.parametrize("n_experts", [3, 16])
@@ -108,7 +108,7 @@ def test_fewer_experts_answer(net, seen):
 
 
 def representations_of(tokens):
-    from tuning.exams.perceive import Look
+    from ciliary.tuning.benchmarks.perceive import Look
 
     return representations(Look(("m5",)))[LEARNED](tokens)
 

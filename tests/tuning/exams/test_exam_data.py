@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tuning.exams.shapes import CLASSES, write_folders, write_npz, write_runs
-from tuning.exams.data import ReadSettings, read_named
-from tuning.exams.pictures import Pictures, evenly, squared
+from ciliary.tuning.benchmarks.data import ReadSettings, read_named
+from ciliary.tuning.benchmarks.pictures import Pictures, evenly, squared
+from ciliary_tests.shapes import CLASSES, write_folders, write_npz, write_runs
 
 
 def test_an_npz(tmp_path):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.tuning.exams.shapes import write_runs
-from tuning.exams.accuracy import unit_accuracy
-from tuning.exams.data import ReadSettings, read_named
-from tuning.exams.episodes import Episode, draw_episodes, most_shots
-from tuning.exams.few_shot import few_shot, possible_shots
-from tuning.exams.perceive import Eye, Look
-from tuning.exams.representations import GLOBAL, LEARNED, MATHEMATICAL, RANDOM, WORDS, representations
+from ciliary.tuning.benchmarks.accuracy import unit_accuracy
+from ciliary.tuning.benchmarks.data import ReadSettings, read_named
+from ciliary.tuning.benchmarks.episodes import Episode, draw_episodes, most_shots
+from ciliary.tuning.benchmarks.few_shot import few_shot, possible_shots
+from ciliary.tuning.benchmarks.perceive import Eye, Look
+from ciliary.tuning.benchmarks.representations import GLOBAL, LEARNED, MATHEMATICAL, RANDOM, WORDS, representations
+from ciliary_tests.shapes import write_runs
 
 
 @pytest.fixture(scope="module")

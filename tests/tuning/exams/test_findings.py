@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tuning.evaluation.statistics import Interval
-from tuning.exams.curves import Curves, draw_curves
-from tuning.exams.findings import Table, numbers_of, percent, rounded
+from ciliary.envs.metrics.statistics import Interval
+from ciliary.tuning.benchmarks.curves import Curves, draw_curves
+from ciliary.tuning.benchmarks.findings import Table, numbers_of, percent, rounded
 
 INF, NAN = float("inf"), float("nan")
 

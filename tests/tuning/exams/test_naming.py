@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tuning.exams.episodes import Episode
-from tuning.exams.features import Features, sets, single, unit
-from tuning.exams.naming import (
+from ciliary.tuning.benchmarks.episodes import Episode
+from ciliary.tuning.benchmarks.features import Features, sets, single, unit
+from ciliary.tuning.benchmarks.naming import (
     CLASSIFIERS,
     best_matches,
     fit_head,
@@ -104,7 +104,7 @@ def test_votes_against_a_plain_loop():
 def test_many_targets_are_compared_in_bands(monkeypatch):
     train, test = random_sets(5), random_sets(6, seed=1)
     whole = best_matches(test, train)
-    monkeypatch.setattr("tuning.exams.naming._BAND", 5)
+    monkeypatch.setattr("ciliary.tuning.benchmarks.naming._BAND", 5)
     assert np.allclose(best_matches(test, train), whole)
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from cortex.description import N_DESCRIPTION, PARTS
-from tuning.exams.completion import GIST, LEARNED, MEAN, Standard, completion_errors
-from tuning.exams.few_shot import few_shot
-from tuning.exams.occluders import OCCLUDERS, Occluder, occlude
-from tuning.exams.occlusion import CLEAN, CONDITIONS, SHARES, occlusion
-from tuning.exams.representations import MATHEMATICAL, representations
-from tuning.exams.tokens import Tokens
+from ciliary.cortex.description import N_DESCRIPTION, PARTS
+from ciliary.tuning.benchmarks.completion import GIST, LEARNED, MEAN, Standard, completion_errors
+from ciliary.tuning.benchmarks.few_shot import few_shot
+from ciliary.tuning.benchmarks.occluders import OCCLUDERS, Occluder, occlude
+from ciliary.tuning.benchmarks.occlusion import CLEAN, CONDITIONS, SHARES, occlusion
+from ciliary.tuning.benchmarks.representations import MATHEMATICAL, representations
+from ciliary.tuning.benchmarks.tokens import Tokens
 
 
 def tokens_like(description, weight):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from cortex.description import N_DESCRIPTION
-from cortex.learned.recognition import N_CODE, N_EXPERTS
-from cortex.percept import M5Out
-from tests.tuning.exams.shapes import write_weights
-from tuning.exams import perceive
-from tuning.exams.perceive import Eye, Look, see
-from tuning.exams.tokens import joined, tokens_of
+from ciliary.cortex.description import N_DESCRIPTION
+from ciliary.cortex.percept import M5Out
+from ciliary.cortex.stages.m5_learned import N_CODE, N_EXPERTS
+from ciliary.tuning.benchmarks import perceive
+from ciliary.tuning.benchmarks.perceive import Eye, Look, see
+from ciliary.tuning.benchmarks.tokens import joined, tokens_of
+from ciliary_tests.shapes import write_weights
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from cortex.learned.recognition import N_CODE
-from cortex.m5 import recognise
-from tuning.exams.perceive import Look
-from tuning.exams.representations import (
+from ciliary.cortex.stages.m5_learned import N_CODE
+from ciliary.cortex.stages.m5_recognition import recognise
+from ciliary.tuning.benchmarks.perceive import Look
+from ciliary.tuning.benchmarks.representations import (
     BOTH,
     DEEP,
     GLOBAL,

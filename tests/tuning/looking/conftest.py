@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cortex import Cortex
-from tests.learned import write_untrained
-from tuning.looking.look import Look, look
+from ciliary.cortex import Cortex
+from ciliary.tuning.inspect.look import Look, look
+from ciliary_tests.learned import write_untrained
 
 
 @pytest.fixture(scope="package")

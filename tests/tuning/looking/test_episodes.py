@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from mlflow import MlflowClient
 
-from tests.tuning.worlds import PictureToy, Recorder, inputs_of
-from tuning import session
-from tuning.store import tracking_uri
+from ciliary.tuning.runs.store import tracking_uri
+from ciliary.tuning.sessions import session
+from ciliary_tests.worlds import PictureToy, Recorder, inputs_of
 
 
 @pytest.mark.parametrize("controller", ["random", "normalise"])

@@ -7,11 +7,11 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from cortex import Cortex
-from envs.scenes import make_scene
-from envs.sources import from_array
-from tuning.looking.experts import N_SHOWN, draw_experts, preferred
-from tuning.looking.look import N_OBJECTS, look, proto_objects
+from ciliary.cortex import Cortex
+from ciliary.envs.data.scenes import make_scene
+from ciliary.envs.data.sources import from_array
+from ciliary.tuning.inspect.experts import N_SHOWN, draw_experts, preferred
+from ciliary.tuning.inspect.look import N_OBJECTS, look, proto_objects
 
 
 @pytest.fixture(scope="module")

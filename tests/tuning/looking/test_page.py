@@ -9,9 +9,9 @@ from html import unescape
 import pytest
 import torch
 
-from cortex import default_theta
-from tuning.looking.numbers import ACTIVITY, measure, share_active
-from tuning.looking.page import WORDS, Section, write_page
+from ciliary.cortex import default_theta
+from ciliary.tuning.inspect.numbers import ACTIVITY, measure, share_active
+from ciliary.tuning.inspect.page import WORDS, Section, write_page
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -10,8 +10,8 @@ import torch
 from matplotlib.colors import rgb_to_hsv, to_rgb
 from sklearn.decomposition import PCA
 
-from cortex import Cortex
-from tuning.looking import pictures
+from ciliary.cortex import Cortex
+from ciliary.tuning.inspect import pictures
 
 
 def grating(tangent_rad, size=64, wavelength_px=8.0):

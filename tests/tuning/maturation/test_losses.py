@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tuning.maturation import losses
+from ciliary.tuning.training import losses
 
 
 def one_hot(labels, k):

@@ -6,17 +6,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cortex import Cortex
-from cortex.learned.recognition import ExpertBank
-from cortex.learned.weights import LEARNED, load_stages, provenance
-from envs.sources import bundled
+from ciliary.cortex import Cortex
+from ciliary.cortex.stages.m5_learned import ExpertBank
+from ciliary.cortex.stages.weights import LEARNED, load_stages, provenance
+from ciliary.envs.data.sources import bundled
+from ciliary.tuning.cli.stopping import Stopped
+from ciliary.tuning.training import losses
+from ciliary.tuning.training.batches import Batches
+from ciliary.tuning.training.cortex import MatureSettings, State, load, mature, newborn, run_phase, save
+from ciliary.tuning.training.curriculum import PHASES, Curriculum, PhaseSettings, read_curriculum
+from ciliary.tuning.training.teaching import joined_borders
 from scripts import train_cortex
-from tuning.maturation import losses
-from tuning.maturation.batches import Batches
-from tuning.maturation.curriculum import PHASES, Curriculum, PhaseSettings, read_curriculum
-from tuning.maturation.maturing import MatureSettings, State, load, mature, newborn, run_phase, save
-from tuning.maturation.teaching import joined_borders
-from tuning.stopping import Stopped
 
 WEIGHTS = {
     "m1": {"together": 1.0, "doubt": 0.1},
@@ -70,7 +70,7 @@ def test_all_phases_leave_weights_that_perceive_and_say_where_they_come_from(adu
 
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(adult, photographs, tmp_path, monkeypatch):
     settings = MatureSettings(curriculum(), (photographs,), tmp_path / "stopped")
-    import tuning.maturation.maturing as maturing
+    import ciliary.tuning.training.cortex as maturing
 
     looks = iter(range(1000))
     kept = maturing.save
@@ -151,7 +151,7 @@ def test_balanced_load_is_reached_and_hidden_parts_are_completed_better_than_by_
         optimiser.step()
     x = sample()
     _, completed, gate, _ = net(x, visible)
-    from cortex.description import PARTS
+    from ciliary.cortex.description import PARTS
 
     error = F.mse_loss(completed[:, PARTS["shape"]], x[:, PARTS["shape"]])
     mean_error = F.mse_loss(kinds.mean(0)[PARTS["shape"]].expand_as(x[:, PARTS["shape"]]), x[:, PARTS["shape"]])

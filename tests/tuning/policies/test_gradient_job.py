@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.episode import run_episode
-from agents.policy import PolicyController, load_policy
-from envs.accommodation import AccommodationEnv
-from tuning.policies import gradient
-from tuning.policies.gradient import GradientSettings, train_gradient, with_training
-from tuning.policies.training import TrainingSettings
-from tuning.stopping import Stopped
+from ciliary.agents.controllers.policy import PolicyController, load_policy
+from ciliary.agents.episode import run_episode
+from ciliary.agents.training.through_cortex import TrainingSettings
+from ciliary.envs.single import AccommodationEnv
+from ciliary.tuning.cli.stopping import Stopped
+from ciliary.tuning.training import gradient_job as gradient
+from ciliary.tuning.training.gradient_job import GradientSettings, train_gradient, with_training
 
 TINY = TrainingSettings(n_iterations=2, n_batch=2, n_check=1, n_hidden=8)
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from stable_baselines3 import PPO
 
-from agents.network import NetworkShape, PolicyNetwork
-from agents.policy import Policy
-from envs.toy import ToyEnv
-from tuning.policies.registering import find_policy, load_registered, open_policy, register_policy
-from tuning.store import open_store
+from ciliary.agents.controllers.network import NetworkShape, PolicyNetwork
+from ciliary.agents.controllers.policy import Policy
+from ciliary.envs.toy import ToyEnv
+from ciliary.tuning.runs.registry import find_policy, load_registered, open_policy, register_policy
+from ciliary.tuning.runs.store import open_store
 
 P = 3
 OBSERVATIONS = {

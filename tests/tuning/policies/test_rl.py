@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agents import run_episode
-from agents.sb3 import Sb3Controller, load_sb3
-from envs.sources import scenes
-from envs.toy import ToyEnv
-from tests.tuning.policies.toy_worlds import N_PARAMETERS, learn_toy
-from tuning.policies import learning
-from tuning.policies.cases import fixed_cases, split
-from tuning.policies.curves import EXPERIMENT, Curve
-from tuning.policies.learning import latest_checkpoint
-from tuning.policies.rl import RlSettings, train_rl
-from tuning.stopping import Stopped
-from tuning.store import open_store
+from ciliary.agents import run_episode
+from ciliary.agents.controllers.sb3 import Sb3Controller, load_sb3
+from ciliary.agents.training.cases import fixed_cases, split
+from ciliary.envs.data.sources import scenes
+from ciliary.envs.toy import ToyEnv
+from ciliary.tuning.cli.stopping import Stopped
+from ciliary.tuning.runs.store import open_store
+from ciliary.tuning.training import rl_learning as learning
+from ciliary.tuning.training.curves import EXPERIMENT, Curve
+from ciliary.tuning.training.rl_job import RlSettings, train_rl
+from ciliary.tuning.training.rl_learning import latest_checkpoint
+from ciliary_tests.toy_worlds import N_PARAMETERS, learn_toy
 
 
 @pytest.fixture(autouse=True)

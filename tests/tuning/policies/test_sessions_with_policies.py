@@ -7,14 +7,14 @@ import json
 import pytest
 from stable_baselines3 import PPO
 
-from agents.sb3 import Sb3Controller
-from envs.accommodation import AccommodationEnv
-from envs.scenes import make_scene
-from tests.scripts.loading import load_script
-from tuning.playing import build_controller
-from tuning.policies.registering import register_policy
-from tuning.settings import SessionSettings
-from tuning.store import open_store
+from ciliary.agents.controllers.sb3 import Sb3Controller
+from ciliary.envs.data.scenes import make_scene
+from ciliary.envs.single import AccommodationEnv
+from ciliary.tuning.runs.registry import register_policy
+from ciliary.tuning.runs.store import open_store
+from ciliary.tuning.sessions.playing import build_controller
+from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary_tests.loading import load_script
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_fingerprint_follows_the_content_not_the_path(zipped, tmp_path):
 
 
 def test_shipped_weights_are_part_of_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("tuning.settings.SHIPPED", tmp_path)
+    monkeypatch.setattr("ciliary.tuning.sessions.settings.SHIPPED", tmp_path)
     tpe, policy = SessionSettings(objective="raw"), SessionSettings(objective="raw", controller="policy")
     without = [tpe.fingerprint(), policy.fingerprint()]
     assert without[0] == without[1]  # the name is not part of it

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.network import NetworkShape, PolicyNetwork
-from tuning.policies.training import (
+from ciliary.agents.controllers.network import NetworkShape, PolicyNetwork
+from ciliary.agents.training.through_cortex import (
     Training,
     TrainingSettings,
     first_looks,

@@ -7,10 +7,10 @@ import pytest
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-from envs.accommodation import AccommodationEnv
-from envs.sources import scenes
-from envs.vector import AccommodationVectorEnv
-from tuning.policies.vec_env import AccommodationVecEnv
+from ciliary.agents.training.vec_env import AccommodationVecEnv
+from ciliary.envs.data.sources import scenes
+from ciliary.envs.single import AccommodationEnv
+from ciliary.envs.vector import AccommodationVectorEnv
 
 E, N_STEPS = 2, 2
 COMMON = {

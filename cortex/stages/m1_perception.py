@@ -1,0 +1,141 @@
+"""M1, perception: V1 energy, V2 affinity, perceptual boundary, soft regions S1."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ciliary.cortex.ops.kmeans import soft_assign, soft_kmeans
+from ciliary.cortex.ops.loggabor import crop_to_image, log_gabor, spectrum_of
+from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.parameters import Theta
+from ciliary.cortex.percept import N_ORIENTATIONS, Cues, M1Out, RetinaOut
+
+N_SCALES = 3
+N_REGIONS_MAX = 12
+N_COLOUR = 3  # channels of `features` that hold colour, then those that hold texture
+N_TEXTURE = N_SCALES + 2
+# Resolution at which each scale is brought back: its wavelength is at least 4 * 2^scale
+# pixels, so that the filter's tail beyond twice its centre frequency is all that is cut.
+SCALE_STRIDES = (1, 2, 4)
+_PAD_PX = 16
+# Quadrature energy at which a contour is half as strong as can be, in units of retinal contrast.
+_HALF_ENERGY = 0.06
+
+
+def v1_energy(signal: Tensor, theta: Theta, *, scale: int) -> Tensor:
+    """Quadrature energy (B, C, O, H, W) of (B, C, H, W) at one octave step ``scale`` above ``wavelength_px``."""
+    h, w = signal.shape[-2:]
+    return _energy(spectrum_of(signal, pad_px=_PAD_PX), theta, scale, (h, w))
+
+
+def _energy(spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int]) -> Tensor:
+    stride = SCALE_STRIDES[scale]
+    response = log_gabor(
+        spectrum,
+        theta["wavelength_px"] * 2**scale,
+        theta["bandwidth_octaves"],
+        n_orientations=N_ORIENTATIONS,
+        stride=stride,
+    )
+    # Not |z|: its gradient at zero contrast is undefined.
+    energy = torch.sqrt(response.real.square() + response.imag.square() + 1e-10) - 1e-5
+    return crop_to_image(energy, pad_px=_PAD_PX, stride=stride, size=size).clamp_min(0)
+
+
+def texture_channels(energy: Tensor) -> Tensor:
+    """What oriented energy (B, A, O, H, W) says of texture, per pixel: (B, A + 2, H, W).
+
+    Log contrast per scale, and the two components of the dominant orientation, weighted by its strength.
+    """
+    _, n_scales, n_orientations, h, w = energy.shape
+    angle = torch.arange(n_orientations) * (2 * math.pi / n_orientations)
+    per_scale = torch.eye(n_scales).repeat_interleave(n_orientations, 1) / n_orientations
+    direction = torch.stack([torch.cos(angle), torch.sin(angle)]).repeat(1, n_scales) * (4 / n_scales)
+    mixed = (torch.cat([per_scale, direction]) @ energy.flatten(1, 2).flatten(2)).unflatten(2, (h, w))
+    return torch.cat([torch.log1p(mixed[:, :n_scales] / 0.02) * 0.15, mixed[:, n_scales:]], 1)
+
+
+def neighbour_affinity(features: Tensor, sigma: Tensor) -> Tensor:
+    """w = exp(-d^2 / 2 sigma^2) between each pixel and its neighbours E, S, SE, SW (Shi & Malik 2000).
+
+    Args:
+        features: (B, C, H, W).
+        sigma: (B,) > 0.
+
+    Returns:
+        (B, 4, H, W) in (0, 1]; 1 where the neighbour lies outside the image.
+    """
+    padded = F.pad(features, (1, 1, 0, 1), mode="replicate")
+    centre = padded[..., :-1, 1:-1]
+    neighbours = (padded[..., :-1, 2:], padded[..., 1:, 1:-1], padded[..., 1:, 2:], padded[..., 1:, :-2])
+    distance = torch.stack([((centre - n) ** 2).sum(1) for n in neighbours], 1)
+    return torch.exp(-distance / (2 * sigma.view(-1, 1, 1, 1) ** 2))
+
+
+def position_channels(h: int, w: int) -> Tensor:
+    """Image position (1, 2, H, W), the long side spanning [-0.5, 0.5]."""
+    long_side = max(h, w)
+    y = (torch.arange(h) - (h - 1) / 2) / long_side
+    x = (torch.arange(w) - (w - 1) / 2) / long_side
+    return torch.stack([y[:, None].expand(h, w), x[None, :].expand(h, w)])[None]
+
+
+def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
+    """From :class:`RetinaOut` and the image's :class:`Cues` to :class:`M1Out`."""
+    size = (retina.opponent.shape[-2], retina.opponent.shape[-1])
+    weight = {name: theta[name].view(-1, 1, 1, 1) for name in _WEIGHTS}
+    contrast = retina.on_off[:, :1] - retina.on_off[:, 1:]
+    spectrum = spectrum_of(torch.cat([contrast, retina.opponent[:, 1:]], 1), pad_px=_PAD_PX)
+    energy = torch.cat([_energy(spectrum[:, :1], theta, scale, size) for scale in range(N_SCALES)], 1)
+    # Colour contours are coarse (Mullen 1985): one scale is enough, and half the work.
+    chromatic = _energy(spectrum[:, 1:], theta, N_SCALES - 1, size).square().sum(1)
+    oriented_sq = energy.square().mean(1) + (weight["colour_weight"] ** 2) * chromatic / N_SCALES
+
+    colour = torch.cat([retina.opponent[:, :1], weight["colour_weight"] * retina.opponent[:, 1:]], 1)
+    texture = weight["texture_weight"] * texture_channels(energy)
+    depth = weight["depth_weight"] * cues.depth
+    local = torch.cat([colour, texture, depth], 1)
+    affinity = neighbour_affinity(local, theta["affinity_sigma"])
+    features = local
+    if cues.backbone is not None:
+        features = torch.cat([local, weight["backbone_weight"] * cues.backbone], 1)
+
+    strength = torch.sqrt(oriented_sq.amax(1, keepdim=True) + 1e-12)
+    contour = strength**2 / (strength**2 + _HALF_ENERGY**2)
+    rupture = 1 - affinity.mean(1, keepdim=True)
+    # Either sign of a boundary is enough: a noisy-or.
+    boundary = 1 - (1 - contour) * (1 - 0.5 * rupture)
+
+    position = position_channels(*size).expand(len(features), -1, -1, -1)
+    points = torch.cat([features, weight["position_weight"] * position], 1)
+    regions = soft_regions(points, theta)
+    return M1Out(energy.flatten(1, 2), affinity, boundary, regions, cues.depth, features)
+
+
+_WEIGHTS = ("colour_weight", "texture_weight", "position_weight", "depth_weight", "backbone_weight")
+
+
+def soft_regions(points: Tensor, theta: Theta) -> Tensor:
+    """S1 at half resolution: soft k-means regions (B, K, H/2, W/2) of the cue vectors (B, C, H, W).
+
+    The centres are fitted at a quarter of the resolution: they have no fine detail of their own.
+    """
+    points = halve(points)
+    coarse = halve(points).flatten(2).transpose(1, 2)
+    centres, presence = soft_kmeans(
+        coarse, count=theta["n_regions"], temperature=theta["region_temperature"], n_max=N_REGIONS_MAX
+    )
+    regions = soft_assign(points.flatten(2).transpose(1, 2), centres, theta["region_temperature"], presence)
+    return regions.unflatten(2, points.shape[-2:])
+
+
+class M1(nn.Module):
+    """:func:`perceive` as a module."""
+
+    def forward(self, retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
+        """See :func:`perceive`."""
+        return perceive(retina, cues, theta)

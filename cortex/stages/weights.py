@@ -1,0 +1,100 @@
+"""Learned stages and the file their weights are in: safetensors, ``<stage>.<tensor>``, with where they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from ciliary.cortex.stages.m1_learned import LearnedM1
+from ciliary.cortex.stages.m2_learned import LearnedM2
+from ciliary.cortex.stages.m3_learned import LearnedM3
+from ciliary.cortex.stages.m4_learned import LearnedM4
+from ciliary.cortex.stages.m5_learned import LearnedM5
+
+LEARNED: Mapping[str, type[nn.Module]] = {
+    "m1": LearnedM1,
+    "m2": LearnedM2,
+    "m3": LearnedM3,
+    "m4": LearnedM4,
+    "m5": LearnedM5,
+}
+SHIPPED = Path(__file__).parents[1] / "weights" / "cortex.safetensors"
+
+
+def stage_names(learned: bool | Collection[str]) -> tuple[str, ...]:
+    """Names of the stages to be learned ones, in their order: all, none, or those given.
+
+    Raises:
+        ValueError: an unknown stage.
+    """
+    if isinstance(learned, bool):
+        return tuple(LEARNED) if learned else ()
+    names = {learned} if isinstance(learned, str) else set(learned)
+    if unknown := sorted(names - set(LEARNED)):
+        raise ValueError(f"no learned part for {unknown}; choose from {', '.join(LEARNED)}, or True for all")
+    return tuple(name for name in LEARNED if name in names)
+
+
+def load_stages(learned: bool | Collection[str] = True, path: Path | str | None = None) -> dict[str, nn.Module]:
+    """Learned stages with their weights, in eval mode and frozen.
+
+    Args:
+        learned: as for :func:`stage_names`.
+        path: of the weights; those that come with the project when None.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file holds something else, or lacks a stage asked for.
+    """
+    names = stage_names(learned)
+    path = SHIPPED if path is None else Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no learned cortex at {path}; train one with scripts/train_cortex.py")
+    stages: dict[str, nn.Module] = {}
+    try:
+        with safe_open(str(path), "pt") as file:
+            keys = list(file.keys())
+            for name in names:
+                own = {key.removeprefix(f"{name}."): file.get_tensor(key) for key in keys if key.startswith(f"{name}.")}
+                if not own:
+                    found = sorted({key.split(".")[0] for key in keys})
+                    raise ValueError(f"it holds {', '.join(found) or 'nothing'}, not {name}")
+                stages[name] = LEARNED[name]()
+                stages[name].load_state_dict(own)
+                stages[name].eval().requires_grad_(False)
+    except (ValueError, RuntimeError, SafetensorError) as error:
+        raise ValueError(f"{path} is not a learned cortex of this version ({error}); train one anew") from error
+    return stages
+
+
+def provenance(path: Path | str | None = None) -> dict[str, Any]:
+    """What the file says of where its weights come from.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file holds something else.
+    """
+    path = SHIPPED if path is None else Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no learned cortex at {path}")
+    try:
+        with safe_open(str(path), "pt") as file:
+            return json.loads((file.metadata() or {}).get("about", "{}"))
+    except (ValueError, SafetensorError) as error:
+        raise ValueError(f"{path} is not a learned cortex ({error})") from error
+
+
+def stages_to_bytes(stages: Mapping[str, nn.Module], about: Mapping[str, Any]) -> bytes:
+    """The file of some learned stages."""
+    tensors = {
+        f"{name}.{key}": value.detach().contiguous()
+        for name, stage in stages.items()
+        for key, value in stage.state_dict().items()
+    }
+    return save(tensors, {"about": json.dumps(dict(about))})

@@ -1,0 +1,1 @@
+"""Photographs, what may happen to them, and what people saw in them."""

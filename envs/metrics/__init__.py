@@ -1,0 +1,1 @@
+"""How well percepts agree with people, and statistics over images."""

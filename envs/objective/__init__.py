@@ -1,0 +1,1 @@
+"""What a percept is judged by, without any label."""

@@ -1,0 +1,99 @@
+"""What an exam found: tables, curves, notes and numbers; and a table as Markdown and on the screen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+from rich import box
+from rich.table import Table as Grid
+
+from ciliary.envs.metrics.statistics import Interval
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        title: above it.
+        columns: names; the first ``n_words`` columns are words, the others numbers.
+        rows: one text a column.
+        n_words: columns that are words.
+        note: below it.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    n_words: int = 1
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if wrong := [row for row in self.rows if len(row) != len(self.columns)]:
+            raise ValueError(f"{self.title}: expected {len(self.columns)} cells, got {wrong[0]}")
+
+    def markdown(self) -> str:
+        """Heading, table and note."""
+        rule = tuple("---" if i < self.n_words else "---:" for i in range(len(self.columns)))
+        lines = [f"| {' | '.join(row)} |" for row in (self.columns, rule, *self.rows)]
+        return "\n".join([f"## {self.title}", "", *lines, *(["", self.note] if self.note else []), ""])
+
+    def grid(self) -> Grid:
+        """For the screen."""
+        grid = Grid(title=self.title, box=box.SIMPLE_HEAD, title_justify="left", caption=self.note or None,
+                    caption_justify="left")  # fmt: skip
+        for i, name in enumerate(self.columns):
+            grid.add_column(name, justify="left" if i < self.n_words else "right")
+        for row in self.rows:
+            grid.add_row(*row)
+        return grid
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """All of an exam.
+
+    Attributes:
+        tables: for page and screen.
+        figures: title -> figure, for the page.
+        numbers: what the tables were made from, and more, for JSON.
+        about: what was done, in words.
+        notes: what was left out, and why.
+    """
+
+    tables: tuple[Table, ...]
+    figures: Mapping[str, Figure]
+    numbers: Mapping[str, Any]
+    about: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def percent(value: Interval | float) -> str:
+    """A share in percent, with its interval where there is one."""
+    if not isinstance(value, Interval):
+        return NONE if math.isnan(value) else f"{round(100 * value, 1) + 0.0:.1f}"  # no minus before nothing
+    if not (math.isfinite(value.low) and math.isfinite(value.high)):
+        return percent(value.mean)  # too few to say how sure
+    return f"{percent(value.mean)} [{percent(value.low)}, {percent(value.high)}]"
+
+
+def rounded(value: float, digits: int = 2) -> str:
+    """A number, or "–" for NaN."""
+    return NONE if value != value else f"{value:.{digits}f}"
+
+
+def millions(count: float) -> str:
+    """A count of operations in millions."""
+    return f"{count / 1e6:.2f}"
+
+
+def numbers_of(value: Interval) -> dict[str, float | None]:
+    """An interval for JSON, which knows no infinity."""
+    values = {"mean": value.mean, "low": value.low, "high": value.high}
+    return {name: number if math.isfinite(number) else None for name, number in values.items()}

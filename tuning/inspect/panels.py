@@ -1,0 +1,185 @@
+"""The single panels of a figure: each draws one thing on the axes it is given and knows nothing of the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.ticker import MaxNLocator
+from skimage.segmentation import find_boundaries
+
+from ciliary.cortex.parameters import BY_NAME
+from ciliary.envs.objective.recognition import RECOGNITION_TERMS
+from ciliary.envs.objective.terms import TERMS
+
+INK, FAINT, GRID = "#22262b", "#7b838c", "#e6e8ea"
+BEFORE, AFTER, TRIAL = "#8a93a0", "#d2601a", "#c9ced4"
+_FINE = 4  # region borders are drawn on a grid this much finer than the percept, so that they are thin lines
+_MAX_MOVED = 8
+
+
+def picture(ax: Axes, image: np.ndarray, title: str, note: str = "") -> None:
+    """An image (H, W) in [0, 1], drawn dark on light, or (H, W, 3), without axes; ``note`` stands below it."""
+    if image.ndim == 2:
+        ax.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="bilinear")
+    else:
+        ax.imshow(np.clip(image, 0, 1), interpolation="nearest")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set(color=GRID, linewidth=0.8)
+    ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5)
+    if note:
+        ax.set_xlabel(note, fontsize=8.5, color=FAINT, loc="left", labelpad=3)
+
+
+def paint_regions(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Each region in its mean colour with white borders: image (H, W, 3), labels (H, W) -> (4H, 4W, 3)."""
+    fine = labels.repeat(_FINE, 0).repeat(_FINE, 1)
+    page = mean_colours(image, labels).repeat(_FINE, 0).repeat(_FINE, 1)
+    return outlined(page, find_boundaries(fine, mode="inner", background=-1), "white")
+
+
+def mean_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Each region in its mean colour: image (H, W, C), labels (H, W) from 0 -> (H, W, C)."""
+    flat = labels.ravel()
+    n_pixels = np.maximum(np.bincount(flat), 1)
+    mean = [np.bincount(flat, weights=channel.ravel()) / n_pixels for channel in np.moveaxis(image, -1, 0)]
+    return np.stack(mean, -1)[labels]
+
+
+def outlined(picture: np.ndarray, borders: np.ndarray, ink: str) -> np.ndarray:
+    """The picture (H, W, 3) in [0, 1] with its border pixels (H, W) bool in one colour."""
+    page = picture.copy()
+    page[borders] = to_rgb(ink)
+    return page
+
+
+def spelled(term: str) -> str:
+    """The name of a term as people write it."""
+    return term.replace("_", " ")
+
+
+def count_regions(labels: np.ndarray) -> str:
+    """Such as ``12 regions``."""
+    n_regions = len(np.unique(labels))
+    return f"{n_regions} region{'s' if n_regions != 1 else ''}"
+
+
+def loss_label(terms: Mapping[str, Any]) -> str:
+    """What the total is, by the terms that stand beside it."""
+    return "1 − predicted score" if "predicted_score" in terms else "total (lower is better)"
+
+
+def scale(ax: Axes, total: np.ndarray, before: float) -> float:
+    """Limits of the axes of a loss over trials, (T,) totals; returns the upper one (inf without a finite total).
+
+    A few totals far above the defaults are left outside, so that they do not press the rest flat.
+    """
+    ax.set_xlim(-0.6, max(len(total) - 0.4, 1))
+    ax.xaxis.set_major_locator(MaxNLocator(9, integer=True))
+    finite = total[np.isfinite(total)]
+    if len(finite) == 0:
+        return math.inf
+    known = [value for value in (before,) if np.isfinite(value)]
+    low = min([finite.min(), *known])
+    span = max([np.quantile(finite, 0.9), *known]) - low or max(abs(low), 1e-3)
+    top = low + 1.25 * span
+    ax.set_ylim(low - 0.12 * span, top)
+    return top
+
+
+def history(
+    ax: Axes,
+    total: Sequence[float | None],
+    best: Sequence[float | None],
+    before: float,
+    i_chosen: int,
+    *,
+    label: str = "total (lower is better)",
+) -> None:
+    """Total of each trial, best so far, the defaults as a dashed line, and the chosen trial.
+
+    Totals beyond the :func:`scale` are drawn at the upper edge as triangles.
+    """
+    y, best_y = (np.array([np.nan if v is None else v for v in values], float) for values in (total, best))
+    x = np.arange(len(y))
+    top = scale(ax, y, before)
+    over = y > top
+    if over.any():
+        at = top - 0.015 * (top - ax.get_ylim()[0])
+        ax.plot(x[over], np.full(over.sum(), at), "^", color=TRIAL, ms=4.5, clip_on=False)
+    ax.axhline(before, color=BEFORE, lw=1.2, ls=(0, (5, 3)), zorder=1, label="defaults")
+    ax.plot(x, y, "o", color=TRIAL, ms=4, zorder=2, label="trial")
+    if len(x) > 1:
+        ax.step(x, best_y, where="post", color=AFTER, lw=1.8, zorder=3, label="best so far")
+    if np.isfinite(y[i_chosen]):
+        ax.plot(i_chosen, y[i_chosen], "o", color=AFTER, ms=8, mec="white", mew=1.4, zorder=4, label="applied")
+    ax.set_xlabel("trial", fontsize=8.5, color=FAINT)
+    plain(ax, "Loss over trials", label)
+    _legend(ax, n_columns=4)
+
+
+def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, float | None]) -> None:
+    """Pairs of bars of the total, the terms that were measured, and the predicted score if there is one."""
+    names = [name for name in ("total", *TERMS, *RECOGNITION_TERMS, "predicted_score") if name in before]
+    x = np.arange(len(names))
+    for offset, side, colour, label in ((-0.2, before, BEFORE, "before"), (0.2, after, AFTER, "after")):
+        heights = np.array([side.get(name) for name in names], dtype=float)  # None becomes nan
+        bars = ax.bar(x + offset, heights, 0.38, color=colour, label=label)
+        ax.bar_label(bars, [f"{h:.2f}" for h in heights], fontsize=7, color=FAINT, padding=1.5)
+    ax.set_xticks(x, [spelled(name).replace("score", "score\n(higher is better)") for name in names])
+    ax.margins(y=0.22)
+    plain(ax, "Terms, before and after", "")
+    ax.tick_params(axis="x", labelsize=7.5)
+    _legend(ax, n_columns=2)
+
+
+def moved(
+    ax: Axes, u_before: np.ndarray, u_after: np.ndarray, theta: Mapping[str, float], *, names: Sequence[str]
+) -> None:
+    """The parameters which moved most, as dumbbells on u in [-1, 1]; the physical values stand beside them."""
+    change = np.abs(u_after - u_before)
+    order = [i for i in np.argsort(-change)[:_MAX_MOVED] if change[i] > 1e-6][::-1]
+    if not order:
+        ax.set_axis_off()
+        ax.set_title("What moved", fontsize=10, color=INK, loc="left", pad=5)
+        ax.text(
+            0, 0.92, "nothing: the defaults are in place", fontsize=9, color=FAINT, transform=ax.transAxes, va="top"
+        )
+        return
+    y = np.arange(len(order))
+    ax.hlines(y, u_before[order], u_after[order], color=AFTER, lw=1.6, alpha=0.55)
+    ax.plot(u_before[order], y, "o", color=BEFORE, ms=5)
+    ax.plot(u_after[order], y, "o", color=AFTER, ms=6.5)
+    ax.set_yticks(y, [names[i] for i in order], fontsize=8)
+    for row, i in enumerate(order):
+        default = f"{BY_NAME[names[i]].default:.3g} → " if names[i] in BY_NAME else ""
+        ax.text(1.1, row, f"{default}{theta[names[i]]:.3g}", fontsize=8, color=FAINT, va="center", clip_on=False)
+    ax.set_xlim(-1.05, 1.05)
+    ax.set_ylim(-0.7, len(order) - 0.3)
+    ax.set_xticks([-1, 1], ["low", "high"], fontsize=8)
+    plain(ax, "What moved most", "")
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", colors=INK)
+
+
+def _legend(ax: Axes, *, n_columns: int) -> None:
+    """Above the axes, at the right, where no point can lie under it."""
+    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.985), "borderaxespad": 0.0}
+    ax.legend(fontsize=8, frameon=False, ncols=n_columns, labelcolor=INK, handlelength=1.5, columnspacing=1.2, **place)
+
+
+def plain(ax: Axes, title: str, label: str) -> None:
+    """Title and label, faint ticks, and no more lines than it takes."""
+    ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5)
+    ax.set_ylabel(label, fontsize=8.5, color=FAINT)
+    ax.tick_params(colors=FAINT, labelsize=8.5, length=0)
+    ax.grid(axis="y", color=GRID, lw=0.7)
+    ax.set_axisbelow(True)
+    for side, spine in ax.spines.items():
+        spine.set(visible=side == "bottom", color=GRID)

@@ -1,0 +1,81 @@
+"""A page whose rows of cells are placed in inches, so that pictures keep their size whatever stands beside them.
+
+The look of the pages of episodes (:mod:`ciliary.tuning.sessions.figures`): same width, same ink, drawn on Agg and never through pyplot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ciliary.tuning.inspect import panels
+
+DPI = 110
+WIDTH_IN, MARGIN_IN, GUTTER_IN = 11.4, 0.22, 0.2
+_TOP_IN = 0.72
+_TALLEST = 1.3  # of a picture's cell, in its own widths
+_TITLE: dict[str, Any] = {"fontsize": 12.5, "color": panels.INK, "weight": "bold", "va": "center"}
+_NOTE: dict[str, Any] = {"fontsize": 8.5, "color": panels.FAINT, "va": "center"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """So many equal cells of one height; ``gap_in`` is the room below for notes, and for the next row's titles."""
+
+    n_columns: int
+    height_in: float
+    gap_in: float = 0.56
+    gutter_in: float = GUTTER_IN
+
+    def column_in(self, width_in: float = WIDTH_IN) -> float:
+        """Width of a cell on a page of ``width_in``."""
+        return (width_in - 2 * MARGIN_IN - (self.n_columns - 1) * self.gutter_in) / self.n_columns
+
+
+def picture_row(n_columns: int, size: tuple[int, int], *, gap_in: float = 0.56, width_in: float = WIDTH_IN) -> Row:
+    """A row that pictures of ``size`` (H, W) fill; very tall ones are kept within reason."""
+    column_in = Row(n_columns, 0).column_in(width_in)
+    return Row(n_columns, column_in * min(size[0] / size[1], _TALLEST), gap_in)
+
+
+class Sheet:
+    """A titled page of rows. ``figure`` is what it is drawn on."""
+
+    def __init__(self, title: str, note: str, rows: Sequence[Row], *, width_in: float = WIDTH_IN) -> None:
+        self._rows, self.width_in = tuple(rows), width_in
+        self.height_in = _TOP_IN + 0.12 + sum(row.height_in + row.gap_in for row in rows)
+        self.figure = Figure(figsize=(width_in, self.height_in), dpi=DPI, facecolor="white")
+        FigureCanvasAgg(self.figure)
+        self.figure.text(MARGIN_IN / width_in, 1 - 0.24 / self.height_in, title, **_TITLE)
+        self.figure.text(MARGIN_IN / width_in, 1 - 0.5 / self.height_in, note, **_NOTE)
+        above = np.cumsum([_TOP_IN + 0.24, *(row.height_in + row.gap_in for row in rows)])[:-1]
+        self._bottoms_in = [self.height_in - top - row.height_in for top, row in zip(above, rows, strict=True)]
+
+    def axes(
+        self, row: int, column: float, *, n_columns: float = 1, left_in: float = 0.0, right_in: float = 0.0
+    ) -> Axes:
+        """Axes in a cell (or several side by side, fractions allowed), with room left free for labels."""
+        own = self._rows[row]
+        pitch_in = own.column_in(self.width_in) + own.gutter_in
+        x_in = MARGIN_IN + column * pitch_in + left_in
+        width_in = n_columns * pitch_in - own.gutter_in - left_in - right_in
+        box = (
+            x_in / self.width_in,
+            self._bottoms_in[row] / self.height_in,
+            width_in / self.width_in,
+            own.height_in / self.height_in,
+        )
+        return self.figure.add_axes(box)
+
+    def words(self, row: int, column: float, text: str) -> None:
+        """Plain words in a cell, at its middle, instead of axes."""
+        own = self._rows[row]
+        x_in = MARGIN_IN + column * (own.column_in(self.width_in) + own.gutter_in)
+        y_in = self._bottoms_in[row] + own.height_in / 2
+        self.figure.text(x_in / self.width_in, y_in / self.height_in, text, fontsize=8.5, color=panels.INK, va="center")

@@ -1,0 +1,168 @@
+"""The record of one episode: readable without MLflow, one JSON object a line in ``episodes.jsonl``.
+
+A record is a plain dictionary, since other programs read it. Its keys:
+
+``key`` (what identifies the episode), ``status`` (``FINISHED`` | ``FAILED``), ``image``, ``path``, ``original_size``
+([height, width]), ``notes`` (what had to be done to show it), ``fingerprint``, ``disturbance``, ``controller``,
+``seed``, ``settings`` (hash), ``objective`` (its mark), ``n_trials``, ``n_evaluations``, ``seconds``, ``parameters``
+(name -> physical value applied), ``i_chosen``, ``before`` and ``after`` (terms), ``guard``, ``ending``, ``history``
+(terms and best-so-far per trial, and ``u``), ``statistics`` (of the percept at the defaults), ``files``, ``versions``,
+``error``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ciliary.agents.space import space_for
+from ciliary.cortex.parameters import NAMES
+from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.runs.versions import versions
+
+FILE = "episodes.jsonl"
+
+
+@dataclass(frozen=True)
+class EpisodeKey:
+    """What makes an episode the same episode: these, as tags, are how a finished one is recognised."""
+
+    image: str
+    fingerprint: str
+    disturbance: str
+    controller: str
+    seed: int
+    settings: str
+
+    @classmethod
+    def of(cls, settings: SessionSettings, image: str, fingerprint: str, disturbance: str) -> EpisodeKey:
+        """The key of one image (its pixels' fingerprint) under one disturbance in a session."""
+        return cls(image, fingerprint, disturbance, settings.controller, settings.seed, settings.fingerprint())
+
+    def __str__(self) -> str:
+        return "|".join(str(value) for value in asdict(self).values())
+
+
+def physical(u: np.ndarray) -> dict[str, np.ndarray]:
+    """Settings u (T, P) in [-1, 1] to physical values, each (T,) float64, by parameter name."""
+    return dict(zip(NAMES, space_for(NAMES).to_physical(np.asarray(u)).T, strict=True))
+
+
+def build(
+    key: EpisodeKey,
+    trace,
+    photograph,
+    *,
+    files: Mapping[str, str] | None = None,
+    status: str = "FINISHED",
+    objective: str | None = None,
+) -> dict[str, Any]:
+    """The record of an episode from its trace.
+
+    Args:
+        key: identity of the episode.
+        trace: an ``agents.Trace``.
+        photograph: an ``envs`` photograph: ``name``, ``path``, ``original_size``.
+        files: what was written for it (role -> path).
+        status: how its run ends.
+        objective: what the totals were measured by, as :attr:`~ciliary.tuning.sessions.settings.SessionSettings.mark` names it.
+    """
+    history: dict[str, Any] = {name: values.tolist() for name, values in trace.terms.items()}
+    history["best_so_far"] = trace.best_so_far.tolist()
+    history["u"] = np.asarray(trace.u).tolist()
+    return plain(
+        {
+            **_head(key, photograph, status),
+            "objective": objective,
+            "n_trials": len(trace.u),
+            "n_evaluations": trace.n_evaluations,
+            "n_recalled": trace.n_recalled,
+            "seconds": trace.seconds,
+            "parameters": trace.theta_chosen,
+            "i_chosen": trace.i_chosen,
+            "before": trace.before,
+            "after": trace.after,
+            "guard": trace.guard,
+            "ending": {"name": trace.ending.name, "advice": trace.ending.value},
+            "history": history,
+            "statistics": trace.statistics,
+            "files": dict(files or {}),
+        }
+    )
+
+
+def build_failed(key: EpisodeKey, error: BaseException, photograph) -> dict[str, Any]:
+    """The record of an episode which an exception ended."""
+    return plain({**_head(key, photograph, "FAILED"), "error": f"{type(error).__name__}: {error}"})
+
+
+def _head(key: EpisodeKey, photograph, status: str) -> dict[str, Any]:
+    return {
+        "key": str(key),
+        "status": status,
+        **asdict(key),
+        "path": None if photograph.path is None else str(photograph.path),
+        "original_size": list(photograph.original_size),
+        "notes": list(getattr(photograph, "notes", ())),
+        "versions": versions(),
+    }
+
+
+def plain(value: Any) -> Any:
+    """The value in terms JSON knows; a number which is not finite becomes null, since strict readers refuse NaN."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def append(path: Path, record: Mapping[str, Any]) -> None:
+    """Add one line to a JSONL file and push it to the disk, so that a killed process loses at most its last episode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        if file.tell() and not _ends_with_newline(file):
+            file.write(b"\n")  # the writer before us was killed in the middle of a line
+        file.write(json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _ends_with_newline(file) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """All whole records of a JSONL file, oldest first; a torn line is passed over; no file is no records."""
+    if not path.exists():
+        return []
+    return list(_whole(path.read_text(encoding="utf-8", errors="replace").split("\n")))
+
+
+def _whole(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(record, dict) and "key" in record:
+            yield record

@@ -1,0 +1,117 @@
+"""Where runs are kept: the MLflow tracking store, opened quietly and only when needed (the import takes seconds)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ciliary.tuning.runs.locks import locked
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "ciliary-accommodate"
+_NOISY = ("mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.utils.environment", "alembic")
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open tracking store: its address, the client, and the experiment which holds our sessions."""
+
+    uri: str
+    client: MlflowClient
+    experiment_id: str
+
+    @property
+    def command(self) -> str:
+        """The shell command which shows the runs."""
+        if self.uri.startswith(("http://", "https://", "databricks")):
+            return f"open {self.uri}"
+        return f"{_program()} ui --backend-store-uri {_quoted(self.uri)}"
+
+
+def tracking_uri(out: Path) -> str:
+    """``MLFLOW_TRACKING_URI`` when it is set, else the SQLite file ``mlflow.db`` in ``out``, by its absolute path."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{(out.resolve() / 'mlflow.db').as_posix()}"
+
+
+def open_store(out: Path, *, experiment: str = EXPERIMENT) -> Store:
+    """Open the store, making database and experiment when they are missing.
+
+    Artifacts of a local database lie in ``artifacts/`` beside it; any other store decides for itself. The first use is
+    guarded by a lock, because two processes which migrate one new database at the same time break it.
+
+    Raises:
+        StoreError: when the store cannot be opened; the message names the address.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing about the user's images leaves the machine
+    uri = tracking_uri(out)
+    database = _database(uri)
+    out.mkdir(parents=True, exist_ok=True)
+    if database is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    with locked((database or out / "store").with_suffix(".lock")), _quiet():
+        try:
+            from mlflow import MlflowClient
+        except ImportError as error:
+            raise StoreError(
+                f"MLflow cannot be imported ({error}); install it with: pip install 'mlflow>=3.7'"
+            ) from error
+        try:
+            client = MlflowClient(tracking_uri=uri)
+            found = client.get_experiment_by_name(experiment)
+            if found is None:
+                location = None if database is None else (database.parent / "artifacts").as_uri()
+                identifier = client.create_experiment(experiment, artifact_location=location)
+            else:
+                identifier = found.experiment_id
+                if found.lifecycle_stage == "deleted":
+                    client.restore_experiment(identifier)
+        except Exception as error:  # MLflow lets its drivers' errors through: SQLAlchemy's, OSError, ...
+            raise StoreError(f"cannot open the tracking store {uri}: {str(error).splitlines()[0]}") from error
+    return Store(uri, client, identifier)
+
+
+class StoreError(RuntimeError):
+    """The tracking store cannot be used."""
+
+
+def _database(uri: str) -> Path | None:
+    """The file behind a SQLite address, or None for any other store."""
+    if not uri.startswith(_SQLITE) or uri == _SQLITE:
+        return None
+    return Path(uri[len(_SQLITE) :].split("?")[0]).absolute()
+
+
+def _program() -> str:
+    """``mlflow``, or where it lies when the shell would not find the one we use (an environment not activated)."""
+    ours = Path(sys.executable).parent / "mlflow"
+    found = shutil.which("mlflow")
+    if not ours.exists() or (found and Path(found).resolve() == ours.resolve()):
+        return "mlflow"
+    return str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours)
+
+
+def _quoted(uri: str) -> str:
+    return uri if not set(uri) & set(" '\"$&;()") else '"' + uri.replace('"', '\\"') + '"'
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Creating a database is no news to the person who asked for a picture."""
+    levels = {name: logging.getLogger(name).level for name in _NOISY}
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,1 @@
+"""Sessions: many images, one controller, everything kept."""

@@ -1,0 +1,203 @@
+"""What a person at a terminal sees of a session: a progress bar, problems as they come, one table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ciliary.agents.episode import Progress as Batch
+from ciliary.envs.objective.recognition import RECOGNITION_TERMS
+from ciliary.envs.objective.terms import TERMS
+from ciliary.tuning.sessions.resume import Session
+from ciliary.tuning.sessions.session import Outcome
+
+COLUMNS = ("total", "predicted_score", *TERMS, *RECOGNITION_TERMS)  # those that were measured are shown
+_HIGHER_IS_BETTER = ("predicted_score",)
+_SHORT = {
+    "predicted_score": "score",
+    "stability": "stab.",
+    "consistency": "cons.",
+    "collapse": "coll.",
+    "economy": "econ.",
+    "code_stability": "codes",
+    "completion": "compl.",
+    "gate_entropy": "gates",
+}
+_MIN_WIDTH = 104  # a table that goes into a file must not be folded to the width of no terminal
+_MAX_FIGURES = 12
+
+
+class TerminalDisplay:
+    """Progress and problems on stderr, so that stdout holds the table alone. A context manager."""
+
+    def __init__(self, *, n_trials: int, is_quiet: bool = False) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._is_quiet = is_quiet
+        self._n_trials = n_trials
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("trials"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=is_quiet or not self.console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("opening the tracking store", total=None)
+        self._n_over = 0
+
+    def __enter__(self) -> TerminalDisplay:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def begin(self, session: Session, n_episodes: int) -> None:
+        """Say where we stand."""
+        self._bar.update(self._task, total=n_episodes * self._n_trials)
+        if not self._is_quiet and session.is_continued:
+            killed = f", {session.n_killed} runs left open now closed as KILLED" if session.n_killed else ""
+            self._say(f"session {session.name} goes on: {len(session.done)} episodes already done{killed}")
+
+    def episode(self, title: str) -> None:
+        """Show which episode runs."""
+        self._bar.update(self._task, description=title)
+
+    def batch(self, progress: Batch) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=self._n_over * self._n_trials + progress.n_done)
+
+    def done(self, *, was_done_before: bool) -> None:
+        """Move the bar to the end of the episode, however many trials it took."""
+        del was_done_before
+        self._n_over += 1
+        self._bar.update(self._task, completed=self._n_over * self._n_trials)
+
+    def note(self, text: str) -> None:
+        """One plain line on stderr, unless quiet."""
+        if not self._is_quiet:
+            self._say(f"accommodate: {text}")
+
+    def problem(self, text: str) -> None:
+        """One plain line on stderr, even when quiet."""
+        self._say(f"accommodate: {text}")
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+
+def results_table(records: list[dict[str, Any]], *, is_narrow: bool = False) -> Table:
+    """Loss and terms before and after (the lines of a cell), trials, seconds and which setting the guard let pass."""
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("image", overflow="fold", min_width=12)
+    table.add_column("", no_wrap=True)
+    terms = [
+        name for name in COLUMNS if any(name in record[side] for record in records for side in ("before", "after"))
+    ]
+    for name in terms:
+        heading = _SHORT.get(name, name) if is_narrow else name.replace("_", " ")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("trials", justify="right", no_wrap=True)
+    table.add_column("sec" if is_narrow else "seconds", justify="right", no_wrap=True)
+    table.add_column("applied", no_wrap=True)
+    for record in records:
+        values = [f"{_number(record['before'].get(t))}\n{_better(record, t)}" for t in terms]
+        disturbance = "undisturbed" if record["disturbance"] == "none" else record["disturbance"]
+        table.add_row(
+            f"{_plain(record['image'])}\n[dim]{disturbance}[/]",
+            "[dim]before\nafter[/]",
+            *values,
+            str(record["n_trials"]),
+            f"{record['seconds']:.1f}",
+            verdict(record),
+            end_section=True,
+        )
+    if len(records) > 1:
+        means = [_mean(records, side, t) for t in terms for side in ("before", "after")]
+        pairs = [f"{before}\n{after}" for before, after in zip(means[::2], means[1::2], strict=True)]
+        seconds = sum(r["seconds"] for r in records)
+        table.add_row(
+            f"[bold]mean[/]\n[dim]of {len(records)}[/]",
+            "[dim]before\nafter[/]",
+            *pairs,
+            "",
+            f"{seconds:.1f}\n[dim]sum[/]",
+            "",
+        )
+    return table
+
+
+def verdict(record: Mapping[str, Any]) -> str:
+    """Which setting is in place, and who said so."""
+    if record["controller"] == "normalise":
+        return "stretch"
+    word = "best" if record["i_chosen"] != 0 else "defaults"
+    return word if record.get("guard") is None else f"{word}\n[dim]guard[/]"
+
+
+def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | None = None) -> None:
+    """The table, where things are, and how to see the runs; on stdout."""
+    console = console or Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, _MIN_WIDTH)
+    if outcome.records:
+        console.print(results_table(outcome.records, is_narrow=console.width < _MIN_WIDTH))
+    state = "stopped" if outcome.is_stopped else "done"
+    words = [f"session {outcome.name} {state}: {len(outcome.records)} episodes"]
+    if outcome.n_before:
+        words.append(f"{outcome.n_before} of them from an earlier start")
+    if outcome.problems:
+        words.append(f"{len(outcome.problems)} failed")
+    _line(console, ", ".join(words))
+    figures = [r["files"] for r in outcome.records if "figure" in r.get("files", {})]
+    if len(figures) <= _MAX_FIGURES:
+        for files in figures:
+            _line(console, f"figure   {files['figure']}")
+            if "animation" in files:
+                _line(console, f"animated {files['animation']}")
+            if "stages" in files:
+                _line(console, f"stages   {files['stages']}")
+    else:
+        _line(console, f"figures  {outcome.folder / 'figures'} ({len(figures)} pages)")
+    if save is not None and outcome.records:
+        _line(console, f"saved    {save}")
+    _line(console, f"records  {outcome.folder / 'episodes.jsonl'}")
+    if outcome.is_stopped:
+        _line(console, "The same command goes on from here.")
+    _line(console, f"see the runs with:\n  {outcome.command}")
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _better(record: Mapping[str, Any], term: str) -> str:
+    before, after = record["before"].get(term), record["after"].get(term)
+    text = _number(after)
+    if before is None or after is None or abs(after - before) < 5e-4:
+        return text
+    is_better = after > before if term in _HIGHER_IS_BETTER else after < before
+    return f"[green]{text}[/]" if is_better else f"[red]{text}[/]"
+
+
+def _mean(records: list[dict[str, Any]], side: str, term: str) -> str:
+    values = [r[side][term] for r in records if r[side].get(term) is not None]
+    return _number(sum(values) / len(values)) if values else "–"

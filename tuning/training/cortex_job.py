@@ -1,0 +1,101 @@
+"""Train a cortex from the command line: the job, its curves, its report, and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ciliary.agents.training.cases import split
+from ciliary.cortex.stages.weights import load_stages
+from ciliary.envs.data.reading import UnreadableImage
+from ciliary.envs.evaluator import open_source
+from ciliary.tuning.cli.stopping import EXIT_CODE, Stopped
+from ciliary.tuning.inspect import panels
+from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.store import StoreError
+from ciliary.tuning.sessions.figures import write_figure
+from ciliary.tuning.training.appraisal import appraise, markdown
+from ciliary.tuning.training.batches import Batches
+from ciliary.tuning.training.cortex import MatureSettings, mature, newborn
+from ciliary.tuning.training.curriculum import PHASES, read_curriculum
+from ciliary.tuning.training.curves import Curve
+from ciliary.tuning.training.progress import Bar
+
+
+def run(
+    *,
+    images: Sequence[str | Path],
+    config: Path | None,
+    out: Path,
+    is_quiet: bool = False,
+    with_report: bool = True,
+) -> int:
+    """Train and report; returns the exit code."""
+    try:
+        settings = MatureSettings(read_curriculum(config), tuple(images), out)
+        weights = mature(settings, is_quiet=is_quiet)
+        say = (lambda text: None) if is_quiet else print
+        say(f"weights    {weights}")
+        for figure in draw_curves(Curve(out / "progress.jsonl", sys.maxsize).rows, out):
+            say(f"curves     {figure}")
+        if with_report:
+            say(f"report     {report(settings, weights, is_quiet=is_quiet)}")
+    except Stopped:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return EXIT_CODE
+    except (ValueError, FileNotFoundError, UnreadableImage, StoreError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def report(settings: MatureSettings, weights: Path, *, is_quiet: bool = False) -> Path:
+    """Write ``out/report.md``: what each stage has learned, on the photographs that were held out."""
+    curriculum = settings.curriculum
+    photographs = [p for source in settings.images for p in open_source(source, 2 * curriculum.long_side_px)]
+    held_out = split(photographs, curriculum.hold_out)[1]
+    batches = Batches(held_out, shape_px=curriculum.shape_px, seed=curriculum.seed + 1, spread=curriculum.spread)
+    n_batches = len(torch.arange(len(batches)).split(curriculum.n_batch))
+    with Bar(n_batches, 0, is_quiet=is_quiet, title="report  ") as bar:
+        rows = appraise(
+            load_stages(True, weights),
+            newborn(curriculum.seed),
+            batches,
+            n_batch=curriculum.n_batch,
+            on_batch=bar.advance,
+        )
+    head = (
+        f"# What each stage has learned\n\n{len(batches)} photographs held out, {curriculum.shape_px[1]} px; "
+        "no labels. `constant` and `random` are solutions that look at nothing.\n\n"
+    )
+    return write_atomically(settings.out / "report.md", f"{head}{markdown(rows)}\n".encode())
+
+
+def draw_curves(rows: Sequence[Mapping[str, Any]], out: Path) -> list[Path]:
+    """One figure: for each phase, its total and its losses on the held-out photographs against steps."""
+    phases: list[list[Mapping[str, Any]]] = []
+    for row in rows:
+        if not phases or phases[-1][-1]["phase"] != row["phase"]:
+            phases.append([])
+        phases[-1].append(row)
+    if not phases:
+        return []
+    figure = Figure(figsize=(3.2 * len(phases), 3.0), dpi=110, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, some in zip(figure.subplots(1, len(phases), squeeze=False)[0], phases, strict=True):
+        names = [n for n in some[0] if n not in ("step", "at", "total", "train", "phase")]
+        steps = [row["at"] for row in some]
+        for name in names:
+            axes.plot(steps, [row[name] for row in some], lw=1.2, label=name)
+        axes.plot(steps, [row["total"] for row in some], color=panels.INK, lw=2.2, label="weighted sum")
+        axes.set_title(PHASES[int(some[0]["phase"])], loc="left", fontsize=11, color=panels.INK)
+        axes.set_xlabel("steps")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=7)
+    return [write_figure(figure, out / "curves.png")]

@@ -1,0 +1,177 @@
+"""The job of training a policy through the cortex: photographs in; weights with provenance and a tracked run out."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ciliary.agents.controllers.policy import Policy
+from ciliary.agents.training.cases import split
+from ciliary.agents.training.pool import Pool, make_pools
+from ciliary.agents.training.through_cortex import Check, Training, TrainingSettings
+from ciliary.cortex import default_unit
+from ciliary.envs.data.disturbances import DISTURBANCES
+from ciliary.envs.episode import DisturbanceSpec
+from ciliary.envs.evaluator import Apparatus, Laboratory, open_source
+from ciliary.envs.objective.calibrated import objective_mark
+from ciliary.tuning.cli.stopping import Stopper
+from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.sessions.figures import write_figure
+from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learning_curve
+from ciliary.tuning.training.progress import Bar
+
+# Settings that name places, not what is learned.
+_PLACES = ("out", "images")
+
+
+@dataclass(frozen=True)
+class GradientSettings:
+    """What to train, and on what.
+
+    Attributes:
+        images: ``bundled``, or a folder of photographs; every ``hold_out``-th chooses when to stop.
+        out: folder of the weights, the checkpoint, the curve and the tracking store.
+        objective: ``raw``, ``calibrated``, or the path of a calibration.
+        size_px: long side; images are cropped to 4 : 3.
+        n_cases, n_check_cases: disturbed photographs to learn from, and of the held-out ones to stop by.
+        n_views: views a percept is judged by in training; None: as many as the objective asks for.
+        without: kinds of disturbance to leave out.
+        hold_out: every so-many-th photograph is held out.
+        depth, features: cues of the cortex.
+        training: see :class:`ciliary.agents.training.through_cortex.TrainingSettings`.
+    """
+
+    images: str | Path = "bundled"
+    out: Path = Path("runs/policies/gradient")
+    objective: str = "calibrated"
+    size_px: int = 128
+    n_cases: int = 240
+    n_check_cases: int = 40
+    n_views: int | None = None
+    without: tuple[str, ...] = ()
+    hold_out: int = 8
+    depth: str = "none"
+    features: str = "none"
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.without) - set(DISTURBANCES))
+        if unknown:
+            raise ValueError(f"unknown disturbance(s) {unknown}; choose from {', '.join(DISTURBANCES)}")
+        if self.n_cases < 1 or self.n_check_cases < 1 or self.hold_out < 2:
+            raise ValueError(f"expected n_cases and n_check_cases >= 1 and hold_out >= 2, got {self}")
+
+    @property
+    def disturbances(self) -> tuple[DisturbanceSpec, ...]:
+        """One case in three is clean; the kinds share the rest."""
+        kinds = [kind for kind in DISTURBANCES if kind not in self.without]
+        specs: list[DisturbanceSpec] = []
+        for i, kind in enumerate(kinds):
+            specs += [kind] if i % 2 else [None, kind]
+        return tuple(specs)
+
+    def about(self) -> dict[str, Any]:
+        """What the weights depend on, as JSON types; no places."""
+        values = {name: value for name, value in asdict(self).items() if name not in _PLACES}
+        values |= {"objective": objective_mark(self.objective), "without": list(self.without)}
+        return {"algo": "gradient", **values}
+
+
+def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Path:
+    """Train a policy through the cortex, or go on with a training that was stopped.
+
+    Args:
+        settings: what to do. The folder ``settings.out`` belongs to one training: the same settings go on from its
+            checkpoint, others are refused.
+        is_quiet: no progress bar.
+
+    Returns:
+        the weights, ``out/policy.safetensors``. Beside them lie ``checkpoint.pt``, ``progress.jsonl``,
+        ``learning_curve.png`` and (without ``MLFLOW_TRACKING_URI``) ``mlflow.db``.
+
+    Raises:
+        ValueError: too few photographs, or the folder holds another training.
+        UnreadableImage: the images cannot be read.
+        StoreError: the tracking store cannot be opened.
+        Stopped: by SIGINT or SIGTERM, after a checkpoint.
+    """
+    out, checkpoint, policy = settings.out, settings.out / "checkpoint.pt", settings.out / "policy.safetensors"
+    photographs = open_source(settings.images, 2 * settings.size_px)
+    training, held_out = split(photographs, settings.hold_out)
+    about = settings.about() | {"n_photographs": len(training)}
+    claim(out, about)
+    if policy.is_file() and checkpoint.is_file():
+        return policy
+    how, n_iterations = settings.training, settings.training.n_iterations
+    with Stopper() as stopper, LearningRun(out, _flat(about), name=f"gradient-{settings.objective}") as run:
+        n_looks = settings.n_cases + settings.n_check_cases
+        with Bar(n_looks, 0, is_quiet=is_quiet, title="looking") as bar:
+
+            def on_case() -> None:
+                bar.advance()
+                stopper.check()
+
+            pools, checked = make_worlds(settings, training, held_out, on_case=on_case)
+        job = Training(pools, checked, how)
+        if checkpoint.is_file():
+            job.load(checkpoint)
+        curve = Curve(out / "progress.jsonl", job.i_iteration)
+
+        with Bar(n_iterations, job.i_iteration, is_quiet=is_quiet) as bar:
+
+            def on_check(check: Check) -> None:
+                job.save(checkpoint)
+                values = {"train/total": check.train_total, "eval/gain": check.gain, "eval/total": check.totals[-1]}
+                for writer in (curve, run):
+                    writer.write(values, check.i_iteration)
+                bar.move(check.i_iteration, check.gain)
+                stopper.check()
+
+            network = job.run(on_check=on_check)
+        best = min(job.checks, key=lambda check: check.totals[-1])
+        about |= {
+            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "versions": versions(),
+            "gain_on_held_out": best.gain,
+            "default_total_on_held_out": best.default_total,
+            "best_iteration": best.i_iteration,
+        }
+        write_atomically(policy, Policy(network, about).to_bytes())
+        figure = write_figure(
+            draw_learning_curve(curve.rows, about, unit="optimiser steps"), out / "learning_curve.png"
+        )
+        run.keep([policy, curve.path], [figure])
+    return policy
+
+
+def make_worlds(
+    settings: GradientSettings, training: Sequence[Any], held_out: Sequence[Any], *, on_case: Any = lambda: None
+) -> tuple[list[Pool], list[Pool]]:
+    """The pools to learn from and to check on."""
+    apparatus = Apparatus(
+        cortex={"depth": settings.depth, "features": settings.features},
+        objective=settings.objective,
+        n_views=settings.n_views,
+    )
+    laboratory, default_u = Laboratory(apparatus), default_unit()[0].numpy()
+    common = {"size_px": settings.size_px, "disturbances": settings.disturbances, "on_case": on_case}
+    seed = settings.training.seed
+    pools = make_pools(laboratory, training, default_u, n_cases=settings.n_cases, seed=seed, **common)
+    checked = make_pools(laboratory, held_out, default_u, n_cases=settings.n_check_cases, seed=seed + 1, **common)
+    return pools, checked
+
+
+def _flat(about: dict[str, Any]) -> dict[str, Any]:
+    """Parameters of a tracked run: nested settings by their own names."""
+    nested = {k: v for k, v in about.items() if isinstance(v, dict)}
+    flat = {k: v for k, v in about.items() if k not in nested}
+    return flat | {f"{k}.{name}": value for k, values in nested.items() for name, value in values.items()}
+
+
+def with_training(settings: GradientSettings, **changes: Any) -> GradientSettings:
+    """The settings with some of their training settings replaced."""
+    return replace(settings, training=replace(settings.training, **changes))
