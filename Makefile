@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv accommodate test test-slow check format benchmark readme clean
+.PHONY: help venv accommodate test test-slow check types format benchmark readme clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,13 @@ test-slow: $(INSTALLED) ## the tests that take minutes or need the development d
 check: $(INSTALLED) ## lint, format and types, without changing anything
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(MAKE) --no-print-directory types
+
+# mypy follows no import hooks, which is what an editable install of mapped folders is: it is shown links instead.
+types: $(INSTALLED) ## mypy, strict, over all rooms
+	@mkdir -p build/types/ciliary
+	@for room in cortex envs agents tuning; do ln -sfn ../../../$$room build/types/ciliary/$$room; done
+	@ln -sfn ../../../tests/contracts build/types/ciliary/testing
 	$(RUN) -m mypy
 
 format: $(INSTALLED) ## mend what ruff can mend
