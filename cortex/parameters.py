@@ -1,55 +1,18 @@
-"""The parameter table: the one source for every perceptual parameter.
+"""The cortex's parameter table: one row a perceptual parameter, and nothing said twice.
 
-Two names, never mixed: ``theta`` is the physical values (a dict of tensors of shape (B,)), ``u`` is the same
-settings as a matrix (B, P) in [-1, 1]. Everything else that needs ranges, defaults, units or names (action space,
-Optuna space, CLI help, MLflow names, README table) reads :data:`PARAMETERS`.
+A row added here is in the action space, the search, the command line, the tracking and the pages; the stage that it
+acts in reads it as ``theta["name"]``. What was stored before has its default.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
-
-import torch
-from torch import Tensor
-
-Theta = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One perceptual parameter.
-
-    ``scale`` says how u in [-1, 1] maps to the range: ``linear``, ``log`` (equal ratios) or ``int`` (a count; linear,
-    and fractional values are legal: the last unit is then partly present, which is what keeps the gradient).
-    ``source`` is a paper, or "measured" when the default was chosen, or kept after a look, by region covering on BSDS500
-    training photographs (never the validation ones).
-    """
-
-    name: str
-    stage: str
-    low: float
-    high: float
-    default: float
-    unit: str
-    scale: Literal["linear", "log", "int"]
-    source: str
-    doc: str
-    grad: bool = True
-
-    def __post_init__(self) -> None:
-        if not self.low <= self.default <= self.high:
-            raise ValueError(
-                f"{self.name}: low <= default <= high must hold, got {self.low=}, {self.default=}, {self.high=}"
-            )
-        if self.scale == "log" and self.low <= 0:
-            raise ValueError(f"{self.name}: a log scale needs low > 0, got {self.low=}")
-
+from ciliary.cortex.table import Parameter as Parameter
+from ciliary.cortex.table import ParameterTable as ParameterTable
+from ciliary.cortex.table import Theta as Theta
+from ciliary.cortex.table import repeat_theta as repeat_theta
 
 # fmt: off
-PARAMETERS: tuple[Parameter, ...] = (
+PARAMETERS = ParameterTable((
     # --- retina
     Parameter("adaptation_exponent", "retina", 0.4, 1.6, 0.54, "1", "linear", "Naka & Rushton 1966", "Exponent n of the light adaptation r^n/(r^n+s^n)."),
     Parameter("adaptation_sigma", "retina", 0.1, 4.0, 1.5, "mean luminance", "log", "Naka & Rushton 1966", "Semi-saturation, as a multiple of the image's mean light."),
@@ -91,102 +54,58 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("closure_weight", "M4", 0.05, 10.0, 0.33, "1", "log", "Elder & Zucker 1993", "Weight of the contour between two slots in merging cost and objectness."),
     Parameter("contrast_weight", "M4", 0.05, 10.0, 1.0, "1", "log", "Alexe et al. 2012", "Weight of the feature contrast in objectness."),
     Parameter("variance_weight", "M4", 0.05, 10.0, 1.0, "1", "log", "Alexe et al. 2012", "Weight of the inner variance in objectness."),
-)
+))
 # fmt: on
 
-NAMES: tuple[str, ...] = tuple(p.name for p in PARAMETERS)
+from_unit = PARAMETERS.from_unit
+to_unit = PARAMETERS.to_unit
+default_theta = PARAMETERS.default_theta
+default_unit = PARAMETERS.default_unit
+check_theta = PARAMETERS.check_theta
+
+#: Columns of settings that version 0.1 stored without names, in their order. Frozen: do not follow the table.
+COLUMNS_V0: tuple[str, ...] = (
+    "adaptation_exponent",
+    "adaptation_sigma",
+    "blur_sigma_px",
+    "surround_ratio",
+    "contrast_adaptation",
+    "wavelength_px",
+    "bandwidth_octaves",
+    "affinity_sigma",
+    "colour_weight",
+    "texture_weight",
+    "position_weight",
+    "depth_weight",
+    "backbone_weight",
+    "n_regions",
+    "region_temperature",
+    "association_reach_px",
+    "completion_gain",
+    "endstop_gain",
+    "barrier_gain",
+    "stabilisation_time_px2",
+    "texture_pool_px",
+    "region_weight",
+    "patch_compactness",
+    "n_slots",
+    "linkage_exponent",
+    "slot_temperature",
+    "geodesic_weight",
+    "geodesic_barrier_weight",
+    "inhibition_gain",
+    "merge_threshold",
+    "threshold_adaptation",
+    "expected_objects",
+    "merge_temperature",
+    "closure_weight",
+    "contrast_weight",
+    "variance_weight",
+)
+
+# Old names, until nothing uses them.
+NAMES = PARAMETERS.names
 N_PARAMETERS = len(PARAMETERS)
-BY_NAME: Mapping[str, Parameter] = {p.name: p for p in PARAMETERS}
+BY_NAME = PARAMETERS
 STAGES: tuple[str, ...] = ("retina", "M1", "M2", "M3", "M4")
-
-
-def check_names(names) -> None:
-    """Raise ``KeyError`` listing the legal names if any of ``names`` is not in the table."""
-    unknown = sorted(set(names) - set(NAMES))
-    if unknown:
-        raise KeyError(f"unknown parameter(s) {unknown}; choose from {', '.join(NAMES)}")
-
-
-def check_theta(theta: Mapping[str, Tensor], batch: int) -> None:
-    """Raise ``KeyError`` on unknown or missing names, ``ValueError`` unless each value is a tensor of shape (batch,)."""
-    check_names(theta)
-    missing = [name for name in NAMES if name not in theta]
-    if missing:
-        raise KeyError(f"theta lacks {missing}; start from default_theta() and change what you want")
-    for name, value in theta.items():
-        if tuple(value.shape) != (batch,):
-            raise ValueError(
-                f"theta[{name!r}]: expected shape ({batch},), one value per image, got {tuple(value.shape)}"
-            )
-
-
-def _column(p: Parameter, x: Tensor) -> Tensor:
-    """Physical value(s) of one parameter -> u."""
-    if p.scale == "log":
-        span = math.log(p.high / p.low)
-        return 2 * torch.log(x / p.low) / span - 1
-    return 2 * (x - p.low) / (p.high - p.low) - 1
-
-
-def from_unit(u: Tensor) -> Theta:
-    """Physical values of unit settings.
-
-    Args:
-        u: (B, P), clipped to [-1, 1]; columns in the order of :data:`PARAMETERS`.
-
-    Returns:
-        theta: one tensor (B,) per parameter; differentiable in ``u``.
-
-    Raises:
-        ValueError: if ``u`` is not (B, P).
-    """
-    if u.ndim != 2 or u.shape[1] != N_PARAMETERS:
-        raise ValueError(f"expected u of shape (B, {N_PARAMETERS}), got {tuple(u.shape)}")
-    # Not clamp, which has no gradient at its bounds in recent versions of torch: a setting at u = 1 could never return.
-    u = torch.where(u < -1, -1.0, torch.where(u > 1, 1.0, u))
-    theta: Theta = {}
-    for i, p in enumerate(PARAMETERS):
-        t = (u[:, i] + 1) / 2
-        if p.scale == "log":
-            theta[p.name] = p.low * torch.exp(t * math.log(p.high / p.low))
-        else:
-            theta[p.name] = p.low + t * (p.high - p.low)
-    return theta
-
-
-def to_unit(theta: Mapping[str, Tensor]) -> Tensor:
-    """Inverse of :func:`from_unit`: theta (each (B,)) to u (B, P). Raises ``KeyError`` on unknown or missing names."""
-    check_names(theta)
-    missing = [name for name in NAMES if name not in theta]
-    if missing:
-        raise KeyError(f"theta lacks {missing}; start from default_theta() and change what you want")
-    return torch.stack([_column(p, torch.as_tensor(theta[p.name], dtype=torch.float32)) for p in PARAMETERS], dim=1)
-
-
-def default_theta(batch: int = 1, **changes: float) -> Theta:
-    """The defaults for a batch; keyword arguments replace single values. Raises ``KeyError`` on an unknown name."""
-    check_names(changes)
-    return {p.name: torch.full((batch,), float(changes.get(p.name, p.default))) for p in PARAMETERS}
-
-
-def default_unit(batch: int = 1) -> Tensor:
-    """The defaults as u, (B, P)."""
-    return to_unit(default_theta(batch))
-
-
-def repeat_theta(theta: Theta, n: int) -> Theta:
-    """Each sample's setting ``n`` times in a row: (B,) -> (B*n,), sample-major."""
-    return {name: value.repeat_interleave(n) for name, value in theta.items()}
-
-
-def markdown_table() -> str:
-    """The table as Markdown, for the README."""
-    rows = [
-        "| parameter | stage | range | default | unit | scale | source | what it does |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    rows += [
-        f"| `{p.name}` | {p.stage} | {p.low:g} – {p.high:g} | {p.default:g} | {p.unit} | {p.scale} | {p.source} | {p.doc} |"
-        for p in PARAMETERS
-    ]
-    return "\n".join(rows)
+check_names = PARAMETERS.check_names

@@ -6,7 +6,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ciliary.cortex.parameters import markdown_table
+from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.table import markdown_table
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN = "<!-- parameters:begin -->"
@@ -26,7 +27,7 @@ def main(path: Path = README) -> int:
     """Rewrite the file if its table is not up to date; the exit code says whether that was possible."""
     old = path.read_text(encoding="utf-8")
     try:
-        new = with_table(old, markdown_table())
+        new = with_table(old, markdown_table(PARAMETERS))
     except ValueError as error:
         print(f"{path}: {error}", file=sys.stderr)
         return 1

@@ -6,13 +6,16 @@ import re
 
 import pytest
 
-from ciliary.cortex.parameters import NAMES, markdown_table
+from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.table import markdown_table
 from scripts.write_readme_table import BEGIN, END, main, with_table
 
 
 def test_the_parameter_table_is_in_step(repository):
     readme = (repository / "README.md").read_text(encoding="utf-8")
-    assert readme == with_table(readme, markdown_table()), "the parameter table is out of date; run make readme"
+    assert readme == with_table(readme, markdown_table(PARAMETERS)), (
+        "the parameter table is out of date; run make readme"
+    )
 
 
 def test_every_make_target_it_names_exists(repository):
@@ -39,7 +42,7 @@ def test_writing_replaces_what_stood_there(tmp_path):
     assert text.startswith("above\n")
     assert text.endswith("\nbelow\n")
     assert "obsolete" not in text
-    assert all(f"| `{name}` |" in text for name in NAMES)
+    assert all(f"| `{name}` |" in text for name in PARAMETERS.names)
     assert main(readme) == 0
     assert readme.read_text(encoding="utf-8") == text
 

@@ -2,26 +2,26 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciliary.cortex.parameters import (
-    BY_NAME,
-    N_PARAMETERS,
-    NAMES,
+    COLUMNS_V0,
     PARAMETERS,
-    STAGES,
     Parameter,
-    check_names,
+    ParameterTable,
     default_theta,
     default_unit,
     from_unit,
-    markdown_table,
     repeat_theta,
     to_unit,
 )
+from ciliary.cortex.table import markdown_table
+
+NAMES, N_PARAMETERS = PARAMETERS.names, len(PARAMETERS)
 
 units = st.lists(st.floats(-1, 1, width=32), min_size=N_PARAMETERS, max_size=N_PARAMETERS)
 
@@ -43,7 +43,7 @@ def u_with(name, value):
 def test_the_table_covers_every_stage_with_at_least_twenty_rows():
     assert N_PARAMETERS >= 20
     assert len(set(NAMES)) == N_PARAMETERS
-    assert {p.stage for p in PARAMETERS} == set(STAGES)
+    assert {p.stage for p in PARAMETERS} == {"retina", "M1", "M2", "M3", "M4"}
 
 
 @pytest.mark.parametrize("p", PARAMETERS, ids=lambda p: p.name)
@@ -68,7 +68,7 @@ def test_impossible_rows_are_refused():
 
 
 def test_markdown_has_every_row():
-    lines = markdown_table().splitlines()
+    lines = markdown_table(PARAMETERS).splitlines()
     assert len(lines) == 2 + N_PARAMETERS
     for line, p in zip(lines[2:], PARAMETERS, strict=True):
         assert line.startswith(f"| `{p.name}` | {p.stage} |")
@@ -118,7 +118,7 @@ def test_ends_and_middle_by_hand():
 
 
 def test_counts_may_be_fractional():
-    p = BY_NAME["n_regions"]
+    p = PARAMETERS["n_regions"]
     step = 2 / (p.high - p.low)
     value = from_unit(u_with("n_regions", -1 + 3.5 * step))["n_regions"]
     assert value.item() == pytest.approx(p.low + 3.5, rel=1e-5)
@@ -148,7 +148,7 @@ def test_gradient_reaches_every_u_also_at_the_bounds(value):
     theta = from_unit(u)
     sum(column.sum() for column in theta.values()).backward()
     assert (u.grad > 0).all()
-    p, i = BY_NAME["wavelength_px"], NAMES.index("wavelength_px")
+    p, i = PARAMETERS["wavelength_px"], NAMES.index("wavelength_px")
     # d/du low * (high/low)^((u+1)/2) = value * ln(high/low) / 2
     expected = theta["wavelength_px"][0].item() * math.log(p.high / p.low) / 2
     assert u.grad[0, i].item() == pytest.approx(expected, rel=1e-4)
@@ -174,7 +174,7 @@ def test_repeat_is_sample_major():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: check_names(["n_slots", "n_slotz"]),
+        lambda: PARAMETERS.check_names(["n_slots", "n_slotz"]),
         lambda: default_theta(1, n_slotz=3),
         lambda: to_unit({**default_theta(), "n_slotz": torch.ones(1)}),
     ],
@@ -195,3 +195,52 @@ def test_missing_names_are_listed():
 def test_wrong_shapes_are_named(shape):
     with pytest.raises(ValueError, match=rf"expected u of shape \(B, {N_PARAMETERS}\)"):
         from_unit(torch.zeros(shape))
+
+
+# --- any table: float64, names of columns
+
+
+def test_float64_agrees_with_float32_and_returns_the_same_setting():
+    u = np.random.default_rng(0).uniform(-1, 1, (5, len(PARAMETERS)))
+    values = PARAMETERS.to_physical(u)
+    theta = from_unit(torch.tensor(u, dtype=torch.float32))
+    for i, p in enumerate(PARAMETERS):
+        np.testing.assert_allclose(values[:, i], theta[p.name].numpy(), rtol=1e-5)
+    np.testing.assert_allclose(PARAMETERS.to_u(values), u, atol=1e-12)
+    np.testing.assert_array_equal(PARAMETERS.by_name(u)["n_slots"], values[:, PARAMETERS.names.index("n_slots")])
+
+
+def test_settings_stored_under_other_columns_are_brought_to_the_table():
+    table = ParameterTable((row(name="a"), row(name="b", scale="linear", low=0.0, high=4.0, default=3.0)))
+    stored = np.array([[0.25, -0.5], [1.0, 0.0]], dtype=np.float32)
+    u, notes = table.align(("b", "gone"), stored)
+    default_a = table.default_unit()[0, 0].item()
+    np.testing.assert_allclose(u, [[default_a, 0.25], [default_a, 1.0]])
+    assert u.dtype == np.float32
+    assert notes == ["a was not stored and has its default", "gone was stored and is no parameter here; dropped"]
+    same, none = table.align(("a", "b"), stored)
+    np.testing.assert_array_equal(same, stored)
+    assert none == []
+    with pytest.raises(ValueError, match="a column for each of 1 names"):
+        table.align(("a",), stored)
+
+
+def test_columns_of_the_first_version_are_still_parameters():
+    assert set(COLUMNS_V0) <= set(PARAMETERS.names)
+    assert len(COLUMNS_V0) == 36
+
+
+def test_the_one_range_check():
+    assert PARAMETERS.check_value("n_slots", 7) == 7.0
+    with pytest.raises(ValueError, match=r"n_slots must lie in 2\.\.32, got 40"):
+        PARAMETERS.check_value("n_slots", 40)
+    with pytest.raises(ValueError, match=r"n_slots must lie in"):
+        PARAMETERS.check_value("n_slots", float("nan"))
+
+
+def test_generic_parameters_are_their_own_u():
+    table = ParameterTable.generic(["u0", "u1"])
+    np.testing.assert_array_equal(table.to_physical(np.array([[0.5, -2.0]])), [[0.5, -1.0]])
+    assert table.default_unit().tolist() == [[0.0, 0.0]]
+    with pytest.raises(ValueError, match="each parameter once"):
+        ParameterTable.generic(["a", "a"])
