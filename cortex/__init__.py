@@ -6,5 +6,6 @@ from ciliary.cortex.parameters import default_theta as default_theta
 from ciliary.cortex.parameters import default_unit as default_unit
 from ciliary.cortex.parameters import from_unit as from_unit
 from ciliary.cortex.parameters import to_unit as to_unit
+from ciliary.cortex.perceiver import Perceiver as Perceiver
 from ciliary.cortex.percept import Cues as Cues
 from ciliary.cortex.percept import Percept as Percept

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ciliary.cortex.cues import make_backbone, make_deep, make_depth
-from ciliary.cortex.parameters import Theta, check_theta, default_theta
+from ciliary.cortex.cues.depth import NoDepth
+from ciliary.cortex.parameters import PARAMETERS, ParameterTable, Theta, check_theta, default_theta
 from ciliary.cortex.percept import Cues, Percept
 from ciliary.cortex.stages.m1_perception import M1
 from ciliary.cortex.stages.m2_grouping import M2
@@ -70,6 +71,25 @@ class Cortex(nn.Module):
         self.m3 = stages.get("m3") or M3()
         self.m4 = stages.get("m4") or M4()
         self.m5 = stages.get("m5") or (M5() if recognise or deep != "none" else None)
+
+    name = "cortex"
+
+    @property
+    def parameters(self) -> ParameterTable:
+        """The cortex's parameter table."""
+        return PARAMETERS
+
+    @property
+    def answers(self) -> frozenset[str]:
+        """What its percepts have (:data:`ciliary.cortex.perceiver.ANSWERS`)."""
+        always = ("gradient", "boundary", "energy", "stages")
+        return frozenset((*always, "recognition") if self.m5 is not None else always)
+
+    @property
+    def inert(self) -> frozenset[str]:
+        """Weights of cues that it was built without."""
+        given = {"depth_weight": not isinstance(self.depth, NoDepth), "backbone_weight": self.backbone is not None}
+        return frozenset(name for name, is_given in given.items() if not is_given)
 
     def cues(self, image: Tensor) -> Cues:
         """The maps that depend on the image (B, 3, H, W) alone; compute them once and share them between settings."""

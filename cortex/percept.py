@@ -158,6 +158,27 @@ class Percept:
     m4: M4Out
     m5: M5Out | None = None  # of a cortex that recognises
 
+    # What every perceiver's percepts have, whatever is inside (ciliary.cortex.perceiver).
+    @property
+    def masks(self) -> Tensor:
+        """(B, S, H, W) soft masks of the proto-objects, on the simplex over S."""
+        return self.m4.masks
+
+    @property
+    def masks_coarse(self) -> Tensor:
+        """(B, S, H//2, W//2): the masks averaged over 2 x 2 pixels."""
+        return self.m4.masks_coarse
+
+    @property
+    def boundary(self) -> Tensor:
+        """(B, 1, H, W) the completed contour of M2, in [0, 1]."""
+        return self.m2.contour
+
+    @property
+    def energy(self) -> Tensor:
+        """(B, C, H, W) the quadrature energy of V1, >= 0."""
+        return self.m1.energy
+
     def labels(self, size: tuple[int, int] | None = None) -> Tensor:
         """The final segmentation: (B, H, W) int64, 0 .. number of segments - 1 in each image, without gaps.
 
@@ -166,7 +187,7 @@ class Percept:
                 then compared, in bands of rows, so that a photograph of 100 megapixels needs little memory. A slot
                 that wins at none of an image's own pixels is no segment of it at any size.
         """
-        masks = self.m4.masks.detach()
+        masks = self.masks.detach()
         winner = masks.max(1).indices
         wins = torch.zeros(masks.shape[:2], dtype=torch.bool).scatter_(1, winner.flatten(1), True)
         winners = torch.unique(winner)  # of any image: slots that win nowhere need not be interpolated

@@ -62,7 +62,7 @@ def test_every_parameter_has_a_gradient_in_what_comes_out(cortex, base):
 STEPS = (1e-4, 2e-4, 5e-4, 1e-3, 1e-2, 3e-2, 1e-1)  # of the value; see the next test
 
 
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("name", PARAMETERS.names)
 def test_each_gradient_is_the_slope(cortex, name):
     """Of functionals of masks and objectness that do not mind how slots are numbered.
 
