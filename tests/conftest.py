@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 # One thread to a library, before any of them is imported: several pools on few cores are slower than one.
@@ -73,15 +74,19 @@ def bsds_root(data_root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory) -> Path:
-    """A database already migrated: copying it takes milliseconds, making one takes seconds."""
-    from ciliary.tuning.runs.store import open_store  # tests of the cortex need no store
+def migrated(pytestconfig, tmp_path_factory) -> Path:
+    """A database already migrated, made once for each version of MLflow: copying it takes milliseconds, not seconds."""
+    kept = pytestconfig.cache.mkdir("databases") / f"mlflow-{metadata.version('mlflow')}.db"
+    if not kept.exists():
+        from ciliary.tuning.runs.store import open_store  # tests of the cortex need no store
 
-    folder = tmp_path_factory.mktemp("template")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        open_store(folder, experiment="template")
-    return folder / "mlflow.db"
+        folder = tmp_path_factory.mktemp("template")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            open_store(folder, experiment="template")
+        shutil.copy(folder / "mlflow.db", kept.with_suffix(".new"))
+        kept.with_suffix(".new").replace(kept)
+    return kept
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -26,7 +27,6 @@ from ciliary.tuning.evaluation.case_cache import Case as Case
 from ciliary.tuning.evaluation.case_cache import Measure as Measure
 from ciliary.tuning.evaluation.case_cache import Shard, fingerprint, measure_cases, read_shard
 from ciliary.tuning.runs.files import write_atomically
-from ciliary.tuning.runs.locks import Lock
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,9 +195,12 @@ def compute_table(
     if unknown or not cases or len(set(cases)) < len(cases):
         raise ValueError(f"expected different cases of images in the data; got {len(cases)} cases, unknown {unknown}")
     folder = Path(folder)
-    lock = Lock(folder / ".lock")
-    if not lock.take():
-        raise RuntimeError(f"another process measures into {folder}; wait for it, or name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise RuntimeError(f"another process measures into {folder}; wait for it, or name another folder") from None
     try:
         mark = _claim(folder, u, meta)
         shards = folder / "shards"

@@ -25,8 +25,8 @@ import numpy as np
 
 from ciliary.agents.space import space_for
 from ciliary.cortex.parameters import NAMES
-from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.sessions.settings import SessionSettings
 
 FILE = "episodes.jsonl"
 
@@ -73,7 +73,7 @@ def build(
         photograph: an ``envs`` photograph: ``name``, ``path``, ``original_size``.
         files: what was written for it (role -> path).
         status: how its run ends.
-        objective: what the totals were measured by, as :attr:`~ciliary.tuning.sessions.settings.SessionSettings.mark` names it.
+        objective: what the totals were measured by, as ``SessionSettings.mark`` names it.
     """
     history: dict[str, Any] = {name: values.tolist() for name, values in trace.terms.items()}
     history["best_so_far"] = trace.best_so_far.tolist()

@@ -13,10 +13,10 @@ import numpy as np
 
 from ciliary.agents.controllers.policy import load_policy
 from ciliary.agents.controllers.sb3 import load_sb3
-from ciliary.tuning.training.curves import EXPERIMENT
 from ciliary.tuning.runs.store import Store, open_store
 from ciliary.tuning.runs.tracking import TAG
 from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.training.curves import EXPERIMENT
 
 _ADDRESS = re.compile(r"models:/+([^/]+)/(\d+)")
 _LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
@@ -120,7 +120,7 @@ def open_policy(path: Path) -> Any:
     """A policy by its file: has ``propose(observation)`` and ``about``.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`ciliary.agents.controllers.policy.load_policy` and :func:`ciliary.agents.controllers.sb3.load_sb3`.
+        FileNotFoundError, ValueError: as ``load_policy`` and ``load_sb3`` of :mod:`ciliary.agents.controllers`.
     """
     return load_sb3(path) if path.suffix == ".zip" else load_policy(path)
 

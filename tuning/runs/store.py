@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ciliary.tuning.runs.locks import locked
+from filelock import FileLock
+
+from ciliary.tuning.runs.moved import repair_addresses
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,8 +48,9 @@ def tracking_uri(out: Path) -> str:
 def open_store(out: Path, *, experiment: str = EXPERIMENT) -> Store:
     """Open the store, making database and experiment when they are missing.
 
-    Artifacts of a local database lie in ``artifacts/`` beside it; any other store decides for itself. The first use is
-    guarded by a lock, because two processes which migrate one new database at the same time break it.
+    Artifacts of a local database lie in ``artifacts/`` beside it, also after the folder was moved; any other store
+    decides for itself. The first use is guarded by a lock, because two processes which migrate one new database at the
+    same time break it.
 
     Raises:
         StoreError: when the store cannot be opened; the message names the address.
@@ -58,7 +61,7 @@ def open_store(out: Path, *, experiment: str = EXPERIMENT) -> Store:
     out.mkdir(parents=True, exist_ok=True)
     if database is not None:
         database.parent.mkdir(parents=True, exist_ok=True)
-    with locked((database or out / "store").with_suffix(".lock")), _quiet():
+    with FileLock((database or out / "store").with_suffix(".lock")), _quiet():
         try:
             from mlflow import MlflowClient
         except ImportError as error:
@@ -75,6 +78,8 @@ def open_store(out: Path, *, experiment: str = EXPERIMENT) -> Store:
                 identifier = found.experiment_id
                 if found.lifecycle_stage == "deleted":
                     client.restore_experiment(identifier)
+                if database is not None:
+                    repair_addresses(database, identifier, found.artifact_location)
         except Exception as error:  # MLflow lets its drivers' errors through: SQLAlchemy's, OSError, ...
             raise StoreError(f"cannot open the tracking store {uri}: {str(error).splitlines()[0]}") from error
     return Store(uri, client, identifier)

@@ -38,7 +38,7 @@ def recollect(
 
     Args:
         folder: of the sessions, each in its own folder, or of one session.
-        mark: only episodes measured by this (:attr:`ciliary.tuning.sessions.settings.SessionSettings.mark`); None: by anything.
+        mark: only episodes measured by this (``SessionSettings.mark``); None: by anything.
         without: images to leave out, by name or by fingerprint; for honest evaluation.
         store: where to look for episodes whose file is gone; None: nowhere.
     """

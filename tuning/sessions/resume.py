@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ciliary.tuning.runs.locks import Lock
+from filelock import FileLock, Timeout
+
 from ciliary.tuning.runs.store import Store
 from ciliary.tuning.runs.tracking import TAG, EpisodeRun, write_batch
 from ciliary.tuning.runs.versions import versions
@@ -39,7 +40,7 @@ class Session:
         is_continued: whether it goes on with an earlier, unfinished session.
     """
 
-    def __init__(self, store: Store, name: str, run_id: str, lock: Lock, *, folder: Path, is_continued: bool):
+    def __init__(self, store: Store, name: str, run_id: str, lock: FileLock, *, folder: Path, is_continued: bool):
         self.store, self.name, self.run_id, self.folder = store, name, run_id, folder
         self.is_continued = is_continued
         self.n_killed = 0
@@ -84,8 +85,11 @@ def open_session(store: Store, settings: SessionSettings) -> Session:
         name = base if n == 1 else f"{base}-{n}"
         n += 1
         folder = settings.out / name
-        lock = Lock(folder / ".lock")
-        if not lock.take():
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
             continue
         earlier = _search(store, f"tags.`{_NAME}` = '{name}' and tags.`{_KIND}` = 'session'")
         if not earlier:
@@ -117,7 +121,7 @@ def finished_episodes(store: Store, is_wanted: Callable[[str], bool]) -> Iterato
             yield record
 
 
-def _begin(store: Store, name: str, lock: Lock, *, settings: SessionSettings, folder: Path) -> Session:
+def _begin(store: Store, name: str, lock: FileLock, *, settings: SessionSettings, folder: Path) -> Session:
     tags = {
         _KIND: "session",
         _NAME: name,
@@ -129,7 +133,7 @@ def _begin(store: Store, name: str, lock: Lock, *, settings: SessionSettings, fo
     return Session(store, name, run.info.run_id, lock, folder=folder, is_continued=False)
 
 
-def _continue(store: Store, name: str, run, lock: Lock, *, folder: Path) -> Session:
+def _continue(store: Store, name: str, run, lock: FileLock, *, folder: Path) -> Session:
     session = Session(store, name, run.info.run_id, lock, folder=folder, is_continued=True)
     for child in _search(store, f"tags.`mlflow.parentRunId` = '{session.run_id}'"):
         if child.info.status in ("RUNNING", "SCHEDULED"):

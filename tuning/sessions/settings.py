@@ -84,7 +84,7 @@ class SessionSettings:
 
     @property
     def mark(self) -> str:
-        """What totals are measured by: :func:`~ciliary.envs.objective.calibrated.objective_mark`, and learned stages if there are any."""
+        """What totals are measured by: the mark of the objective, and of learned stages if there are any."""
         return objective_mark(self.objective) + (f" learned {learned_mark(self.learned)}" if self.learned else "")
 
     def fingerprint(self) -> str:

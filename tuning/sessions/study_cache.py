@@ -12,7 +12,7 @@ from ciliary.tuning.sessions.studies import Memory
 
 
 class RememberingEnv(gym.Wrapper):
-    """Answers population evaluations on the episode's own views from a :class:`~ciliary.tuning.sessions.studies.Memory`.
+    """Answers population evaluations on the episode's own views from a ``Memory`` of its study.
 
     New settings are evaluated by the environment inside and kept, a batch at a time. ``unwrapped`` is this object, so
     that a loop which reaches for ``env.unwrapped.evaluate`` is heard too; whatever is not defined here is the inner
