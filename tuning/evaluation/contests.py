@@ -9,17 +9,15 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ciliary.agents.episode import run_episode
 from ciliary.agents.guard import Guard
-from ciliary.agents.trace import Trace
-from ciliary.cortex import Cortex, Percept, default_unit
+from ciliary.cortex import Cortex, default_unit
 from ciliary.cortex.parameters import NAMES
 from ciliary.envs.data.labelled import LabelledImage
 from ciliary.envs.data.reading import Photograph
@@ -30,17 +28,7 @@ from ciliary.tuning.evaluation.case_cache import fingerprint, read_shard
 from ciliary.tuning.evaluation.measure import MeasureSettings, see
 from ciliary.tuning.evaluation.methods import Method
 from ciliary.tuning.evaluation.table import Case, ResponseTable, compute_table
-
-
-@dataclass(frozen=True, eq=False)
-class Played:
-    """What is left of one method's episode on one case, and the percept (a batch of one) it ended with."""
-
-    trace: Trace
-    percept: Percept
-    is_changed: bool
-    seconds: float
-    batches: tuple[tuple[int, float], ...] = ()  # trials done and seconds since the start, after each batch
+from ciliary.tuning.sessions.playing import Played, play
 
 
 class PlayMeasure:
@@ -106,25 +94,20 @@ class PlayMeasure:
         image = see(item, case, size_px=self.settings.size_px)[0]
         env = self.env(method.objective)
         env.default_u = method.default_u(case.disturbance)
-        controller = method.build()
-        batches: list[tuple[int, float]] = []
-        begin = time.perf_counter()
-        trace = run_episode(
+        played = play(
             env,
-            controller,
-            case.seed if seed is None else seed,
-            {"image": Photograph(item.name, image, item.size), "disturbance": None},
-            method.n_trials,
+            method.build(),
+            Photograph(item.name, image, item.size),
+            seed=case.seed if seed is None else seed,
+            n_trials=method.n_trials,
             guard=Guard() if method.use_guard else None,
-            on_batch=lambda progress: batches.append((progress.n_done, time.perf_counter() - begin)),
+            with_before=False,
         )
-        percept = env.percept(trace.u_chosen)
-        is_changed = not np.allclose(trace.u_chosen, env.default_u, atol=1e-5)
-        return Played(trace, percept, is_changed, time.perf_counter() - start, tuple(batches))
+        return replace(played, seconds=time.perf_counter() - start)
 
     def row(self, played: Played, item: LabelledImage, people: People) -> dict[str, float]:
         """What is kept of an episode, by name of column."""
-        labels = played.percept.labels(item.size)[0].numpy()
+        labels = played.after.labels(item.size)[0].numpy()
         scores = region_scores(labels, people)
         row = {f"score.{name}": -value if name == "voi" else value for name, value in scores.items()}
         row["term.total"] = played.trace.after["total"]

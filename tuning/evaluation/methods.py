@@ -69,8 +69,7 @@ class Method:
             ValueError: the controller does not take one of the options.
         """
         files = {FILES[name][0]: Path(path) for name, path in (self.files or {}).items()}
-        settings = SessionSettings(controller=self.controller, spread=self.spread, policy=files.get("policy"))
-        controller: Any = build_controller(settings)
+        controller: Any = build_controller(self.controller, spread=self.spread, policy=files.get("policy"))
         return replace(controller, **files, **(self.options or {}))
 
     def default_u(self, disturbance: str) -> np.ndarray:

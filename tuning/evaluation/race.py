@@ -24,12 +24,13 @@ from ciliary.envs.objective.calibrated import UNCALIBRATED
 from ciliary.envs.objective.calibration import load_calibration
 from ciliary.envs.objective.terms import Objective
 from ciliary.tuning.evaluation.case_cache import Shard, read_shard, write_shard
-from ciliary.tuning.evaluation.contests import Played, PlayMeasure
+from ciliary.tuning.evaluation.contests import PlayMeasure
 from ciliary.tuning.evaluation.measure import MeasureSettings
 from ciliary.tuning.evaluation.methods import Method
 from ciliary.tuning.evaluation.shared_panels import shared_objective
 from ciliary.tuning.evaluation.table import Case, ResponseTable, compute_table
 from ciliary.tuning.runs.fingerprints import episode_mark
+from ciliary.tuning.sessions.playing import Played
 
 MARKS = (1, 2, 4, 8, 16, 32, 64)
 """Evaluations after which the loss is read; the first is that of the defaults."""

@@ -16,8 +16,7 @@ from ciliary.tuning.runs.registry import find_policy
 from ciliary.tuning.runs.store import StoreError
 from ciliary.tuning.sessions.display import TerminalDisplay, print_outcome
 from ciliary.tuning.sessions.inputs import SHOWCASE_DISTURBANCES, collect, showcase
-from ciliary.tuning.sessions.make_env import make_env
-from ciliary.tuning.sessions.playing import build_controller
+from ciliary.tuning.sessions.make_env import make_controller, make_env
 from ciliary.tuning.sessions.resume import check_name
 from ciliary.tuning.sessions.session import run_session
 from ciliary.tuning.sessions.settings import SessionSettings
@@ -79,7 +78,7 @@ def check(settings: SessionSettings) -> SessionSettings:
     Raises:
         ValueError, KeyError: naming what is wrong and what would be right.
     """
-    build_controller(settings)
+    make_controller(settings)
     make_objective(settings.objective)
     learned_mark(settings.learned)
     check_name(settings.session_base)

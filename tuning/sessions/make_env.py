@@ -1,10 +1,12 @@
-"""The environment that a session's settings describe."""
+"""The environment and the controller that a session's settings describe."""
 
 from __future__ import annotations
 
+from ciliary.agents.base import Controller
 from ciliary.cortex import default_theta, to_unit
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.runs.cortices import cortex_options
+from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 
 
@@ -20,3 +22,10 @@ def make_env(settings: SessionSettings) -> AccommodationEnv:
     if settings.changes:
         env.default_u = to_unit(default_theta(1, **settings.changes))[0].numpy()
     return env
+
+
+def make_controller(settings: SessionSettings) -> Controller:
+    """The controller of a session. Raises as :func:`~ciliary.tuning.sessions.playing.build_controller`."""
+    return build_controller(
+        settings.controller, population=settings.population, spread=settings.spread, policy=settings.policy
+    )

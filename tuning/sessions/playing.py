@@ -1,14 +1,16 @@
-"""One episode: the loop, and the percepts before and after it."""
+"""One episode: the loop, and the percepts before and after. Sessions, contests and races all play by this function."""
 
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
-import optuna
 import torch
 from torch import Tensor
 
@@ -18,98 +20,113 @@ from ciliary.agents.guard import Guard
 from ciliary.agents.registry import make_controller
 from ciliary.agents.trace import Trace
 from ciliary.cortex import Percept
-from ciliary.tuning.runs.record import EpisodeKey
-from ciliary.tuning.sessions.settings import SessionSettings
-from ciliary.tuning.sessions.studies import Memory, study_name
+from ciliary.tuning.sessions.studies import Memory
 from ciliary.tuning.sessions.study_cache import RememberingEnv
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Played:
-    """What is left of an episode: its trace, the image seen (3, H, W), and two percepts (batch of one)."""
+    """What is left of an episode.
+
+    Attributes:
+        trace: every trial, what was chosen, and why it ended.
+        image: (3, H, W), as it was seen when the episode began.
+        before: percept at the defaults (a batch of one); None if nobody asked for it.
+        after: percept at the applied setting (a batch of one).
+        u_before: (P,) the defaults.
+        batches: after each batch of trials, how many there were and the seconds since the start.
+        seconds: of the whole episode, percepts included.
+    """
 
     trace: Trace
     image: Tensor
-    before: Percept
+    before: Percept | None
     after: Percept
     u_before: np.ndarray
+    batches: tuple[tuple[int, float], ...]
+    seconds: float
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the defaults were left."""
+        return not np.allclose(self.trace.u_chosen, self.u_before, atol=1e-5)
 
 
-def build_controller(settings: SessionSettings) -> Controller:
-    """The controller of a session; those without populations are not offered one.
+def build_controller(
+    name: str, *, population: int | None = None, spread: float | None = None, policy: Path | None = None
+) -> Controller:
+    """A controller by name; those that have no populations, no spread are not given one.
 
     Raises:
         ValueError: naming the controllers there are; or a policy was given to one that plays none, or none to one that
             needs it.
         FileNotFoundError: the policy is not there.
     """
-    controller: Any = make_controller(settings.controller)
-    offered = {"population": settings.population, "spread": settings.spread, "policy": settings.policy}
+    controller: Any = make_controller(name)
+    offered = {"population": population, "spread": spread, "policy": policy}
     known = {field.name for field in dataclasses.fields(controller)}
-    if settings.policy is not None and "policy" not in known:
-        raise ValueError(f"the controller {settings.controller} plays no policy; choose policy, hybrid or sb3")
-    if settings.policy is not None and not settings.policy.is_file():
-        raise FileNotFoundError(f"no policy at {settings.policy}; train one with scripts/train_policy.py")
-    if settings.policy is None and settings.controller == "sb3":
+    if policy is not None and "policy" not in known:
+        raise ValueError(f"the controller {name} plays no policy; choose policy, hybrid or sb3")
+    if policy is not None and not policy.is_file():
+        raise FileNotFoundError(f"no policy at {policy}; train one with scripts/train_policy.py")
+    if policy is None and name == "sb3":
         raise ValueError("the controller sb3 plays a zip that stable-baselines3 saved; give it with --policy FILE")
     wanted = {name: value for name, value in offered.items() if name in known and value is not None}
-    return dataclasses.replace(controller, **wanted)
-
-
-def open_memory(
-    storage: optuna.storages.BaseStorage | None, settings: SessionSettings, controller: Controller, key: EpisodeKey
-) -> Memory | None:
-    """The stored study of an episode; None without a storage, or for a controller that looks at two versions of an
-    image in one episode (a memory knows settings, not images)."""
-    if storage is None or env_options_of(controller):
-        return None
-    name = study_name(
-        controller=key.controller,
-        image=key.image,
-        disturbance=key.disturbance,
-        seed=key.seed,
-        fingerprint=f"{key.fingerprint}-{settings.study_fingerprint()}",
-    )
-    return Memory(storage, name)
+    built: Controller = dataclasses.replace(controller, **wanted)
+    return built
 
 
 def play(
-    env: Any,
+    env: gym.Env[Any, Any],
     controller: Controller,
-    settings: SessionSettings,
-    photograph: Any,
-    disturbance: str,
+    image: Any,
+    disturbance: str | None = None,
     *,
+    seed: int,
+    n_trials: int,
+    guard: Guard | None = Guard(),  # noqa: B008 -- frozen settings
+    default_u: np.ndarray | None = None,
     memory: Memory | None = None,
     on_batch: Callable[[Progress], None] | None = None,
+    with_before: bool = True,
 ) -> Played:
-    """Accommodate to one photograph under one disturbance, and look at it before and after.
+    """Accommodate to one image under one disturbance, and look at it before and after.
 
     Args:
         env: an accommodation environment.
         controller: see :func:`build_controller`.
-        settings: of the session: seed, budget, guard.
-        photograph: from :mod:`ciliary.envs.data.sources`.
-        disturbance: such as ``"fog:2"``, or ``"none"``.
+        image: whatever the environment's reset takes as its ``image``.
+        disturbance: such as ``"fog:2"``; ``"none"`` and None show the image as it is.
+        seed: of views, disturbance and controller.
+        n_trials: budget, the defaults included.
+        guard: None applies the best trial as it is.
+        default_u: (P,) where the episode starts and what it falls back to; None: the environment's own.
         memory: trials made before; new ones are added.
         on_batch: called after each batch; may raise to stop.
+        with_before: whether the percept at the defaults is wanted.
     """
-    options = {"image": photograph, "disturbance": None if disturbance == "none" else disturbance}
+    start = time.perf_counter()
+    batches: list[tuple[int, float]] = []
+
+    def note(progress: Progress) -> None:
+        batches.append((progress.n_done, time.perf_counter() - start))
+        if on_batch is not None:
+            on_batch(progress)
+
+    options = {"image": image, "disturbance": None if disturbance == "none" else disturbance}
+    if default_u is not None:
+        options["default_u"] = default_u
     world = env if memory is None else RememberingEnv(env, memory)
-    trace = run_episode(
-        world,
-        controller,
-        settings.seed,
-        options,
-        settings.n_trials,
-        guard=Guard() if settings.use_guard else None,
-        on_batch=on_batch,
-    )
-    inner = env.unwrapped
-    u_before = np.asarray(inner.default_u)
+    trace = run_episode(world, controller, seed, options, n_trials, guard=guard, on_batch=note)
+    inner: Any = env.unwrapped
+    u_before = np.array(inner.default_u)
     after = inner.percept(trace.u_chosen)
-    image = torch.as_tensor(inner.image)
-    if env_options_of(controller):  # the controller changed the image: go back to the one that came
-        env.reset(seed=settings.seed, options=options)
-    before = after if trace.i_chosen == 0 and not env_options_of(controller) else inner.percept(u_before)
-    return Played(trace, image, before, after, u_before)
+    seen = torch.as_tensor(inner.image)
+    before = None
+    if with_before and trace.i_chosen == 0 and not env_options_of(controller):
+        before = after
+    elif with_before:
+        if env_options_of(controller):  # the controller changed the image: go back to the one that came
+            env.reset(seed=seed, options=options)
+        before = inner.percept(u_before)
+    return Played(trace, seen, before, after, u_before, tuple(batches), time.perf_counter() - start)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ciliary.agents.base import env_options_of, uses_steps
 from ciliary.agents.episode import EpisodeInterrupted, Progress
+from ciliary.agents.guard import Guard
 from ciliary.envs.data.sources import UnreadableImage
 from ciliary.tuning.cli.stopping import EXIT_CODE, Stopped, Stopper
 from ciliary.tuning.inspect.overview import draw_stages
@@ -23,10 +24,11 @@ from ciliary.tuning.sessions.animation import animate_episode
 from ciliary.tuning.sessions.experience import with_memories, with_memory
 from ciliary.tuning.sessions.figures import draw_episode, title, write_figure
 from ciliary.tuning.sessions.inputs import Input
-from ciliary.tuning.sessions.playing import Played, build_controller, open_memory, play
+from ciliary.tuning.sessions.make_env import make_controller
+from ciliary.tuning.sessions.playing import Played, play
 from ciliary.tuning.sessions.resume import Session, open_session
 from ciliary.tuning.sessions.settings import SessionSettings, digest
-from ciliary.tuning.sessions.studies import open_storage
+from ciliary.tuning.sessions.studies import open_memory, open_storage
 
 
 class Display(Protocol):
@@ -97,7 +99,7 @@ def run_session(
         ValueError: if the controller or the session's name is none.
         StoreError, StorageError: if tracking store or study storage cannot be opened.
     """
-    controller = build_controller(settings)
+    controller = make_controller(settings)
     storage = None if settings.storage is None else open_storage(settings.storage)
     with Stopper() as stopper:
         store = open_store(settings.out)
@@ -183,14 +185,15 @@ class _Run:
         self.display.done(was_done_before=False)
 
     def _play(self, photograph: Any, key: EpisodeKey, stem: str) -> tuple[dict[str, Any], dict[str, Path]]:
-        memory = open_memory(self.storage, self.settings, self.controller, key)
         played = play(
             self.env,
             self.controller,
-            self.settings,
             photograph,
             key.disturbance,
-            memory=memory,
+            seed=self.settings.seed,
+            n_trials=self.settings.n_trials,
+            guard=Guard() if self.settings.use_guard else None,
+            memory=open_memory(self.storage, self.settings, self.controller, key),
             on_batch=self._on_batch,
         )
         made = records.build(key, played.trace, photograph, objective=self.settings.mark)

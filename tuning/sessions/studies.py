@@ -18,8 +18,10 @@ import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.storages.journal import JournalFileBackend
 
+from ciliary.agents.base import Controller, env_options_of
 from ciliary.cortex import PARAMETERS
-from ciliary.tuning.runs.record import physical, plain
+from ciliary.tuning.runs.record import EpisodeKey, physical, plain
+from ciliary.tuning.sessions.settings import SessionSettings
 
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
     p.name: FloatDistribution(p.low, p.high, log=p.scale == "log") for p in PARAMETERS
@@ -96,6 +98,23 @@ class Memory:
             )
         with _quiet():
             self.study.add_trials(trials)
+
+
+def open_memory(
+    storage: optuna.storages.BaseStorage | None, settings: SessionSettings, controller: Controller, key: EpisodeKey
+) -> Memory | None:
+    """The stored study of an episode; None without a storage, or for a controller that looks at two versions of an
+    image in one episode (a memory knows settings, not images)."""
+    if storage is None or env_options_of(controller):
+        return None
+    name = study_name(
+        controller=key.controller,
+        image=key.image,
+        disturbance=key.disturbance,
+        seed=key.seed,
+        fingerprint=f"{key.fingerprint}-{settings.study_fingerprint()}",
+    )
+    return Memory(storage, name)
 
 
 def _key(u) -> bytes:

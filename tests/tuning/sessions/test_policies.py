@@ -12,7 +12,7 @@ from ciliary.envs.data.scenes import make_scene
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.runs.registry import register_policy
 from ciliary.tuning.runs.store import open_store
-from ciliary.tuning.sessions.playing import build_controller
+from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary_tests.loading import load_script
 
@@ -61,15 +61,15 @@ def test_shipped_weights_are_part_of_it(tmp_path, monkeypatch):
 
 
 def test_only_controllers_that_play_one_take_it(zipped, tmp_path):
-    controller = build_controller(SessionSettings(controller="sb3", policy=zipped))
+    controller = make_controller(SessionSettings(controller="sb3", policy=zipped))
     assert isinstance(controller, Sb3Controller)
     assert controller.policy == zipped
     with pytest.raises(ValueError, match="tpe plays no policy"):
-        build_controller(SessionSettings(controller="tpe", policy=zipped))
+        make_controller(SessionSettings(controller="tpe", policy=zipped))
     with pytest.raises(ValueError, match="--policy FILE"):
-        build_controller(SessionSettings(controller="sb3"))
+        make_controller(SessionSettings(controller="sb3"))
     with pytest.raises(FileNotFoundError, match="train_policy"):
-        build_controller(SessionSettings(controller="sb3", policy=tmp_path / "none.zip"))
+        make_controller(SessionSettings(controller="sb3", policy=tmp_path / "none.zip"))
 
 
 def test_from_the_command_line(zipped, photo, out, tmp_path, capsys, quick_page):

@@ -11,9 +11,9 @@ import pytest
 
 from ciliary.cortex.parameters import N_PARAMETERS, PARAMETERS
 from ciliary.tuning.runs.record import EpisodeKey
-from ciliary.tuning.sessions.playing import build_controller, open_memory
+from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.settings import SessionSettings
-from ciliary.tuning.sessions.studies import Memory, StorageError, open_storage
+from ciliary.tuning.sessions.studies import Memory, StorageError, open_memory, open_storage
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_study_reads_in_physical_units(storage):
 
 def test_studies_of_other_sizes_or_pixels_are_other_studies(storage):
     settings = SessionSettings(controller="tpe")
-    controller = build_controller(settings)
+    controller = make_controller(settings)
 
     def name(settings, fingerprint="f"):
         key = EpisodeKey.of(settings, "cat", fingerprint, "fog:2")
@@ -66,7 +66,7 @@ def test_studies_of_other_sizes_or_pixels_are_other_studies(storage):
 def test_a_controller_which_changes_the_image_keeps_no_memory(storage):
     settings = SessionSettings(controller="normalise")
     key = EpisodeKey.of(settings, "cat", "f", "none")
-    assert open_memory(storage, settings, build_controller(settings), key) is None
+    assert open_memory(storage, settings, make_controller(settings), key) is None
 
 
 @pytest.mark.parametrize("storage", ["sqlite:////no/such/folder/s.db", "nonsense://x", "/no/such/folder/s.log"])
