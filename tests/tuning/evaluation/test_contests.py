@@ -95,7 +95,7 @@ def test_an_objective_that_asks_for_recognition_gets_a_cortex_that_recognises(da
     assert {"code_stability", "completion", "gate_entropy"} <= set(terms)
     extra = 0.3 * terms["code_stability"] + 0.1 * terms["completion"] + 0.1 * terms["gate_entropy"]
     assert terms["total"] == pytest.approx(raw.trace.before["total"] + extra, abs=1e-5)
-    assert raw.percept.m5 is None
+    assert raw.after.m5 is None
 
 
 # --- cases
