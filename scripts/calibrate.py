@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     from ciliary.tuning.calibration import job as calibrating
     from ciliary.tuning.cli import processor  # after parsing: torch takes seconds, --help should not
     from ciliary.tuning.evaluation.rows import rows_to_markdown
-    from ciliary.tuning.runs.versions import versions
+    from ciliary.tuning.runs.fingerprints import versions
 
     if owns_process:
         processor.flush_denormals()

@@ -19,11 +19,11 @@ from ciliary.tuning.evaluation.contests import run_contest
 from ciliary.tuning.evaluation.evaluate import EvaluateSettings
 from ciliary.tuning.evaluation.methods import parse_method
 from ciliary.tuning.evaluation.race import make_entries
-from ciliary.tuning.runs.cortices import cortex_options, described, learned_mark
+from ciliary.tuning.runs.fingerprints import cortex_options, described, digest, learned_mark
 from ciliary.tuning.runs.record import append
 from ciliary.tuning.sessions.experience import with_memories
 from ciliary.tuning.sessions.make_env import make_env
-from ciliary.tuning.sessions.settings import _PLACES, SessionSettings, digest
+from ciliary.tuning.sessions.settings import _PLACES, SessionSettings
 from ciliary_tests.labelled import write_labelled
 from ciliary_tests.learned import write_untrained
 

@@ -30,8 +30,7 @@ from ciliary.tuning.benchmarks.representations import representations
 from ciliary.tuning.benchmarks.tokens import Tokens
 from ciliary.tuning.evaluation.job import NOTHING, SOME_FAILED, STOPPED, USAGE, terminable
 from ciliary.tuning.runs.files import write_atomically
-from ciliary.tuning.runs.fingerprints import code_mark
-from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.runs.fingerprints import code_mark, versions
 from ciliary.tuning.sessions.figures import write_figure
 
 FEW_SHOT, OCCLUSION, ENERGY = "few-shot", "occlusion", "energy"

@@ -24,7 +24,7 @@ from ciliary.cortex.profile import watch
 from ciliary.envs.batch import Evaluator
 from ciliary.envs.objective.terms import Objective
 from ciliary.envs.objective.views import sample_views
-from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.runs.fingerprints import versions
 
 # Two records differ when both hold: a ratio alone makes noise of the small ones, a difference alone of the large ones.
 SLOWER_RATIO = 1.25

@@ -15,8 +15,7 @@ from ciliary.tuning.calibration.fit import NOT_SHIPPED, Comparison, calibrate, c
 from ciliary.tuning.calibration.regressors import FORMS
 from ciliary.tuning.evaluation.measure import Measure, MeasureSettings
 from ciliary.tuning.evaluation.table import ResponseTable, compute_table
-from ciliary.tuning.runs.cortices import cortex_options, learned_mark
-from ciliary.tuning.runs.fingerprints import code_mark
+from ciliary.tuning.runs.fingerprints import code_mark, cortex_options, learned_mark
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,7 @@ from ciliary.tuning.evaluation.methods import Method, parse_method
 from ciliary.tuning.evaluation.selectors import CLEAN, DISTURBED, best_setting, kind_of
 from ciliary.tuning.evaluation.summary import BEST_FIXED, FIXED
 from ciliary.tuning.evaluation.table import Case, ResponseTable
-from ciliary.tuning.runs.cortices import cortex_options, learned_mark
-from ciliary.tuning.runs.fingerprints import code_mark
+from ciliary.tuning.runs.fingerprints import code_mark, cortex_options, learned_mark
 from ciliary.tuning.runs.store import StoreError
 
 DEFAULT_DISTURB = "none,mixed:3"

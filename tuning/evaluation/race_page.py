@@ -28,9 +28,8 @@ from ciliary.tuning.evaluation.results import NO_READING, contest_markdown, empt
 from ciliary.tuning.evaluation.rows import rows_to_csv, rows_to_markdown
 from ciliary.tuning.evaluation.summary import FIXED, ContestRow, contest_rows, oracle_scores
 from ciliary.tuning.evaluation.table import ResponseTable
-from ciliary.tuning.runs.cortices import described
 from ciliary.tuning.runs.files import write_atomically
-from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.runs.fingerprints import described, versions
 from ciliary.tuning.sessions.figures import write_figure
 
 _TABLES = (

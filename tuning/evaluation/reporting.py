@@ -26,8 +26,7 @@ from ciliary.tuning.evaluation.summary import FIXED, contest_rows, oracle_scores
 from ciliary.tuning.evaluation.systems import PEOPLE, boundary_summary, portrait_rows
 from ciliary.tuning.evaluation.table import Case, ResponseTable
 from ciliary.tuning.evaluation.validity import validity_report
-from ciliary.tuning.runs.cortices import described
-from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.runs.fingerprints import described, versions
 from ciliary.tuning.sessions.figures import write_figure
 
 N_SHOWN = 10  # best and worst images on the contact sheet

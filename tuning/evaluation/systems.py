@@ -114,8 +114,8 @@ class PortraitMeasure:
         assert isinstance(self.group, Method)
         played = self.play.play(item, case, self.group)
         theta = from_unit(torch.as_tensor(played.trace.u_chosen)[None])
-        strength = object_hierarchy(played.percept, theta, item.size)
-        return self._of_both(item, played.percept.labels(item.size)[0].numpy(), strength)
+        strength = object_hierarchy(played.after, theta, item.size)
+        return self._of_both(item, played.after.labels(item.size)[0].numpy(), strength)
 
     def _of_labels(self, item: LabelledImage, labels: np.ndarray) -> _Row:
         return _row(self._scores(item, labels), match_boundaries(label_boundaries(labels), item.boundaries), _n(labels))

@@ -1,16 +1,58 @@
-"""A mark of the code that percepts and episodes depend on, so that nothing old is mistaken for new."""
+"""What a number depends on, as marks that can be kept with it: code, versions, cortex, learned weights.
+
+So that nothing old is mistaken for new. Imports nothing heavy.
+"""
 
 from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable
+import platform
+import subprocess
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from ciliary.tuning.runs.versions import ROOT
-
+PACKAGES = ("ciliary", "torch", "optuna", "mlflow", "numpy", "gymnasium")
 ROOMS = ("cortex", "envs", "agents")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def digest(data: bytes) -> str:
+    """First twelve hex digits of SHA-256: enough to tell a session's images and settings apart."""
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+# --- packages
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Package name -> version, plus ``python`` and, inside a git work tree, ``commit`` (12 hex, ``+`` when changed)."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    if commit and Path(_git("rev-parse", "--show-toplevel")) == ROOT:  # not the commit of a tree we are installed in
+        found["commit"] = commit + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    return found
+
+
+def _git(*arguments: str) -> str:
+    """Answer of a git command run where this package lives; empty when there is no git, no work tree, no answer."""
+    command = ["git", "-C", str(ROOT), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+# --- code
 
 
 @cache
@@ -42,14 +84,14 @@ def episode_mark(module: str, root: Path = ROOT) -> str:
 
 
 def _mark(paths: Iterable[Path], root: Path) -> str:
-    digest = hashlib.sha256()
+    total = hashlib.sha256()
     for path in paths:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
                 del node.body[0]
-        digest.update(f"{path.relative_to(root).as_posix()}\n{ast.dump(tree)}\n".encode())
-    return digest.hexdigest()[:12]
+        total.update(f"{path.relative_to(root).as_posix()}\n{ast.dump(tree)}\n".encode())
+    return total.hexdigest()[:12]
 
 
 def _imported(path: Path) -> list[str]:
@@ -61,3 +103,35 @@ def _imported(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return found
+
+
+# --- the cortex
+
+
+def cortex_options(*, depth: str, features: str, learned: Collection[str] = ()) -> dict[str, Any]:
+    """Keyword arguments of a cortex, in JSON types. Nothing is said of learned stages where there are none, so that
+    what was measured before there were any keeps its name."""
+    from ciliary.cortex.stages import weights
+
+    options: dict[str, Any] = {"depth": depth, "features": features}
+    return options | ({"learned": list(weights.stage_names(learned))} if learned else {})
+
+
+def learned_mark(learned: Collection[str]) -> str:
+    """The learned stages and 16 hex digits of the file they come from; empty without any.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`ciliary.cortex.stages.weights.load_stages`.
+    """
+    if not learned:
+        return ""
+    from ciliary.cortex.stages import weights
+
+    names = tuple(weights.load_stages(learned))  # better now than in a worker: is each of them there?
+    return f"{','.join(names)} {hashlib.sha256(weights.SHIPPED.read_bytes()).hexdigest()[:16]}"
+
+
+def described(options: Mapping[str, Any]) -> str:
+    """Options in words: ``depth none, features none, learned m2 m5``."""
+    words = {name: " ".join(value) if isinstance(value, list) else value for name, value in options.items()}
+    return ", ".join(f"{name} {value}" for name, value in words.items())

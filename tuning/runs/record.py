@@ -25,7 +25,7 @@ import numpy as np
 
 from ciliary.agents.space import space_for
 from ciliary.cortex.parameters import NAMES
-from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.sessions.settings import SessionSettings
 
 FILE = "episodes.jsonl"

@@ -13,9 +13,9 @@ import numpy as np
 
 from ciliary.agents.controllers.policy import load_policy
 from ciliary.agents.controllers.sb3 import load_sb3
+from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.runs.store import Store, open_store
 from ciliary.tuning.runs.tracking import TAG
-from ciliary.tuning.runs.versions import versions
 from ciliary.tuning.training.curves import EXPERIMENT
 
 _ADDRESS = re.compile(r"models:/+([^/]+)/(\d+)")

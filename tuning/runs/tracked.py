@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.runs.store import open_store
 from ciliary.tuning.runs.tracking import TAG, write_batch
-from ciliary.tuning.runs.versions import versions
 
 EXPERIMENT = "ciliary-evaluate"
 

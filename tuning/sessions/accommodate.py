@@ -11,7 +11,7 @@ from typing import Any
 from ciliary.cortex.parameters import BY_NAME, check_names
 from ciliary.envs.data.disturbances import parse_disturbance
 from ciliary.envs.objective.calibrated import make_objective
-from ciliary.tuning.runs.cortices import learned_mark
+from ciliary.tuning.runs.fingerprints import learned_mark
 from ciliary.tuning.runs.registry import find_policy
 from ciliary.tuning.runs.store import StoreError
 from ciliary.tuning.sessions.display import TerminalDisplay, print_outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ciliary.agents.base import Controller
 from ciliary.cortex import default_theta, to_unit
 from ciliary.envs.single import AccommodationEnv
-from ciliary.tuning.runs.cortices import cortex_options
+from ciliary.tuning.runs.fingerprints import cortex_options
 from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.runs.store import Store
 from ciliary.tuning.runs.tracking import TAG, EpisodeRun, write_batch
-from ciliary.tuning.runs.versions import versions
 from ciliary.tuning.sessions.settings import SessionSettings
 
 _LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -18,6 +18,7 @@ from ciliary.tuning.cli.stopping import EXIT_CODE, Stopped, Stopper
 from ciliary.tuning.inspect.overview import draw_stages
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import plan_stems, save_episode, summary_of
+from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import open_store
 from ciliary.tuning.sessions.animation import animate_episode
@@ -27,7 +28,7 @@ from ciliary.tuning.sessions.inputs import Input
 from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.playing import Played, play
 from ciliary.tuning.sessions.resume import Session, open_session
-from ciliary.tuning.sessions.settings import SessionSettings, digest
+from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.sessions.studies import open_memory, open_storage
 
 

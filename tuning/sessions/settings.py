@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from ciliary.agents.controllers.policy import SHIPPED
 from ciliary.envs.objective.calibrated import objective_mark
-from ciliary.tuning.runs.cortices import learned_mark
+from ciliary.tuning.runs.fingerprints import digest, learned_mark
 
 #: Controllers that play the weights that come with the project unless they are given others.
 POLICY_CONTROLLERS = ("policy", "hybrid", "hybrid-cmaes")
@@ -111,8 +110,3 @@ def _shipped_policy(controller: str, objective: str) -> Path | None:
     """Weights that a controller takes when it is given none."""
     path = SHIPPED / f"policy_{objective}.safetensors"
     return path if controller in POLICY_CONTROLLERS and path.is_file() else None
-
-
-def digest(data: bytes) -> str:
-    """First twelve hex digits of SHA-256: enough to tell a session's images and settings apart."""
-    return hashlib.sha256(data).hexdigest()[:12]

@@ -22,7 +22,7 @@ from ciliary.cortex.stages.weights import LEARNED, stages_to_bytes
 from ciliary.envs.evaluator import open_source
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
-from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.training.batches import Batches
 from ciliary.tuning.training.curriculum import PHASES, Curriculum, PhaseSettings
 from ciliary.tuning.training.curves import Curve, LearningRun, claim

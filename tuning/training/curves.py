@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 from ciliary.tuning.inspect import panels
 from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.runs.store import open_store
 from ciliary.tuning.runs.tracking import TAG, write_batch
-from ciliary.tuning.runs.versions import versions
 
 EXPERIMENT = "ciliary-policies"
 _STEP = "time/total_timesteps"

@@ -19,7 +19,7 @@ from ciliary.envs.evaluator import Apparatus, Laboratory, open_source
 from ciliary.envs.objective.calibrated import objective_mark
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
-from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learning_curve
 from ciliary.tuning.training.progress import Bar

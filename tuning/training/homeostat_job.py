@@ -23,7 +23,7 @@ from ciliary.envs.data.reading import Photograph
 from ciliary.envs.data.sources import folder as read_folder
 from ciliary.envs.observation import STATISTICS, statistics
 from ciliary.tuning.runs.files import write_atomically
-from ciliary.tuning.runs.versions import versions
+from ciliary.tuning.runs.fingerprints import versions
 
 #: (statistic, parameter) in the order in which they are considered. The notes' homeostat feeds activity, boundary
 #: density and entropies back to gain, barriers, temperatures and counts; each pair is the parameter through which the
