@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +19,6 @@ from ciliary.cortex.stages.m4_objects import M4
 from ciliary.cortex.stages.m5_recognition import M5
 from ciliary.cortex.stages.retina import Retina
 from ciliary.cortex.stages.weights import load_stages, stage_names
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 MIN_SIDE_PX = 32
 _RANGE_SLACK = 1e-3  # rounding, of a resampled or mirrored image
@@ -79,7 +75,7 @@ class Cortex(nn.Module):
     name = "cortex"
 
     @property
-    def parameters(self) -> ParameterTable:
+    def table(self) -> ParameterTable:
         """The cortex's parameter table."""
         return PARAMETERS
 
@@ -94,12 +90,6 @@ class Cortex(nn.Module):
         """Weights of cues that it was built without."""
         given = {"depth_weight": not isinstance(self.depth, NoDepth), "backbone_weight": self.backbone is not None}
         return frozenset(name for name, is_given in given.items() if not is_given)
-
-    def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """As a module's, whose own asks for the ``parameters()`` that here are a table; see ``named_parameters``."""
-        for _, weight in self.named_parameters():
-            weight.requires_grad_(requires_grad)
-        return self
 
     def cues(self, image: Tensor) -> Cues:
         """The maps that depend on the image (B, 3, H, W) alone; compute them once and share them between settings."""

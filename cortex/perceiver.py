@@ -56,7 +56,7 @@ class Perceiver(Protocol):
 
     Attributes:
         name: short; part of what is stored.
-        parameters: what can be set; the columns of u.
+        table: what can be set; the columns of u. (Not ``parameters``: a torch module calls its weights that.)
         answers: of :data:`ANSWERS`, those it declares. What needs one that is not declared is left out or refused.
         inert: names of parameters that can do nothing as it is built (the weight of a cue that is not there). They
             keep their defaults: nobody searches or shows them.
@@ -65,7 +65,7 @@ class Perceiver(Protocol):
     name: str
 
     @property
-    def parameters(self) -> ParameterTable:
+    def table(self) -> ParameterTable:
         """What can be set."""
         ...
 
@@ -98,7 +98,7 @@ def check_perceiver(perceiver: object) -> Perceiver:
     Raises:
         TypeError: naming what is missing, or an answer that is unknown.
     """
-    wanted = ("name", "parameters", "answers", "inert", "cues", "__call__")
+    wanted = ("name", "table", "answers", "inert", "cues", "__call__")
     missing = [name for name in wanted if not hasattr(perceiver, name)]
     if missing:
         raise TypeError(
@@ -109,7 +109,7 @@ def check_perceiver(perceiver: object) -> Perceiver:
     unknown = sorted(perceiver.answers - set(ANSWERS))
     if unknown:
         raise TypeError(f"{perceiver.name} answers {unknown}, which nobody asks; choose from {', '.join(ANSWERS)}")
-    perceiver.parameters.check_names(perceiver.inert)
+    perceiver.table.check_names(perceiver.inert)
     return perceiver
 
 
