@@ -1,18 +1,21 @@
-"""Agreement of one label map with the maps several people drew: covering, probabilistic Rand index, VoI.
+"""Agreement of one label map with the maps several people drew: the metrics of :data:`METRICS`.
 
-The three share one table of overlaps per person. A search scores many maps of the same image, so what depends on the
-people alone is prepared once, in :class:`People`; every function also takes the bare maps.
+All are made of one table of overlaps per person, :class:`Overlaps`. A search scores many maps of the same image, so
+what depends on the people alone is prepared once, in :class:`People`.
+
+A metric is a function of the overlaps and a line of :data:`METRICS`: columns, signs and headings come from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-SCORES = ("covering", "pri", "voi")
+Numbers = TypeVar("Numbers", float, np.ndarray)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +60,114 @@ class People:
         return cls((height, width), stride, np.stack(rows), np.array(starts), area_px)
 
 
-def region_scores(labels: ArrayLike, people: People | Sequence[ArrayLike], *, stride: int = 1) -> dict[str, float]:
-    """Three scores of a label map (H, W) against people's maps (H, W), each the mean over people.
+@dataclass(frozen=True, eq=False)
+class Overlaps:
+    """How a label map lies over the maps of P people: M pairs of a person's region and one of the labels that meet.
 
-    ``covering``: area-weighted best intersection over union of each region a person drew, in (0, 1], higher is
-    better (Arbelaez, Maire, Fowlkes and Malik 2011, "Contour detection and hierarchical image segmentation", eq. 8).
-    ``pri``: probabilistic Rand index, share of pixel pairs treated alike, in [0, 1], higher is better (Unnikrishnan,
-    Pantofaru and Hebert 2007). ``voi``: variation of information in bits, in [0, 2 log2 N], lower is better
-    (Meila 2005). All as in the official BSDS500 evaluator.
+    Attributes:
+        n_people, n_pixels: P, and the pixels looked at.
+        shared_px: (M,) pixels that the two regions of a pair have in common, > 0.
+        theirs_px, ours_px: (M,) areas of the two.
+        person_px: (R,) areas of all regions that people drew, person after person.
+        label_px: (L,) areas of the labels.
+        first: (R,) where the pairs of each region that a person drew start; none is without a pair.
+    """
+
+    n_people: int
+    n_pixels: int
+    shared_px: np.ndarray
+    theirs_px: np.ndarray
+    ours_px: np.ndarray
+    person_px: np.ndarray
+    label_px: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def of(cls, labels: np.ndarray, people: People) -> Overlaps:
+        """Count them; ``labels`` is a full-size map (H, W)."""
+        columns, n_labels = _compact(labels[:: people.stride, :: people.stride])
+        n_people, n_pixels = people.rows.shape
+        area_px = people.area_px
+        joint = np.zeros(area_px.size * n_labels, dtype=np.intp)
+        cell_of_pixel = np.empty_like(columns)
+        ends = (*people.starts[1:], area_px.size)
+        for own_rows, start, end in zip(people.rows, people.starts, ends, strict=True):
+            # small arrays stay in the cache
+            np.multiply(own_rows, n_labels, out=cell_of_pixel)
+            cell_of_pixel += columns
+            joint[start * n_labels : end * n_labels] = np.bincount(cell_of_pixel, minlength=(end - start) * n_labels)
+        cells = np.flatnonzero(joint)  # most regions never meet
+        row, column = np.divmod(cells, n_labels)
+        ours = np.bincount(columns, minlength=n_labels).astype(float)
+        first = np.searchsorted(row, np.arange(area_px.size))
+        return cls(n_people, n_pixels, joint[cells].astype(float), area_px[row], ours[column], area_px, ours, first)
+
+
+def covering(o: Overlaps) -> float:
+    """Area-weighted best intersection over union of each region a person drew, in (0, 1].
+
+    Arbelaez, Maire, Fowlkes and Malik 2011, "Contour detection and hierarchical image segmentation", eq. 8.
+    """
+    best_iou = np.maximum.reduceat(o.shared_px / (o.theirs_px + o.ours_px - o.shared_px), o.first)
+    return float((o.person_px * best_iou).sum() / (o.n_people * o.n_pixels))
+
+
+def probabilistic_rand_index(o: Overlaps) -> float:
+    """Share of pixel pairs treated alike, in [0, 1] (Unnikrishnan, Pantofaru and Hebert 2007)."""
+    # Pairs apart in one map and together in the other: (sum a^2 + sum b^2) / 2 - sum overlap^2.
+    alone = (o.person_px @ o.person_px + o.n_people * (o.label_px @ o.label_px)) / 2
+    n_pairs = o.n_people * o.n_pixels * (o.n_pixels - 1) / 2
+    return float(1 - (alone - o.shared_px @ o.shared_px) / n_pairs) if n_pairs else 1.0
+
+
+def variation_of_information(o: Overlaps) -> float:
+    """What labels and people do not tell of each other, in bits, in [0, 2 log2 N] (Meila 2005)."""
+    bits = np.log2(o.shared_px / o.theirs_px) + np.log2(o.shared_px / o.ours_px)
+    return max(float(-(o.shared_px @ bits) / (o.n_people * o.n_pixels)), 0.0)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that compares a label map with people's, the mean over people.
+
+    Attributes:
+        name: of the column, ``score.<name>``, and of the field of a row.
+        function: of the overlaps.
+        higher_is_better: which way round it is.
+        title: what a page calls it.
+        unit: of its values; "1" for a share.
+    """
+
+    name: str
+    function: Callable[[Overlaps], float]
+    higher_is_better: bool
+    title: str
+    unit: str = "1"
+
+    def oriented(self, value: Numbers) -> Numbers:
+        """The value turned so that higher is better, as tables keep it; turned twice it is itself again."""
+        return value if self.higher_is_better else -value
+
+    @property
+    def described(self) -> str:
+        """For the text of a page: ``VoI in bits, lower is better``."""
+        words = self.title if self.unit == "1" else f"{self.title} in {self.unit}"
+        return f"{words}, {'higher' if self.higher_is_better else 'lower'} is better"
+
+
+#: All as in the official BSDS500 evaluator.
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("covering", covering, higher_is_better=True, title="covering"),
+        Metric("pri", probabilistic_rand_index, higher_is_better=True, title="PRI"),
+        Metric("voi", variation_of_information, higher_is_better=False, title="VoI", unit="bits"),
+    )
+}
+
+
+def region_scores(labels: ArrayLike, people: People | Sequence[ArrayLike], *, stride: int = 1) -> dict[str, float]:
+    """Every metric of a label map (H, W) against people's maps (H, W), each the mean over people.
 
     Args:
         labels: any integers; a region is all pixels of one label, connected or not.
@@ -81,47 +184,13 @@ def region_scores(labels: ArrayLike, people: People | Sequence[ArrayLike], *, st
     found = _label_map(labels)
     if found.shape != people.shape:
         raise ValueError(f"labels are {found.shape}, people's maps {people.shape}; resize the labels first")
-    columns, n_labels = _compact(found[:: people.stride, :: people.stride])
-    n_people, n_pixels = people.rows.shape
-    area_px = people.area_px
-
-    joint = np.zeros(area_px.size * n_labels, dtype=np.intp)
-    cell_of_pixel = np.empty_like(columns)
-    ends = (*people.starts[1:], area_px.size)
-    for own_rows, start, end in zip(people.rows, people.starts, ends, strict=True):  # small arrays stay in the cache
-        np.multiply(own_rows, n_labels, out=cell_of_pixel)
-        cell_of_pixel += columns
-        joint[start * n_labels : end * n_labels] = np.bincount(cell_of_pixel, minlength=(end - start) * n_labels)
-    cells = np.flatnonzero(joint)  # most regions never meet
-    overlap = joint[cells].astype(float)
-    row, column = np.divmod(cells, n_labels)
-    theirs, ours = area_px[row], np.bincount(columns, minlength=n_labels).astype(float)
-    first_cell = np.searchsorted(row, np.arange(area_px.size))  # no region is empty, so each has a cell
-    best_iou = np.maximum.reduceat(overlap / (theirs + ours[column] - overlap), first_cell)
-    covering = (area_px * best_iou).sum() / (n_people * n_pixels)
-
-    # Pairs apart in one map and together in the other: (sum a^2 + sum b^2) / 2 - sum overlap^2.
-    split_pairs = (area_px @ area_px + n_people * (ours @ ours)) / 2 - overlap @ overlap
-    n_pairs = n_people * n_pixels * (n_pixels - 1) / 2
-    pri = 1 - split_pairs / n_pairs if n_pairs else 1.0
-
-    voi = -(overlap @ (np.log2(overlap / theirs) + np.log2(overlap / ours[column]))) / (n_people * n_pixels)
-    return {"covering": float(covering), "pri": float(pri), "voi": max(float(voi), 0.0)}
+    overlaps = Overlaps.of(found, people)
+    return {name: metric.function(overlaps) for name, metric in METRICS.items()}
 
 
 def region_covering(labels: ArrayLike, people: People | Sequence[ArrayLike], *, stride: int = 1) -> float:
-    """Covering of people's regions by the labels, in (0, 1]; see :func:`region_scores`."""
+    """:func:`covering` of people's regions by the labels; arguments as :func:`region_scores`."""
     return region_scores(labels, people, stride=stride)["covering"]
-
-
-def probabilistic_rand_index(labels: ArrayLike, people: People | Sequence[ArrayLike], *, stride: int = 1) -> float:
-    """Share of pixel pairs that labels and people treat alike, in [0, 1]; see :func:`region_scores`."""
-    return region_scores(labels, people, stride=stride)["pri"]
-
-
-def variation_of_information(labels: ArrayLike, people: People | Sequence[ArrayLike], *, stride: int = 1) -> float:
-    """What labels and people do not tell of each other, in bits, 0 at best; see :func:`region_scores`."""
-    return region_scores(labels, people, stride=stride)["voi"]
 
 
 def _label_map(labels: ArrayLike) -> np.ndarray:

@@ -9,7 +9,7 @@ from scipy.stats import norm, qmc
 
 from ciliary.cortex import default_unit
 from ciliary.cortex.parameters import NAMES
-from ciliary.envs.data.disturbances import DISTURBANCES
+from ciliary.envs.data.disturbances import MIXED_V0
 from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.cases import case_seed
 
@@ -63,7 +63,7 @@ def spread_settings(n: int, *, seed: int = 0) -> np.ndarray:
 
 def training_cases(names: Sequence[str]) -> list[Case]:
     """Each image clean and under one disturbance: the kinds in rotation, and beside them the severities 1 to 5."""
-    kinds = list(DISTURBANCES)
-    disturbed = [(name, f"{kinds[i % len(kinds)]}:{1 + (i // len(kinds)) % 5}") for i, name in enumerate(names)]
+    n = len(MIXED_V0)
+    disturbed = [(name, f"{MIXED_V0[i % n]}:{1 + (i // n) % 5}") for i, name in enumerate(names)]
     pairs = [*((name, "none") for name in names), *disturbed]
     return [Case(*pair, seed=case_seed(*pair)) for pair in pairs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 
-from ciliary.envs.data.disturbances import DISTURBANCES, parse_disturbance
+from ciliary.envs.data.disturbances import MIXED_V0, parse_disturbance
 from ciliary.tuning.evaluation.table import Case
 
 ALL = "all"
@@ -15,7 +15,8 @@ MIXED = "mixed"
 def parse_disturbances(text: str) -> list[str]:
     """Read ``none,fog:3,all:1,5`` to ``["none", "fog:3", "all:1", "all:5"]``: a bare number repeats the kind before it.
 
-    ``all:3`` is each of the eight kinds, ``mixed:3`` one kind an image, in rotation.
+    ``all:3`` is each of the eight kinds of
+    :data:`~ciliary.envs.data.disturbances.MIXED_V0`, ``mixed:3`` one of them an image, in rotation.
 
     Raises:
         ValueError: naming the legal kinds.
@@ -28,7 +29,7 @@ def parse_disturbances(text: str) -> list[str]:
             word = f"{words[-1].partition(':')[0]}:{word}"
         kind, _, severity = word.partition(":")
         if kind in (ALL, MIXED):
-            one = parse_disturbance(f"{next(iter(DISTURBANCES))}:{severity}")
+            one = parse_disturbance(f"{MIXED_V0[0]}:{severity}")
             words.append(f"{kind}:{one.severity:g}")
         else:
             words.append(str(parse_disturbance(word)))
@@ -46,14 +47,13 @@ def make_cases(names: Sequence[str], disturbances: Iterable[str], *, known: Iter
         known: cases whose seeds are taken over where image and disturbance are the same, say of a response table.
     """
     seeds = {(case.image, case.disturbance): case.seed for case in known}
-    kinds = list(DISTURBANCES)
     pairs: list[tuple[str, str]] = []
     for word in disturbances:
         kind, _, severity = word.partition(":")
         if kind == ALL:
-            pairs += [(name, f"{each}:{severity}") for each in kinds for name in names]
+            pairs += [(name, f"{each}:{severity}") for each in MIXED_V0 for name in names]
         elif kind == MIXED:
-            pairs += [(name, f"{kinds[i % len(kinds)]}:{severity}") for i, name in enumerate(names)]
+            pairs += [(name, f"{MIXED_V0[i % len(MIXED_V0)]}:{severity}") for i, name in enumerate(names)]
         else:
             pairs += [(name, word) for name in names]
     return [Case(*pair, seed=seeds.get(pair, case_seed(*pair))) for pair in dict.fromkeys(pairs)]

@@ -57,7 +57,8 @@ def race_methods(settings: CompareSettings, train: ResponseTable | None, disturb
     """The methods asked for, and ``fixed`` under each objective, so that its time is known too.
 
     Raises:
-        ValueError, FileNotFoundError: as :func:`~ciliary.tuning.evaluation.job.make_methods`; or the reference is unknown.
+        ValueError, FileNotFoundError: as :func:`~ciliary.tuning.evaluation.job.make_methods`; or the
+            reference is unknown.
     """
     methods = make_methods(settings.methods, train, disturbances, default=DEFAULT_METHODS)
     for objective in dict.fromkeys(method.objective for method in methods):

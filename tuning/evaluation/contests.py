@@ -25,7 +25,7 @@ from ciliary.envs.metrics.regions import People, region_scores
 from ciliary.envs.objective.terms import Objective
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.evaluation.case_cache import fingerprint, read_shard
-from ciliary.tuning.evaluation.measure import MeasureSettings, see
+from ciliary.tuning.evaluation.measure import MeasureSettings, score_columns, see
 from ciliary.tuning.evaluation.methods import Method
 from ciliary.tuning.evaluation.table import Case, ResponseTable, compute_table
 from ciliary.tuning.sessions.playing import Played, play
@@ -108,8 +108,7 @@ class PlayMeasure:
     def row(self, played: Played, item: LabelledImage, people: People) -> dict[str, float]:
         """What is kept of an episode, by name of column."""
         labels = played.after.labels(item.size)[0].numpy()
-        scores = region_scores(labels, people)
-        row = {f"score.{name}": -value if name == "voi" else value for name, value in scores.items()}
+        row = score_columns(region_scores(labels, people))
         row["term.total"] = played.trace.after["total"]
         row |= {"seconds": played.seconds, "n_evaluations": played.trace.n_evaluations}
         row |= {"is_changed": float(played.is_changed), "n_segments": int(labels.max()) + 1}

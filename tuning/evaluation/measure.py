@@ -16,7 +16,7 @@ from ciliary.envs.batch import evaluate_pairs, make_looks
 from ciliary.envs.data.disturbances import parse_disturbance
 from ciliary.envs.data.labelled import LabelledImage
 from ciliary.envs.data.sources import from_array
-from ciliary.envs.metrics.regions import People, region_scores
+from ciliary.envs.metrics.regions import METRICS, People, region_scores
 from ciliary.envs.objective.calibrated import for_agreement, panel_agreement
 from ciliary.envs.objective.features import percept_features
 from ciliary.envs.objective.terms import Objective, coarse_masks
@@ -87,10 +87,13 @@ class Measure:
         stride = self.settings.score_stride
         people = People.of([one[::stride, ::stride] for one in item.segmentations])
         rows = [region_scores(labels, people) for labels in percept.labels(people.shape).numpy()]
-        sign = {"voi": -1.0}  # in a table higher is better
-        return {
-            f"score.{name}": np.array([sign.get(name, 1.0) * row[name] for row in rows], np.float32) for name in rows[0]
-        }
+        columns = [score_columns(row) for row in rows]
+        return {name: np.array([row[name] for row in columns], np.float32) for name in columns[0]}
+
+
+def score_columns(scores: Mapping[str, float]) -> dict[str, float]:
+    """The scores of a label map as a table keeps them: ``score.<metric>``, higher is better."""
+    return {f"score.{name}": float(metric.oriented(scores[name])) for name, metric in METRICS.items()}
 
 
 def see(item: LabelledImage, case: Case, *, size_px: int) -> Tensor:

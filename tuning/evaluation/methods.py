@@ -19,7 +19,6 @@ from ciliary.agents.registry import CONTROLLERS, make_controller
 from ciliary.cortex import default_theta, default_unit, to_unit
 from ciliary.cortex.parameters import BY_NAME, NAMES, check_names
 from ciliary.envs.objective.calibrated import UNCALIBRATED, objective_mark
-from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 
@@ -103,7 +102,7 @@ def parse_method(text: str) -> Method:
 
     Options: ``no-guard``; ``NAME=VALUE`` for a changed default (``tpe:raw:16:no-guard:n_regions=6``) or a number of the
     controller's own (``policy:raw:4:n_steps=3``); ``policy=FILE`` and ``memory=FILE`` for what a controller learned on
-    other images; ``label=TEXT``. ``setting:FILE.json`` is a fixed setting as :func:`save_setting` wrote it.
+    other images; ``label=TEXT``. ``setting:FILE.json`` is a fixed setting, see :func:`read_setting`.
 
     Raises:
         ValueError: saying what is legal.
@@ -172,13 +171,6 @@ def content_mark(path: Path) -> str:
         digest.update(b"" if file == path else f"{file.relative_to(path).as_posix()}\n".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def save_setting(path: Path, u: np.ndarray | Mapping[str, np.ndarray]) -> Path:
-    """Write a fixed setting (P,), or one for each pattern of disturbance, for ``setting:FILE.json``."""
-    by_pattern = u if isinstance(u, Mapping) else {"*": u}
-    text = json.dumps({"u": {k: dict(zip(NAMES, map(float, v), strict=True)) for k, v in by_pattern.items()}}, indent=1)
-    return write_atomically(path, f"{text}\n".encode())
 
 
 def read_setting(path: Path) -> dict[str, tuple[float, ...]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ciliary.envs.data.labelled import LabelledImage
 from ciliary.envs.metrics.boundaries import Counts, match_boundaries
-from ciliary.envs.metrics.regions import SCORES, region_scores
+from ciliary.envs.metrics.regions import METRICS, region_scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,18 +19,6 @@ class Agreement:
     n_people: int
     scores: dict[str, float]
     boundaries: Counts | None
-
-
-@dataclass(frozen=True)
-class Ceiling:
-    """Of many images: mean scores over images, F of the pooled boundary counts (nan if not asked for)."""
-
-    n_images: int
-    covering: float
-    pri: float
-    voi: float
-    boundary_f: float
-    skipped: tuple[str, ...]  # images drawn by one person only
 
 
 def agreement(image: LabelledImage, *, stride: int = 1, with_boundaries: bool = True) -> Agreement:
@@ -53,28 +40,8 @@ def agreement(image: LabelledImage, *, stride: int = 1, with_boundaries: bool = 
         rows.append(region_scores(image.segmentations[one], _others(image.segmentations, one), stride=stride))
         if with_boundaries:
             counts.append(match_boundaries(image.boundaries[one], _others(image.boundaries, one)))
-    scores = {name: float(np.mean([row[name] for row in rows])) for name in SCORES}
+    scores = {name: float(np.mean([row[name] for row in rows])) for name in METRICS}
     return Agreement(image.name, n_people, scores, _total(counts))
-
-
-def people_ceiling(images: Iterable[LabelledImage], *, stride: int = 1, with_boundaries: bool = True) -> Ceiling:
-    """Mean agreement of people over many images; those that one person drew are skipped and named.
-
-    Raises:
-        ValueError: no image was drawn by two people.
-    """
-    found, skipped = [], []
-    for image in images:
-        if len(image.segmentations) < 2:
-            skipped.append(image.name)
-        else:
-            found.append(agreement(image, stride=stride, with_boundaries=with_boundaries))
-    if not found:
-        raise ValueError(f"no image was drawn by at least two people ({len(skipped)} by one); no ceiling to tell")
-    means = {name: float(np.mean([one.scores[name] for one in found])) for name in SCORES}
-    pooled = _total([one.boundaries for one in found if one.boundaries is not None])
-    boundary_f = float("nan") if pooled is None else float(pooled.f)
-    return Ceiling(len(found), means["covering"], means["pri"], means["voi"], boundary_f, tuple(skipped))
 
 
 def _others(maps: tuple[np.ndarray, ...], one: int) -> tuple[np.ndarray, ...]:

@@ -93,8 +93,8 @@ def contest_rows(
         oracle: (C,) as :func:`oracle_scores` gives it; None leaves it out.
         fixed: label of the fixed setting, the reference.
         best_fixed: label of the best fixed setting; need not have played.
-        groups: label -> pattern(s) of disturbance; :func:`~ciliary.tuning.evaluation.selectors.default_groups` when None, of
-            groups with the same cases the first.
+        groups: label -> pattern(s) of disturbance; :func:`~ciliary.tuning.evaluation.selectors.default_groups` when
+            None, of groups with the same cases the first.
         harm_tolerance: of covering, before a case counts as made worse.
 
     Raises:

@@ -27,10 +27,10 @@ from ciliary.envs.metrics.boundaries import (
     match_boundaries,
     summarise,
 )
-from ciliary.envs.metrics.regions import SCORES, People, region_scores
+from ciliary.envs.metrics.regions import METRICS, People, region_scores
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean
 from ciliary.tuning.evaluation.contests import PlayMeasure, workers_for
-from ciliary.tuning.evaluation.measure import MeasureSettings, see
+from ciliary.tuning.evaluation.measure import MeasureSettings, score_columns, see
 from ciliary.tuning.evaluation.methods import Method
 from ciliary.tuning.evaluation.peers import PEERS, peer_labels
 from ciliary.tuning.evaluation.people import agreement
@@ -204,9 +204,8 @@ def portrait_rows(portraits: Mapping[str, ResponseTable]) -> list[PortraitRow]:
         if not has_counts.any():
             continue
         means: dict[str, Interval | None] = {}
-        for name in SCORES:
-            values = table.column(f"score.{name}")[has_counts, 0].astype(float)
-            values = -values if name == "voi" else values
+        for name, metric in METRICS.items():
+            values = metric.oriented(table.column(f"score.{name}")[has_counts, 0].astype(float))
             means[name] = bootstrap_mean(values) if np.isfinite(values).all() else None
         summary = boundary_summary(table)
         is_graded = len(np.unique(np.stack([summary.precision, summary.recall]), axis=1).T) > 1
@@ -231,8 +230,7 @@ def boundary_summary(table: ResponseTable) -> BoundarySummary:
 
 
 def _row(scores: Mapping[str, float] | None, counts: Counts | None, n_segments: float) -> _Row:
-    row = {f"score.{name}": np.nan if scores is None else scores[name] for name in SCORES}
-    row["score.voi"] *= -1
+    row = score_columns(dict.fromkeys(METRICS, np.nan) if scores is None else scores)
     row["n_segments"] = n_segments
     for name in _COUNTS:
         values = np.full(1, np.nan) if counts is None else getattr(counts, name)

@@ -85,18 +85,6 @@ class ResponseTable:
         """The same table with more (or other) columns, such as a predicted loss (C, S)."""
         return replace(self, columns={**self.columns, **columns})
 
-    def with_settings(self, indices: Iterable[int]) -> ResponseTable:
-        """The table of some settings only, such as the first 16 of them.
-
-        Raises:
-            ValueError: the first index is not 0, the default.
-        """
-        chosen = np.asarray(list(indices), dtype=int)
-        if len(chosen) == 0 or chosen[0] != 0:
-            raise ValueError(f"expected setting 0, the default, first; got {chosen[:5].tolist()}")
-        columns = {name: values[:, chosen] for name, values in self.columns.items()}
-        return replace(self, u=self.u[chosen], columns=columns)
-
     def rows(self, *, disturbance: str | Iterable[str] = "*", images: Iterable[str] | None = None) -> np.ndarray:
         """Indices of the cases of these disturbances and images, in order; possibly none.
 

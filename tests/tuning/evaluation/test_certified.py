@@ -11,7 +11,7 @@ from scipy.io import loadmat
 
 from ciliary.envs.metrics.boundaries import boundary_counts, label_boundaries, match_boundaries, summarise
 from ciliary.envs.metrics.regions import People, region_scores
-from ciliary.tuning.evaluation.hierarchy import contour_strength, cut_regions, summarise_regions
+from ciliary_tests.hierarchy import contour_strength, cut_regions, summarise_regions
 
 LEVELS = np.arange(1, 6) / 6
 PRINTED = 2e-6  # the official files hold six digits

@@ -8,12 +8,13 @@ import pytest
 
 from ciliary.cortex import default_theta, default_unit, to_unit
 from ciliary.cortex.parameters import NAMES
-from ciliary.envs.data.disturbances import DISTURBANCES
+from ciliary.envs.data import disturbances
+from ciliary.tuning.calibration.candidates import training_cases
 from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.cases import case_seed, make_cases, parse_disturbances
 from ciliary.tuning.evaluation.contests import PlayMeasure, join_methods, run_contest
 from ciliary.tuning.evaluation.measure import Measure, MeasureSettings
-from ciliary.tuning.evaluation.methods import Method, parse_method, read_setting, save_setting
+from ciliary.tuning.evaluation.methods import Method, parse_method, read_setting
 from ciliary.tuning.evaluation.race import seeds_of
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary_tests.labelled import write_calibration
@@ -50,9 +51,14 @@ def test_wrong_methods_are_explained(text, complaint):
         parse_method(text)
 
 
+def save_setting(path, by_pattern):
+    path.write_text(json.dumps({"u": {k: dict(zip(NAMES, map(float, u), strict=True)) for k, u in by_pattern.items()}}))
+    return path
+
+
 def test_fixed_settings_come_from_files(tmp_path):
     u = np.linspace(-1, 1, len(NAMES)).astype(np.float32)
-    method = parse_method(f"setting:{save_setting(tmp_path / 's.json', u)}")
+    method = parse_method(f"setting:{save_setting(tmp_path / 's.json', {'*': u})}")
     assert (method.controller, method.label) == ("fixed", "setting s")
     np.testing.assert_allclose(method.default_u("fog:3"), u, atol=1e-6)
     both = read_setting(save_setting(tmp_path / "t.json", {"none": u, "fog:*": -u}))
@@ -111,9 +117,19 @@ def test_cases_of_all_and_of_mixed():
     assert len(make_cases(names, ["all:3"])) == 80
     mixed = make_cases(names, ["none", "mixed:3"])
     assert len(mixed) == 20
-    kinds = list(DISTURBANCES)
+    kinds = ["gaussian_noise", "defocus_blur", "motion_blur", "low_light", "low_contrast", "fog", "colour_cast", "jpeg"]
     assert [case.disturbance for case in mixed[10:]] == [f"{kinds[i % 8]}:3" for i in range(10)]
     assert len(make_cases(names[:1], ["mixed:3", f"{kinds[0]}:3"])) == 1
+
+
+def test_a_new_kind_changes_no_published_list(monkeypatch):
+    names = [f"i{i}" for i in range(50)]
+    before = make_cases(names, ["none", "mixed:3", "all:1"]), training_cases(names)
+    old = dict(disturbances.DISTURBANCES)
+    monkeypatch.setattr(disturbances, "DISTURBANCES", {"rain": old["fog"], **old})
+    assert (make_cases(names, ["none", "mixed:3", "all:1"]), training_cases(names)) == before
+    assert make_cases(names[:1], parse_disturbances("rain:2"))[0].disturbance == "rain:2"  # asked for, it is there
+    assert {case.disturbance for case in before[1][50:58]} == {f"{kind}:1" for kind in disturbances.MIXED_V0}
 
 
 def test_seeds_depend_on_nothing_else_but_what_is_known():

@@ -182,14 +182,6 @@ def test_where(disturbance, rows):
         table.where(disturbance="rain:1")
 
 
-def test_fewer_settings_keep_the_default_first():
-    table = table_of([[1, 2, 3]]).with_settings([0, 2])
-    np.testing.assert_array_equal(table.column("score.covering"), [[1, 3]])
-    np.testing.assert_array_equal(table.u, [[0], [1]])
-    with pytest.raises(ValueError, match="default"):
-        table.with_settings([1, 0])
-
-
 def test_columns_and_shapes():
     table = table_of([[1, 2, 3]])
     assert table.with_columns({"loss": np.zeros((1, 3))}).names() == ["loss", "score.covering"]

@@ -10,14 +10,13 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.metrics import variation_of_information as skimage_voi
 from sklearn.metrics import rand_score
 
-from ciliary.envs.metrics.regions import (
-    People,
-    probabilistic_rand_index,
-    region_covering,
-    region_scores,
-    variation_of_information,
-)
-from ciliary.tuning.evaluation.hierarchy import cut_regions, summarise_regions
+from ciliary.envs.metrics.regions import METRICS, Metric, People, region_covering, region_scores
+from ciliary_tests.hierarchy import cut_regions, summarise_regions
+
+
+def score(name: str, labels: np.ndarray, people: list[np.ndarray]) -> float:
+    return region_scores(labels, people)[name]
+
 
 HALVES = np.array([[0, 0, 1, 1]] * 2)
 
@@ -46,11 +45,11 @@ def test_covering_by_hand():
 
 def test_rand_index_and_information_by_hand():
     one_region = np.zeros_like(HALVES)
-    assert probabilistic_rand_index(one_region, [HALVES]) == pytest.approx(12 / 28)  # of 28 pairs 16 are apart
-    assert variation_of_information(one_region, [HALVES]) == 1  # one bit: which half
+    assert score("pri", one_region, [HALVES]) == pytest.approx(12 / 28)  # of 28 pairs 16 are apart
+    assert score("voi", one_region, [HALVES]) == 1  # one bit: which half
     quarters = np.array([[0, 0, 1, 1], [2, 2, 3, 3]])
-    assert variation_of_information(quarters, [HALVES]) == 1
-    assert probabilistic_rand_index(quarters, [HALVES]) == pytest.approx(20 / 28)
+    assert score("voi", quarters, [HALVES]) == 1
+    assert score("pri", quarters, [HALVES]) == pytest.approx(20 / 28)
 
 
 def test_people_count_equally():
@@ -79,6 +78,20 @@ def test_names_of_regions_do_not_matter(maps, names):
     assert region_scores(labels, [renamed]) == pytest.approx(region_scores(labels, [labels]))
 
 
+def test_a_metric_is_a_line_of_the_table(monkeypatch):
+    """Columns and signs follow from it."""
+    from ciliary.tuning.evaluation.measure import score_columns
+
+    missed = Metric("missed", lambda o: float(len(o.label_px)), higher_is_better=False, title="missed", unit="regions")
+    monkeypatch.setitem(METRICS, "missed", missed)
+    scores = region_scores(HALVES, [HALVES])
+    assert scores["missed"] == 2
+    assert score_columns(scores) == {"score.covering": 1, "score.pri": 1, "score.voi": 0, "score.missed": -2}
+    assert missed.oriented(missed.oriented(3.0)) == 3
+    assert missed.described == "missed in regions, lower is better"
+    assert [m.higher_is_better for m in METRICS.values()] == [True, True, False, False]
+
+
 @given(drawn_maps(2))
 def test_bounds_and_the_best(maps):
     labels, other = maps
@@ -87,8 +100,8 @@ def test_bounds_and_the_best(maps):
     assert 0 < scores["covering"] <= 1
     assert 0 <= scores["pri"] <= 1
     assert 0 <= scores["voi"] <= 2 * np.log2(labels.size)
-    assert variation_of_information(other, [labels]) == pytest.approx(scores["voi"])  # a metric
-    assert probabilistic_rand_index(other, [labels]) == pytest.approx(scores["pri"])
+    assert score("voi", other, [labels]) == pytest.approx(scores["voi"])  # a metric
+    assert score("pri", other, [labels]) == pytest.approx(scores["pri"])
 
 
 @given(drawn_maps(3), st.integers(1, 3))

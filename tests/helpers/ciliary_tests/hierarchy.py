@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import label
 
-from ciliary.envs.metrics.regions import SCORES
+from ciliary.envs.metrics.regions import METRICS
 
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 
@@ -57,12 +57,13 @@ def summarise_regions(
             f"expected scores of {len(n_people)} images at {len(levels)} levels, got {[len(row) for row in scores]}"
         )
     summaries = {}
-    for name in SCORES:
-        sign = -1 if name == "voi" else 1  # low is good
-        table = sign * np.array([[at_level[name] for at_level in row] for row in scores])
+    for name, metric in METRICS.items():
+        table = metric.oriented(np.array([[at_level[name] for at_level in row] for row in scores]))
         weights = np.array(n_people) if name == "covering" else np.ones(len(scores))
         curve = np.average(table, axis=0, weights=weights)
         best = int(np.argmax(curve))
         ois = np.average(table.max(1), weights=weights)
-        summaries[name] = RegionSummary(sign * float(curve[best]), float(levels[best]), sign * float(ois))
+        summaries[name] = RegionSummary(
+            float(metric.oriented(curve[best])), float(levels[best]), float(metric.oriented(ois))
+        )
     return summaries
