@@ -233,17 +233,3 @@ def _unit_column(p: Parameter, x: Tensor) -> Tensor:
 def repeat_theta(theta: Theta, n: int) -> Theta:
     """Each sample's setting ``n`` times in a row: (B,) -> (B*n,), sample-major."""
     return {name: value.repeat_interleave(n) for name, value in theta.items()}
-
-
-def markdown_table(table: ParameterTable) -> str:
-    """The table as Markdown."""
-    rows = [
-        "| parameter | stage | range | default | unit | scale | source | what it does |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    rows += [
-        f"| `{p.name}` | {p.stage} | {p.low:g} – {p.high:g} | {p.default:g} | {p.unit} | {p.scale} | {p.source} "
-        f"| {p.doc} |"
-        for p in table
-    ]
-    return "\n".join(rows)

@@ -56,8 +56,8 @@ def main(argv: list[str] | None = None, *, owns_process: bool = False) -> int:
     from ciliary.envs.data.labelled import read_bsds, read_labelled_folder
     from ciliary.tuning.calibration import job as calibrating
     from ciliary.tuning.cli import processor  # after parsing: torch takes seconds, --help should not
-    from ciliary.tuning.evaluation.rows import rows_to_markdown
     from ciliary.tuning.runs.fingerprints import versions
+    from ciliary.tuning.runs.tables import rows_to_markdown
 
     if owns_process:
         processor.flush_denormals()

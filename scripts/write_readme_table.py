@@ -7,11 +7,22 @@ import sys
 from pathlib import Path
 
 from ciliary.cortex.parameters import PARAMETERS
-from ciliary.cortex.table import markdown_table
+from ciliary.cortex.table import ParameterTable
+from ciliary.tuning.runs.tables import markdown_table
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN = "<!-- parameters:begin -->"
 END = "<!-- parameters:end -->"
+
+
+def parameter_table(table: ParameterTable) -> str:
+    """The table as Markdown."""
+    columns = ("parameter", "stage", "range", "default", "unit", "scale", "source", "what it does")
+    rows = [
+        (f"`{p.name}`", p.stage, f"{p.low:g} – {p.high:g}", f"{p.default:g}", p.unit, p.scale, p.source, p.doc)
+        for p in table
+    ]
+    return markdown_table(columns, rows).rstrip()
 
 
 def with_table(readme: str, table: str) -> str:
@@ -27,7 +38,7 @@ def main(path: Path = README) -> int:
     """Rewrite the file if its table is not up to date; the exit code says whether that was possible."""
     old = path.read_text(encoding="utf-8")
     try:
-        new = with_table(old, markdown_table(PARAMETERS))
+        new = with_table(old, parameter_table(PARAMETERS))
     except ValueError as error:
         print(f"{path}: {error}", file=sys.stderr)
         return 1

@@ -7,15 +7,22 @@ import re
 import pytest
 
 from ciliary.cortex.parameters import PARAMETERS
-from ciliary.cortex.table import markdown_table
-from scripts.write_readme_table import BEGIN, END, main, with_table
+from scripts.write_readme_table import BEGIN, END, main, parameter_table, with_table
 
 
 def test_the_parameter_table_is_in_step(repository):
     readme = (repository / "README.md").read_text(encoding="utf-8")
-    assert readme == with_table(readme, markdown_table(PARAMETERS)), (
+    assert readme == with_table(readme, parameter_table(PARAMETERS)), (
         "the parameter table is out of date; run make readme"
     )
+
+
+def test_the_table_has_every_parameter():
+    lines = parameter_table(PARAMETERS).splitlines()
+    assert len(lines) == 2 + len(PARAMETERS)
+    for line, p in zip(lines[2:], PARAMETERS, strict=True):
+        assert line.startswith(f"| `{p.name}` | {p.stage} |")
+        assert line.count("|") == lines[0].count("|")
 
 
 def test_every_make_target_it_names_exists(repository):

@@ -19,7 +19,6 @@ from ciliary.cortex.parameters import (
     repeat_theta,
     to_unit,
 )
-from ciliary.cortex.table import markdown_table
 
 NAMES, N_PARAMETERS = PARAMETERS.names, len(PARAMETERS)
 
@@ -65,14 +64,6 @@ def test_impossible_rows_are_refused():
         row(default=5.0)
     with pytest.raises(ValueError, match="a log scale needs low > 0"):
         row(low=0.0)
-
-
-def test_markdown_has_every_row():
-    lines = markdown_table(PARAMETERS).splitlines()
-    assert len(lines) == 2 + N_PARAMETERS
-    for line, p in zip(lines[2:], PARAMETERS, strict=True):
-        assert line.startswith(f"| `{p.name}` | {p.stage} |")
-        assert line.count("|") == lines[0].count("|")
 
 
 # --- u and theta

@@ -21,11 +21,12 @@ from ciliary.tuning.benchmarks.episodes import draw_episodes
 from ciliary.tuning.benchmarks.experts import Load, codes_with, expert_load
 from ciliary.tuning.benchmarks.features import LEAST_WEIGHT
 from ciliary.tuning.benchmarks.few_shot import possible_shots
-from ciliary.tuning.benchmarks.findings import NONE, Findings, Table, millions, numbers_of, percent, rounded
+from ciliary.tuning.benchmarks.findings import Findings, millions, numbers_of, percent, rounded
 from ciliary.tuning.benchmarks.naming import CLASSIFIERS, name_all
 from ciliary.tuning.benchmarks.operations import StageCost, expert_multiply_adds, stage_costs
 from ciliary.tuning.benchmarks.pictures import NamedImages
 from ciliary.tuning.benchmarks.tokens import Tokens
+from ciliary.tuning.runs.tables import NONE, Table
 
 N_WATCHED = 16  # images whose activity is looked at
 FEW_ACTIVE = (1, 2, 4)  # and all

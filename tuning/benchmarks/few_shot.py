@@ -13,7 +13,7 @@ from ciliary.tuning.benchmarks.confidence import calibration_error, confidence, 
 from ciliary.tuning.benchmarks.curves import Curves, draw_curves
 from ciliary.tuning.benchmarks.episodes import Episode, draw_episodes, most_shots
 from ciliary.tuning.benchmarks.features import Features
-from ciliary.tuning.benchmarks.findings import Findings, Table, numbers_of, percent, rounded
+from ciliary.tuning.benchmarks.findings import Findings, numbers_of, percent, rounded
 from ciliary.tuning.benchmarks.naming import CLASSIFIERS, VOTES, name_all
 from ciliary.tuning.benchmarks.pictures import NamedImages
 from ciliary.tuning.benchmarks.representations import (
@@ -28,6 +28,7 @@ from ciliary.tuning.benchmarks.representations import (
     Representation,
 )
 from ciliary.tuning.benchmarks.tokens import Tokens
+from ciliary.tuning.runs.tables import Table
 
 # Of one vector an image, its only "part" is the image: votes would be plain nearest neighbours.
 NO_SETS = (GLOBAL, GLOBAL_DEEP)

@@ -1,4 +1,4 @@
-"""What an exam found: tables, curves, notes and numbers; and a table as Markdown and on the screen."""
+"""What an exam found: tables, curves, notes and numbers."""
 
 from __future__ import annotations
 
@@ -8,51 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
-from rich import box
-from rich.table import Table as Grid
 
 from ciliary.envs.metrics.statistics import Interval
-
-NONE = "–"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text.
-
-    Attributes:
-        title: above it.
-        columns: names; the first ``n_words`` columns are words, the others numbers.
-        rows: one text a column.
-        n_words: columns that are words.
-        note: below it.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    n_words: int = 1
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        if wrong := [row for row in self.rows if len(row) != len(self.columns)]:
-            raise ValueError(f"{self.title}: expected {len(self.columns)} cells, got {wrong[0]}")
-
-    def markdown(self) -> str:
-        """Heading, table and note."""
-        rule = tuple("---" if i < self.n_words else "---:" for i in range(len(self.columns)))
-        lines = [f"| {' | '.join(row)} |" for row in (self.columns, rule, *self.rows)]
-        return "\n".join([f"## {self.title}", "", *lines, *(["", self.note] if self.note else []), ""])
-
-    def grid(self) -> Grid:
-        """For the screen."""
-        grid = Grid(title=self.title, box=box.SIMPLE_HEAD, title_justify="left", caption=self.note or None,
-                    caption_justify="left")  # fmt: skip
-        for i, name in enumerate(self.columns):
-            grid.add_column(name, justify="left" if i < self.n_words else "right")
-        for row in self.rows:
-            grid.add_row(*row)
-        return grid
+from ciliary.tuning.runs.tables import NONE, Table
 
 
 @dataclass(frozen=True, eq=False)

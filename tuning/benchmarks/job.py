@@ -31,6 +31,7 @@ from ciliary.tuning.benchmarks.tokens import Tokens
 from ciliary.tuning.evaluation.job import NOTHING, SOME_FAILED, STOPPED, USAGE, terminable
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import code_mark, versions
+from ciliary.tuning.runs.tables import pairs_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
 
 FEW_SHOT, OCCLUSION, ENERGY = "few-shot", "occlusion", "energy"
@@ -118,9 +119,8 @@ def write_findings(
     """``exam_<name>.md``, its figures, and ``exam_<name>.json`` with all numbers; returns the page."""
     stem = f"exam_{settings.exam.replace('-', '_')}"
     about = _about(settings, named, perceiving_s, total_s) | dict(findings.about)
-    lines = [f"# {TITLES[settings.exam]}", "", "| | |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in about.items()]
-    lines += ["", *(f"- {note}" for note in findings.notes), *([""] if findings.notes else [])]
+    lines = [f"# {TITLES[settings.exam]}", "", pairs_to_markdown(about)]
+    lines += [*(f"- {note}" for note in findings.notes), *([""] if findings.notes else [])]
     lines += [f"- left out: {line}" for line in named.problems]
     for i, (title, figure) in enumerate(findings.figures.items()):
         name = f"{stem}.png" if i == 0 else f"{stem}_{title.lower().replace(' ', '_')}.png"

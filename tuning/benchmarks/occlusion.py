@@ -13,12 +13,13 @@ from ciliary.tuning.benchmarks.completion import Standard, completion_errors
 from ciliary.tuning.benchmarks.curves import Curves, draw_curves
 from ciliary.tuning.benchmarks.episodes import draw_episodes
 from ciliary.tuning.benchmarks.few_shot import classifiers_for, possible_shots
-from ciliary.tuning.benchmarks.findings import Findings, Table, numbers_of, percent, rounded
+from ciliary.tuning.benchmarks.findings import Findings, numbers_of, percent, rounded
 from ciliary.tuning.benchmarks.naming import PROTOTYPE, name_all
 from ciliary.tuning.benchmarks.occluders import OCCLUDERS, Occluder
 from ciliary.tuning.benchmarks.pictures import NamedImages
 from ciliary.tuning.benchmarks.representations import Representation
 from ciliary.tuning.benchmarks.tokens import Tokens
+from ciliary.tuning.runs.tables import Table
 
 SHARES = (0.25, 0.5, 0.75)
 CONDITIONS = tuple(Occluder(kind, share) for kind in OCCLUDERS for share in SHARES)

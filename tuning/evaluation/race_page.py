@@ -24,12 +24,12 @@ from ciliary.tuning.evaluation.race_rows import (
     shown_name,
 )
 from ciliary.tuning.evaluation.reporting import counted, without_folders
-from ciliary.tuning.evaluation.results import NO_READING, contest_markdown, empty_fields, pairs_to_markdown
-from ciliary.tuning.evaluation.rows import rows_to_csv, rows_to_markdown
+from ciliary.tuning.evaluation.results import NO_READING, contest_markdown
 from ciliary.tuning.evaluation.summary import FIXED, ContestRow, contest_rows, oracle_scores
 from ciliary.tuning.evaluation.table import ResponseTable
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import described, versions
+from ciliary.tuning.runs.tables import empty_columns, pairs_to_markdown, rows_to_csv, rows_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
 
 _TABLES = (
@@ -118,7 +118,7 @@ def metrics_of(
 def _section(
     rows: Sequence[RaceRow], points: Sequence[CurvePoint], figures: dict[str, Path], *, folder: Path, title: str
 ) -> str:
-    hidden = ["objective", "disturbance", "n_images", *empty_fields(rows)]
+    hidden = ["objective", "disturbance", "n_images", *empty_columns(rows)]
     text = f"### {title[0].upper()}{title[1:]} ({rows[0].n_images} images)\n\n" + rows_to_markdown(rows, without=hidden)
     text += "\nFall of the loss after so many evaluations:\n\n" + rows_to_markdown(fall_rows(points)) + "\n"
     links = [f"![{title}: loss against {k}]({path.relative_to(folder).as_posix()})" for k, path in figures.items()]

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from ciliary.envs.objective.calibration import Calibration
-from ciliary.tuning.evaluation.rows import rows_to_csv, rows_to_markdown
 from ciliary.tuning.evaluation.selectors import ProtocolRow, fixed, oracle, pick, random, select_all, summarise
 from ciliary.tuning.evaluation.summary import ContestRow, pooled_groups
 from ciliary.tuning.evaluation.systems import PortraitRow
 from ciliary.tuning.evaluation.table import ResponseTable
 from ciliary.tuning.evaluation.validity import ValidityRow, validity_markdown
 from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.tables import empty_columns, pairs_to_markdown, rows_to_csv, rows_to_markdown
 
 PREDICTED = "term.calibrated"
 NO_READING = "(Nothing yet: write it in {name} and run the script again.)"
@@ -142,7 +142,7 @@ def contest_markdown(rows: Sequence[ContestRow], *, title: str = "Accommodation"
     rest = [row for row in rows if row.disturbance not in shown]
     if rest:
         text += "\n### Each disturbance alone\n\n" + rows_to_markdown(
-            rest, without=["n_evaluations", "seconds", *empty_fields(rest)]
+            rest, without=["n_evaluations", "seconds", *empty_columns(rest)]
         )
     return text
 
@@ -153,16 +153,5 @@ def by_group(rows: Sequence[Any]) -> str:
     for group in dict.fromkeys(row.disturbance for row in rows):
         own = [row for row in rows if row.disturbance == group]
         heading = f"### {group[0].upper()}{group[1:]} ({own[0].n_images} images)"
-        parts.append(f"{heading}\n\n" + rows_to_markdown(own, without=["disturbance", "n_images", *empty_fields(own)]))
+        parts.append(f"{heading}\n\n" + rows_to_markdown(own, without=["disturbance", "n_images", *empty_columns(own)]))
     return "\n".join(parts)
-
-
-def empty_fields(rows: Sequence[Any]) -> list[str]:
-    """Fields that say nothing in any row."""
-    return [name for name in vars(rows[0]) if all(getattr(row, name) is None for row in rows)]
-
-
-def pairs_to_markdown(pairs: Mapping[str, Any]) -> str:
-    """Name and text, a line each."""
-    cells = ((str(k).replace("_", " "), str(v).replace("|", "\\|").replace("\n", " ")) for k, v in pairs.items())
-    return "| | |\n| --- | --- |\n" + "".join(f"| {k} | {v} |\n" for k, v in cells)

@@ -18,9 +18,9 @@ from ciliary.envs.metrics.statistics import (
     paired_difference,
     row_rank_correlation,
 )
-from ciliary.tuning.evaluation.rows import rows_to_markdown
 from ciliary.tuning.evaluation.selectors import CLEAN, best_fixed, image_means, pick, scores_of
 from ciliary.tuning.evaluation.table import ResponseTable
+from ciliary.tuning.runs.tables import rows_to_markdown
 
 LOSSES = "term."
 FEATURES = "feature."

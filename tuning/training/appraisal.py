@@ -23,6 +23,7 @@ from ciliary.cortex.stages.m5_learned import spread_parts
 from ciliary.cortex.stages.m5_recognition import recognise
 from ciliary.envs.objective.agreement import sharpen, soft_adjusted_rand
 from ciliary.envs.objective.reference import make_reference
+from ciliary.tuning.runs.tables import NONE, markdown_table
 from ciliary.tuning.training import losses
 from ciliary.tuning.training.batches import Batch, Batches
 from ciliary.tuning.training.cortex import cortex_of
@@ -198,21 +199,14 @@ def recognition_metrics(cortex: Any, batch: Batch) -> dict[str, tuple[float, boo
 def markdown(rows: Sequence[Row]) -> str:
     """The table; the best of each row, trivial solutions apart, in bold."""
     names = list(dict.fromkeys(name for row in rows for name in row.values))
-    lines = ["| stage | metric | " + " | ".join(names) + " |", "|---|---|" + "---:|" * len(names)]
+    lines = []
     for row in rows:
         real = {k: v for k, v in row.values.items() if k not in TRIVIAL}
         best = (max if row.is_higher_better else min)(real, key=lambda k: real[k])
-        cells = [
-            "–"
-            if name not in row.values
-            else f"**{row.values[name]:.3f}**"
-            if name == best
-            else f"{row.values[name]:.3f}"
-            for name in names
-        ]
+        cells = {k: f"**{v:.3f}**" if k == best else f"{v:.3f}" for k, v in row.values.items()}
         arrow = "↑" if row.is_higher_better else "↓"
-        lines.append(f"| {row.stage.upper()} | {row.metric} {arrow} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append([row.stage.upper(), f"{row.metric} {arrow}", *(cells.get(name, NONE) for name in names)])
+    return markdown_table(["stage", "metric", *names], lines, is_number=[False, False, *(True for _ in names)])
 
 
 def _own_regions(percept: Percept, who: str) -> Tensor:

@@ -74,7 +74,7 @@ def report(settings: MatureSettings, weights: Path, *, is_quiet: bool = False) -
         f"# What each stage has learned\n\n{len(batches)} photographs held out, {curriculum.shape_px[1]} px; "
         "no labels. `constant` and `random` are solutions that look at nothing.\n\n"
     )
-    return write_atomically(settings.out / "report.md", f"{head}{markdown(rows)}\n".encode())
+    return write_atomically(settings.out / "report.md", f"{head}{markdown(rows)}".encode())
 
 
 def draw_curves(rows: Sequence[Mapping[str, Any]], out: Path) -> list[Path]:

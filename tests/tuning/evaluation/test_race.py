@@ -80,8 +80,9 @@ def test_what_was_learned_is_given_as_a_file(tmp_path):
 
 def test_an_episode_depends_on_its_own_controller_only(tmp_path):
     for name, text in {
-        "cortex/a": "x = 1", "envs/a": "x = 1", "agents/episode": "from ciliary.agents.base import y\n", "agents/base": "y = 1",
-        "agents/one": "from ciliary.agents import base\n", "agents/two": "def f():\n    from ciliary.agents.one import z\n",
+        "cortex/a": "x = 1", "envs/a": "x = 1", "agents/base": "y = 1",
+        "agents/episode": "from ciliary.agents.base import y\n", "agents/one": "from ciliary.agents import base\n",
+        "agents/two": "def f():\n    from ciliary.agents.one import z\n",
     }.items():  # fmt: skip
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.py").write_text(text)

@@ -6,7 +6,7 @@ import pytest
 
 from ciliary.envs.metrics.statistics import Interval
 from ciliary.tuning.benchmarks.curves import Curves, draw_curves
-from ciliary.tuning.benchmarks.findings import Table, numbers_of, percent, rounded
+from ciliary.tuning.benchmarks.findings import numbers_of, percent, rounded
 
 INF, NAN = float("inf"), float("nan")
 
@@ -29,14 +29,6 @@ def test_numbers():
     assert rounded(NAN) == "–"
     assert rounded(1.005, 1) == "1.0"
     assert numbers_of(Interval(0.5, -INF, INF, 1)) == {"mean": 0.5, "low": None, "high": None}
-
-
-def test_a_table():
-    table = Table("Title", ("a", "b"), (("x", "1"), ("y", "2")), note="Note.")
-    assert table.markdown() == "## Title\n\n| a | b |\n| --- | ---: |\n| x | 1 |\n| y | 2 |\n\nNote.\n"
-    assert table.grid().row_count == 2
-    with pytest.raises(ValueError, match="expected 2 cells"):
-        Table("Title", ("a", "b"), (("x",),))
 
 
 def test_curves():

@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ciliary.envs.metrics.statistics import Interval
 from ciliary.tuning.evaluation import selectors as protocols
-from ciliary.tuning.evaluation.rows import rows_to_csv, rows_to_markdown
 from ciliary.tuning.evaluation.table import Case
 from ciliary_tests.toys import table_of
 
@@ -194,49 +188,3 @@ def test_the_order_of_cases_does_not_matter(scores, random):
     ):
         straight = kind(train, slice(None)).scores
         np.testing.assert_array_equal(kind(table_of(scores[order]), order).scores, straight[order])
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    score: Interval | None
-    rate: float | None
-    n: int
-
-
-ROWS = [
-    Row("a|b", Interval(0.5, -0.0001, 0.75, 4), float("nan"), 3),
-    Row("c", None, 0.00012, 4),
-    Row("e", Interval(0.5, -np.inf, np.inf, 1), 0.25, 6),
-    Row("d", Interval(float("nan"), 0, 0, 0), None, 5),
-]
-
-
-def test_markdown_by_hand():
-    assert rows_to_markdown(ROWS, without=["n"]).splitlines() == [
-        "| name | score | rate |",
-        "| --- | ---: | ---: |",
-        "| a\\|b | 0.500 [0.000, 0.750] | – |",
-        "| c | – | 0.00012 |",
-        "| e | 0.500 | 0.250 |",
-        "| d | – | – |",
-    ]
-
-
-def test_csv_is_read_back():
-    read = list(csv.DictReader(io.StringIO(rows_to_csv(ROWS))))
-    assert read[0] == {
-        "name": "a|b",
-        "score": "0.5",
-        "score_low": "-0.0001",
-        "score_high": "0.75",
-        "rate": "",
-        "n": "3",
-    }
-    assert read[1] == {"name": "c", "score": "", "score_low": "", "score_high": "", "rate": "0.00012", "n": "4"}
-
-
-@pytest.mark.parametrize("rows", [[], [ROWS[0], Interval(0, 0, 0, 1)]])
-def test_rows_of_one_kind(rows):
-    with pytest.raises(ValueError, match="rows of one dataclass"):
-        rows_to_csv(rows)
