@@ -28,23 +28,9 @@ from ciliary.tuning.training.curriculum import PHASES, Curriculum, PhaseSettings
 from ciliary.tuning.training.curves import Curve, LearningRun, claim
 from ciliary.tuning.training.phases import PHASE_LOSSES, TAUGHT, remembered_pairs
 from ciliary.tuning.training.progress import Bar
+from ciliary.tuning.training.settings import MatureSettings
 
 N_CHECK_BATCHES = 3  # held-out batches that a look is made at
-
-
-@dataclass(frozen=True)
-class MatureSettings:
-    """What to train on, and where.
-
-    Attributes:
-        curriculum: see :mod:`ciliary.tuning.training.curriculum`.
-        images: ``bundled``, or folders of photographs.
-        out: folder of the weights, the checkpoint, the curves and the tracking store.
-    """
-
-    curriculum: Curriculum
-    images: tuple[str | Path, ...] = ("bundled",)
-    out: Path = Path("runs/cortex")
 
 
 @dataclass

@@ -22,10 +22,11 @@ from ciliary.tuning.runs.store import StoreError
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.appraisal import appraise, markdown
 from ciliary.tuning.training.batches import Batches
-from ciliary.tuning.training.cortex import MatureSettings, mature, newborn
+from ciliary.tuning.training.cortex import mature, newborn
 from ciliary.tuning.training.curriculum import PHASES, read_curriculum
 from ciliary.tuning.training.curves import Curve
 from ciliary.tuning.training.progress import Bar
+from ciliary.tuning.training.settings import MatureSettings
 
 
 def run(

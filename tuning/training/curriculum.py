@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ciliary.cortex.stages.weights import LEARNED
+from ciliary.tuning.cli.arguments import STAGES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -44,9 +44,9 @@ class PhaseSettings:
     n_pairs: int = 256
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.trains) - set(LEARNED))
+        unknown = sorted(set(self.trains) - set(STAGES))
         if unknown or not self.trains:
-            raise ValueError(f"expected stages to train from {', '.join(LEARNED)}, got {list(self.trains)}")
+            raise ValueError(f"expected stages to train from {', '.join(STAGES)}, got {list(self.trains)}")
         if self.n_steps < 0 or self.rate <= 0 or self.temperature <= 0:
             raise ValueError(f"expected n_steps >= 0, rate > 0 and temperature > 0, got {self}")
 

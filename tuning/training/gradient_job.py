@@ -4,81 +4,22 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ciliary.agents.controllers.policy import Policy
 from ciliary.agents.training.cases import split
 from ciliary.agents.training.pool import Pool, make_pools
-from ciliary.agents.training.through_cortex import Check, Training, TrainingSettings
+from ciliary.agents.training.through_cortex import Check, Training
 from ciliary.cortex import default_unit
-from ciliary.envs.data.disturbances import DISTURBANCES
-from ciliary.envs.episode import DisturbanceSpec
 from ciliary.envs.evaluator import Apparatus, Laboratory, open_source
-from ciliary.envs.objective.calibrated import objective_mark
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learning_curve
 from ciliary.tuning.training.progress import Bar
-
-# Settings that name places, not what is learned.
-_PLACES = ("out", "images")
-
-
-@dataclass(frozen=True)
-class GradientSettings:
-    """What to train, and on what.
-
-    Attributes:
-        images: ``bundled``, or a folder of photographs; every ``hold_out``-th chooses when to stop.
-        out: folder of the weights, the checkpoint, the curve and the tracking store.
-        objective: ``raw``, ``calibrated``, or the path of a calibration.
-        size_px: long side; images are cropped to 4 : 3.
-        n_cases, n_check_cases: disturbed photographs to learn from, and of the held-out ones to stop by.
-        n_views: views a percept is judged by in training; None: as many as the objective asks for.
-        without: kinds of disturbance to leave out.
-        hold_out: every so-many-th photograph is held out.
-        depth, features: cues of the cortex.
-        training: see :class:`ciliary.agents.training.through_cortex.TrainingSettings`.
-    """
-
-    images: str | Path = "bundled"
-    out: Path = Path("runs/policies/gradient")
-    objective: str = "calibrated"
-    size_px: int = 128
-    n_cases: int = 240
-    n_check_cases: int = 40
-    n_views: int | None = None
-    without: tuple[str, ...] = ()
-    hold_out: int = 8
-    depth: str = "none"
-    features: str = "none"
-    training: TrainingSettings = field(default_factory=TrainingSettings)
-
-    def __post_init__(self) -> None:
-        unknown = sorted(set(self.without) - set(DISTURBANCES))
-        if unknown:
-            raise ValueError(f"unknown disturbance(s) {unknown}; choose from {', '.join(DISTURBANCES)}")
-        if self.n_cases < 1 or self.n_check_cases < 1 or self.hold_out < 2:
-            raise ValueError(f"expected n_cases and n_check_cases >= 1 and hold_out >= 2, got {self}")
-
-    @property
-    def disturbances(self) -> tuple[DisturbanceSpec, ...]:
-        """One case in three is clean; the kinds share the rest."""
-        kinds = [kind for kind in DISTURBANCES if kind not in self.without]
-        specs: list[DisturbanceSpec] = []
-        for i, kind in enumerate(kinds):
-            specs += [kind] if i % 2 else [None, kind]
-        return tuple(specs)
-
-    def about(self) -> dict[str, Any]:
-        """What the weights depend on, as JSON types; no places."""
-        values = {name: value for name, value in asdict(self).items() if name not in _PLACES}
-        values |= {"objective": objective_mark(self.objective), "without": list(self.without)}
-        return {"algo": "gradient", **values}
+from ciliary.tuning.training.settings import GradientSettings
 
 
 def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Path:
@@ -170,8 +111,3 @@ def _flat(about: dict[str, Any]) -> dict[str, Any]:
     nested = {k: v for k, v in about.items() if isinstance(v, dict)}
     flat = {k: v for k, v in about.items() if k not in nested}
     return flat | {f"{k}.{name}": value for k, values in nested.items() for name, value in values.items()}
-
-
-def with_training(settings: GradientSettings, **changes: Any) -> GradientSettings:
-    """The settings with some of their training settings replaced."""
-    return replace(settings, training=replace(settings.training, **changes))

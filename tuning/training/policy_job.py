@@ -69,13 +69,15 @@ def run(
         if algo == "reflex":
             path = _train_reflex(images, out, size_px)
         elif algo == "gradient":
-            from ciliary.tuning.training.gradient_job import GradientSettings, train_gradient, with_training
+            from ciliary.tuning.training.gradient_job import train_gradient
+            from ciliary.tuning.training.settings import GradientSettings, with_training
 
             gradient = with_training(GradientSettings(**common, **given, size_px=size_px, without=without), seed=seed)  # type: ignore[arg-type]
             gradient = gradient if n_steps is None else with_training(gradient, n_iterations=n_steps)
             path = train_gradient(gradient, is_quiet=is_quiet)
         else:
-            from ciliary.tuning.training.rl_job import RlSettings, train_rl
+            from ciliary.tuning.training.rl_job import train_rl
+            from ciliary.tuning.training.settings import RlSettings
 
             given |= {} if n_steps is None else {"n_steps": n_steps}
             shape_px = (max(32, round(size_px * 2 / 3)), size_px)

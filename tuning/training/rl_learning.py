@@ -22,7 +22,7 @@ from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learn
 from ciliary.tuning.training.progress import Bar
 
 if TYPE_CHECKING:
-    from ciliary.tuning.training.rl_job import RlSettings
+    from ciliary.tuning.training.settings import RlSettings
 
 _ROLLOUT_STEPS = 32  # steps of each copy between two updates of PPO
 _CHECKPOINT = re.compile(r"policy_(\d+)_steps\.zip")

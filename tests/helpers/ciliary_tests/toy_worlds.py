@@ -6,8 +6,8 @@ from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from ciliary.envs.toy import ToyEnv
-from ciliary.tuning.training.rl_job import RlSettings
 from ciliary.tuning.training.rl_learning import learn
+from ciliary.tuning.training.settings import RlSettings
 
 N_PARAMETERS = 3
 

@@ -13,8 +13,9 @@ from ciliary.envs.data.sources import bundled
 from ciliary.tuning.cli.stopping import Stopped
 from ciliary.tuning.training import losses
 from ciliary.tuning.training.batches import Batches
-from ciliary.tuning.training.cortex import MatureSettings, State, load, mature, newborn, run_phase, save
+from ciliary.tuning.training.cortex import State, load, mature, newborn, run_phase, save
 from ciliary.tuning.training.curriculum import PHASES, Curriculum, PhaseSettings, read_curriculum
+from ciliary.tuning.training.settings import MatureSettings
 from ciliary.tuning.training.teaching import joined_borders
 from scripts import train_cortex
 

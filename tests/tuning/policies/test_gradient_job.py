@@ -11,7 +11,8 @@ from ciliary.agents.training.through_cortex import TrainingSettings
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.cli.stopping import Stopped
 from ciliary.tuning.training import gradient_job as gradient
-from ciliary.tuning.training.gradient_job import GradientSettings, train_gradient, with_training
+from ciliary.tuning.training.gradient_job import train_gradient
+from ciliary.tuning.training.settings import GradientSettings, with_training
 
 TINY = TrainingSettings(n_iterations=2, n_batch=2, n_check=1, n_hidden=8)
 

@@ -19,8 +19,9 @@ from ciliary.tuning.cli.stopping import Stopped
 from ciliary.tuning.runs.store import open_store
 from ciliary.tuning.training import rl_learning as learning
 from ciliary.tuning.training.curves import EXPERIMENT, Curve
-from ciliary.tuning.training.rl_job import RlSettings, train_rl
+from ciliary.tuning.training.rl_job import train_rl
 from ciliary.tuning.training.rl_learning import latest_checkpoint
+from ciliary.tuning.training.settings import RlSettings
 from ciliary_tests.toy_worlds import N_PARAMETERS, learn_toy
 
 
