@@ -11,20 +11,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from skimage.color import rgb2lab
-from skimage.filters import gaussian, sobel
-from skimage.measure import label
-from skimage.morphology import h_minima
-from skimage.segmentation import felzenszwalb, quickshift, slic, watershed
-from skimage.transform import resize
 
+from ciliary.cortex.segmenters.functions import (
+    one_region,
+    segment_felzenszwalb,
+    segment_quickshift,
+    segment_slic,
+    segment_watershed,
+)
 from ciliary.envs.data.labelled import LabelledImage
 from ciliary.envs.metrics.regions import People, region_covering
 
 Settings = Mapping[str, float]
-
-_QUICKSHIFT_REDUCTION = 4  # its time grows with the square of the kernel, which is in pixels
-_GRADIENT_STEP = 0.01  # of Lab per pixel, far below what can be seen
 
 
 @dataclass(frozen=True)
@@ -40,51 +38,6 @@ class Peer:
         """Every combination of the grid; one empty one when there is nothing to set."""
         for values in itertools.product(*self.grid.values()):
             yield dict(zip(self.grid, values, strict=True))
-
-
-def one_region(image: np.ndarray) -> np.ndarray:
-    """The whole image as one region: the score of knowing nothing."""
-    return np.zeros(image.shape[:2], dtype=np.int64)
-
-
-def segment_felzenszwalb(image: np.ndarray, *, scale: float, min_size_px: float, sigma_px: float) -> np.ndarray:
-    """Graph merging (Felzenszwalb & Huttenlocher 2004): ``scale`` sets the size of segments."""
-    return felzenszwalb(image, scale=scale, sigma=sigma_px, min_size=int(min_size_px), channel_axis=-1)
-
-
-def segment_slic(image: np.ndarray, *, n_segments: float, compactness: float) -> np.ndarray:
-    """k-means of colour (Lab) and place (Achanta et al. 2012)."""
-    return slic(image, n_segments=int(n_segments), compactness=compactness, start_label=0, channel_axis=-1)
-
-
-def segment_watershed(image: np.ndarray, *, depth: float, sigma_px: float) -> np.ndarray:
-    """Watershed of the gradient of Lab, flooded from the basins deeper than ``depth`` (Beucher & Meyer 1993).
-
-    Args:
-        image: (H, W, 3) float in [0, 1].
-        depth: dynamics below which a minimum is no basin of its own, in units of Lab per pixel.
-        sigma_px: blur before the gradient.
-    """
-    lab = gaussian(rgb2lab(image), sigma=sigma_px, channel_axis=-1)
-    gradient = np.sqrt(sum(sobel(lab[..., c]) ** 2 for c in range(3)))
-    # In whole steps: in floats, rounding makes h_minima lose basins.
-    steps = np.rint(gradient / _GRADIENT_STEP).astype(np.int32)
-    return watershed(steps, label(h_minima(steps, max(1, round(depth / _GRADIENT_STEP)))))
-
-
-def segment_quickshift(image: np.ndarray, *, kernel_size_px: float, max_dist: float) -> np.ndarray:
-    """Mode seeking in Lab and place (Vedaldi & Soatto 2008), on a quarter of the size, which it needs to be quick.
-
-    ``kernel_size_px`` and ``max_dist`` are in pixels of the reduced image; labels are brought back by nearest
-    neighbour.
-    """
-    height, width = image.shape[:2]
-    small = (max(1, round(height / _QUICKSHIFT_REDUCTION)), max(1, round(width / _QUICKSHIFT_REDUCTION)))
-    reduced = resize(image, small, order=1, anti_aliasing=True)
-    labels = quickshift(reduced, kernel_size=kernel_size_px, max_dist=max_dist, ratio=1.0, rng=0, channel_axis=-1)
-    rows = np.arange(height) * small[0] // height
-    columns = np.arange(width) * small[1] // width
-    return labels[rows[:, None], columns]
 
 
 # Settings in use: chosen on 30 BSDS500 training photographs (every sixth, in the order of their names) by region

@@ -1,0 +1,61 @@
+"""Perceivers by name, as ``module:object``, or as an object."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ciliary.cortex.loading import load_object, names_object
+from ciliary.cortex.model import Cortex
+from ciliary.cortex.perceiver import Perceiver, check_perceiver
+from ciliary.cortex.segmenters import SEGMENTERS, SegmenterPerceiver
+
+
+def make_perceiver(asked: Any = None, *, n_workers: int = 1) -> Perceiver:
+    """A perceiver.
+
+    Args:
+        asked: None or ``cortex``; a mapping of a cortex's keyword arguments; a name of
+            :data:`~ciliary.cortex.segmenters.SEGMENTERS`; ``module:object``; a perceiver, or what makes one without
+            arguments (a class, a function); or a function ``segment(image, **parameters) -> label map``.
+        n_workers: processes that share the calls of a segmentation function named or given here.
+
+    Raises:
+        ValueError: there is no such name, module or object.
+        TypeError: what was found is no perceiver.
+    """
+    if asked is None or isinstance(asked, Mapping):
+        return Cortex(**(asked or {})).eval().requires_grad_(False)
+    if not isinstance(asked, str):
+        return _as_perceiver(asked, n_workers)
+    if asked == "cortex":
+        return make_perceiver()
+    if asked in SEGMENTERS:
+        return SEGMENTERS[asked](n_workers=n_workers)
+    if not names_object(asked):
+        known = ", ".join(("cortex", *SEGMENTERS))
+        raise ValueError(f"unknown perceiver {asked!r}; choose from {known}, or name your own as module:object")
+    found = load_object(asked, what="perceiver")
+    try:
+        return _as_perceiver(found, n_workers)
+    except TypeError as error:
+        raise TypeError(f"perceiver {asked!r}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"perceiver {asked!r}: {error}") from error
+
+
+def _as_perceiver(found: Any, n_workers: int) -> Perceiver:
+    is_perceiver = any(hasattr(found, name) for name in ("table", "answers", "cues"))
+    if isinstance(found, type) or (callable(found) and not is_perceiver and not _takes_an_image(found)):
+        return _as_perceiver(found(), n_workers)
+    if callable(found) and not is_perceiver:
+        return SegmenterPerceiver(found, n_workers=n_workers)
+    return check_perceiver(found)
+
+
+def _takes_an_image(function: Callable[..., Any]) -> bool:
+    """Whether it cannot be called without an argument: what can makes a perceiver, what cannot segments."""
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(function).parameters.values()
+    return any(p.kind in by_place and p.default is p.empty for p in parameters)
