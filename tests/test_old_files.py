@@ -41,7 +41,8 @@ def out(tmp_path, monkeypatch) -> Path:
     """The output folder, moved to where we are, with its databases unpacked and brought to the MLflow we have."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for page in ("draw_episode", "draw_stages"):
-        monkeypatch.setattr(sessions, page, lambda *arguments, **more: Figure(figsize=(0.1, 0.1)))
+        place = f"ciliary.tuning.sessions.episode.{page}"
+        monkeypatch.setattr(place, lambda *arguments, **more: Figure(figsize=(0.1, 0.1)))
     folder = tmp_path / "moved"
     shutil.copytree(V0 / "sessions", folder)
     for packed, name in (("out/tracking.db.gz", "out/mlflow.db"), ("studies.db.gz", "studies.db")):
@@ -124,7 +125,7 @@ def test_a_killed_session_goes_on_from_its_database(out):
 
 
 def open_studies(settings: SessionSettings) -> list[str]:
-    from ciliary.tuning.sessions.studies import open_storage
+    from ciliary.tuning.sessions.study_cache import open_storage
 
     return [study.study_name for study in open_storage(settings.storage).get_all_studies()]
 
@@ -176,10 +177,9 @@ def test_a_registered_policy_is_served_once_registered_anew(out):
     from mlflow import pyfunc
 
     from ciliary.tuning.runs.registry import register_policy
-    from ciliary.tuning.runs.store import open_store
-    from ciliary.tuning.training.curves import EXPERIMENT
+    from ciliary.tuning.runs.store import TRAININGS, open_store
 
-    store = open_store(out, experiment=EXPERIMENT)
+    store = open_store(out, experiment=TRAININGS)
     assert register_policy(store, find_policy("models:/eye/1", out), "eye") == 2
     model = pyfunc.load_model(store.client.get_model_version_download_uri("eye", "2"))
     shape = load_policy(V0 / "policy.safetensors").network.shape

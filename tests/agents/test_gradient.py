@@ -8,8 +8,7 @@ from ciliary.agents import Ending, make_controller, run_episode
 from ciliary.agents.controllers.gradient import GradientController
 from ciliary.envs.single import AccommodationEnv
 from ciliary.testing.controller import ControllerContract, CountingToy
-from ciliary.tuning.sessions.studies import Memory
-from ciliary.tuning.sessions.study_cache import RememberingEnv
+from ciliary.tuning.sessions.study_cache import RememberingEnv, StudyCache
 from ciliary_tests.controllers import distances
 from ciliary_tests.photographs import photographs
 
@@ -97,7 +96,7 @@ def test_descends_through_the_cortex_and_a_memory_does_not_get_in_the_way():
 
     trace = run_episode(env(), GradientController(n_restarts=2, n_looks=2), 0, n_trials=10, guard=None)
     assert trace.after["total"] < trace.before["total"]
-    memory = Memory(optuna.storages.InMemoryStorage(), "study")
+    memory = StudyCache(optuna.storages.InMemoryStorage(), "study")
     remembering = RememberingEnv(env(), memory)
     again = run_episode(remembering, GradientController(n_restarts=2, n_looks=2), 0, n_trials=10, guard=None)
     np.testing.assert_array_equal(trace.total, again.total)

@@ -14,8 +14,7 @@ from ciliary.tuning.evaluation import job
 from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.race import RaceMeasure
 from ciliary.tuning.evaluation.table import ResponseTable
-from ciliary.tuning.runs.store import open_store
-from ciliary.tuning.runs.tracked import EXPERIMENT
+from ciliary.tuning.runs.store import EVALUATIONS, open_store
 from ciliary_tests.labelled import write_calibration, write_labelled
 from ciliary_tests.loading import SCRIPTS
 
@@ -29,7 +28,7 @@ def labelled(tmp_path):
 
 
 def runs(out):
-    store = open_store(out, experiment=EXPERIMENT)
+    store = open_store(out, experiment=EVALUATIONS)
     return store.client.search_runs([store.experiment_id])
 
 

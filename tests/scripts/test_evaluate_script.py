@@ -13,8 +13,7 @@ from ciliary.tuning.evaluation import job
 from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.contests import PlayMeasure
 from ciliary.tuning.evaluation.table import ResponseTable
-from ciliary.tuning.runs.store import open_store
-from ciliary.tuning.runs.tracked import EXPERIMENT
+from ciliary.tuning.runs.store import EVALUATIONS, open_store
 from ciliary_tests.labelled import write_calibration, write_labelled
 from ciliary_tests.loading import SCRIPTS
 
@@ -28,7 +27,7 @@ def labelled(tmp_path):
 
 
 def runs(out):
-    store = open_store(out, experiment=EXPERIMENT)
+    store = open_store(out, experiment=EVALUATIONS)
     return store.client.search_runs([store.experiment_id])
 
 
@@ -72,7 +71,7 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
     fixed = next(row for row in rows if row["method"] == "fixed" and row["disturbance"] == "clean")
     assert run.data.metrics["contest/fixed/clean/covering"] == pytest.approx(float(fixed["covering"]))
     assert run.data.params["size_px"] == "64"
-    files = {file.path for file in open_store(out, experiment=EXPERIMENT).client.list_artifacts(run.info.run_id)}
+    files = {file.path for file in open_store(out, experiment=EVALUATIONS).client.list_artifacts(run.info.run_id)}
     assert files == {"page.md", "portraits.csv", "contest.csv", "figures"}
 
 

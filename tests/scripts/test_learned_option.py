@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ciliary.tuning.calibration import job as calibrating
-from ciliary.tuning.runs.store import open_store
-from ciliary.tuning.runs.tracked import EXPERIMENT
+from ciliary.tuning.runs.store import EVALUATIONS, open_store
 from ciliary_tests.labelled import write_labelled
 from ciliary_tests.learned import write_untrained
 from ciliary_tests.loading import load_script
@@ -54,7 +53,7 @@ def test_missing_weights_are_named(name, tmp_path, monkeypatch, photo, capsys):
 def test_accommodation_with_learned_stages_for_recognition(shipped, photo, out, monkeypatch):
     for page in ("draw_episode", "draw_stages"):  # drawn elsewhere
         monkeypatch.setattr(
-            f"ciliary.tuning.sessions.session.{page}", lambda *args, **more: Figure(figsize=(0.1, 0.1)), raising=False
+            f"ciliary.tuning.sessions.episode.{page}", lambda *args, **more: Figure(figsize=(0.1, 0.1)), raising=False
         )
     arguments = [str(photo), "--controller", "random", "--trials", "3", "--population", "2", "--size", "48", "--quiet"]
     arguments += ["--objective", "recognition", "--no-animation", "--out", str(out), "--session", "s", "--resume"]
@@ -78,7 +77,7 @@ def test_evaluation_says_with_which_stages(shipped, tmp_path, out):
     arguments += ["--size", "64", "--quiet", "--no-portraits", "--out", str(out), "--learned", "m3,m1"]
     assert load_script("evaluate").main(arguments) == 0
     assert "depth none, features none, learned m1 m3" in (out / "results.md").read_text()
-    store = open_store(out, experiment=EXPERIMENT)
+    store = open_store(out, experiment=EVALUATIONS)
     (run,) = store.client.search_runs([store.experiment_id])
     assert json.loads(run.data.params["learned"]) == ["m1", "m3"]
 

@@ -10,11 +10,11 @@ from ciliary.tuning.sessions.settings import SessionSettings
 def quick_page(monkeypatch):
     """An empty page instead of those drawn, which take a second; test_figures, test_animation, looking/ draw them."""
     monkeypatch.setattr(
-        "ciliary.tuning.sessions.session.draw_episode", lambda *arguments, **more: Figure(figsize=(0.1, 0.1))
+        "ciliary.tuning.sessions.episode.draw_episode", lambda *arguments, **more: Figure(figsize=(0.1, 0.1))
     )
-    monkeypatch.setattr("ciliary.tuning.sessions.session.animate_episode", lambda *arguments, **more: None)
+    monkeypatch.setattr("ciliary.tuning.sessions.episode.animate_episode", lambda *arguments, **more: None)
     monkeypatch.setattr(
-        "ciliary.tuning.sessions.session.draw_stages", lambda *arguments, **more: Figure(figsize=(0.1, 0.1))
+        "ciliary.tuning.sessions.episode.draw_stages", lambda *arguments, **more: Figure(figsize=(0.1, 0.1))
     )
 
 

@@ -28,7 +28,8 @@ from ciliary.tuning.evaluation.selectors import CLEAN, DISTURBED, best_setting, 
 from ciliary.tuning.evaluation.summary import BEST_FIXED, FIXED
 from ciliary.tuning.evaluation.table import Case, ResponseTable
 from ciliary.tuning.runs.fingerprints import code_mark, cortex_options, learned_mark
-from ciliary.tuning.runs.store import StoreError
+from ciliary.tuning.runs.run import Run, at
+from ciliary.tuning.runs.store import EVALUATIONS, StoreError, open_store
 
 DEFAULT_DISTURB = "none,mixed:3"
 BY_TABLE = ("best-fixed", "refit-fixed")
@@ -162,14 +163,16 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
         return NOTHING
     cases = [case for case in cases if case.image in set(data.names)]
     job = Job(data, tuple(cases), methods, table, train, tuple(problems), start)
-    from ciliary.tuning.runs.tracked import tracked_run  # MLflow takes seconds, and mistakes above should not
-
     place = settings.page or settings.out / page
     reading = settings.reading or place.with_name(f"{place.stem}_reading.md")
     try:
-        with terminable(), tracked_run(settings.out, _params(settings, methods)) as record:
+        store = open_store(settings.out, experiment=EVALUATIONS)
+        params = _params(settings, methods)
+        with terminable(), Run.begin(store, name="evaluate", kind="evaluation", params=params) as run:
             reported = play(job, place, reading)
-            record(reported.metrics, list(reported.written))
+            run.write(at(reported.metrics))
+            for path in reported.written:
+                run.keep(path, "figures" if path.suffix == ".png" else "")
     except KeyboardInterrupt:
         complain("stopped; what was measured is kept, the same command goes on from here")
         return STOPPED

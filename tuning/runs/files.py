@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from ciliary.cortex.percept import Percept
+from ciliary.cortex.perceiver import AbstractPercept
 
+_SOFTWARE = "Ciliary"  # in our PNGs, by which we know them again
 _BAND_ROWS = 512  # so that a photograph of 100 megapixels costs little more than its own map
 
 
@@ -35,15 +37,15 @@ def write_atomically(path: Path, data: bytes) -> Path:
     return path
 
 
-def label_image(percept: Percept, size: tuple[int, int]) -> Image.Image:
+def label_image(percept: AbstractPercept, size: tuple[int, int]) -> Image.Image:
     """The final segmentation of a single percept as 16-bit grey (``I;16``), labels 0, 1, ... at ``size`` (H, W)."""
     labels = percept.labels(size)[0]
     return Image.fromarray(labels.numpy().astype(np.uint16))
 
 
-def boundary_image(percept: Percept, size: tuple[int, int]) -> Image.Image:
-    """The final boundary map, M2's contour, as 8-bit grey at ``size`` (H, W); 255 is strength 1. Bilinear."""
-    contour = percept.m2.contour[0, 0].detach().clamp(0, 1).numpy().astype(np.float32)
+def boundary_image(percept: AbstractPercept, size: tuple[int, int]) -> Image.Image:
+    """The final boundary map as 8-bit grey at ``size`` (H, W); 255 is strength 1. Bilinear."""
+    contour = percept.boundary[0, 0].detach().clamp(0, 1).numpy().astype(np.float32)
     height, width = size
     source = Image.fromarray(contour)
     page = np.empty((height, width), np.uint8)
@@ -56,17 +58,17 @@ def boundary_image(percept: Percept, size: tuple[int, int]) -> Image.Image:
 
 
 def save_episode(
-    folder: Path, stem: str, *, percept: Percept, size: tuple[int, int], summary: Mapping[str, Any]
+    folder: Path, stem: str, *, percept: AbstractPercept, size: tuple[int, int], summary: Mapping[str, Any]
 ) -> dict[str, str]:
     """Write ``<stem>.labels.png``, ``<stem>.boundary.png`` and ``<stem>.json``; returns role -> path.
 
     The JSON comes last: where it is, the maps are.
     """
-    labels, boundary = folder / f"{stem}.labels.png", folder / f"{stem}.boundary.png"
+    labels, boundary, page = (folder / name for name in _names(stem))
     write_atomically(labels, _png(label_image(percept, size)))
     write_atomically(boundary, _png(boundary_image(percept, size)))
     text = json.dumps({**summary, "labels": labels.name, "boundary": boundary.name}, indent=1, ensure_ascii=False)
-    page = write_atomically(folder / f"{stem}.json", text.encode() + b"\n")
+    write_atomically(page, text.encode() + b"\n")
     return {"labels": str(labels), "boundary": str(boundary), "json": str(page)}
 
 
@@ -77,11 +79,12 @@ def summary_of(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: record[name] for name in (*first, *rest)}
 
 
-def plan_stems(names: Iterable[str], disturbances: Iterable[str]) -> list[dict[str, str]]:
+def plan_stems(names: Iterable[str], disturbances: Iterable[str], folder: Path | None = None) -> list[dict[str, str]]:
     """A file stem for each image (in order) and disturbance, no two alike, not even where case does not count.
 
     One disturbance: ``<name>``. More: ``<name>__<disturbance>_<severity>`` (``<name>__none``). A repeated stem gets
-    ``_2``, ``_3``, ...
+    ``_2``, ``_3``, ...; so does one by which ``folder`` holds a file that :func:`save_episode` did not write, such as
+    the user's own annotation of that image.
     """
     disturbances = list(disturbances)
     taken: set[str] = set()
@@ -91,7 +94,7 @@ def plan_stems(names: Iterable[str], disturbances: Iterable[str]) -> list[dict[s
         for disturbance in disturbances:
             stem = name if len(disturbances) == 1 else f"{name}__{disturbance.replace(':', '_')}"
             candidate, n = stem, 1
-            while candidate.casefold() in taken:
+            while candidate.casefold() in taken or (folder is not None and is_foreign(folder, candidate)):
                 n += 1
                 candidate = f"{stem}_{n}"
             taken.add(candidate.casefold())
@@ -100,7 +103,46 @@ def plan_stems(names: Iterable[str], disturbances: Iterable[str]) -> list[dict[s
     return plan
 
 
+def is_foreign(folder: Path, stem: str) -> bool:
+    """Whether writing an episode under this stem would replace somebody else's file."""
+    if is_own(folder / f"{stem}.json"):
+        return False
+    return any((folder / name).exists() and not is_own(folder / name) for name in _names(stem))
+
+
+def is_own(path: Path) -> bool:
+    """Whether :func:`save_episode` wrote this JSON or PNG; of PNGs, version 0.1 left no sign."""
+    try:
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                return image.info.get("Software") == _SOFTWARE
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(summary, dict) and {"controller", "parameters", "labels", "boundary"} <= set(summary)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder and try to write into it.
+
+    Raises:
+        ValueError: it cannot be had; says why.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"cannot write into {folder}: {error.strerror or error}; give another folder") from error
+
+
+def _names(stem: str) -> tuple[str, str, str]:
+    return f"{stem}.labels.png", f"{stem}.boundary.png", f"{stem}.json"
+
+
 def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    sign = PngInfo()
+    sign.add_text("Software", _SOFTWARE)
+    image.save(buffer, "PNG", pnginfo=sign)
     return buffer.getvalue()

@@ -5,9 +5,9 @@ A record is a plain dictionary, since other programs read it. Its keys:
 ``key`` (what identifies the episode), ``status`` (``FINISHED`` | ``FAILED``), ``image``, ``path``, ``original_size``
 ([height, width]), ``notes`` (what had to be done to show it), ``fingerprint``, ``disturbance``, ``controller``,
 ``seed``, ``settings`` (hash), ``objective`` (its mark), ``n_trials``, ``n_evaluations``, ``seconds``, ``parameters``
-(name -> physical value applied), ``i_chosen``, ``before`` and ``after`` (terms), ``guard``, ``ending``, ``history``
-(terms and best-so-far per trial, and ``u``), ``statistics`` (of the percept at the defaults), ``files``, ``versions``,
-``error``.
+(name -> physical value applied, in the order of the columns of ``u``), ``i_chosen``, ``before`` and ``after`` (terms),
+``guard``, ``ending``, ``history`` (terms and best-so-far per trial, and ``u``), ``statistics`` (of the percept at the
+defaults), ``files``, ``versions``, ``error``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from ciliary.agents.space import space_for
-from ciliary.cortex.parameters import NAMES
 from ciliary.tuning.runs.fingerprints import versions
-from ciliary.tuning.sessions.settings import SessionSettings
+
+if TYPE_CHECKING:
+    from ciliary.agents.trace import Trace
+    from ciliary.envs.data.reading import Photograph
 
 FILE = "episodes.jsonl"
 
@@ -42,24 +43,14 @@ class EpisodeKey:
     seed: int
     settings: str
 
-    @classmethod
-    def of(cls, settings: SessionSettings, image: str, fingerprint: str, disturbance: str) -> EpisodeKey:
-        """The key of one image (its pixels' fingerprint) under one disturbance in a session."""
-        return cls(image, fingerprint, disturbance, settings.controller, settings.seed, settings.fingerprint())
-
     def __str__(self) -> str:
         return "|".join(str(value) for value in asdict(self).values())
 
 
-def physical(u: np.ndarray) -> dict[str, np.ndarray]:
-    """Settings u (T, P) in [-1, 1] to physical values, each (T,) float64, by parameter name."""
-    return dict(zip(NAMES, space_for(NAMES).to_physical(np.asarray(u)).T, strict=True))
-
-
 def build(
     key: EpisodeKey,
-    trace,
-    photograph,
+    trace: Trace,
+    photograph: Photograph,
     *,
     files: Mapping[str, str] | None = None,
     status: str = "FINISHED",
@@ -69,8 +60,8 @@ def build(
 
     Args:
         key: identity of the episode.
-        trace: an ``agents.Trace``.
-        photograph: an ``envs`` photograph: ``name``, ``path``, ``original_size``.
+        trace: of the episode.
+        photograph: what was seen.
         files: what was written for it (role -> path).
         status: how its run ends.
         objective: what the totals were measured by, as ``SessionSettings.mark`` names it.
@@ -78,13 +69,12 @@ def build(
     history: dict[str, Any] = {name: values.tolist() for name, values in trace.terms.items()}
     history["best_so_far"] = trace.best_so_far.tolist()
     history["u"] = np.asarray(trace.u).tolist()
-    return plain(
+    record: dict[str, Any] = plain(
         {
             **_head(key, photograph, status),
             "objective": objective,
             "n_trials": len(trace.u),
             "n_evaluations": trace.n_evaluations,
-            "n_recalled": trace.n_recalled,
             "seconds": trace.seconds,
             "parameters": trace.theta_chosen,
             "i_chosen": trace.i_chosen,
@@ -97,21 +87,23 @@ def build(
             "files": dict(files or {}),
         }
     )
+    return record
 
 
-def build_failed(key: EpisodeKey, error: BaseException, photograph) -> dict[str, Any]:
+def build_failed(key: EpisodeKey, error: BaseException, photograph: Photograph) -> dict[str, Any]:
     """The record of an episode which an exception ended."""
-    return plain({**_head(key, photograph, "FAILED"), "error": f"{type(error).__name__}: {error}"})
+    record: dict[str, Any] = plain({**_head(key, photograph, "FAILED"), "error": f"{type(error).__name__}: {error}"})
+    return record
 
 
-def _head(key: EpisodeKey, photograph, status: str) -> dict[str, Any]:
+def _head(key: EpisodeKey, photograph: Photograph, status: str) -> dict[str, Any]:
     return {
         "key": str(key),
         "status": status,
         **asdict(key),
         "path": None if photograph.path is None else str(photograph.path),
         "original_size": list(photograph.original_size),
-        "notes": list(getattr(photograph, "notes", ())),
+        "notes": list(photograph.notes),
         "versions": versions(),
     }
 
@@ -132,7 +124,14 @@ def plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return str(value) if isinstance(value, Path) else value
+    if isinstance(value, (str, Path)):
+        return printable(str(value))
+    return value
+
+
+def printable(text: str) -> str:
+    """A text that can be written anywhere: bytes of a file name that are no UTF-8 become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def append(path: Path, record: Mapping[str, Any]) -> None:
@@ -146,7 +145,7 @@ def append(path: Path, record: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _ends_with_newline(file) -> bool:
+def _ends_with_newline(file: BinaryIO) -> bool:
     file.seek(-1, os.SEEK_END)
     return file.read(1) == b"\n"
 

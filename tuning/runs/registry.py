@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from ciliary.agents.controllers.policy import load_policy
 from ciliary.agents.controllers.sb3 import load_sb3
-from ciliary.tuning.runs.fingerprints import versions
-from ciliary.tuning.runs.store import Store, open_store
-from ciliary.tuning.runs.tracking import TAG
-from ciliary.tuning.training.curves import EXPERIMENT
+from ciliary.tuning.runs.run import Run, provenance
+from ciliary.tuning.runs.store import TRAININGS, Store, open_store
 
 _ADDRESS = re.compile(r"models:/+([^/]+)/(\d+)")
 _LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
@@ -43,37 +41,26 @@ def register_policy(store: Store, path: Path, name: str) -> int:
     """
     if not _LEGAL.fullmatch(name):
         raise ValueError(f"expected a model name of letters, digits, '.', '_', '-' (at most 100), got {name!r}")
-    about = provenance(path)
+    about = open_policy(path).about
     from mlflow import pyfunc
     from mlflow.exceptions import MlflowException
 
     client = store.client
-    tags = {f"{TAG}{key}": _text(value) for key, value in about.items()}
-    tags |= {f"{TAG}version.{package}": version for package, version in versions().items()}
-    run = client.create_run(store.experiment_id, run_name=f"register {name}", tags=tags | {f"{TAG}kind": "policy"})
-    status = "FAILED"  # until it is known better
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            pyfunc.save_model(
-                str(Path(folder) / _MODEL),
-                loader_module="ciliary.tuning.runs.serving",
-                data_path=str(path),
-                pip_requirements=["ciliary"],
-            )
-            client.log_artifacts(run.info.run_id, str(Path(folder) / _MODEL), _MODEL)
+    tags = {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
+    with Run.begin(store, name=f"register {name}", kind="policy", tags=tags) as run, TemporaryDirectory() as folder:
+        pyfunc.save_model(
+            str(Path(folder) / _MODEL),
+            loader_module="ciliary.tuning.runs.serving",
+            data_path=str(path),
+            pip_requirements=["ciliary"],
+        )
+        client.log_artifacts(run.run_id, str(Path(folder) / _MODEL), _MODEL)
         try:
             client.create_registered_model(name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        source = f"{run.info.artifact_uri}/{_MODEL}"
-        version = client.create_model_version(name, source, run.info.run_id, tags=tags)
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
-    finally:
-        client.set_terminated(run.info.run_id, status)
+        version = client.create_model_version(name, f"{run.artifacts}/{_MODEL}", run.run_id, tags=provenance(tags))
     return int(version.version)
 
 
@@ -108,12 +95,7 @@ def find_policy(address: str | Path, out: Path) -> Path:
     match = _ADDRESS.fullmatch(Path(address).as_posix())
     if match is None:
         return Path(address)
-    return load_registered(open_store(out, experiment=EXPERIMENT), match[1], int(match[2]))
-
-
-def provenance(path: Path) -> Mapping[str, Any]:
-    """What a policy's file says of itself. Raises as :func:`open_policy`."""
-    return open_policy(path).about
+    return load_registered(open_store(out, experiment=TRAININGS), match[1], int(match[2]))
 
 
 def open_policy(path: Path) -> Any:
@@ -130,7 +112,3 @@ def propose_each(policy: Any, observations: Mapping[str, Any]) -> np.ndarray:
     arrays = {name: np.asarray(values) for name, values in observations.items()}
     n = len(next(iter(arrays.values())))
     return np.stack([policy.propose({name: values[i] for name, values in arrays.items()}) for i in range(n)])
-
-
-def _text(value: Any) -> str:
-    return (value if isinstance(value, str) else json.dumps(value))[:4000]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,15 @@ from ciliary.tuning.runs.moved import repair_addresses
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-EXPERIMENT = "ciliary-accommodate"
+#: Experiments, by what their runs are, and what stands above them in the browser.
+SESSIONS, EVALUATIONS, TRAININGS = "ciliary-accommodate", "ciliary-evaluate", "ciliary-policies"
+_NOTES = {
+    SESSIONS: "Sessions, and in each its episodes: one image under one disturbance, accommodated to by one controller. "
+    "`accommodated/total` is the total of the setting applied, `accommodated/gain` what it gained on the defaults; "
+    "`loss/*`, `best/*` and `theta/*` are the trials of the search, `final/*` the setting applied.",
+    EVALUATIONS: "Methods compared on labelled images, one run an evaluation; its page is among the artifacts.",
+    TRAININGS: "Policies learned, one run a training, and policies registered.",
+}
 _NOISY = ("mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.utils.environment", "alembic")
 _SQLITE = "sqlite:///"
 
@@ -33,11 +42,16 @@ class Store:
     experiment_id: str
 
     @property
+    def is_local(self) -> bool:
+        """Whether it is a file, rather than a server."""
+        return _database(self.uri) is not None
+
+    @property
     def command(self) -> str:
         """The shell command which shows the runs."""
         if self.uri.startswith(("http://", "https://", "databricks")):
-            return f"open {self.uri}"
-        return f"{_program()} ui --backend-store-uri {_quoted(self.uri)}"
+            return f"open {masked(self.uri)}"
+        return f"{_program()} ui --backend-store-uri {_quoted(masked(self.uri))}"
 
 
 def tracking_uri(out: Path) -> str:
@@ -45,7 +59,7 @@ def tracking_uri(out: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{(out.resolve() / 'mlflow.db').as_posix()}"
 
 
-def open_store(out: Path, *, experiment: str = EXPERIMENT) -> Store:
+def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
     """Open the store, making database and experiment when they are missing.
 
     Artifacts of a local database lie in ``artifacts/`` beside it, also after the folder was moved; any other store
@@ -73,20 +87,34 @@ def open_store(out: Path, *, experiment: str = EXPERIMENT) -> Store:
             found = client.get_experiment_by_name(experiment)
             if found is None:
                 location = None if database is None else (database.parent / "artifacts").as_uri()
-                identifier = client.create_experiment(experiment, artifact_location=location)
+                identifier = client.create_experiment(experiment, location, tags=_labels(experiment))
             else:
                 identifier = found.experiment_id
                 if found.lifecycle_stage == "deleted":
                     client.restore_experiment(identifier)
+                for name, text in _labels(experiment).items():
+                    if name not in found.tags:  # made by an older version
+                        client.set_experiment_tag(identifier, name, text)
                 if database is not None:
                     repair_addresses(database, identifier, found.artifact_location)
         except Exception as error:  # MLflow lets its drivers' errors through: SQLAlchemy's, OSError, ...
-            raise StoreError(f"cannot open the tracking store {uri}: {str(error).splitlines()[0]}") from error
+            reason = masked(str(error).splitlines()[0])
+            raise StoreError(f"cannot open the tracking store {masked(uri)}: {reason}") from error
     return Store(uri, client, identifier)
 
 
 class StoreError(RuntimeError):
     """The tracking store cannot be used."""
+
+
+def masked(text: str) -> str:
+    """A text without the passwords of the addresses in it: what is shown and kept is read by others."""
+    return re.sub(r"(://[^:/@\s]+):[^@/\s]+@", r"\1:***@", text)
+
+
+def _labels(experiment: str) -> dict[str, str]:
+    """What tells the browser how to show an experiment: as runs of a model in development, not as a chat's traces."""
+    return {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": _NOTES.get(experiment, "")}
 
 
 def _database(uri: str) -> Path | None:

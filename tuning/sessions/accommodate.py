@@ -20,7 +20,7 @@ from ciliary.tuning.sessions.make_env import make_controller, make_env
 from ciliary.tuning.sessions.resume import check_name
 from ciliary.tuning.sessions.session import run_session
 from ciliary.tuning.sessions.settings import SessionSettings
-from ciliary.tuning.sessions.studies import StorageError
+from ciliary.tuning.sessions.study_cache import StorageError
 
 USAGE = 2
 

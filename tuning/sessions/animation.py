@@ -26,7 +26,7 @@ from skimage.segmentation import find_boundaries
 from torch import Tensor
 
 from ciliary.agents.trace import Trace
-from ciliary.cortex.percept import Percept
+from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.batch import images_per_pass
 from ciliary.tuning.inspect import panels
 from ciliary.tuning.runs.files import write_atomically
@@ -77,7 +77,7 @@ def animate_episode(
     *,
     title: str,
     by_steps: bool = False,
-    known: Mapping[int, Percept] | None = None,
+    known: Mapping[int, AbstractPercept] | None = None,
 ) -> Path | None:
     """Write the animation of an episode; None (and no file) if it has nothing to move, such as a single trial.
 
@@ -127,7 +127,7 @@ def _shared_palette(frames: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _perceive(
-    world: Any, u: np.ndarray, trials: Sequence[int], size: tuple[int, int], known: Mapping[int, Percept]
+    world: Any, u: np.ndarray, trials: Sequence[int], size: tuple[int, int], known: Mapping[int, AbstractPercept]
 ) -> dict[int, np.ndarray]:
     """Labels (H, W) at ``size`` of the percepts of these trials."""
     labels = {i: known[i].labels(size)[0].numpy() for i in trials if i in known}
@@ -150,7 +150,7 @@ class _Film:
         self._height_px = _TITLE_PX + self.picture_size[0] + _CAPTION_PX + _CURVE_PX
         self._seen = _resized(image, self.picture_size)
         self._figure = Figure(figsize=(_WIDTH_PX / _DPI, self._height_px / _DPI), dpi=_DPI, facecolor="white")
-        self._canvas = FigureCanvasAgg(self._figure)
+        self._canvas: Any = FigureCanvasAgg(self._figure)
         self._text(_MARGIN_PX, 17, title, size=10.5, weight="bold")
         self._subtitle = self._text(_MARGIN_PX, 38, "", size=9)
         below = _TITLE_PX + self.picture_size[0] + 12
@@ -204,7 +204,7 @@ class _Film:
         self._canvas.restore_region(self._still)
         for artist in self._moving:
             self._figure.draw_artist(artist)
-        page = np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+        page: np.ndarray = np.array(self._canvas.buffer_rgba())[..., :3].copy()
         borders = find_boundaries(labels, mode="inner", background=-1)
         seen = panels.outlined(self._seen, borders, panels.AFTER)
         perceived = panels.outlined(panels.mean_colours(self._seen, labels), borders, "white")

@@ -17,7 +17,8 @@ import numpy as np
 
 from ciliary.agents.base import Controller
 from ciliary.agents.controllers.memory import Memories, MemoryController
-from ciliary.cortex.parameters import N_PARAMETERS, NAMES
+from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.table import ParameterTable
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.store import Store
@@ -28,46 +29,54 @@ Row = tuple[np.ndarray, np.ndarray, float, str, str]  # as the fields of Memorie
 
 
 def recollect(
-    folder: Path, *, mark: str | None = None, without: Container[str] = (), store: Store | None = None
+    folder: Path,
+    *,
+    mark: str | None = None,
+    without: Container[str] = (),
+    store: Store | None = None,
+    table: ParameterTable = PARAMETERS,
 ) -> Memories:
     """The memories of all episodes under an output folder that ended well, the oldest first.
 
-    Records without statistics (of an older version), with other parameters, or with numbers missing are passed over,
-    as are torn lines. The newest record says how many statistics there are; those with another number are of another
-    version and are passed over too.
+    Records without statistics (of an older version), of another perceiver, or with numbers missing are passed over, as
+    are torn lines. A parameter that a record does not have has its default. The newest record says how many statistics
+    there are; those with another number are of another version and are passed over too.
 
     Args:
         folder: of the sessions, each in its own folder, or of one session.
         mark: only episodes measured by this (``SessionSettings.mark``); None: by anything.
         without: images to leave out, by name or by fingerprint; for honest evaluation.
         store: where to look for episodes whose file is gone; None: nowhere.
+        table: the columns of the settings.
     """
     files = sorted({*folder.glob(records.FILE), *folder.glob(f"*/{records.FILE}")}, key=lambda f: f.stat().st_mtime)
     read = (record for file in files for record in records.read(file))
     tracked = finished_episodes(store, lambda session: not (folder / session / records.FILE).exists()) if store else ()
-    rows = [row for record in (*tracked, *read) if _is_wanted(record, mark, without) for row in _rows_of(record)]
-    return _stack(rows)
+    rows = [row for record in (*tracked, *read) if _is_wanted(record, mark, without) for row in _rows_of(record, table)]
+    return _stack(rows, len(table))
 
 
-def add(memories: Memories | None, record: Mapping[str, Any]) -> Memories:
+def add(memories: Memories | None, record: Mapping[str, Any], table: ParameterTable = PARAMETERS) -> Memories:
     """The memories with one more episode; with no more if its record has nothing to remember."""
     before = [] if memories is None else list(_rows(memories))
-    return _stack([*before, *_rows_of(record)])
+    return _stack([*before, *_rows_of(record, table)], len(table))
 
 
-def with_memories(controller: Controller, settings: SessionSettings, store: Store | None = None) -> Controller:
+def with_memories(
+    controller: Controller, settings: SessionSettings, store: Store | None = None, table: ParameterTable = PARAMETERS
+) -> Controller:
     """A memory controller that remembers what lies in the session's output folder; any other as it is."""
     if not isinstance(controller, MemoryController) or controller.memories is not None:
         return controller
-    found = recollect(settings.out, mark=settings.mark, store=store)
+    found = recollect(settings.out, mark=settings.mark, store=store, table=table)
     return dataclasses.replace(controller, memories=found)
 
 
-def with_memory(controller: Controller, record: Mapping[str, Any]) -> Controller:
+def with_memory(controller: Controller, record: Mapping[str, Any], table: ParameterTable = PARAMETERS) -> Controller:
     """A memory controller that remembers one more episode; any other as it is."""
     if not isinstance(controller, MemoryController) or isinstance(controller.memories, (str, Path)):
         return controller
-    return dataclasses.replace(controller, memories=add(controller.memories, record))
+    return dataclasses.replace(controller, memories=add(controller.memories, record, table))
 
 
 def save_memories(path: Path, memories: Memories) -> Path:
@@ -89,17 +98,18 @@ def _is_wanted(record: Mapping[str, Any], mark: str | None, without: Container[s
     return is_of_the_objective and record.get("image") not in without and record.get("fingerprint") not in without
 
 
-def _rows_of(record: Mapping[str, Any]) -> Iterator[Row]:
+def _rows_of(record: Mapping[str, Any], table: ParameterTable) -> Iterator[Row]:
     """One row, or none if the record has nothing to remember: it was written by people's programs, so doubt it."""
     try:
-        if record["status"] != "FINISHED" or tuple(record["parameters"]) != NAMES:
+        names = tuple(record["parameters"])
+        if record["status"] != "FINISHED" or not any(name in table for name in names):
             return
         statistics = np.array(record["statistics"], dtype=np.float64)
-        u = np.array(record["history"]["u"][record["i_chosen"]], dtype=np.float64)
+        u = table.align(names, np.array([record["history"]["u"][record["i_chosen"]]], dtype=np.float64))[0][0]
         gain = float(record["before"]["total"]) - float(record["after"]["total"])
     except (KeyError, IndexError, TypeError, ValueError):
         return
-    is_whole = statistics.ndim == 1 and u.shape == (N_PARAMETERS,) and np.abs(u).max() <= 1 + 1e-6
+    is_whole = statistics.ndim == 1 and np.abs(u).max() <= 1 + 1e-6
     if is_whole and np.isfinite([*statistics, gain]).all():  # the setting's own nan fails the bound above
         name = f"{record.get('fingerprint')}|{record.get('disturbance')}"
         yield statistics, u, gain, str(record.get("objective")), name
@@ -109,10 +119,10 @@ def _rows(memories: Memories) -> Iterator[Row]:
     return zip(memories.statistics, memories.u, memories.gain, memories.mark, memories.names, strict=True)
 
 
-def _stack(rows: Iterable[Row]) -> Memories:
+def _stack(rows: Iterable[Row], n_parameters: int) -> Memories:
     rows = list(rows)
     rows = [row for row in rows if len(row[0]) == len(rows[-1][0])]
     if not rows:
-        return Memories(np.zeros((0, 0)), np.zeros((0, N_PARAMETERS)), np.zeros(0), (), ())
+        return Memories(np.zeros((0, 0)), np.zeros((0, n_parameters)), np.zeros(0), (), ())
     statistics, u, gain, mark, names = zip(*rows, strict=True)
     return Memories(np.stack(statistics), np.stack(u), np.array(gain), mark, names)

@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ciliary.cortex.percept import Percept
+from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.tuning.inspect import panels
 from ciliary.tuning.runs.files import write_atomically
 
@@ -31,8 +31,8 @@ def draw_episode(
     record: Mapping[str, Any],
     *,
     image: Tensor,
-    before: Percept,
-    after: Percept,
+    before: AbstractPercept,
+    after: AbstractPercept,
     u_before: np.ndarray,
     u_after: np.ndarray,
     names: tuple[str, ...],
@@ -60,7 +60,7 @@ def draw_episode(
         labels = percept.labels()[0].numpy()
         note = _note(labels, record["before" if column == 1 else "after"])
         panels.picture(page.axes(0, column), panels.paint_regions(seen, labels), f"Regions, {title}", note)
-        panels.picture(page.axes(1, column), percept.m2.contour[0, 0].detach().numpy(), f"Boundary, {title}")
+        panels.picture(page.axes(1, column), percept.boundary[0, 0].detach().numpy(), f"Boundary, {title}")
     moved = page.axes(1, 0, left_in=1.52, right_in=0.92)
     panels.moved(moved, u_before, u_after, record["parameters"], names=names)
     trials, first = record["history"], record["before"]["total"]

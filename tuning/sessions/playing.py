@@ -19,9 +19,8 @@ from ciliary.agents.episode import Progress, run_episode
 from ciliary.agents.guard import Guard
 from ciliary.agents.registry import make_controller
 from ciliary.agents.trace import Trace
-from ciliary.cortex import Percept
-from ciliary.tuning.sessions.studies import Memory
-from ciliary.tuning.sessions.study_cache import RememberingEnv
+from ciliary.cortex.perceiver import AbstractPercept
+from ciliary.tuning.sessions.study_cache import RememberingEnv, StudyCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +39,8 @@ class Played:
 
     trace: Trace
     image: Tensor
-    before: Percept | None
-    after: Percept
+    before: AbstractPercept | None
+    after: AbstractPercept
     u_before: np.ndarray
     batches: tuple[tuple[int, float], ...]
     seconds: float
@@ -86,7 +85,7 @@ def play(
     n_trials: int,
     guard: Guard | None = Guard(),  # noqa: B008 -- frozen settings
     default_u: np.ndarray | None = None,
-    memory: Memory | None = None,
+    study: StudyCache | None = None,
     on_batch: Callable[[Progress], None] | None = None,
     with_before: bool = True,
 ) -> Played:
@@ -101,7 +100,7 @@ def play(
         n_trials: budget, the defaults included.
         guard: None applies the best trial as it is.
         default_u: (P,) where the episode starts and what it falls back to; None: the environment's own.
-        memory: trials made before; new ones are added.
+        study: trials made before; new ones are added.
         on_batch: called after each batch; may raise to stop.
         with_before: whether the percept at the defaults is wanted.
     """
@@ -116,7 +115,7 @@ def play(
     options = {"image": image, "disturbance": None if disturbance == "none" else disturbance}
     if default_u is not None:
         options["default_u"] = default_u
-    world = env if memory is None else RememberingEnv(env, memory)
+    world: gym.Env[Any, Any] = env if study is None else RememberingEnv(env, study)
     trace = run_episode(world, controller, seed, options, n_trials, guard=guard, on_batch=note)
     inner: Any = env.unwrapped
     u_before = np.array(inner.default_u)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import json
 import os
 import platform
@@ -9,17 +11,19 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from ciliary.tuning.runs.fingerprints import versions
+from ciliary.tuning.runs.run import TAG, Run, at
 from ciliary.tuning.runs.store import Store
-from ciliary.tuning.runs.tracking import TAG, EpisodeRun, write_batch
 from ciliary.tuning.sessions.settings import SessionSettings
 
+if TYPE_CHECKING:
+    from mlflow.entities import Run as Stored
+
 _LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_KIND, _NAME, _KEY = f"{TAG}kind", f"{TAG}session", f"{TAG}key"
+_KIND, _NAME, _KEY, _PROCESS = f"{TAG}kind", f"{TAG}session", f"{TAG}key", f"{TAG}process"
 
 
 def check_name(name: str) -> str:
@@ -34,37 +38,83 @@ class Session:
 
     Attributes:
         name: the name it got; the folder ``out/<name>`` belongs to it.
-        run_id: its run, the parent of its episodes.
+        run: its run, the parent of its episodes.
         done: keys of the episodes that ended well before (key -> run id).
         n_killed: runs that a killed process had left RUNNING, closed as KILLED by us.
         is_continued: whether it goes on with an earlier, unfinished session.
     """
 
-    def __init__(self, store: Store, name: str, run_id: str, lock: FileLock, *, folder: Path, is_continued: bool):
-        self.store, self.name, self.run_id, self.folder = store, name, run_id, folder
-        self.is_continued = is_continued
+    def __init__(self, run: Run, name: str, locks: _Locks, *, folder: Path, is_continued: bool):
+        self.run, self.name, self.folder, self.is_continued = run, name, folder, is_continued
         self.n_killed = 0
         self.done: dict[str, str] = {}
-        self._lock = lock
+        self._locks = locks
 
-    def episode(self, *, name: str, tags: Mapping[str, Any]) -> EpisodeRun:
+    @property
+    def store(self) -> Store:
+        """Where it is tracked."""
+        return self.run.store
+
+    def episode(self, *, name: str, tags: Mapping[str, Any], params: Mapping[str, Any]) -> Run:
         """Open the run of one episode under this session."""
-        return EpisodeRun.open(self.store, self.run_id, name=name, tags={"session": self.name, **tags})
+        tags = {"session": self.name, **tags}
+        return Run.begin(self.store, name=name, kind="episode", tags=tags, params=params, parent_id=self.run.run_id)
 
     def record_of(self, run_id: str) -> dict[str, Any] | None:
         """The record kept with an episode's run, or None when it cannot be had."""
         return record_of(self.store, run_id)
 
-    def close(self, status: str, *, metrics: Mapping[str, float], files: tuple[Path, ...] = ()) -> None:
+    def close(
+        self, status: str, *, metrics: Mapping[str, float], files: tuple[Path, ...] = (), description: str = ""
+    ) -> None:
         """End the session's run (FINISHED, FAILED or KILLED), with its summary, and free its name."""
         try:
-            write_batch(self.store, self.run_id, ((k, float(v), 0) for k, v in metrics.items()), {})
+            self.run.write(at(metrics))
             for path in files:
                 if path.exists():
-                    self.store.client.log_artifact(self.run_id, str(path))
+                    self.run.keep(path)
+            self.run.describe(description)
         finally:
-            self.store.client.set_terminated(self.run_id, status)
-            self._lock.release()
+            try:
+                self.run.end(status)
+            finally:
+                self._locks.release()
+
+
+class _Locks:
+    """A session is one process's: of those that write into its folder, and of those that write to its runs.
+
+    Two processes may share a tracking store and not a folder, or a folder and not a store.
+    """
+
+    def __init__(self, store: Store, name: str, folder: Path):
+        place = hashlib.sha256(f"{store.uri} {name}".encode()).hexdigest()[:24]
+        self._locks = [FileLock(folder / ".lock"), FileLock(_lock_folder() / f"{place}.lock")]
+
+    def take(self) -> bool:
+        """Take both, or neither."""
+        try:
+            for lock in self._locks:
+                Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+                lock.acquire(blocking=False)
+        except Timeout:
+            self.release()
+            return False
+        return True
+
+    def release(self) -> None:
+        """Let go; harmless when they are not held."""
+        for lock in self._locks:
+            lock.release()
+
+
+def _lock_folder() -> Path:
+    """Where processes of one user on one machine find each other, whatever their folders are."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        user = "user"
+    return Path(tempfile.gettempdir()) / f"ciliary-{user}"
 
 
 def open_session(store: Store, settings: SessionSettings) -> Session:
@@ -74,7 +124,8 @@ def open_session(store: Store, settings: SessionSettings) -> Session:
     * Its last run was stopped (KILLED, FAILED, or left RUNNING by a process that is no more): the session goes on; runs
       left RUNNING are closed as KILLED and episodes which ended well are not done again.
     * It is complete: a new session ``<name>-2`` (``-3``, ...), unless ``settings.is_resumed``.
-    * Another living process works on it: likewise the next name, since two writers would spoil one session.
+    * Another living process works on it: likewise the next name, since two writers would spoil one session. Whether one
+      on another machine still lives cannot be told; it is taken to, unless ``settings.is_resumed``.
 
     Raises:
         ValueError: if the name cannot name a folder.
@@ -85,20 +136,17 @@ def open_session(store: Store, settings: SessionSettings) -> Session:
         name = base if n == 1 else f"{base}-{n}"
         n += 1
         folder = settings.out / name
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
+        locks = _Locks(store, name, folder)
+        if not locks.take():
             continue
         earlier = _search(store, f"tags.`{_NAME}` = '{name}' and tags.`{_KIND}` = 'session'")
         if not earlier:
-            return _begin(store, name, lock, settings=settings, folder=folder)
+            return _begin(store, name, locks, settings=settings, folder=folder)
         run = earlier[0]
-        if run.info.status == "FINISHED" and not settings.is_resumed:
-            lock.release()
+        if not settings.is_resumed and (run.info.status == "FINISHED" or _is_elsewhere(store, run)):
+            locks.release()
             continue
-        return _continue(store, name, run, lock, folder=folder)
+        return _continue(store, name, run, locks, folder=folder)
 
 
 def record_of(store: Store, run_id: str) -> dict[str, Any] | None:
@@ -121,37 +169,41 @@ def finished_episodes(store: Store, is_wanted: Callable[[str], bool]) -> Iterato
             yield record
 
 
-def _begin(store: Store, name: str, lock: FileLock, *, settings: SessionSettings, folder: Path) -> Session:
-    tags = {
-        _KIND: "session",
-        _NAME: name,
-        f"{TAG}process": f"{platform.node()}:{os.getpid()}",
-        **{f"{TAG}version.{package}": version for package, version in versions().items()},
-    }
-    run = store.client.create_run(store.experiment_id, run_name=name, tags=tags)
-    write_batch(store, run.info.run_id, [], settings.as_params())
-    return Session(store, name, run.info.run_id, lock, folder=folder, is_continued=False)
+def _begin(store: Store, name: str, locks: _Locks, *, settings: SessionSettings, folder: Path) -> Session:
+    tags = {"session": name, "process": f"{platform.node()}:{os.getpid()}"}
+    run = Run.begin(store, name=name, kind="session", tags=tags, params=settings.as_params())
+    return Session(run, name, locks, folder=folder, is_continued=False)
 
 
-def _continue(store: Store, name: str, run, lock: FileLock, *, folder: Path) -> Session:
-    session = Session(store, name, run.info.run_id, lock, folder=folder, is_continued=True)
-    for child in _search(store, f"tags.`mlflow.parentRunId` = '{session.run_id}'"):
+def _continue(store: Store, name: str, stored: Stored, locks: _Locks, *, folder: Path) -> Session:
+    run_id = stored.info.run_id
+    n_killed = 0
+    done: dict[str, str] = {}
+    for child in _search(store, f"tags.`mlflow.parentRunId` = '{run_id}'"):
         if child.info.status in ("RUNNING", "SCHEDULED"):
             store.client.set_terminated(child.info.run_id, "KILLED")
-            session.n_killed += 1
+            n_killed += 1
         elif child.info.status == "FINISHED" and _KEY in child.data.tags:
-            session.done.setdefault(child.data.tags[_KEY], child.info.run_id)
-    if run.info.status == "RUNNING":  # say what became of the killed process before we go on under its run
-        store.client.set_terminated(session.run_id, "KILLED")
-        session.n_killed += 1
-    store.client.update_run(session.run_id, status="RUNNING")
-    store.client.set_tag(session.run_id, f"{TAG}process", f"{platform.node()}:{os.getpid()}")
+            done.setdefault(child.data.tags[_KEY], child.info.run_id)
+    if stored.info.status == "RUNNING":  # say what became of the killed process before we go on under its run
+        store.client.set_terminated(run_id, "KILLED")
+        n_killed += 1
+    run = Run.go_on(store, run_id)
+    run.tag(process=f"{platform.node()}:{os.getpid()}")
+    session = Session(run, name, locks, folder=folder, is_continued=True)
+    session.done, session.n_killed = done, n_killed
     return session
 
 
-def _search(store: Store, condition: str) -> list:
+def _is_elsewhere(store: Store, run: Stored) -> bool:
+    """Whether a process of another machine may be at work on a session; with a local database none is."""
+    node = run.data.tags.get(_PROCESS, "").rpartition(":")[0]
+    return run.info.status == "RUNNING" and not store.is_local and node not in ("", platform.node())
+
+
+def _search(store: Store, condition: str) -> list[Stored]:
     """All runs which meet a condition, newest first, page by page."""
-    runs: list = []
+    runs: list[Stored] = []
     token = None
     while True:
         page = store.client.search_runs(

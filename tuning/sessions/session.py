@@ -8,28 +8,30 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import gymnasium as gym
 import numpy as np
+from optuna.storages import BaseStorage
 
-from ciliary.agents.base import env_options_of, uses_steps
+from ciliary.agents.base import Controller
 from ciliary.agents.episode import EpisodeInterrupted, Progress
 from ciliary.agents.guard import Guard
-from ciliary.envs.data.sources import UnreadableImage
+from ciliary.envs.data.reading import Photograph, UnreadableImage
 from ciliary.tuning.cli.stopping import EXIT_CODE, Stopped, Stopper
-from ciliary.tuning.inspect.overview import draw_stages
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.files import plan_stems, save_episode, summary_of
+from ciliary.tuning.runs.files import plan_stems
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
+from ciliary.tuning.runs.run import Run
 from ciliary.tuning.runs.store import open_store
-from ciliary.tuning.sessions.animation import animate_episode
+from ciliary.tuning.sessions import tracking
+from ciliary.tuning.sessions.episode import Made, make
 from ciliary.tuning.sessions.experience import with_memories, with_memory
-from ciliary.tuning.sessions.figures import draw_episode, title, write_figure
 from ciliary.tuning.sessions.inputs import Input
 from ciliary.tuning.sessions.make_env import make_controller
-from ciliary.tuning.sessions.playing import Played, play
+from ciliary.tuning.sessions.playing import play
 from ciliary.tuning.sessions.resume import Session, open_session
 from ciliary.tuning.sessions.settings import SessionSettings
-from ciliary.tuning.sessions.studies import open_memory, open_storage
+from ciliary.tuning.sessions.study_cache import open_storage, open_study
 
 
 class Display(Protocol):
@@ -62,6 +64,7 @@ class Outcome:
         name, folder: of the session; ``folder`` holds its records and figures.
         command: shows its runs.
         records: of the episodes which ended well, in the order of the images; those of an earlier start included.
+        run_ids: key of an episode that ended well -> its run.
         problems: one line for each input or episode that failed.
         n_before: episodes which an earlier start had done.
         is_stopped: whether a signal ended it.
@@ -71,6 +74,7 @@ class Outcome:
     folder: Path
     command: str
     records: list[dict[str, Any]] = field(default_factory=list)
+    run_ids: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     n_before: int = 0
     is_stopped: bool = False
@@ -86,7 +90,11 @@ class Outcome:
 
 
 def run_session(
-    settings: SessionSettings, inputs: Sequence[Input], *, make_env: Callable[[SessionSettings], Any], display: Display
+    settings: SessionSettings,
+    inputs: Sequence[Input],
+    *,
+    make_env: Callable[[SessionSettings], gym.Env[Any, Any]],
+    display: Display,
 ) -> Outcome:
     """Run a session to its end, or to the signal which stops it. Every run it opens is closed.
 
@@ -110,7 +118,7 @@ def run_session(
         try:
             display.begin(session, len(inputs) * len(settings.disturbances))
             controller = with_memories(controller, settings, store)
-            run = _Run(settings, session, outcome, display, stopper, make_env(settings), controller, storage)
+            run = _Loop(settings, session, outcome, display, stopper, make_env(settings), controller, storage)
             run.all(inputs)
             status = "FINISHED" if outcome.records else "FAILED"
         except Stopped:
@@ -119,25 +127,56 @@ def run_session(
             status = "FAILED"
             raise
         finally:
-            session.close(status, metrics=_means(outcome), files=(session.folder / records.FILE,))
+            _close(session, outcome, status)
     return outcome
 
 
-class _Run:
+def _close(session: Session, outcome: Outcome, status: str) -> None:
+    """End the session's run with its summary. What cannot be tracked any more is a problem, not the end of results."""
+    best = tracking.by_gain(outcome.records)
+    try:
+        if len(best) > 1:
+            ids = [outcome.run_ids.get(record["key"], "") for record in (best[0], best[-1])]
+            session.run.tag(best_episode=ids[0], worst_episode=ids[1])
+        session.close(
+            status,
+            metrics=tracking.session_metrics(outcome.records, outcome.problems),
+            files=(session.folder / records.FILE,),
+            description=tracking.describe_session(
+                outcome.records, outcome.run_ids, outcome.problems, session.store.experiment_id
+            ),
+        )
+    except Exception as error:  # MLflow lets its drivers' errors through
+        outcome.problems.append(f"the session's run could not be ended: {_first_line(error)}")
+
+
+class _Loop:
     """The loop over images and disturbances, with what it needs at hand."""
 
-    def __init__(self, settings, session, outcome, display, stopper, env, controller, storage):
-        self.settings: SessionSettings = settings
-        self.session: Session = session
-        self.outcome: Outcome = outcome
-        self.display: Display = display
-        self.stopper: Stopper = stopper
+    def __init__(
+        self,
+        settings: SessionSettings,
+        session: Session,
+        outcome: Outcome,
+        display: Display,
+        stopper: Stopper,
+        env: gym.Env[Any, Any],
+        controller: Controller,
+        storage: BaseStorage | None,
+    ):
+        self.settings, self.session, self.outcome = settings, session, outcome
+        self.display, self.stopper = display, stopper
         self.env, self.controller, self.storage = env, controller, storage
         self.file = session.folder / records.FILE
         self.known = {r["key"]: r for r in records.read(self.file) if r.get("status") == "FINISHED"}
 
     def all(self, inputs: Sequence[Input]) -> None:
-        stems = plan_stems([i.name for i in inputs], self.settings.disturbances)
+        names, save = [i.name for i in inputs], self.settings.save
+        stems = plan_stems(names, self.settings.disturbances, save)
+        for wanted, got in zip(plan_stems(names, self.settings.disturbances), stems, strict=True):
+            for disturbance in (d for d in wanted if wanted[d] != got[d]):
+                page = f"{save}/{wanted[disturbance]}.json"
+                self.display.note(f"{page} or a map beside it is not ours: saved as {got[disturbance]}.* instead")
         for item, row in zip(inputs, stems, strict=True):
             self.stopper.check()
             try:
@@ -148,96 +187,74 @@ class _Run:
                 for _ in row:
                     self.display.done(was_done_before=False)
                 continue
-            for note in getattr(photograph, "notes", ()):
+            for note in photograph.notes:
                 self.display.note(f"{item.label}: {note}")
             pixels = digest(np.ascontiguousarray(photograph.image).tobytes())
             for disturbance, stem in row.items():
                 self.stopper.check()
-                key = EpisodeKey.of(self.settings, item.name, pixels, disturbance)
-                self._one(item, photograph, key, stem)
+                self._one(item, photograph, self.settings.key(item.name, pixels, disturbance), stem)
 
-    def _one(self, item: Input, photograph: Any, key: EpisodeKey, stem: str) -> None:
-        words = f"{item.name}, {key.disturbance}"
+    def _one(self, item: Input, photograph: Photograph, key: EpisodeKey, stem: str) -> None:
         earlier = self._done_before(key, stem)
-        self.display.episode(words)
+        self.display.episode(f"{item.name}, {key.disturbance}")
         if earlier is not None:
             self.outcome.records.append(earlier)
+            self.outcome.run_ids[str(key)] = self.session.done[str(key)]
             self.outcome.n_before += 1
             self.display.done(was_done_before=True)
             return
-        name = f"{item.name} {key.disturbance} {self.settings.controller}"
-        run = self.session.episode(name=name, tags={"kind": "episode", "key": key, **asdict(key)})
+        run: Run | None = None
         try:
-            made, figures = self._play(photograph, key, stem)
-            records.append(self.file, made)
-            self.controller = with_memory(self.controller, made)
-            run.finish(made, figures, self.settings.as_params())
-            self.outcome.records.append(made)
+            name = f"{item.name} {key.disturbance} {self.settings.controller}"
+            params = tracking.episode_params(self.settings, key)
+            run = self.session.episode(name=name, tags={"key": key, **asdict(key)}, params=params)
+            made = self._play(photograph, key, stem)
+            records.append(self.file, made.record)
+            self.controller = with_memory(self.controller, made.record)
+            self.outcome.records.append(made.record)
+            self.outcome.run_ids[str(key)] = run.run_id
+            for problem in made.problems:
+                self._problem(f"{item.label} ({key.disturbance}): {problem}")
+            tracking.track_episode(run, made)
         except EpisodeInterrupted as stop:
-            run.kill(records.build(key, stop.trace, photograph, status="KILLED"))
+            if run is not None:
+                made_so_far = records.build(key, stop.trace, photograph, status="KILLED")
+                tracking.track_stopped(run, made_so_far, stop.trace.theta)
             raise Stopped from stop
         except Exception as error:
-            self._problem(f"{item.label} ({key.disturbance}): {type(error).__name__}: {error}")
-            records.append(self.file, records.build_failed(key, error, photograph))
-            run.fail(error)
+            self._problem(f"{item.label} ({key.disturbance}): {_first_line(error)}")
+            with suppress(Exception):  # of a full disk, a store that is gone: said above
+                records.append(self.file, records.build_failed(key, error, photograph))
+                if run is not None:
+                    run.fail(error)
         finally:
             with suppress(Exception):  # whatever brought us here is the news, not that the store is gone as well
-                run.kill()
+                if run is not None:
+                    run.kill()
         self.display.done(was_done_before=False)
 
-    def _play(self, photograph: Any, key: EpisodeKey, stem: str) -> tuple[dict[str, Any], dict[str, Path]]:
+    def _play(self, photograph: Photograph, key: EpisodeKey, stem: str) -> Made:
+        settings = self.settings
         played = play(
             self.env,
             self.controller,
             photograph,
             key.disturbance,
-            seed=self.settings.seed,
-            n_trials=self.settings.n_trials,
-            guard=Guard() if self.settings.use_guard else None,
-            memory=open_memory(self.storage, self.settings, self.controller, key),
+            seed=settings.seed,
+            n_trials=settings.n_trials,
+            guard=Guard() if settings.use_guard else None,
+            study=open_study(self.storage, settings, self.controller, key),
             on_batch=self._on_batch,
         )
-        made = records.build(key, played.trace, photograph, objective=self.settings.mark)
-        folder = self.session.folder / "figures"
-        figures = {"figure": self._draw(made, played, folder / f"{stem}.png")}
-        if (animation := self._animate(made, played, folder / f"{stem}.gif")) is not None:
-            figures["animation"] = animation
-        figures["stages"] = self._draw_stages(made, played, self.session.folder / "stages" / f"{stem}.stages.png")
-        made["files"] = {role: str(path) for role, path in figures.items()}
-        if self.settings.save is not None:
-            size = tuple(photograph.original_size)
-            made["files"] |= save_episode(
-                self.settings.save, stem, percept=played.after, size=size, summary=summary_of(made)
-            )
-        return made, figures
-
-    def _draw(self, made: dict[str, Any], played: Played, path: Path) -> Path:
-        figure = draw_episode(
-            made,
-            image=played.image,
-            before=played.before,
-            after=played.after,
-            u_before=played.u_before,
-            u_after=played.trace.u_chosen,
-            names=played.trace.parameter_names,
-        )
-        return write_figure(figure, path)
-
-    def _draw_stages(self, made: dict[str, Any], played: Played, path: Path) -> Path:
-        note = "what each stage makes of it at the setting applied"
-        return write_figure(draw_stages(played.image, played.after, title=title(made), note=note), path)
-
-    def _animate(self, made: dict[str, Any], played: Played, path: Path) -> Path | None:
-        # the environment no longer stands at the image of a controller that changed it
-        if not self.settings.is_animated or env_options_of(self.controller):
-            return None
-        return animate_episode(
-            self.env,
-            played.trace,
-            path,
-            title=title(made),
-            by_steps=uses_steps(self.controller),
-            known={0: played.before, played.trace.i_chosen: played.after},
+        return make(
+            played,
+            photograph,
+            key,
+            settings,
+            env=self.env,
+            controller=self.controller,
+            folder=self.session.folder,
+            stem=stem,
         )
 
     def _on_batch(self, progress: Progress) -> None:
@@ -262,11 +279,7 @@ class _Run:
         self.display.problem(line)
 
 
-def _means(outcome: Outcome) -> dict[str, float]:
-    """The summary of a session: means of the totals before and after over its episodes, and counts."""
-    means: dict[str, float] = {"n_episodes": len(outcome.records), "n_problems": len(outcome.problems)}
-    for side in ("before", "after"):
-        totals = [r[side]["total"] for r in outcome.records if r[side]["total"] is not None]
-        if totals:
-            means[f"mean/{side}"] = float(np.mean(totals))
-    return means
+def _first_line(error: BaseException) -> str:
+    """``Type: first line``; drivers of databases add pages."""
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

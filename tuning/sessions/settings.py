@@ -10,6 +10,8 @@ from pathlib import Path
 from ciliary.agents.controllers.policy import SHIPPED
 from ciliary.envs.objective.calibrated import objective_mark
 from ciliary.tuning.runs.fingerprints import digest, learned_mark
+from ciliary.tuning.runs.record import EpisodeKey
+from ciliary.tuning.runs.store import masked
 
 #: Controllers that play the weights that come with the project unless they are given others.
 POLICY_CONTROLLERS = ("policy", "hybrid", "hybrid-cmaes")
@@ -79,7 +81,15 @@ class SessionSettings:
         values["changes"] = json.dumps(dict(self.changes), sort_keys=True)
         values["disturbances"] = ",".join(self.disturbances)
         values["learned"] = ",".join(self.learned) or "none"
-        return {name: str(value) for name, value in values.items()}
+        return {name: masked(str(value)) for name, value in values.items()}
+
+    def numbers(self) -> dict[str, str]:
+        """Those of the parameters that shape the numbers of an episode."""
+        return {name: text for name, text in self.as_params().items() if name not in _PLACES}
+
+    def key(self, image: str, fingerprint: str, disturbance: str) -> EpisodeKey:
+        """The key of one image (its pixels' fingerprint) under one disturbance."""
+        return EpisodeKey(image, fingerprint, disturbance, self.controller, self.seed, self.fingerprint())
 
     @property
     def mark(self) -> str:

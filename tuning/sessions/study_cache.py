@@ -1,30 +1,168 @@
-"""A memory between the loop and the world: settings evaluated in an earlier process are not evaluated again."""
+"""Optuna studies of episodes: kept in a storage in bulk, one batch at a time, and played back after an interruption.
+
+Controllers search in memory (a storage costs up to 50 times the search itself). When a storage is asked for, every
+batch of trials is added to it at once. A controller is deterministic: given its seed and the same answers it proposes
+the same settings again. So an interrupted study goes on by *playing back*: the controller starts over, proposals that
+the storage knows are answered from it without a single evaluation, and the first unknown one is evaluated. The trace
+which results is the one an undisturbed run would have made, and a study can be lengthened by more trials the same way.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
 
+from ciliary.agents.base import Controller, env_options_of
+from ciliary.cortex.parameters import COLUMNS_V0, PARAMETERS
+from ciliary.cortex.table import ParameterTable
 from ciliary.envs.batch import Evaluation
-from ciliary.tuning.sessions.studies import Memory
+from ciliary.tuning.runs.record import EpisodeKey, plain
+from ciliary.tuning.runs.store import masked
+from ciliary.tuning.sessions.settings import SessionSettings
 
 
-class RememberingEnv(gym.Wrapper):
-    """Answers population evaluations on the episode's own views from a ``Memory`` of its study.
+class StorageError(RuntimeError):
+    """The Optuna storage cannot be used."""
+
+
+def study_name(*, controller: str, image: str, disturbance: str, seed: int, fingerprint: str) -> str:
+    """``accommodate__<controller>__<image>__<disturbance>__<seed>__<fingerprint>``.
+
+    The fingerprint (of the pixels and of all settings that shape losses) keeps studies of equal stems or other sizes
+    apart: their losses must not be mixed.
+    """
+    return f"accommodate__{controller}__{image}__{disturbance}__{seed}__{fingerprint}"
+
+
+def open_storage(storage: str) -> BaseStorage:
+    """A database for an address with ``://``, else a journal file of that path.
+
+    Raises:
+        StorageError: naming the storage and the reason.
+    """
+    try:
+        with _quiet():
+            if "://" in storage:
+                return RDBStorage(storage)
+            return JournalStorage(JournalFileBackend(storage))
+    except Exception as error:  # drivers raise what they like: ImportError, OperationalError, OSError, ...
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StorageError(
+            f"cannot open the storage {masked(storage)!r}: {masked(reason)}; expected a URL such as "
+            "sqlite:///study.db or the path of a journal file in an existing folder"
+        ) from error
+
+
+class StudyCache:
+    """The stored trials of one episode: settings -> terms, in float32, which is what environments compute with.
+
+    Columns are stored by name: where the parameters have changed since, a new one has its default, and one that is no
+    more is dropped.
+
+    Args:
+        storage: from :func:`open_storage`.
+        name: of the study.
+        table: the columns of the settings.
+    """
+
+    def __init__(self, storage: BaseStorage, name: str, table: ParameterTable = PARAMETERS):
+        self.table = table
+        with _quiet():
+            self.study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
+        self._known: dict[bytes, dict[str, float | None]] = {}
+        names = self.study.user_attrs.get("columns")
+        trials = self.study.get_trials(deepcopy=False)
+        if names is None and not trials:
+            self.study.set_user_attr("columns", list(table.names))
+        for trial in trials:
+            if "u" in trial.user_attrs and "terms" in trial.user_attrs:
+                u = self._aligned(trial.user_attrs.get("columns", names), trial.user_attrs["u"])
+                self._known[_key(u)] = trial.user_attrs["terms"]
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def recall(self, u: np.ndarray) -> list[dict[str, float | None] | None]:
+        """The terms of each of the settings u (N, P), None where it is unknown; null stands for a non-finite loss."""
+        return [self._known.get(_key(row)) for row in u]
+
+    def keep(self, u: np.ndarray, terms: Mapping[str, np.ndarray]) -> None:
+        """Add a batch of new trials, in one go; a trial whose total is not finite is kept as failed."""
+        theta = self.table.by_name(np.asarray(u))
+        distributions: dict[str, BaseDistribution] = {
+            p.name: FloatDistribution(p.low, p.high, log=p.scale == "log") for p in self.table
+        }
+        trials = []
+        for i, row in enumerate(u):
+            values = {name: float(column[i]) for name, column in terms.items()}
+            is_whole = math.isfinite(values["total"])
+            self._known[_key(row)] = plain(values)
+            own: dict[str, Any] = {"u": [float(x) for x in np.asarray(row, np.float32)], "terms": plain(values)}
+            if self.study.user_attrs.get("columns", list(COLUMNS_V0)) != list(self.table.names):
+                own["columns"] = list(self.table.names)  # the study was begun with others
+            trials.append(
+                optuna.trial.create_trial(
+                    state=optuna.trial.TrialState.COMPLETE if is_whole else optuna.trial.TrialState.FAIL,
+                    value=values["total"] if is_whole else None,
+                    params={name: float(column[i]) for name, column in theta.items()},
+                    distributions=distributions,
+                    user_attrs=own,
+                )
+            )
+        with _quiet():
+            self.study.add_trials(trials)
+
+    def _aligned(self, names: Sequence[str] | None, u: Sequence[float]) -> np.ndarray:
+        row = np.array([u], np.float32)
+        names = names or (COLUMNS_V0 if row.shape[1] == len(COLUMNS_V0) else self.table.names)
+        found: np.ndarray = (self.table.align(names, row)[0] if len(names) == row.shape[1] else row)[0]
+        return found
+
+
+def open_study(
+    storage: BaseStorage | None,
+    settings: SessionSettings,
+    controller: Controller,
+    key: EpisodeKey,
+    table: ParameterTable = PARAMETERS,
+) -> StudyCache | None:
+    """The stored study of an episode; None without a storage, or for a controller that looks at two versions of an
+    image in one episode (a study knows settings, not images)."""
+    if storage is None or env_options_of(controller):
+        return None
+    name = study_name(
+        controller=key.controller,
+        image=key.image,
+        disturbance=key.disturbance,
+        seed=key.seed,
+        fingerprint=f"{key.fingerprint}-{settings.study_fingerprint()}",
+    )
+    return StudyCache(storage, name, table)
+
+
+class RememberingEnv(gym.Wrapper[Any, Any, Any, Any]):
+    """Answers population evaluations on the episode's own views from a :class:`StudyCache`.
 
     New settings are evaluated by the environment inside and kept, a batch at a time. ``unwrapped`` is this object, so
     that a loop which reaches for ``env.unwrapped.evaluate`` is heard too; whatever is not defined here is the inner
-    environment's. Only for episodes that keep one image from beginning to end: a memory knows settings, not images.
+    environment's. Only for episodes that keep one image from beginning to end: a study knows settings, not images.
 
     Attributes:
-        n_remembered: evaluations answered from memory.
+        n_remembered: evaluations answered from the study.
     """
 
-    def __init__(self, env: gym.Env, memory: Memory) -> None:
+    def __init__(self, env: gym.Env[Any, Any], study: StudyCache) -> None:
         super().__init__(env)
-        self._memory = memory
+        self._study = study
         self.n_remembered = 0
 
     @property
@@ -41,13 +179,14 @@ class RememberingEnv(gym.Wrapper):
         """Terms of N settings u (N, P). Percepts are not remembered; measurements on fresh views are not kept."""
         world: Any = self.env.unwrapped
         if views_seed is not None:
-            return world.evaluate(u, views_seed=views_seed)
+            measured: Evaluation = world.evaluate(u, views_seed=views_seed)
+            return measured
         u = np.asarray(u)
-        rows = self._memory.recall(u)
+        rows = self._study.recall(u)
         i_new = [i for i, row in enumerate(rows) if row is None]
         if i_new:
-            fresh = world.evaluate(u[i_new])
-            self._memory.keep(u[i_new], fresh.terms)
+            fresh: Evaluation = world.evaluate(u[i_new])
+            self._study.keep(u[i_new], fresh.terms)
             if len(i_new) == len(rows):
                 return fresh
             for j, i in enumerate(i_new):
@@ -63,11 +202,26 @@ class RememberingEnv(gym.Wrapper):
         """
         world: Any = self.env.unwrapped
         evaluation, gradient = world.evaluate_with_gradient(u)
-        is_new = np.array([row is None for row in self._memory.recall(u)])
+        is_new = np.array([row is None for row in self._study.recall(u)])
         if is_new.any():
-            self._memory.keep(np.asarray(u)[is_new], {n: v[is_new] for n, v in evaluation.terms.items()})
+            self._study.keep(np.asarray(u)[is_new], {n: v[is_new] for n, v in evaluation.terms.items()})
         return evaluation, gradient
 
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
+
+
+def _key(u: np.ndarray | Sequence[float]) -> bytes:
+    return np.asarray(u, dtype=np.float32).tobytes()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna announces every study it makes; one an episode is no news."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -94,8 +94,8 @@ def mature(settings: MatureSettings, *, is_quiet: bool = False) -> Path:
             def told(values: dict[str, float], name: str = name) -> None:
                 state.log.append(values)
                 save(state, checkpoint)
-                curve.write({"phase": PHASES.index(name), **values}, len(state.log))
-                run.write({f"{name}/{k}": v for k, v in values.items()}, int(values["at"]))
+                curve.log({"phase": PHASES.index(name), **values}, len(state.log))
+                run.log({f"{name}/{k}": v for k, v in values.items()}, int(values["at"]))
                 stopper.check()
 
             with Bar(phase.n_steps, state.i_step, is_quiet=is_quiet, title=f"{name:<8}") as bar:
@@ -109,7 +109,8 @@ def mature(settings: MatureSettings, *, is_quiet: bool = False) -> Path:
             "labels": "none were used",
         }
         write_atomically(weights, stages_to_bytes(state.stages, about))
-        run.keep([weights, curve.path], [])
+        run.keep(weights)
+        run.keep(curve.path)
     return weights
 
 

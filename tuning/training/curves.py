@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ciliary.tuning.inspect import panels
 from ciliary.tuning.runs.files import write_atomically
-from ciliary.tuning.runs.fingerprints import versions
-from ciliary.tuning.runs.store import open_store
-from ciliary.tuning.runs.tracking import TAG, write_batch
+from ciliary.tuning.runs.run import Run, at
+from ciliary.tuning.runs.store import TRAININGS, open_store
 
-EXPERIMENT = "ciliary-policies"
 _STEP = "time/total_timesteps"
 _RUN = "run.json"  # which run of the store this folder's training is
 
@@ -52,9 +48,9 @@ class Curve:
         self.rows = [row for row in map(json.loads, lines) if row["step"] <= n_done] if n_done else []
         write_atomically(path, "".join(json.dumps(row) + "\n" for row in self.rows).encode())
 
-    def write(self, values: Mapping[str, Any], step: int) -> None:
+    def log(self, values: Mapping[str, Any], step: int) -> None:
         """Add a line."""
-        row = {"step": int(step), **_numbers(values)}
+        row = {"step": int(step), **{name: value for name, value, _ in at(values)}}
         self.rows.append(row)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -64,10 +60,8 @@ class Curve:
         return [(row["step"], row[name]) for row in self.rows if name in row]
 
 
-class LearningRun:
-    """The training's run in the tracking store: FINISHED at the end of the block, KILLED by an interrupt, else FAILED.
-
-    A training that goes on goes on in its old run.
+class LearningRun(Run):
+    """The training's run in the tracking store. A training that goes on goes on in its old run.
 
     Args:
         out: folder of the training and, unless ``MLFLOW_TRACKING_URI`` says otherwise, of the store.
@@ -79,49 +73,20 @@ class LearningRun:
     """
 
     def __init__(self, out: Path, about: Mapping[str, Any], *, name: str) -> None:
-        self.store = open_store(out, experiment=EXPERIMENT)
-        self.run_id = self._open(out / _RUN, about, name)
-
-    def __enter__(self) -> LearningRun:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        del trace
-        status = "FINISHED"
-        if kind is not None:
-            status = "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED"
-            self.store.client.set_tag(self.run_id, f"{TAG}error", f"{kind.__name__}: {error}"[:4000])
-        self.store.client.set_terminated(self.run_id, status)
-
-    def write(self, values: Mapping[str, Any], step: int) -> None:
-        """Send one batch."""
-        numbers = {k: v for k, v in _numbers(values).items() if k != _STEP and math.isfinite(v)}
-        write_batch(self.store, self.run_id, ((k, v, int(step)) for k, v in numbers.items()), {})
-
-    def keep(self, files: Sequence[Path], figures: Sequence[Path]) -> None:
-        """Log files and figures as artifacts."""
-        for path in files:
-            self.store.client.log_artifact(self.run_id, str(path))
-        for path in figures:
-            self.store.client.log_artifact(self.run_id, str(path), "figures")
-
-    def _open(self, path: Path, about: Mapping[str, Any], name: str) -> str:
-        from mlflow.exceptions import MlflowException
-
+        store = open_store(out, experiment=TRAININGS)
+        path = out / _RUN
+        run = None
         if path.is_file():
-            earlier = json.loads(path.read_text(encoding="utf-8"))["run_id"]
-            try:
-                self.store.client.update_run(earlier, status="RUNNING")
-                return earlier
-            except MlflowException:  # another store, or the run was deleted
-                pass
-        tags = {f"{TAG}kind": "training", **{f"{TAG}version.{k}": v for k, v in versions().items()}}
-        run_id = self.store.client.create_run(self.store.experiment_id, run_name=name, tags=tags).info.run_id
-        write_batch(self.store, run_id, [], about)
-        write_atomically(path, json.dumps({"run_id": run_id}).encode())
-        return run_id
+            with suppress(KeyError):  # another store, or the run was deleted
+                run = Run.go_on(store, json.loads(path.read_text(encoding="utf-8"))["run_id"])
+        if run is None:
+            run = Run.begin(store, name=name, kind="training", params=about)
+            write_atomically(path, json.dumps({"run_id": run.run_id}).encode())
+        super().__init__(store, run.run_id, run.artifacts)
+
+    def log(self, values: Mapping[str, Any], step: int) -> None:
+        """Send the numbers of an update."""
+        self.write(at({name: value for name, value in values.items() if name != _STEP}, int(step)))
 
 
 def draw_learning_curve(
@@ -159,12 +124,3 @@ def draw_learning_curve(
     axes.legend(frameon=False, fontsize=9)
     return figure
 
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    found = {}
-    for name, value in values.items():
-        try:
-            found[name] = float(np.squeeze(value))
-        except (TypeError, ValueError):
-            continue
-    return found

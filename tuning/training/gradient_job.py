@@ -68,7 +68,7 @@ def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Pat
                 job.save(checkpoint)
                 values = {"train/total": check.train_total, "eval/gain": check.gain, "eval/total": check.totals[-1]}
                 for writer in (curve, run):
-                    writer.write(values, check.i_iteration)
+                    writer.log(values, check.i_iteration)
                 bar.move(check.i_iteration, check.gain)
                 stopper.check()
 
@@ -85,7 +85,9 @@ def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Pat
         figure = write_figure(
             draw_learning_curve(curve.rows, about, unit="optimiser steps"), out / "learning_curve.png"
         )
-        run.keep([policy, curve.path], [figure])
+        run.keep(policy)
+        run.keep(curve.path)
+        run.keep(figure, "figures")
     return policy
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ciliary.envs.data.reading import UnreadableImage
 from ciliary.envs.objective.calibrated import make_objective
 from ciliary.tuning.cli.stopping import EXIT_CODE
-from ciliary.tuning.runs.store import StoreError, open_store
+from ciliary.tuning.runs.store import TRAININGS, StoreError, open_store
 from ciliary.tuning.sessions.settings import DEFAULT_OUT
 
 USAGE = 2
@@ -86,9 +86,8 @@ def run(
         words = f"Policy: {path}"
         if register is not None:
             from ciliary.tuning.runs.registry import register_policy
-            from ciliary.tuning.training.curves import EXPERIMENT
 
-            version = register_policy(open_store(store or DEFAULT_OUT, experiment=EXPERIMENT), path, register)
+            version = register_policy(open_store(store or DEFAULT_OUT, experiment=TRAININGS), path, register)
             words += f", registered as models:/{register}/{version}"
     except KeyboardInterrupt:
         return _complain("stopped; the same command goes on where it stood", EXIT_CODE)

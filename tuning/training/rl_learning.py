@@ -69,7 +69,9 @@ def learn(
         model.save(out / "last.zip")
         write_atomically(policy, (out / "best_model.zip").read_bytes())
         figure = write_figure(draw_learning_curve(curve.rows, about), out / "learning_curve.png")
-        run.keep([policy, curve.path], [figure])
+        run.keep(policy)
+        run.keep(curve.path)
+        run.keep(figure, "figures")
         return policy
 
 
@@ -136,7 +138,7 @@ class _Writer(KVWriter):
         """One line to each."""
         del key_excluded
         for one in self.told:
-            one.write(key_values, step)
+            one.log(key_values, step)
 
     def close(self) -> None:
         """They are closed elsewhere."""

@@ -19,7 +19,7 @@ class Picture:
         y, x = np.mgrid[:48, :64].astype(np.float32)
         radius = np.hypot(y - 24, x - 20 - sum(name.encode()) % 24)
         self.image = torch.from_numpy(np.stack([(radius < 12) * 0.6 + 0.2] * 3).astype(np.float32))
-        self.name, self.original_size, self.path = name, size, None
+        self.name, self.original_size, self.path, self.notes = name, size, None, ()
 
 
 class PictureToy(ToyEnv):

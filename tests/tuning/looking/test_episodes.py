@@ -8,16 +8,16 @@ import pytest
 from mlflow import MlflowClient
 
 from ciliary.tuning.runs.store import tracking_uri
-from ciliary.tuning.sessions import session
+from ciliary.tuning.sessions import episode, session
 from ciliary_tests.worlds import PictureToy, Recorder, inputs_of
 
 
 @pytest.mark.parametrize("controller", ["random", "normalise"])
 def test_the_sheet_is_an_artifact_of_the_run(settings, controller, monkeypatch):
     seen = []
-    empty = session.draw_stages
+    empty = episode.draw_stages
     monkeypatch.setattr(
-        session, "draw_stages", lambda image, percept, **words: seen.append((image, percept, words)) or empty()
+        episode, "draw_stages", lambda image, percept, **words: seen.append((image, percept, words)) or empty()
     )
     settings = replace(settings, controller=controller, disturbances=("none", "fog:2"))
     outcome = session.run_session(settings, inputs_of("a"), make_env=lambda settings: PictureToy(), display=Recorder())
@@ -28,7 +28,7 @@ def test_the_sheet_is_an_artifact_of_the_run(settings, controller, monkeypatch):
         assert path.is_file()
         run_id = outcome_run(client, made)
         kept = {f.path for f in client.list_artifacts(run_id, "figures")}
-        assert kept == {f"figures/{stem}.png", f"figures/{stem}.stages.png"}
+        assert kept == {"figures/figure.png", "figures/stages.png"}
     assert [percept.m1.boundary.shape[0] for _, percept, _ in seen] == [1, 1]
     assert all(image.shape == (3, 48, 64) for image, _, _ in seen)
     assert "fog" in seen[1][2]["title"]

@@ -16,9 +16,9 @@ from ciliary.agents.training.cases import fixed_cases, split
 from ciliary.envs.data.sources import scenes
 from ciliary.envs.toy import ToyEnv
 from ciliary.tuning.cli.stopping import Stopped
-from ciliary.tuning.runs.store import open_store
+from ciliary.tuning.runs.store import TRAININGS, open_store
 from ciliary.tuning.training import rl_learning as learning
-from ciliary.tuning.training.curves import EXPERIMENT, Curve
+from ciliary.tuning.training.curves import Curve
 from ciliary.tuning.training.rl_job import train_rl
 from ciliary.tuning.training.rl_learning import latest_checkpoint
 from ciliary.tuning.training.settings import RlSettings
@@ -31,7 +31,7 @@ def _short_rollouts(monkeypatch):
 
 
 def runs_of(out):
-    store = open_store(out, experiment=EXPERIMENT)
+    store = open_store(out, experiment=TRAININGS)
     return store, store.client.search_runs([store.experiment_id])
 
 
@@ -123,7 +123,7 @@ def test_a_failure_is_told_and_another_training_is_refused(out, monkeypatch):
 def test_lines_of_a_lost_past_are_dropped(tmp_path):
     curve = Curve(tmp_path / "c.jsonl", 0)
     for step in (0, 10, 20):
-        curve.write({"a": np.float32(step), "word": "x"}, step)
+        curve.log({"a": np.float32(step), "word": "x"}, step)
     assert Curve(tmp_path / "c.jsonl", 10).values("a") == [(0, 0.0), (10, 10.0)]
     assert len((tmp_path / "c.jsonl").read_text().splitlines()) == 2
 

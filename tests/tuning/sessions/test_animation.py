@@ -16,7 +16,7 @@ from PIL import Image
 from ciliary.agents.controllers.random_search import RandomController
 from ciliary.agents.episode import run_episode
 from ciliary.agents.trace import Ending, Trace, running_best
-from ciliary.tuning.runs.store import EXPERIMENT, tracking_uri
+from ciliary.tuning.runs.store import SESSIONS, tracking_uri
 from ciliary.tuning.sessions.animation import Shot, animate_episode, plan_shots, write_gif
 from ciliary.tuning.sessions.session import run_session
 from ciliary_tests.worlds import Picture, PictureToy, Recorder, inputs_of
@@ -198,7 +198,7 @@ def test_a_controller_that_steps(env, tmp_path):
 @pytest.fixture
 def drawn(settings, monkeypatch):
     """Session settings under which animations are really drawn."""
-    monkeypatch.setattr("ciliary.tuning.sessions.session.animate_episode", animate_episode)
+    monkeypatch.setattr("ciliary.tuning.sessions.episode.animate_episode", animate_episode)
     return settings
 
 
@@ -212,10 +212,10 @@ def test_a_session_keeps_it_beside_the_figure_and_in_the_store(drawn):
     assert made["files"]["animation"] == str(path)
     assert Image.open(path).n_frames >= 2
     client = MlflowClient(tracking_uri=tracking_uri(drawn.out))
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    experiment = client.get_experiment_by_name(SESSIONS)
     (run,) = client.search_runs([experiment.experiment_id], "tags.`ciliary.kind` = 'episode'")
     kept = {f.path for f in client.list_artifacts(run.info.run_id, "figures")}
-    assert kept == {"figures/a.gif", "figures/a.png", "figures/a.stages.png"}
+    assert kept == {"figures/animation.gif", "figures/figure.png", "figures/stages.png"}
 
 
 @pytest.mark.parametrize("change", [{"is_animated": False}, {"controller": "fixed"}, {"controller": "normalise"}])

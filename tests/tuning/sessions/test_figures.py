@@ -12,7 +12,6 @@ from PIL import Image
 
 from ciliary.tuning.inspect import panels
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.sessions import figures
 from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.playing import play
@@ -34,7 +33,7 @@ class Scored(PictureToy):
 def page(settings=SETTINGS, picture=None, env=None):
     picture = picture or Picture("a")
     played = play(env or PictureToy(), make_controller(settings), picture, seed=0, n_trials=settings.n_trials)
-    record = records.build(EpisodeKey.of(settings, "a", "f", "none"), played.trace, picture)
+    record = records.build(settings.key("a", "f", "none"), played.trace, picture)
     return record, figures.draw_episode(
         record,
         image=played.image,

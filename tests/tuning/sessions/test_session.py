@@ -15,7 +15,7 @@ from PIL import Image
 
 from ciliary.cortex.parameters import N_PARAMETERS, NAMES
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.store import EXPERIMENT, tracking_uri
+from ciliary.tuning.runs.store import SESSIONS, tracking_uri
 from ciliary.tuning.sessions.inputs import Input
 from ciliary.tuning.sessions.session import run_session
 from ciliary.tuning.sessions.settings import SessionSettings
@@ -30,7 +30,7 @@ def play(settings, names=("a", "b"), *, display=None, make_env=lambda settings: 
 def runs_of(settings):
     """(session runs, episode runs) in the store, read by a client of our own."""
     client = MlflowClient(tracking_uri=tracking_uri(settings.out))
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    experiment = client.get_experiment_by_name(SESSIONS)
     runs = client.search_runs([experiment.experiment_id])
     kinds = {kind: [r for r in runs if r.data.tags["ciliary.kind"] == kind] for kind in ("session", "episode")}
     return client, kinds["session"], kinds["episode"]
@@ -57,12 +57,16 @@ def test_round_trip(settings):
     np.testing.assert_allclose(logged, made["history"]["total"])
     assert {k.removeprefix("final/") for k in one.data.metrics if k.startswith("final/")} == set(NAMES)
     assert one.data.metrics["after/total"] == pytest.approx(min(logged))
-    assert one.data.params["n_trials"] == "6"
-    assert float(one.data.params["final/blur_sigma_px"]) == pytest.approx(
-        one.data.metrics["final/blur_sigma_px"], rel=1e-5
-    )
+    assert one.data.metrics["accommodated/total"] == one.data.metrics["after/total"]
+    gain = one.data.metrics["before/total"] - one.data.metrics["after/total"]
+    assert one.data.metrics["accommodated/gain"] == pytest.approx(gain)
+    own = {"n_trials": "6", "image": made["image"], "disturbance": made["disturbance"], "controller": "random"}
+    assert own.items() <= one.data.params.items()
+    assert not {"disturbances", "out", "session"} & set(one.data.params)
+    (seen,) = one.inputs.dataset_inputs
+    assert (seen.dataset.name, seen.dataset.digest) == (made["image"], made["fingerprint"])
     files = {f.path for f in client.list_artifacts(one.info.run_id)}
-    assert files == {"history.csv", "episode.json", "figures"}
+    assert files == {"history.csv", "episode.json", "figures", "images"}
     assert parent.data.tags["ciliary.version.torch"]
 
 
@@ -82,7 +86,7 @@ def test_every_batch_keeps_to_the_limits_of_the_store(settings, monkeypatch):
     assert max(size[1] for size in sizes) <= 100
     n_metrics = sum(size[0] for size in sizes)
     assert n_metrics >= 64 * (N_PARAMETERS + 6)
-    assert len(sizes) <= 3 + n_metrics // 1000  # the session's parameters, its means, the episode in full requests
+    assert len(sizes) <= 4 + n_metrics // 1000  # parameters of session and episode, means, the trials in full requests
 
 
 def test_the_best_is_applied_when_the_guard_agrees(settings):

@@ -10,10 +10,9 @@ import optuna
 import pytest
 
 from ciliary.cortex.parameters import N_PARAMETERS, PARAMETERS
-from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.settings import SessionSettings
-from ciliary.tuning.sessions.studies import Memory, StorageError, open_memory, open_storage
+from ciliary.tuning.sessions.study_cache import StorageError, StudyCache, open_storage, open_study
 
 
 @pytest.fixture
@@ -25,25 +24,25 @@ def test_what_is_kept_comes_back_to_the_last_bit(storage):
     rng = np.random.default_rng(0)
     u = rng.uniform(-1, 1, (3, N_PARAMETERS))
     terms = {"total": rng.random(3), "stability": rng.random(3)}
-    Memory(storage, "a").keep(u, terms)
-    again = Memory(storage, "a")
+    StudyCache(storage, "a").keep(u, terms)
+    again = StudyCache(storage, "a")
     assert len(again) == 3
     for i, row in enumerate(again.recall(u)):
         assert row == {"total": terms["total"][i], "stability": terms["stability"][i]}
     assert again.recall(-u) == [None] * 3
-    assert Memory(storage, "b").recall(u) == [None] * 3
+    assert StudyCache(storage, "b").recall(u) == [None] * 3
 
 
 def test_a_trial_that_is_not_finite_is_kept_as_failed(storage):
-    memory = Memory(storage, "a")
+    memory = StudyCache(storage, "a")
     memory.keep(np.zeros((1, N_PARAMETERS)), {"total": np.array([math.nan])})
     (trial,) = memory.study.trials
     assert trial.state == optuna.trial.TrialState.FAIL
-    assert Memory(storage, "a").recall(np.zeros((1, N_PARAMETERS))) == [{"total": None}]
+    assert StudyCache(storage, "a").recall(np.zeros((1, N_PARAMETERS))) == [{"total": None}]
 
 
 def test_a_study_reads_in_physical_units(storage):
-    memory = Memory(storage, "a")
+    memory = StudyCache(storage, "a")
     memory.keep(np.stack([-np.ones(N_PARAMETERS), np.ones(N_PARAMETERS)]), {"total": np.array([0.5, 0.25])})
     assert memory.study.best_value == 0.25
     for side, trial in zip(("low", "high"), memory.study.trials, strict=True):
@@ -55,8 +54,8 @@ def test_studies_of_other_sizes_or_pixels_are_other_studies(storage):
     controller = make_controller(settings)
 
     def name(settings, fingerprint="f"):
-        key = EpisodeKey.of(settings, "cat", fingerprint, "fog:2")
-        return open_memory(storage, settings, controller, key).study.study_name
+        key = settings.key("cat", fingerprint, "fog:2")
+        return open_study(storage, settings, controller, key).study.study_name
 
     assert name(settings).startswith("accommodate__tpe__cat__fog:2__0__")
     assert name(settings) == name(replace(settings, n_trials=7, use_guard=False))
@@ -65,8 +64,8 @@ def test_studies_of_other_sizes_or_pixels_are_other_studies(storage):
 
 def test_a_controller_which_changes_the_image_keeps_no_memory(storage):
     settings = SessionSettings(controller="normalise")
-    key = EpisodeKey.of(settings, "cat", "f", "none")
-    assert open_memory(storage, settings, make_controller(settings), key) is None
+    key = settings.key("cat", "f", "none")
+    assert open_study(storage, settings, make_controller(settings), key) is None
 
 
 @pytest.mark.parametrize("storage", ["sqlite:////no/such/folder/s.db", "nonsense://x", "/no/such/folder/s.log"])

@@ -1,0 +1,158 @@
+"""What is made of one episode of a session: its record, its figures, the maps for other programs.
+
+A figure of the episode is added in :func:`draw`, under the role by which MLflow and the record name it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from ciliary.agents.base import Controller, env_options_of, uses_steps
+from ciliary.cortex.perceiver import AbstractPercept
+from ciliary.cortex.percept import Percept
+from ciliary.envs.data.reading import Photograph
+from ciliary.tuning.inspect.overview import draw_stages
+from ciliary.tuning.inspect.panels import paint_regions
+from ciliary.tuning.runs import record as records
+from ciliary.tuning.runs.files import save_episode, summary_of
+from ciliary.tuning.runs.record import EpisodeKey
+from ciliary.tuning.sessions.animation import animate_episode
+from ciliary.tuning.sessions.figures import draw_episode, title, write_figure
+from ciliary.tuning.sessions.playing import Played
+from ciliary.tuning.sessions.settings import SessionSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What an episode left.
+
+    Attributes:
+        record: see :mod:`ciliary.tuning.runs.record`.
+        theta: physical values of the trials by parameter name, each (T,).
+        figures: role -> file.
+        pictures: trial -> what its regions look like, (H, W, 3) uint8.
+        problems: a line for each figure that could not be drawn.
+    """
+
+    record: dict[str, Any]
+    theta: Mapping[str, np.ndarray]
+    figures: Mapping[str, Path]
+    pictures: Mapping[int, np.ndarray]
+    problems: tuple[str, ...]
+
+
+def make(
+    played: Played,
+    photograph: Photograph,
+    key: EpisodeKey,
+    settings: SessionSettings,
+    *,
+    env: gym.Env[Any, Any],
+    controller: Controller,
+    folder: Path,
+    stem: str,
+) -> Made:
+    """Save the maps, then draw; a figure that cannot be drawn costs no result.
+
+    Args:
+        played: the episode.
+        photograph: what was seen.
+        key: of the episode.
+        settings: of the session.
+        env: as the episode left it.
+        controller: who played.
+        folder: of the session.
+        stem: names the files.
+
+    Raises:
+        OSError: the maps cannot be written.
+    """
+    record = records.build(key, played.trace, photograph, objective=settings.mark)
+    saved: dict[str, str] = {}
+    if settings.save is not None:
+        saved = save_episode(
+            settings.save, stem, percept=played.after, size=photograph.original_size, summary=summary_of(record)
+        )
+    figures: dict[str, Path] = {}
+    problems = []
+    for role, path, drawing in draw(played, record, settings, env=env, controller=controller, folder=folder, stem=stem):
+        try:
+            made = drawing(path)
+        except Exception as error:  # of Matplotlib, of a font, of a full disk: the result is worth more
+            problems.append(f"no {role}: {type(error).__name__}: {error}")
+            continue
+        if made is not None:
+            figures[role] = made
+    record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | saved
+    return Made(record, played.trace.theta, figures, _pictures(played), tuple(problems))
+
+
+def draw(
+    played: Played,
+    record: Mapping[str, Any],
+    settings: SessionSettings,
+    *,
+    env: gym.Env[Any, Any],
+    controller: Controller,
+    folder: Path,
+    stem: str,
+) -> list[tuple[str, Path, Callable[[Path], Path | None]]]:
+    """The figures of an episode: role, file, and what draws it there (or None, if there is nothing to draw)."""
+
+    def page(path: Path) -> Path:
+        assert played.before is not None
+        figure = draw_episode(
+            record,
+            image=played.image,
+            before=played.before,
+            after=played.after,
+            u_before=played.u_before,
+            u_after=played.trace.u_chosen,
+            names=played.trace.parameter_names,
+        )
+        return write_figure(figure, path)
+
+    def animation(path: Path) -> Path | None:
+        return animate_episode(
+            env,
+            played.trace,
+            path,
+            title=title(record),
+            by_steps=uses_steps(controller),
+            known=_percepts(played),
+        )
+
+    figures: list[tuple[str, Path, Callable[[Path], Path | None]]] = []
+    figures.append(("figure", folder / "figures" / f"{stem}.png", page))
+    # the environment no longer stands at the image of a controller that changed it
+    if settings.is_animated and not env_options_of(controller):
+        figures.append(("animation", folder / "figures" / f"{stem}.gif", animation))
+    if isinstance(after := played.after, Percept):  # the cortex's, which has stages
+
+        def stages(path: Path) -> Path:
+            note = "what each stage makes of it at the setting applied"
+            return write_figure(draw_stages(played.image, after, title=title(record), note=note), path)
+
+        figures.append(("stages", folder / "stages" / f"{stem}.stages.png", stages))
+    return figures
+
+
+def _pictures(played: Played) -> dict[int, np.ndarray]:
+    """Regions at the defaults and at the setting applied, each under its trial."""
+    seen = played.image.detach().permute(1, 2, 0).numpy()
+    return {
+        i: np.rint(paint_regions(seen, percept.labels()[0].numpy()) * 255).astype(np.uint8)
+        for i, percept in _percepts(played).items()
+    }
+
+
+def _percepts(played: Played) -> dict[int, AbstractPercept]:
+    """Those that are there already, by trial."""
+    found = {0: played.before, played.trace.i_chosen: played.after}
+    return {i: percept for i, percept in found.items() if percept is not None}
