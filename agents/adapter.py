@@ -61,6 +61,11 @@ class World:
         names = getattr(self.inner, "parameter_names", None) or tuple(self.info.get("theta", ()))
         self.names = tuple(names) if len(names) == n_parameters else tuple(f"u{i}" for i in range(n_parameters))
 
+    def pinned(self, u: np.ndarray) -> np.ndarray:
+        """Settings (N, P) with what can do nothing here at its default."""
+        frozen = getattr(self.inner, "frozen", ())
+        return np.where(np.isin(self.names, frozen), self.default_u, u) if frozen else u
+
     def evaluate(self, u: np.ndarray, *, views_seed: int | None = None) -> Terms:
         """Terms, each (N,), of the settings u (N, P) on the episode's views, or on fresh ones."""
         fresh = {} if views_seed is None else {"views_seed": views_seed}

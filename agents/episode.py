@@ -190,7 +190,7 @@ def _search(
         u, log.state = controller.act(log.state, world.obs, {**world.info, **told, "n_remaining": n_remaining})
         u = np.asarray(u, dtype=np.float32)  # the numbers the environments work with: a trace replays exactly
         _check(u, world, is_first=len(log) == 0)
-        u = u[:n_remaining]
+        u = world.pinned(u[:n_remaining])
         found: dict[str, Any] = {}
         if uses_gradients(controller):
             terms, found["gradient"] = world.evaluate_with_gradient(u)

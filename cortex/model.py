@@ -35,6 +35,7 @@ class Cortex(nn.Module):
         weights: file of learned stages in place of the one that comes with the project.
         recognise: M5 answers too (it does when it is learned or given, or there are ``deep`` features).
         deep: backbone as a cue of recognition, ``"none"`` or ``"efficientnet_lite0"``.
+        searches_all: nothing is called inert, as in version 0.1: parameters that can do nothing are searched too.
         retina, m1, m2, m3, m4, m5: stages of your own, in place of ours; each a module with the same call and answer.
 
     Raises:
@@ -51,6 +52,7 @@ class Cortex(nn.Module):
         weights: Path | str | None = None,
         recognise: bool = False,
         deep: str = "none",
+        searches_all: bool = False,
         retina: nn.Module | None = None,
         m1: nn.Module | None = None,
         m2: nn.Module | None = None,
@@ -59,6 +61,7 @@ class Cortex(nn.Module):
         m5: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        self.searches_all = searches_all
         self.depth = make_depth(depth)
         self.backbone = make_backbone(features)
         self.deep = make_deep(deep)
@@ -88,6 +91,8 @@ class Cortex(nn.Module):
     @property
     def inert(self) -> frozenset[str]:
         """Weights of cues that it was built without."""
+        if self.searches_all:
+            return frozenset()
         given = {"depth_weight": not isinstance(self.depth, NoDepth), "backbone_weight": self.backbone is not None}
         return frozenset(name for name, is_given in given.items() if not is_given)
 

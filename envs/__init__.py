@@ -7,13 +7,16 @@ it, such as a spawned worker, ask for ``gymnasium.make("ciliary.envs:Ciliary/Acc
 import gymnasium as gym
 
 from ciliary.envs.batch import Evaluation as Evaluation
-from ciliary.envs.batch import Evaluator as Evaluator
+from ciliary.envs.config import EnvConfig as EnvConfig
 from ciliary.envs.data.disturbances import DISTURBANCES as DISTURBANCES
 from ciliary.envs.data.disturbances import disturb as disturb
 from ciliary.envs.data.disturbances import parse_disturbance as parse_disturbance
+from ciliary.envs.data.images import open_images as open_images
 from ciliary.envs.data.reading import Photograph as Photograph
 from ciliary.envs.data.reading import UnreadableImage as UnreadableImage
 from ciliary.envs.data.reading import read_image as read_image
+from ciliary.envs.evaluator import Evaluator as Evaluator
+from ciliary.envs.objective.make import make_objective as make_objective
 from ciliary.envs.objective.terms import Objective as Objective
 from ciliary.envs.objective.terms import ObjectiveSettings as ObjectiveSettings
 from ciliary.envs.objective.views import Views as Views

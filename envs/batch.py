@@ -1,4 +1,4 @@
-"""From settings to loss terms: a whole population of settings, over one image or many, in one batch of the cortex."""
+"""From settings to loss terms: a whole population of settings, over one image or many, in one batch of the perceiver."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex import Cortex, Cues, Percept, from_unit
-from ciliary.cortex.parameters import repeat_theta
+from ciliary.cortex.perceiver import AbstractPercept, Perceiver
+from ciliary.cortex.table import repeat_theta
 from ciliary.envs.objective.reference import Reference, make_reference
 from ciliary.envs.objective.terms import Objective, pooled_size
 from ciliary.envs.objective.views import Views, WayBack, apply_views, way_back
@@ -22,11 +22,11 @@ MAX_PIXELS = 500_000
 
 
 @dataclass(frozen=True)
-class Looks:
-    """E images ready to be judged: each with its views and all that depends on the image alone. ``looks[i]`` is one."""
+class ImageBatch:
+    """E images ready to be judged: each with its views and all that depends on the image alone. ``batch[i]`` is one."""
 
     images: Tensor  # (E, 1+V, 3, H, W) the image, its photometric, then its geometric views
-    cues: Cues  # of the E * (1+V) images, row by row
+    cues: Any  # of the E * (1+V) images, row by row: the perceiver's own, or None
     back: WayBack  # of the E * G geometric views, row by row
     reference: Reference  # of the E images
     n_photometric: int
@@ -45,11 +45,11 @@ class Looks:
         """G, the views that must be brought back."""
         return self.n_views - self.n_photometric
 
-    def __getitem__(self, index: int | Tensor | slice) -> Looks:
+    def __getitem__(self, index: int | Tensor | slice) -> ImageBatch:
         rows = torch.arange(len(self))[index].reshape(-1)
-        return Looks(
+        return ImageBatch(
             images=self.images[rows],
-            cues=self.cues[_rows_of(rows, 1 + self.n_views)],
+            cues=_take(self.cues, _rows_of(rows, 1 + self.n_views)),
             back=self.back[_rows_of(rows, self.n_geometric)],
             reference=self.reference[rows],
             n_photometric=self.n_photometric,
@@ -63,7 +63,7 @@ class Evaluation:
 
     u: np.ndarray  # (N, P)
     terms: dict[str, np.ndarray]
-    percepts: Percept | None = None  # of the N undisturbed images (no views), when asked for
+    percepts: AbstractPercept | None = None  # of the N undisturbed images (no views), when asked for
 
     def __len__(self) -> int:
         return len(self.u)
@@ -74,21 +74,21 @@ class Evaluation:
 
 
 def images_per_pass(height: int, width: int) -> int:
-    """How many images of that size go through the cortex at once, by :data:`MAX_PIXELS`; at least one."""
+    """How many images of that size are perceived at once, by :data:`MAX_PIXELS`; at least one."""
     return max(1, MAX_PIXELS // (height * width))
 
 
-def pairs_per_pass(looks: Looks, max_images: int) -> int:
-    """How many pairs of a look and a setting go through the cortex at once, each with its views; at least one."""
-    n_images = min(max_images, images_per_pass(looks.images.shape[-2], looks.images.shape[-1]))
-    return max(1, n_images // (1 + looks.n_views))
+def pairs_per_pass(batch: ImageBatch, max_images: int) -> int:
+    """How many pairs of an image and a setting are perceived at once, each with its views; at least one."""
+    n_images = min(max_images, images_per_pass(batch.images.shape[-2], batch.images.shape[-1]))
+    return max(1, n_images // (1 + batch.n_views))
 
 
-def make_looks(cortex: Cortex, objective: Objective, images: Tensor, views: Sequence[Views]) -> Looks:
+def make_batch(perceiver: Perceiver, objective: Objective, images: Tensor, views: Sequence[Views]) -> ImageBatch:
     """Look at E images: their views, cues and references, computed once.
 
     Args:
-        cortex: gives the cues.
+        perceiver: gives the cues.
         objective: says at which resolution masks are judged.
         images: (E, 3, H, W) in [0, 1].
         views: E views, one per image, with equal numbers of photometric and of geometric ones.
@@ -109,59 +109,59 @@ def make_looks(cortex: Cortex, objective: Objective, images: Tensor, views: Sequ
         stack = torch.stack(
             [torch.cat([x[None], apply_views(x[None], v)[:, 0]]) for x, v in zip(images, views, strict=True)]
         )
-        cues = cortex.cues(stack.flatten(0, 1))
-        own_cues = cues[torch.arange(0, len(images) * stack.shape[1], stack.shape[1])]
+        cues = perceiver.cues(stack.flatten(0, 1))
+        own_cues = _take(cues, torch.arange(0, len(images) * stack.shape[1], stack.shape[1]))
         reference = make_reference(images, size=size)
-        return Looks(
+        return ImageBatch(
             images=stack,
             cues=cues,
             back=_cat([way_back(v, size=size, image_size=(height, width))[v.n_photometric :] for v in views]),
             reference=reference,
             n_photometric=views[0].n_photometric,
-            panel=objective.make_panel(cortex, images, own_cues, reference),
+            panel=objective.make_panel(perceiver, images, own_cues, reference),
         )
 
 
-def stack_looks(looks: Sequence[Looks]) -> Looks:
-    """Several looks as one. All images must have one size.
+def stack_batches(batches: Sequence[ImageBatch]) -> ImageBatch:
+    """Several batches as one. All images must have one size.
 
     Raises:
         ValueError: if sizes or numbers of views differ.
     """
-    shapes = {(tuple(x.images.shape[1:]), x.n_photometric) for x in looks}
+    shapes = {(tuple(x.images.shape[1:]), x.n_photometric) for x in batches}
     if len(shapes) != 1:
         raise ValueError(
-            f"expected looks of one image size and one number of views, got {sorted(shapes)}; "
+            f"expected images of one size and one number of views, got {sorted(shapes)}; "
             "evaluate each size by itself, or resize the images to one size"
         )
-    return Looks(
-        images=torch.cat([x.images for x in looks]),
-        cues=_cat([x.cues for x in looks]),
-        back=_cat([x.back for x in looks]),
-        reference=Reference.cat([x.reference for x in looks]),
-        n_photometric=looks[0].n_photometric,
-        panel=_cat([x.panel for x in looks]),
+    return ImageBatch(
+        images=torch.cat([x.images for x in batches]),
+        cues=_cat([x.cues for x in batches]),
+        back=_cat([x.back for x in batches]),
+        reference=Reference.cat([x.reference for x in batches]),
+        n_photometric=batches[0].n_photometric,
+        panel=_cat([x.panel for x in batches]),
     )
 
 
 def evaluate_pairs(
-    cortex: Cortex,
+    perceiver: Perceiver,
     objective: Objective,
-    looks: Looks,
+    batch: ImageBatch,
     index: Tensor,
     u: Tensor,
     *,
     max_images: int = 20,
     with_percepts: bool = False,
     with_kl: bool = False,
-) -> tuple[dict[str, Tensor], Percept | None]:
-    """Judge M pairs of a look and a setting in one batch.
+) -> tuple[dict[str, Tensor], AbstractPercept | None]:
+    """Judge M pairs of an image and a setting in one batch.
 
     Args:
-        cortex: the cortex.
-        objective: the objective ``looks`` were made for.
-        looks: E looks.
-        index: (M,) int64, which look each setting goes to.
+        perceiver: perceives.
+        objective: the objective ``batch`` was made for.
+        batch: of E images.
+        index: (M,) int64, which image each setting goes to.
         u: (M, P) settings in [-1, 1].
         max_images: images per forward pass, fewer if they are large (see ``MAX_PIXELS``); each pair has 1+V. Bounds
             memory, does not change the result.
@@ -176,26 +176,27 @@ def evaluate_pairs(
     """
     if u.ndim != 2 or index.shape != u.shape[:1] or len(u) == 0:
         raise ValueError(f"expected index (M,) and u (M, P) with M > 0, got {tuple(index.shape)} and {tuple(u.shape)}")
-    if int(index.min()) < 0 or int(index.max()) >= len(looks):
-        raise ValueError(f"expected indices in 0..{len(looks) - 1}, got {index.tolist()}")
-    n_rows = 1 + looks.n_views
+    if int(index.min()) < 0 or int(index.max()) >= len(batch):
+        raise ValueError(f"expected indices in 0..{len(batch) - 1}, got {index.tolist()}")
+    n_rows = 1 + batch.n_views
     parts: list[dict[str, Tensor]] = []
-    percepts: list[Percept] = []
-    n_at_once = pairs_per_pass(looks, max_images)
+    percepts: list[AbstractPercept] = []
+    n_at_once = pairs_per_pass(batch, max_images)
     for rows, setting in zip(*(x.split(n_at_once) for x in (index, u)), strict=True):
-        theta = repeat_theta(from_unit(setting), n_rows)
-        percept = cortex(looks.images[rows].flatten(0, 1), theta, looks.cues[_rows_of(rows, n_rows)])
-        back = looks.back[_rows_of(rows, looks.n_geometric)] if looks.n_geometric else None
+        theta = repeat_theta(perceiver.table.from_unit(setting), n_rows)
+        percept = perceiver(batch.images[rows].flatten(0, 1), theta, _take(batch.cues, _rows_of(rows, n_rows)))
+        back = batch.back[_rows_of(rows, batch.n_geometric)] if batch.n_geometric else None
         parts.append(
             objective(
                 percept,
-                looks.reference[rows],
+                batch.reference[rows],
                 back,
-                n_views=looks.n_views,
-                n_photometric=looks.n_photometric,
+                n_views=batch.n_views,
+                n_photometric=batch.n_photometric,
                 with_kl=with_kl,
                 u=setting,
-                panel=None if looks.panel is None else looks.panel[rows],
+                panel=None if batch.panel is None else batch.panel[rows],
+                images=batch.images[rows, 0],
             )
         )
         if with_percepts:
@@ -204,37 +205,18 @@ def evaluate_pairs(
     return terms, _cat(percepts) if percepts else None
 
 
-class Evaluator:
-    """The question put to one image: how good is each of these settings? Views and cues are computed once."""
-
-    def __init__(self, cortex: Cortex, objective: Objective, views: Views, image: Tensor, *, max_images: int = 20):
-        """Take a look at ``image`` (3, H, W) or (1, 3, H, W) in [0, 1] through ``views``."""
-        self.cortex, self.objective, self.max_images = cortex, objective, max_images
-        self.look = make_looks(cortex, objective, image[None] if image.ndim == 3 else image, [views])
-
-    def evaluate(self, u: np.ndarray | Tensor, *, with_percepts: bool = False, with_kl: bool = False) -> Evaluation:
-        """Terms of N settings (N, P), no gradient. Non-finite values are passed on as they are."""
-        with torch.no_grad():
-            terms, percepts = self._judge(u, with_percepts=with_percepts, with_kl=with_kl)
-        return as_evaluation(u, terms, percepts)
-
-    def loss(self, u: Tensor) -> Tensor:
-        """Total of N settings (N, P): (N,), differentiable in ``u``."""
-        return self._judge(u)[0]["total"]
-
-    def _judge(self, u: np.ndarray | Tensor, **wanted: bool) -> tuple[dict[str, Tensor], Percept | None]:
-        settings = torch.as_tensor(u, dtype=torch.float32)
-        index = torch.zeros(len(settings), dtype=torch.int64)
-        return evaluate_pairs(
-            self.cortex, self.objective, self.look, index, settings, max_images=self.max_images, **wanted
-        )
-
-
-def as_evaluation(u: np.ndarray | Tensor, terms: dict[str, Tensor], percepts: Percept | None = None) -> Evaluation:
+def as_evaluation(
+    u: np.ndarray | Tensor, terms: dict[str, Tensor], percepts: AbstractPercept | None = None
+) -> Evaluation:
     """Terms of :func:`evaluate_pairs` as an :class:`Evaluation`: float64 arrays, settings copied."""
     arrays = {name: values.detach().double().numpy() for name, values in terms.items()}
     settings = u.detach().numpy() if isinstance(u, Tensor) else u
     return Evaluation(np.array(settings, dtype=np.float64), arrays, percepts)
+
+
+def _take(cues: Any, rows: Tensor) -> Any:
+    """Cues of some images; None of a perceiver that has none."""
+    return None if cues is None else cues[rows]
 
 
 def _rows_of(index: Tensor, n: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from typing import Any
 
 import gymnasium as gym
@@ -10,11 +11,45 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from ciliary.cortex.parameters import N_PARAMETERS, NAMES, default_unit, from_unit
+from ciliary.cortex.table import ParameterTable
 from ciliary.envs.batch import Evaluation
 from ciliary.envs.dynamics import Rules, count_still, is_converged, move, reward
 
 Obs = dict[str, np.ndarray]
+
+
+class Settings:
+    """The columns of u in an environment: their table, where episodes start, and which of them nothing may move.
+
+    Args:
+        parameters: P parameters.
+        default_u: (P,) in [-1, 1]; None: the table's.
+        frozen: names that keep their defaults.
+
+    Raises:
+        ValueError: the defaults have another shape or range.
+        KeyError: a frozen name is none of the table's.
+    """
+
+    def __init__(
+        self, parameters: ParameterTable, default_u: np.ndarray | None = None, frozen: Collection[str] = ()
+    ) -> None:
+        parameters.check_names(frozen)
+        self.parameters = parameters
+        self.frozen = tuple(name for name in parameters.names if name in frozen)
+        self._is_frozen = np.isin(parameters.names, self.frozen)
+        self.default_u = self.checked(parameters.default_unit()[0].numpy() if default_u is None else default_u)
+
+    def checked(self, default_u: np.ndarray) -> np.ndarray:
+        """A setting (P,) as float32, if it is one."""
+        u = np.array(default_u, dtype=np.float32)
+        if u.shape != (len(self.parameters),) or not (np.abs(u) <= 1 + 1e-6).all():
+            raise ValueError(f"expected default_u ({len(self.parameters)},) in [-1, 1], got {default_u}")
+        return np.clip(u, -1, 1)
+
+    def pinned(self, u: np.ndarray, default_u: np.ndarray) -> np.ndarray:
+        """Settings (N, P) with what is frozen at the defaults (P,) or (N, P)."""
+        return np.where(self._is_frozen, default_u, u)
 
 
 class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
@@ -24,26 +59,19 @@ class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
     of settings) and ``_observe`` (fresh arrays). ``step`` and ``reset`` are final.
 
     Attributes:
-        n_parameters: P.
-        parameter_names: P names, those of :data:`ciliary.cortex.parameters.PARAMETERS` when P matches.
-        default_u: (P,) float32, where each episode starts.
         rules: see :class:`ciliary.envs.dynamics.Rules`.
         n_evaluations: settings evaluated since the reset (the reset's own measurement of the defaults is free).
         history: the terms after the reset and after every step of the episode, as measured.
     """
 
-    def __init__(self, *, n_parameters: int, rules: Rules) -> None:
-        if n_parameters < 1:
-            raise ValueError(f"expected n_parameters >= 1, got {n_parameters}")
-        self.n_parameters = n_parameters
+    def __init__(self, settings: Settings, *, rules: Rules) -> None:
         self.rules = rules
-        is_cortex = n_parameters == N_PARAMETERS
-        self.parameter_names = NAMES if is_cortex else tuple(f"u{i}" for i in range(n_parameters))
-        self.default_u = (default_unit()[0].numpy() if is_cortex else np.zeros(n_parameters)).astype(np.float32)
-        self.action_space = spaces.Box(-1.0, 1.0, (n_parameters,), np.float32)
+        self._settings = settings
+        self._default_u = settings.default_u.copy()
+        self.action_space = spaces.Box(-1.0, 1.0, (self.n_parameters,), np.float32)
         self.n_evaluations = 0
         self.history: list[dict[str, float]] = []
-        self._u = self.default_u.copy()
+        self._u = self.default_u
         self._terms: dict[str, float] = {}
         self._n_still = np.zeros(1, dtype=np.int64)
 
@@ -79,9 +107,70 @@ class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
     def _observe(self) -> Obs:
         """The observation, in arrays that nobody else holds."""
 
+    @abstractmethod
+    def _is_ready(self) -> bool:
+        """Whether an episode has begun."""
+
     def _describe(self) -> dict[str, Any]:
         """More entries for info."""
         return {}
+
+    # --- what a world may say besides
+    @property
+    def objective_name(self) -> str | None:
+        """What totals are measured by."""
+        return None
+
+    @property
+    def starts(self) -> np.ndarray | None:
+        """Settings (M, P) that are recommended to be tried first, or None."""
+        return None
+
+    @property
+    def min_gain(self) -> float:
+        """Gain in the total below which a change is not worth it."""
+        return 0.0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a setting is worth the same on any views."""
+        return False
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether :meth:`evaluate_with_gradient` has an answer."""
+        return False
+
+    # --- the columns of u
+    @property
+    def parameters(self) -> ParameterTable:
+        """P parameters, the columns of u."""
+        return self._settings.parameters
+
+    @property
+    def n_parameters(self) -> int:
+        """P."""
+        return len(self.parameters)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """P names."""
+        return self.parameters.names
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Parameters that can do nothing here and keep their defaults; not worth a search, or a line on a page."""
+        return self._settings.frozen
+
+    @property
+    def default_u(self) -> np.ndarray:
+        """Where the episode starts, a copy, (P,) float32; given to the constructor, or to a reset as an option."""
+        return self._default_u.copy()
+
+    @property
+    def u(self) -> np.ndarray:
+        """The present settings, a copy, (P,)."""
+        return self._u.copy()
 
     # --- the clock
     @property
@@ -89,16 +178,14 @@ class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
         """``delta`` or ``absolute``."""
         return self.rules.action_mode
 
-    @property
-    def u(self) -> np.ndarray:
-        """The present settings, a copy, (P,)."""
-        return self._u.copy()
-
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
         """Start an episode at the defaults. See the class for the options."""
         super().reset(seed=seed)
-        self._begin(dict(options or {}))
-        self._u = self.default_u.copy()
+        options = dict(options or {})
+        given = options.pop("default_u", None)
+        self._default_u = self._settings.default_u.copy() if given is None else self._settings.checked(given)
+        self._begin(options)
+        self._u = self.default_u
         self._n_still = np.zeros(1, dtype=np.int64)
         self.history = []
         self._take(self._measure(self._u[None]))
@@ -110,7 +197,7 @@ class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
         if not self.history:
             raise gym.error.ResetNeeded("expected reset() before step(); call env.reset(seed=...) first")
         previous = np.array([self._terms["total"]])
-        self._u = move(self._u[None], np.asarray(action)[None], rules=self.rules)[0]
+        self._u = self._pinned(move(self._u[None], np.asarray(action)[None], rules=self.rules))[0]
         self._take(self._measure(self._u[None]))
         total = np.array([self._terms["total"]])
         self._n_still = count_still(self._n_still, previous, total, rules=self.rules)
@@ -123,13 +210,17 @@ class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
         self.history.append(dict(self._terms))
 
     def _info(self) -> dict[str, Any]:
+        theta = self.parameters.from_unit(torch.as_tensor(self._u)[None])
         info = {
             "terms": dict(self._terms),
             "u": self._u.copy(),
-            "theta": physical(self._u, names=self.parameter_names),
+            "theta": {name: float(value[0]) for name, value in theta.items()},
             "n_evaluations": self.n_evaluations,
         }
         return info | self._describe()
+
+    def _pinned(self, u: np.ndarray) -> np.ndarray:
+        return self._settings.pinned(u, self._default_u)
 
     def _check_population(self, u: np.ndarray) -> np.ndarray:
         u = np.asarray(u, dtype=np.float32)
@@ -137,22 +228,4 @@ class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
             raise ValueError(f"expected u of shape (N, {self.n_parameters}), got {u.shape}; one setting is u[None]")
         if not self._is_ready():
             raise gym.error.ResetNeeded("expected reset() before evaluate(); call env.reset(seed=...) first")
-        return np.clip(u, -1, 1)
-
-    @abstractmethod
-    def _is_ready(self) -> bool:
-        """Whether an episode has begun."""
-
-
-def physical(u: np.ndarray, *, names: tuple[str, ...]) -> dict[str, float]:
-    """Physical values by name of one setting u (P,); u itself where the parameters are not the cortex's."""
-    if names != NAMES:
-        return dict(zip(names, map(float, u), strict=True))
-    return {name: float(value[0]) for name, value in from_unit(torch.as_tensor(u)[None]).items()}
-
-
-def check_options(options: dict[str, Any], *, known: tuple[str, ...]) -> None:
-    """Raise ``ValueError`` naming the legal keys if ``options`` holds another."""
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ValueError(f"unknown reset option(s) {unknown}; choose from {', '.join(known)}")
+        return self._pinned(np.clip(u, -1, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ciliary.envs.core import check_options
 from ciliary.envs.data.disturbances import DISTURBANCES, Disturbance, parse_disturbance
+from ciliary.envs.data.images import as_photograph, open_images
 from ciliary.envs.data.reading import Photograph, fit_size
+from ciliary.envs.data.sources import Source
 
 #: ``None`` and "none" leave the image as it is; "fog" draws a severity from 1 to 5; "fog:3" has its own.
 DisturbanceSpec = str | Disturbance | None
 DisturbanceSampler = Sequence[DisturbanceSpec] | Callable[[np.random.Generator], DisturbanceSpec]
 
-#: The clean image and each of the eight kinds, equally often.
+#: The clean image and each of the kinds, equally often.
 ALL_DISTURBANCES: tuple[DisturbanceSpec, ...] = (None, *DISTURBANCES)
 
 #: Keys that ``reset(options=...)`` knows.
@@ -39,12 +41,50 @@ class Episode:
     image: Tensor  # (3, H, W) in [0, 1]: sized, disturbed, and stretched if is_normalised
 
 
+class EpisodeSource:
+    """Photographs to choose from and how they are shown; opened when first needed.
+
+    Args:
+        source: as :func:`ciliary.envs.data.sources.open_images` takes it.
+        disturbances, size_px, shape_px: as :func:`draw_episode` takes them.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        disturbances: DisturbanceSampler | str = (None,),
+        size_px: int | None = None,
+        shape_px: tuple[int, int] | None = None,
+    ) -> None:
+        self._source, self._disturbances = source, disturbances
+        self._size_px, self._shape_px = size_px, shape_px
+
+    @cached_property
+    def photographs(self) -> Sequence[Photograph]:
+        """The photographs, read one by one when they are asked for."""
+        # a centre crop needs more than its own long side
+        return open_images(self._source, self._size_px if self._shape_px is None else 2 * max(self._shape_px))
+
+    def draw(self, rng: np.random.Generator, options: Mapping[str, Any]) -> Episode:
+        """An episode; see :func:`draw_episode`. An image in the options may be anything that is one."""
+        size = {"size_px": self._size_px, "shape_px": self._shape_px}
+        return draw_episode(rng, self.photographs, options, disturbances=self._disturbances, **size)  # type: ignore[arg-type]
+
+
+def check_options(options: Mapping[str, Any], *, known: Sequence[str]) -> None:
+    """Raise ``ValueError`` naming the legal keys if ``options`` holds another."""
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f"unknown reset option(s) {unknown}; choose from {', '.join(known)}")
+
+
 def draw_episode(
     rng: np.random.Generator,
     photographs: Sequence[Photograph],
     options: Mapping[str, Any],
     *,
-    disturbances: DisturbanceSampler = ALL_DISTURBANCES,
+    disturbances: DisturbanceSampler | str = (None,),
     size_px: int | None = None,
     shape_px: tuple[int, int] | None = None,
 ) -> Episode:
@@ -58,14 +98,14 @@ def draw_episode(
         photographs: to choose from, uniformly.
         options: ``image``: an index, a name or a Photograph · ``disturbance``: a spec, None for the clean image ·
             ``normalise``: bool · ``views_seed``: int.
-        disturbances: specs to choose from uniformly, or a function of a generator that returns one.
+        disturbances: specs to choose from uniformly, ``"all"``, or a function of a generator that returns one.
         size_px: long side to shrink the photograph to; None keeps its size.
         shape_px: (height, width) that all images are centre-cropped and resized to, in place of ``size_px``.
 
     Raises:
         ValueError: for an unknown option, image or disturbance.
     """
-    check_options(dict(options), known=OPTIONS)
+    check_options(options, known=OPTIONS)
     rng_image, rng_kind, rng_noise, rng_views = rng.spawn(4)
     photograph, i_image = choose_photograph(photographs, options.get("image"), rng_image)
     if "disturbance" in options:
@@ -82,20 +122,20 @@ def draw_episode(
 
 
 def choose_photograph(
-    photographs: Sequence[Photograph], wanted: int | str | Photograph | None, rng: np.random.Generator
+    photographs: Sequence[Photograph], wanted: Any, rng: np.random.Generator
 ) -> tuple[Photograph, int]:
-    """The photograph wanted (an index, a name, or itself), or one at random when None; and its index.
+    """The photograph wanted (an index, a name, or an image itself), or one at random when None; and its index.
 
     Raises:
         ValueError: naming the legal indices or names.
     """
-    if isinstance(wanted, Photograph):
-        return wanted, -1
     if wanted is None:
         wanted = int(rng.integers(len(photographs)))
+    if not isinstance(wanted, (str, int, np.integer)):
+        return as_photograph(wanted), -1
     if isinstance(wanted, str):
         # a source knows its names before it has read anything
-        names = list(getattr(photographs, "names", ())) or [photograph.name for photograph in photographs]
+        names = list(photographs.names) if isinstance(photographs, Source) else [one.name for one in photographs]
         if wanted not in names:
             raise ValueError(f"unknown image {wanted!r}; choose from {', '.join(names)}, or hand in a Photograph")
         wanted = names.index(wanted)
@@ -105,8 +145,10 @@ def choose_photograph(
     return photographs[i_image], i_image
 
 
-def draw_disturbance(disturbances: DisturbanceSampler, rng: np.random.Generator) -> Disturbance:
-    """One of the specs, uniformly, or the sampler's own choice."""
+def draw_disturbance(disturbances: DisturbanceSampler | str, rng: np.random.Generator) -> Disturbance:
+    """One of the specs, uniformly, or the sampler's own choice; a text is ``all``, or one spec."""
+    if isinstance(disturbances, str):
+        disturbances = ALL_DISTURBANCES if disturbances == "all" else (disturbances,)
     if callable(disturbances):
         return as_disturbance(disturbances(rng), rng)
     return as_disturbance(disturbances[int(rng.integers(len(disturbances)))], rng)

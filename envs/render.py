@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ciliary.cortex import Percept
+from ciliary.cortex.perceiver import AbstractPercept
 
 #: (name, colour) of the loss terms drawn, the total last and thickest. Colours: Okabe & Ito 2008, safe for most eyes.
 _LINES = (
@@ -57,7 +57,7 @@ class Renderer:
         return ax, lines
 
     def draw(
-        self, image: np.ndarray, percept: Percept, history: Sequence[Mapping[str, float]], *, title: str
+        self, image: np.ndarray, percept: AbstractPercept, history: Sequence[Mapping[str, float]], *, title: str
     ) -> np.ndarray:
         """One frame.
 
@@ -67,7 +67,7 @@ class Renderer:
             history: terms after the reset and after each step.
             title: the line above.
         """
-        contour = percept.m2.contour[0, 0].detach().numpy()
+        contour = percept.boundary[0, 0].detach().numpy()
         labels = percept.labels()[0].numpy()
         pixels = np.clip(image.transpose(1, 2, 0), 0, 1)
         self._show("image", pixels)

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from ciliary.cortex import Cortex, Percept
-from ciliary.cortex.parameters import N_PARAMETERS
-from ciliary.envs.batch import Evaluation, Looks
-from ciliary.envs.core import AbstractPerceptionEnv, Obs
+from ciliary.cortex.perceiver import AbstractPercept
+from ciliary.envs.batch import Evaluation, ImageBatch
+from ciliary.envs.config import EnvConfig
+from ciliary.envs.core import AbstractPerceptionEnv, Obs, Settings
 from ciliary.envs.data.reading import Photograph
-from ciliary.envs.dynamics import ActionMode, Rules
-from ciliary.envs.episode import ALL_DISTURBANCES, DisturbanceSampler, Episode
-from ciliary.envs.evaluator import Apparatus, Laboratory
-from ciliary.envs.objective.terms import TERMS, Objective
-from ciliary.envs.observation import observation_space, observed_terms, statistics, thumbnail
+from ciliary.envs.episode import Episode, EpisodeSource
+from ciliary.envs.evaluator import Evaluator
+from ciliary.envs.observation import Observer
 from ciliary.envs.render import Renderer
-
-#: Order of the observation's ``terms``.
-OBSERVED_TERMS: tuple[str, ...] = (*TERMS, "total")
 
 
 class AccommodationEnv(AbstractPerceptionEnv):
@@ -81,22 +75,8 @@ class AccommodationEnv(AbstractPerceptionEnv):
     (image and disturbance as one string), ``image`` (name), ``disturbance`` (such as ``fog:3``), ``views_seed``.
 
     ## Arguments
-    Args:
-        cortex: a cortex, or the keyword arguments of one, such as ``{"depth": "pictorial"}``.
-        objective: ``raw`` (the default), ``calibrated``, the path of a calibration, ``recognition`` (raw, and that what
-            is recognised holds too), or an :class:`Objective`.
-        source: photographs to choose from: a sequence such as those of ``ciliary.envs.data.sources``, or by name ``bundled``,
-            ``scenes`` (synthetic, with known answers), or the path of a file or folder.
-        disturbances: specs to choose from uniformly (None is clean, ``"fog"`` draws its severity), or a function of a
-            generator that returns one. Default: clean and the eight kinds.
-        size_px: long side that images are shrunk to, never enlarged; None keeps their size.
-        shape_px: (height, width) that all images are centre-cropped and resized to, in place of ``size_px``.
-        n_views: views that a percept is judged against (None: as many as the objective asks for); half of them
-            (rounded up) photometric, the rest geometric.
-        max_images: images per forward pass; bounds memory, not results.
-        with_kl: adds ``symmetric_kl`` to the terms, for the log; slow.
-        action_mode, max_step, step_cost, tolerance, patience: see :class:`ciliary.envs.dynamics.Rules`.
-        render_mode: ``rgb_array``, (480, 640, 3) uint8: image, contours, proto-objects, losses; or None.
+    Those of :class:`ciliary.envs.config.EnvConfig`, by keyword, and ``render_mode``: ``rgb_array``, (480, 640, 3) uint8:
+    image, contours, segments, losses; or None.
 
     ## Video
     ``gymnasium.wrappers.RecordVideo`` (with moviepy: the extra ``video``) takes a frame at the reset and at each step,
@@ -113,48 +93,22 @@ class AccommodationEnv(AbstractPerceptionEnv):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012
 
-    def __init__(
-        self,
-        *,
-        cortex: Cortex | Mapping[str, Any] | None = None,
-        objective: Objective | str | Path | None = None,
-        source: Sequence[Photograph] | str | Path = "bundled",
-        disturbances: DisturbanceSampler = ALL_DISTURBANCES,
-        size_px: int | None = 96,
-        shape_px: tuple[int, int] | None = None,
-        n_views: int | None = None,
-        max_images: int = 20,
-        with_kl: bool = False,
-        action_mode: ActionMode = "delta",
-        max_step: float = 0.25,
-        step_cost: float = 0.001,
-        tolerance: float = 1e-5,
-        patience: int = 5,
-        render_mode: str | None = None,
-    ) -> None:
-        super().__init__(n_parameters=N_PARAMETERS, rules=Rules(action_mode, max_step, step_cost, tolerance, patience))
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(
-                f"expected render_mode None or one of {self.metadata['render_modes']}, got {render_mode!r}"
-            )
+    def __init__(self, config: EnvConfig | None = None, *, render_mode: str | None = None, **options: Any) -> None:
+        if config is not None and options:
+            raise TypeError(f"expected a config or its fields by keyword, got a config and {', '.join(options)}")
+        config = EnvConfig.of(options) if config is None else config
+        check_render_mode(render_mode, self.metadata)
         self.render_mode = render_mode
-        self.laboratory = Laboratory(
-            Apparatus(
-                cortex=cortex,
-                objective=objective,
-                source=source,
-                disturbances=disturbances,
-                size_px=size_px,
-                shape_px=shape_px,
-                n_views=n_views,
-                max_images=max_images,
-                with_kl=with_kl,
-            )
-        )
-        self.observation_space = observation_space(N_PARAMETERS, OBSERVED_TERMS)
+        self.config = config
+        self.evaluator = Evaluator.of(config)
+        perceiver = self.evaluator.perceiver
+        super().__init__(Settings(perceiver.table, config.default_u, perceiver.inert), rules=config.rules)
+        self._source = source_of(config)
+        self._observer = Observer(perceiver)
+        self.observation_space = self._observer.space
         self._episode: Episode | None = None
-        self._looks: Looks | None = None
-        self._seen: Percept | None = None
+        self._batch: ImageBatch | None = None
+        self._seen: AbstractPercept | None = None
         self._renderer: Renderer | None = None
 
     # --- what controllers and figures ask for
@@ -176,47 +130,53 @@ class AccommodationEnv(AbstractPerceptionEnv):
     @property
     def objective_name(self) -> str:
         """``raw``, ``recognition``, ``calibrated``, or what another objective calls itself."""
-        return self.laboratory.objective.name
+        return self.evaluator.objective.name
 
     @property
     def starts(self) -> np.ndarray | None:
         """Settings (M, P) that the objective recommends to try first, on this image once an episode has begun."""
-        objective = self.laboratory.objective
-        return objective.starts if self._looks is None else objective.starts_on(self._looks.panel)
+        objective = self.evaluator.objective
+        starts = objective.starts if self._batch is None else objective.starts_on(self._batch.panel)
+        return None if starts is None else self._pinned(starts).astype(np.float32)
 
     @property
     def min_gain(self) -> float:
         """Gain in the total below which the objective finds a change not worth it."""
-        return self.laboratory.objective.min_gain
+        return self.evaluator.objective.min_gain
 
     @property
     def is_exact(self) -> bool:
         """Whether a setting is worth the same whatever the views, because there are none."""
-        return self.laboratory.n_views == 0
+        return self.evaluator.n_views == 0
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether the perceiver declares one."""
+        return "gradient" in self.evaluator.perceiver.answers
 
     def evaluate(self, u: np.ndarray, views_seed: int | None = None) -> Evaluation:
         """What N settings u (N, P) are worth; see :meth:`ciliary.envs.core.AbstractPerceptionEnv.evaluate`."""
         u = self._check_population(u)
-        episode, looks = self._begun()
-        if self.laboratory.n_views == 0:
+        episode, batch = self._begun()
+        if self.evaluator.n_views == 0:
             views_seed = None  # an objective without views sees the same at every seed
-        looks = looks if views_seed is None else self.laboratory.look(episode.image, views_seed)
+        batch = batch if views_seed is None else self.evaluator.look(episode.image[None], [views_seed])
         self.n_evaluations += len(u)
-        return self.laboratory.evaluate(looks, [0] * len(u), u)
+        return self.evaluator.evaluate(batch, [0] * len(u), u)
 
     def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Evaluation, np.ndarray]:
         """What N settings are worth, and d total / d u, (N, P); see the base class. Backward per pass."""
         u = self._check_population(u)
         self.n_evaluations += len(u)
-        return self.laboratory.evaluate_with_gradient(self._begun()[1], [0] * len(u), u)
+        return self.evaluator.evaluate_with_gradient(self._begun()[1], [0] * len(u), u)
 
     def loss(self, u: Tensor) -> Tensor:
         """The total of N settings u (N, P), (N,), differentiable in u."""
-        return self.laboratory.loss(self._begun()[1], u)
+        return self.evaluator.loss(self._begun()[1], u)
 
-    def percept(self, u: np.ndarray) -> Percept:
-        """What the cortex perceives at u, (P,) or (N, P); batch 1 or N, without gradient."""
-        return self.laboratory.percept(self._begun()[1], self._check_population(np.atleast_2d(u)))
+    def percept(self, u: np.ndarray) -> AbstractPercept:
+        """What is perceived at u, (P,) or (N, P); batch 1 or N, without gradient."""
+        return self.evaluator.percept(self._begun()[1], self._check_population(np.atleast_2d(u)))
 
     def render(self) -> np.ndarray | None:
         """A frame (480, 640, 3) uint8 in mode ``rgb_array``, None without a mode."""
@@ -230,24 +190,20 @@ class AccommodationEnv(AbstractPerceptionEnv):
 
     # --- what the clock asks for
     def _begin(self, options: dict[str, Any]) -> None:
-        self._episode, self._looks = self.laboratory.begin(self.np_random, options)
+        self._episode = self._source.draw(self.np_random, options)
+        self._batch = self.evaluator.look(self._episode.image[None], [self._episode.views_seed])
 
     def _measure(self, u: np.ndarray) -> Evaluation:
-        evaluation = self.laboratory.evaluate(self._begun()[1], [0], u, with_percepts=True)
+        evaluation = self.evaluator.evaluate(self._begun()[1], [0], u, with_percepts=True)
         self._seen = evaluation.percepts
         self.n_evaluations += 1
         return evaluation
 
     def _observe(self) -> Obs:
         assert self._seen is not None
-        image = self.episode.image[None]
         terms = {name: np.array([value]) for name, value in self._terms.items()}
-        return {
-            "image": thumbnail(image)[0],
-            "statistics": statistics(image, self._seen)[0],
-            "terms": observed_terms(terms, OBSERVED_TERMS)[0],
-            "u": self.u,
-        }
+        seen = self._observer.observe(self.episode.image[None], self._seen, terms, self.u[None])
+        return {name: values[0] for name, values in seen.items()}
 
     def _describe(self) -> dict[str, Any]:
         return describe(self.episode)
@@ -255,10 +211,23 @@ class AccommodationEnv(AbstractPerceptionEnv):
     def _is_ready(self) -> bool:
         return self._episode is not None
 
-    def _begun(self) -> tuple[Episode, Looks]:
-        if self._episode is None or self._looks is None:
+    def _begun(self) -> tuple[Episode, ImageBatch]:
+        if self._episode is None or self._batch is None:
             raise ValueError("no episode has begun; call env.reset(seed=...) first")
-        return self._episode, self._looks
+        return self._episode, self._batch
+
+
+def check_render_mode(mode: str | None, metadata: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` unless the mode is None or one of the metadata's."""
+    if mode not in (None, *metadata["render_modes"]):
+        raise ValueError(f"expected render_mode None or one of {metadata['render_modes']}, got {mode!r}")
+
+
+def source_of(config: EnvConfig) -> EpisodeSource:
+    """Where the episodes of a configuration come from."""
+    return EpisodeSource(
+        config.source, disturbances=config.disturbances, size_px=config.size_px, shape_px=config.shape_px
+    )
 
 
 def describe(episode: Episode) -> dict[str, Any]:

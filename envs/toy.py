@@ -10,10 +10,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.table import ParameterTable
 from ciliary.envs.batch import Evaluation
-from ciliary.envs.core import AbstractPerceptionEnv, Obs, check_options
+from ciliary.envs.core import AbstractPerceptionEnv, Obs, Settings
 from ciliary.envs.dynamics import LOSS_CEILING, ActionMode, Rules, felt
+from ciliary.envs.episode import check_options
 
 #: The four terms share the coordinates among them (coordinate i belongs to term i mod 4); ``total`` is their sum.
 TERMS = ("stability", "consistency", "collapse", "economy")
@@ -71,6 +73,8 @@ class ToyEnv(AbstractPerceptionEnv):
         nonfinite_trials: evaluations of the episode (0 is the first after the reset) whose terms come back as nan.
         is_context_visible: whether ``statistics`` shows the optimum.
         action_mode, max_step, step_cost, tolerance, patience: see :class:`ciliary.envs.dynamics.Rules`.
+        default_u: where episodes start, (P,) in [-1, 1].
+        starts, min_gain, objective_name: what the environment says of them, as if an objective did.
 
     ## Version history
     v0: first version.
@@ -81,7 +85,7 @@ class ToyEnv(AbstractPerceptionEnv):
     def __init__(
         self,
         *,
-        n_parameters: int = N_PARAMETERS,
+        n_parameters: int = len(PARAMETERS),
         condition: float = 10.0,
         noise_std: float = 0.0,
         nonfinite_trials: Sequence[int] = (),
@@ -91,9 +95,18 @@ class ToyEnv(AbstractPerceptionEnv):
         step_cost: float = 0.001,
         tolerance: float = 1e-5,
         patience: int = 5,
+        default_u: np.ndarray | None = None,
+        starts: np.ndarray | None = None,
+        min_gain: float = 0.0,
+        objective_name: str | None = None,
         render_mode: str | None = None,
     ) -> None:
-        super().__init__(n_parameters=n_parameters, rules=Rules(action_mode, max_step, step_cost, tolerance, patience))
+        if n_parameters < 1:
+            raise ValueError(f"expected n_parameters >= 1, got {n_parameters}")
+        is_cortex = n_parameters == len(PARAMETERS)
+        table = PARAMETERS if is_cortex else ParameterTable.generic([f"u{i}" for i in range(n_parameters)])
+        rules = Rules(action_mode, max_step, step_cost, tolerance, patience)
+        super().__init__(Settings(table, default_u), rules=rules)
         if condition < 1 or noise_std < 0:
             raise ValueError(f"expected condition >= 1 and noise_std >= 0, got {condition} and {noise_std}")
         if render_mode is not None:
@@ -104,6 +117,7 @@ class ToyEnv(AbstractPerceptionEnv):
         self.noise_std = noise_std
         self.nonfinite_trials = frozenset(nonfinite_trials)
         self.is_context_visible = is_context_visible
+        self._starts, self._min_gain, self._objective_name = starts, min_gain, objective_name
         self.optimum: np.ndarray | None = None
         self._views_seed = 0
         self.observation_space = spaces.Dict(
@@ -113,6 +127,26 @@ class ToyEnv(AbstractPerceptionEnv):
                 "u": spaces.Box(-1.0, 1.0, (n_parameters,), np.float32),
             }
         )
+
+    @property
+    def starts(self) -> np.ndarray | None:
+        """As given."""
+        return self._starts
+
+    @property
+    def min_gain(self) -> float:
+        """As given."""
+        return self._min_gain
+
+    @property
+    def objective_name(self) -> str | None:
+        """As given."""
+        return self._objective_name
+
+    @property
+    def has_gradient(self) -> bool:
+        """Yes, in closed form."""
+        return True
 
     @property
     def image(self) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,17 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from ciliary.cortex import Cortex, Percept
-from ciliary.cortex.parameters import N_PARAMETERS, NAMES, default_unit, from_unit
-from ciliary.envs.batch import Looks, stack_looks
-from ciliary.envs.core import Obs
-from ciliary.envs.data.reading import Photograph
-from ciliary.envs.dynamics import ActionMode, Rules, count_still, is_converged, move, reward
-from ciliary.envs.episode import ALL_DISTURBANCES, DisturbanceSampler, Episode
-from ciliary.envs.evaluator import Apparatus, Laboratory
-from ciliary.envs.objective.terms import Objective
-from ciliary.envs.observation import observation_space, observed_terms, statistics, thumbnail
+from ciliary.cortex.perceiver import AbstractPercept
+from ciliary.cortex.table import ParameterTable
+from ciliary.envs.batch import ImageBatch, stack_batches
+from ciliary.envs.config import EnvConfig
+from ciliary.envs.core import Obs, Settings
+from ciliary.envs.dynamics import count_still, is_converged, move, reward
+from ciliary.envs.episode import Episode
+from ciliary.envs.evaluator import Evaluator
+from ciliary.envs.observation import Observer
 from ciliary.envs.render import Renderer
-from ciliary.envs.single import OBSERVED_TERMS, describe
+from ciliary.envs.single import check_render_mode, describe, source_of
 
 
 class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
@@ -46,9 +44,8 @@ class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         max_episode_steps: an episode is truncated after so many steps; None never. (A vector entry point gets no
             ``TimeLimit`` wrapper: the count is kept here.)
         shape_px: (height, width) of all images.
-        cortex, objective, source, disturbances, n_views, max_images, with_kl, action_mode, max_step, step_cost,
-            tolerance, patience: as for the single environment.
         render_mode: ``rgb_array``: ``render`` returns a tuple of E frames.
+        options: the other fields of :class:`ciliary.envs.config.EnvConfig`, as for the single environment.
     """
 
     metadata = {  # noqa: RUF012
@@ -63,52 +60,30 @@ class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         *,
         max_episode_steps: int | None = 64,
         shape_px: tuple[int, int] = (64, 96),
-        cortex: Cortex | Mapping[str, Any] | None = None,
-        objective: Objective | str | Path | None = None,
-        source: Sequence[Photograph] | str | Path = "bundled",
-        disturbances: DisturbanceSampler = ALL_DISTURBANCES,
-        n_views: int | None = None,
-        max_images: int = 20,
-        with_kl: bool = False,
-        action_mode: ActionMode = "delta",
-        max_step: float = 0.25,
-        step_cost: float = 0.001,
-        tolerance: float = 1e-5,
-        patience: int = 5,
         render_mode: str | None = None,
+        **options: Any,
     ) -> None:
         if num_envs < 1 or (max_episode_steps is not None and max_episode_steps < 1):
             raise ValueError(f"expected num_envs and max_episode_steps >= 1, got {num_envs} and {max_episode_steps}")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(
-                f"expected render_mode None or one of {self.metadata['render_modes']}, got {render_mode!r}"
-            )
+        check_render_mode(render_mode, self.metadata)
         self.num_envs, self.max_episode_steps, self.render_mode = num_envs, max_episode_steps, render_mode
-        self.rules = Rules(action_mode, max_step, step_cost, tolerance, patience)
-        self.laboratory = Laboratory(
-            Apparatus(
-                cortex=cortex,
-                objective=objective,
-                source=source,
-                disturbances=disturbances,
-                shape_px=shape_px,
-                n_views=n_views,
-                max_images=max_images,
-                with_kl=with_kl,
-            )
-        )
-        self.n_parameters, self.parameter_names = N_PARAMETERS, NAMES
-        self.default_u = default_unit()[0].numpy().astype(np.float32)
-        self.single_action_space = spaces.Box(-1.0, 1.0, (N_PARAMETERS,), np.float32)
-        self.single_observation_space = observation_space(N_PARAMETERS, OBSERVED_TERMS)
+        self.config = EnvConfig.of({**options, "shape_px": shape_px})
+        self.rules = self.config.rules
+        self.evaluator = Evaluator.of(self.config)
+        perceiver = self.evaluator.perceiver
+        self._settings = Settings(perceiver.table, self.config.default_u, perceiver.inert)
+        self._source = source_of(self.config)
+        self._observer = Observer(perceiver)
+        self.single_action_space = spaces.Box(-1.0, 1.0, (self.n_parameters,), np.float32)
+        self.single_observation_space = self._observer.space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
 
         self._rngs: list[np.random.Generator | None] = [None] * num_envs
         self._episodes: list[Episode | None] = [None] * num_envs
-        self._each_look: list[Looks | None] = [None] * num_envs
-        self._looks: Looks | None = None  # all of them, stacked
-        self._seen: Percept | None = None
+        self._each: list[ImageBatch | None] = [None] * num_envs
+        self._batch: ImageBatch | None = None  # all of them, stacked
+        self._seen: AbstractPercept | None = None
         self._u = np.tile(self.default_u, (num_envs, 1))
         self._terms: dict[str, np.ndarray] = {}
         self._history: list[list[dict[str, float]]] = [[] for _ in range(num_envs)]
@@ -116,6 +91,31 @@ class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         self._n_still = np.zeros(num_envs, dtype=np.int64)
         self._is_over = np.zeros(num_envs, dtype=bool)
         self._renderer: Renderer | None = None
+
+    @property
+    def parameters(self) -> ParameterTable:
+        """P parameters, the columns of u."""
+        return self._settings.parameters
+
+    @property
+    def n_parameters(self) -> int:
+        """P."""
+        return len(self.parameters)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """P names."""
+        return self.parameters.names
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Parameters that can do nothing here and keep their defaults."""
+        return self._settings.frozen
+
+    @property
+    def default_u(self) -> np.ndarray:
+        """Where episodes start, a copy, (P,) float32."""
+        return self._settings.default_u.copy()
 
     @property
     def episodes(self) -> tuple[Episode, ...]:
@@ -136,8 +136,8 @@ class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         self.episodes  # noqa: B018 -- says so if there was no reset
         if u.ndim != 2 or len(u) == 0 or len(u) % self.num_envs:
             raise ValueError(f"expected u (M, P) with M a multiple of {self.num_envs} episodes, got {tuple(u.shape)}")
-        assert self._looks is not None
-        return self.laboratory.loss(self._looks, u, index=torch.arange(len(u)) // (len(u) // self.num_envs))
+        assert self._batch is not None
+        return self.evaluator.loss(self._batch, u, index=torch.arange(len(u)) // (len(u) // self.num_envs))
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -166,7 +166,7 @@ class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         self.episodes  # noqa: B018 -- says so if there was no reset
         is_new = self._is_over.copy()
         actions = np.where(is_new[:, None], 0, np.asarray(actions, dtype=np.float32))
-        self._u = move(self._u, actions, rules=self.rules)
+        self._u = self._settings.pinned(move(self._u, actions, rules=self.rules), self.default_u)
         if is_new.any():
             self._begin(is_new, {})
         previous = self._terms["total"]
@@ -201,17 +201,19 @@ class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         for i in np.flatnonzero(mask):
             rng = self._rngs[i]
             assert rng is not None
-            self._episodes[i], self._each_look[i] = self.laboratory.begin(rng, options)
+            episode = self._source.draw(rng, options)
+            self._episodes[i] = episode
+            self._each[i] = self.evaluator.look(episode.image[None], [episode.views_seed])
             self._history[i] = []
-        self._looks = stack_looks([look for look in self._each_look if look is not None])
+        self._batch = stack_batches([batch for batch in self._each if batch is not None])
         self._u[mask] = self.default_u
         self._n_steps[mask] = 0
         self._n_still[mask] = 0
         self._is_over[mask] = False
 
     def _measure(self, is_counted: np.ndarray) -> None:
-        assert self._looks is not None
-        evaluation = self.laboratory.evaluate(self._looks, range(self.num_envs), self._u, with_percepts=True)
+        assert self._batch is not None
+        evaluation = self.evaluator.evaluate(self._batch, range(self.num_envs), self._u, with_percepts=True)
         self._terms, self._seen = evaluation.terms, evaluation.percepts
         for i in np.flatnonzero(is_counted):
             self._history[i].append(evaluation.row(int(i)))
@@ -219,15 +221,12 @@ class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
     def _observe(self) -> Obs:
         assert self._seen is not None
         images = torch.stack([episode.image for episode in self.episodes])
-        return {
-            "image": thumbnail(images),
-            "statistics": statistics(images, self._seen),
-            "terms": observed_terms(self._terms, OBSERVED_TERMS),
-            "u": self._u.copy(),
-        }
+        return self._observer.observe(images, self._seen, self._terms, self._u.copy())
 
     def _info(self, mask: np.ndarray) -> dict[str, Any]:
-        theta = {name: value.double().numpy() for name, value in from_unit(torch.as_tensor(self._u)).items()}
+        theta = {
+            name: value.double().numpy() for name, value in self.parameters.from_unit(torch.as_tensor(self._u)).items()
+        }
         context = [describe(episode) for episode in self.episodes]
         texts = {name: np.array([row[name] for row in context], dtype=object) for name in context[0]}
         info = {

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from ciliary.agents.training.cases import fixed_cases
-from ciliary.envs.batch import Looks, evaluate_pairs, stack_looks
+from ciliary.envs.batch import ImageBatch, stack_batches
 from ciliary.envs.data.reading import Photograph
 from ciliary.envs.episode import DisturbanceSpec
-from ciliary.envs.evaluator import Laboratory
-from ciliary.envs.observation import observed_terms, statistics, thumbnail
-from ciliary.envs.single import OBSERVED_TERMS
+from ciliary.envs.evaluator import Evaluator
+from ciliary.envs.observation import Observer
 
 Observations = dict[str, Tensor]
 """The environment's observation of N cases: ``image``, ``statistics``, ``terms``, ``u``."""
@@ -49,23 +48,23 @@ class Pool:
     """Cases of one size in memory: some 1 MB each at 96 x 128 px with four views, 2 MB with the calibrated panel.
 
     Attributes:
-        laboratory: cortex and objective.
-        looks: of the C cases.
+        evaluator: perceiver and objective.
+        batch: of the C cases.
         names: C texts, image and disturbance.
         default_u: (P,) where every case starts.
     """
 
-    laboratory: Laboratory
-    looks: Looks
+    evaluator: Evaluator
+    batch: ImageBatch
     names: tuple[str, ...]
     default_u: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.looks)
+        return len(self.batch)
 
     @cached_property
     def _bases(self) -> Tensor:
-        objective, panel = self.laboratory.objective, self.looks.panel
+        objective, panel = self.evaluator.objective, self.batch.panel
         starts = [objective.starts_on(None if panel is None else panel[i : i + 1]) for i in range(len(self))]
         return torch.as_tensor(np.stack([self.default_u if some is None else some[0] for some in starts]))
 
@@ -75,23 +74,17 @@ class Pool:
 
     def judge(self, rows: Tensor, u: Tensor) -> tuple[Tensor, Observations]:
         """See :meth:`World.judge`; observations carry no gradient."""
-        terms, percept = evaluate_pairs(
-            self.laboratory.cortex, self.laboratory.objective, self.looks, rows, u, with_percepts=True
-        )
+        terms, percept = self.evaluator.judge(self.batch, rows, u, with_percepts=True)
         assert percept is not None
-        images = self.looks.images[rows, 0]
+        images = self.batch.images[rows, 0]
         arrays = {name: value.detach().double().numpy() for name, value in terms.items()}
-        obs = {
-            "image": torch.from_numpy(thumbnail(images)),
-            "statistics": torch.from_numpy(statistics(images, percept)),
-            "terms": torch.from_numpy(observed_terms(arrays, OBSERVED_TERMS)),
-            "u": u.detach().clone(),
-        }
+        seen = Observer(self.evaluator.perceiver).observe(images, percept, arrays, u.detach().numpy().copy())
+        obs = {name: torch.from_numpy(values) for name, values in seen.items()}
         return terms["total"], obs
 
 
 def make_pools(
-    laboratory: Laboratory,
+    evaluator: Evaluator,
     photographs: Sequence[Photograph],
     default_u: np.ndarray,
     *,
@@ -104,7 +97,7 @@ def make_pools(
     """Photographs under disturbances, each looked at once through views of its own.
 
     Args:
-        laboratory: cortex and objective.
+        evaluator: perceiver and objective.
         photographs: to choose from.
         default_u: (P,).
         n_cases: in all, >= 1.
@@ -125,9 +118,10 @@ def make_pools(
         if n == 0:
             continue
         cases = fixed_cases(some, n, shape_px=shape_px, disturbances=disturbances, seed=seed)
-        looks = []
+        batches = []
         for i, case in enumerate(cases):
-            looks.append(laboratory.look(case.image, int(np.random.SeedSequence([seed, i]).generate_state(1)[0])))
+            views_seed = int(np.random.SeedSequence([seed, i]).generate_state(1)[0])
+            batches.append(evaluator.look(case.image[None], [views_seed]))
             on_case()
-        pools.append(Pool(laboratory, stack_looks(looks), tuple(case.name for case in cases), default_u))
+        pools.append(Pool(evaluator, stack_batches(batches), tuple(case.name for case in cases), default_u))
     return pools

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.parameters import COLUMNS_V0
+
 #: The calibration that comes with the project.
 SHIPPED = Path(__file__).with_name("calibration.npz")
 
@@ -37,6 +39,8 @@ class Calibration:
         min_gain: predicted gain over the defaults below which a setting is not worth changing to.
         n_views: views the raw terms need; 0 when no such term is used.
         about: provenance: data, date, seed, scores, version; JSON types.
+        parameters: names of the P columns of ``panel`` and ``starts``; files of version 0.1 have none, and its columns.
+        perceiver: name of the perceiver whose percepts it judges.
     """
 
     CLIP = 4.0
@@ -50,6 +54,8 @@ class Calibration:
     min_gain: float = 0.0
     n_views: int = 0
     about: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[str, ...] = COLUMNS_V0
+    perceiver: str = "cortex"
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -63,6 +69,9 @@ class Calibration:
             raise ValueError(f"expected a chain of layers from {n} inputs, got {shapes}, {self.mean.shape}")
         if not self.layers or sizes[-1] != 1 or not (self.scale > 0).all():
             raise ValueError("expected at least one layer, one output and positive scales")
+        for settings in (self.panel, self.starts):
+            if settings.ndim != 2 or (len(settings) and settings.shape[1] != len(self.parameters)):
+                raise ValueError(f"expected settings with a column for each of {len(self.parameters)} parameters")
 
     def predict(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """The predicted score (N,) of N percepts from their inputs by name, each (N,). Differentiable.
@@ -85,6 +94,7 @@ class Calibration:
         """Write one .npz."""
         about = {"names": list(self.names), "n_layers": len(self.layers), "about": dict(self.about)}
         about |= {"min_gain": self.min_gain, "n_views": self.n_views}
+        about |= {"parameters": list(self.parameters), "perceiver": self.perceiver}
         arrays = {f"{kind}_{i}": x for i, pair in enumerate(self.layers) for kind, x in zip("wb", pair, strict=True)}
         buffer = io.BytesIO()
         np.savez_compressed(
@@ -125,6 +135,8 @@ def load_calibration(path: Path | str | None = None) -> Calibration:
                 about["min_gain"],
                 about["n_views"],
                 about["about"],
+                tuple(about.get("parameters", COLUMNS_V0)),
+                about.get("perceiver", "cortex"),
             )
     except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a calibration ({error}); make one with scripts/calibrate.py") from error

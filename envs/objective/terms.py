@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ciliary.cortex import Cortex, Cues, Percept
 from ciliary.cortex.ops.gini import gini
+from ciliary.cortex.perceiver import AbstractPercept, Perceiver, needs
 from ciliary.envs.objective.agreement import matched_symmetric_kl, sharpen, soft_adjusted_rand
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS, recognition_terms
 from ciliary.envs.objective.reference import Reference
@@ -136,7 +136,7 @@ def collapse_loss(masks: Tensor, reference: Reference) -> Tensor:
     return torch.tanh(unexplained / unexplained_by_grid.clamp_min(1e-3))
 
 
-def economy_loss(masks: Tensor, energy: Tensor, *, min_segments: float, energy_stride: int = 8) -> Tensor:
+def economy_loss(masks: Tensor, energy: Tensor | None, *, min_segments: float, energy_stride: int = 8) -> Tensor:
     """What the percept costs: three quarters for the effective number of segments, one for dense activity in V1.
 
     Segments: log k / log S (1 for S equal segments), and below ``min_segments`` a floor term that reaches 1 at one
@@ -145,7 +145,8 @@ def economy_loss(masks: Tensor, energy: Tensor, *, min_segments: float, energy_s
 
     Args:
         masks: (N, S, h, w) partition.
-        energy: (N, C, H, W) >= 0; every ``energy_stride``-th unit along each image axis is read.
+        energy: (N, C, H, W) >= 0; every ``energy_stride``-th unit along each image axis is read. None, of a perceiver
+            without: the segments alone are the cost.
         min_segments: effective segments at which the floor begins.
         energy_stride: in pixels.
 
@@ -155,18 +156,26 @@ def economy_loss(masks: Tensor, energy: Tensor, *, min_segments: float, energy_s
     log_k = torch.log(effective_segments(masks))
     floor = torch.relu(1 - log_k / math.log(min_segments))
     segments = (log_k / math.log(max(2, masks.shape[1])) + floor).clamp(0, 1)
+    if energy is None:
+        return segments
     activity = 1 - gini(energy[..., ::energy_stride, ::energy_stride].flatten(1))
     return 0.75 * segments + 0.25 * activity
 
 
-def coarse_masks(percept: Percept, settings: ObjectiveSettings) -> Tensor:
+def coarse_masks(percept: AbstractPercept, settings: ObjectiveSettings) -> Tensor:
     """The masks as they are judged: (B, S, h, w), averaged over ``stride`` x ``stride`` pixels and sharpened."""
     if settings.stride == 2:
-        masks = percept.m4.masks_coarse
+        masks = percept.masks_coarse
     else:
-        height, width = percept.m4.masks.shape[-2:]
-        masks = F.adaptive_avg_pool2d(percept.m4.masks, pooled_size(height, width, stride=settings.stride))
+        height, width = percept.masks.shape[-2:]
+        masks = F.adaptive_avg_pool2d(percept.masks, pooled_size(height, width, stride=settings.stride))
     return sharpen(masks, power=settings.sharpness)
+
+
+def energy_of(percept: AbstractPercept) -> Tensor | None:
+    """Activity of the units that see (B, C, H, W), of percepts that have it."""
+    energy: Tensor | None = getattr(percept, "energy", None)
+    return energy
 
 
 class Objective:
@@ -194,12 +203,22 @@ class Objective:
         """Whether it asks for a cortex that recognises."""
         return bool(self.settings.recognition)
 
-    def make_panel(self, cortex: Cortex, images: Tensor, cues: Cues, reference: Reference) -> Any:
+    def check(self, perceiver: Perceiver) -> None:
+        """Raise ``ValueError`` unless the objective can judge this perceiver's percepts.
+
+        Terms that need what it does not answer are left out where a total can be had without them (V1's activity in
+        the economy), and refused where they have a weight of their own (recognition).
+        """
+        if self.recognises:
+            weighed = ", ".join(self.settings.recognition)
+            needs(perceiver, "recognition", f"an objective that weighs {weighed}")
+
+    def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Any:
         """What percepts of E images (E, 3, H, W) are compared with beside their views; None for nothing.
 
         ``panel[rows]`` are those of some images; a dataclass of tensors with a leading E, so that panels can be joined.
         """
-        del cortex, images, cues, reference
+        del perceiver, images, cues, reference
         return None
 
     def starts_on(self, panel: Any) -> np.ndarray | None:
@@ -209,7 +228,7 @@ class Objective:
 
     def __call__(
         self,
-        percept: Percept,
+        percept: AbstractPercept,
         reference: Reference,
         back: WayBack | None,
         *,
@@ -218,6 +237,7 @@ class Objective:
         with_kl: bool = False,
         u: Tensor | None = None,
         panel: Any = None,
+        images: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Judge N settings.
 
@@ -230,6 +250,7 @@ class Objective:
             with_kl: add ``symmetric_kl`` (of the sharpened masks) for the log; slow.
             u: (N, P) the settings.
             panel: of the N images, from :meth:`make_panel`.
+            images: the N images (N, 3, H, W) without their views, for objectives that look at them.
 
         Returns:
             One (N,) tensor for each of :data:`TERMS` (without views, those about views were not measured and are left
@@ -240,18 +261,22 @@ class Objective:
         Raises:
             ValueError: a term of recognition has a weight, and the percepts are of a cortex that does not recognise.
         """
+        del images
         s = self.settings
         masks = coarse_masks(percept, s).unflatten(0, (-1, 1 + n_views))
         own = masks[:, 0]
         terms = view_agreement(masks, back, n_photometric=n_photometric, with_kl=with_kl)
-        terms |= self.own_terms(own, percept.m1.energy[:: 1 + n_views], reference)
+        energy = energy_of(percept)
+        terms |= self.own_terms(own, None if energy is None else energy[:: 1 + n_views], reference)
         if self.recognises:
-            terms |= recognition_terms(s.recognition, percept.m5, masks, back, n_photometric=n_photometric)
+            terms |= recognition_terms(
+                s.recognition, getattr(percept, "m5", None), masks, back, n_photometric=n_photometric
+            )
         weighed = [getattr(s, name) * terms[name] for name in (*TERMS, *s.recognition) if name in terms]
         terms["total"] = torch.stack(weighed).sum(0)
         return self.judge(terms, own, reference, u, panel)
 
-    def own_terms(self, masks: Tensor, energy: Tensor, reference: Reference) -> dict[str, Tensor]:
+    def own_terms(self, masks: Tensor, energy: Tensor | None, reference: Reference) -> dict[str, Tensor]:
         """The terms that take no views, and ``n_segments``: of N sharpened masks and the V1 energy they came with."""
         return {
             "collapse": collapse_loss(masks, reference),

@@ -56,8 +56,8 @@ class TestContract(ControllerContract):
         assert trace.i_chosen == 0
 
 
-def toy():
-    return ToyEnv(n_parameters=4, action_mode="absolute", is_context_visible=True)
+def toy(**settings):
+    return ToyEnv(n_parameters=4, action_mode="absolute", is_context_visible=True, **settings)
 
 
 def test_one_proposal_solves_most_of_the_toy():
@@ -123,8 +123,7 @@ def test_registry_knows_it():
 
 def test_the_first_proposal_departs_from_what_the_objective_recommends():
     untrained = PolicyNetwork(NetworkShape(4, 4, 5, has_image=False)).eval()
-    env = toy()
-    env.starts = np.array([[0.5, -0.5, 0.25, 0.0], [0.9, 0.9, 0.9, 0.9]], np.float32)
+    env = toy(starts=np.array([[0.5, -0.5, 0.25, 0.0], [0.9, 0.9, 0.9, 0.9]], np.float32))
     trace = run_episode(env, PolicyController(Policy(untrained), n_steps=2), 0, {"optimum": [0.5, -0.5, 0.25, -0.25]})
     np.testing.assert_array_equal(trace.u[0], np.zeros(4))
     np.testing.assert_allclose(trace.u[1], env.starts[0], atol=1e-6)
@@ -132,11 +131,8 @@ def test_the_first_proposal_departs_from_what_the_objective_recommends():
 
 
 def test_without_weights_the_recommendation_is_the_proposal():
-    env = toy()
-    env.starts = np.array([[0.5, -0.5, 0.25, 0.0]], np.float32)
-    env.objective_name = "of another world"
+    env = toy(starts=np.array([[0.5, -0.5, 0.25, 0.0]], np.float32), objective_name="of another world")
     trace = run_episode(env, PolicyController(), 0, {"optimum": [0.5, -0.5, 0.25, -0.25]})
     np.testing.assert_array_equal(trace.u[1], env.starts[0])
-    env.starts = None
     with pytest.raises(FileNotFoundError, match="no policy comes with"):
-        run_episode(env, PolicyController(), 0)
+        run_episode(toy(objective_name="of another world"), PolicyController(), 0)

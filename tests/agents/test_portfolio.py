@@ -48,8 +48,7 @@ def test_without_a_list_only_the_defaults_are_tried():
 
 def test_the_environments_own_least_gain_holds():
     gain = run_episode(ListToy(), make_controller("portfolio"), 0).guard.gain
-    env = ListToy()
-    env.min_gain = gain * 1.5
+    env = ListToy(min_gain=gain * 1.5)
     trace = run_episode(env, make_controller("portfolio"), 0)
     assert trace.i_chosen == 0
     assert not trace.guard.is_accepted

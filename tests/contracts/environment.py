@@ -96,7 +96,9 @@ class EnvironmentContract:
             env = self.make(action_mode=mode, max_step=0.1)
             env.reset(seed=0)
             obs, *_ = env.step(np.full(env.action_space.shape, 0.3, np.float32))
-            expected = 0.3 if mode == "absolute" else np.clip(env.unwrapped.default_u + 0.03, -1, 1)
+            inner = env.unwrapped
+            expected = np.full(inner.n_parameters, 0.3) if mode == "absolute" else inner.default_u + 0.03
+            expected = np.where(np.isin(inner.parameter_names, inner.frozen), inner.default_u, expected.clip(-1, 1))
             np.testing.assert_allclose(obs["u"], expected, atol=1e-6)
 
     def test_evaluate_agrees_with_step_and_changes_nothing_but_the_count(self, env):

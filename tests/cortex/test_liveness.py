@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.parameters import BY_NAME, N_PARAMETERS, PARAMETERS, STAGES, default_theta, from_unit
+from ciliary.cortex.parameters import N_PARAMETERS, PARAMETERS, STAGES, default_theta, from_unit
 from ciliary.testing.stage import largest_change, moved, photograph, projection, tensors, with_cues
 from ciliary_tests.theta_scenes import scene_theta
 

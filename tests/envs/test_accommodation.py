@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -11,13 +9,13 @@ from ciliary.envs.data.disturbances import DISTURBANCES
 from ciliary.envs.data.reading import UnreadableImage
 from ciliary.envs.episode import crop, draw_episode, resize, stretch
 from ciliary.envs.objective.terms import Objective
-from ciliary.envs.observation import STATISTICS
-from ciliary.envs.single import OBSERVED_TERMS, AccommodationEnv
+from ciliary.envs.observation import OBSERVED_TERMS, STATISTICS
+from ciliary.envs.single import AccommodationEnv
 from ciliary.testing.environment import EnvironmentContract
 from ciliary_tests.photographs import photographs
 
 ID = "Ciliary/Accommodation-v0"
-QUICK = {"source": photographs(), "size_px": 48, "n_views": 2}
+QUICK = {"source": photographs(), "size_px": 48, "n_views": 2, "objective": "raw", "disturbances": "all"}
 
 
 def make(**settings):
@@ -39,7 +37,7 @@ def env():
 
 def test_the_seed_chooses_the_image_and_the_disturbance(env):
     def context(seed):
-        episode = draw_episode(np.random.default_rng(seed), QUICK["source"], {}, size_px=32)
+        episode = draw_episode(np.random.default_rng(seed), QUICK["source"], {}, disturbances="all", size_px=32)
         return episode.photograph.name, str(episode.disturbance), episode.views_seed
 
     contexts = [context(seed) for seed in range(30)]
@@ -101,10 +99,12 @@ def test_severity_is_drawn_where_it_is_not_given():
     assert {d.severity for d in drawn} == {1, 2, 3, 4, 5}
 
 
-def test_default_disturbances_are_clean_and_all_eight():
+def test_disturbed_only_when_asked_and_all_are_clean_and_all_eight():
     rng = np.random.default_rng(0)
-    names = {draw_episode(rng, QUICK["source"], {}, size_px=32).disturbance.name for _ in range(120)}
-    assert names == {"none", *DISTURBANCES}
+    drawn = [draw_episode(rng, QUICK["source"], {}, disturbances="all", size_px=32) for _ in range(120)]
+    assert {episode.disturbance.name for episode in drawn} == {"none", *DISTURBANCES}
+    asked_for_none = [draw_episode(rng, QUICK["source"], {}, size_px=32) for _ in range(20)]
+    assert {episode.disturbance.name for episode in asked_for_none} == {"none"}
 
 
 def test_a_sampler_is_asked():
@@ -218,7 +218,7 @@ def test_evaluation_with_gradient_is_the_evaluation_and_the_slope_of_the_loss_pa
     u = torch.tensor(settings, requires_grad=True)
     (expected,) = torch.autograd.grad(inner.loss(u).sum(), u)
     plain, n_before = inner.evaluate(settings), inner.n_evaluations
-    inner.laboratory.apparatus = replace(inner.laboratory.apparatus, max_images=1)  # one setting a pass
+    inner.evaluator.max_images = 1  # one setting a pass
     evaluation, gradient = inner.evaluate_with_gradient(settings)
     assert inner.n_evaluations == n_before + 3
     assert gradient.dtype == np.float64
@@ -250,19 +250,19 @@ def test_wrong_settings_are_named(settings):
 
 
 def test_sources_by_name(tmp_path):
-    env = AccommodationEnv()
-    assert env.laboratory._photographs is None  # nothing is read before it is needed
+    env = AccommodationEnv(size_px=48, objective="raw")
+    assert "photographs" not in vars(env._source)  # nothing is read before it is needed
     env.reset(seed=0)
-    assert len(env.laboratory.photographs) > 3
+    assert len(env._source.photographs) > 3
     Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(tmp_path / "night.png")
     for source, name in ((tmp_path, "night"), (str(tmp_path / "night.png"), "night"), ("scenes", None)):
-        env = AccommodationEnv(source=source)
+        env = AccommodationEnv(source=source, size_px=48, objective="raw")
         _, info = env.reset(seed=0)
         assert info["image"] == (name or info["image"])
     with pytest.raises(UnreadableImage, match="no such file"):
-        AccommodationEnv(source=str(tmp_path / "nowhere")).reset(seed=0)
+        AccommodationEnv(source=str(tmp_path / "nowhere"), objective="raw").reset(seed=0)
 
 
 def test_the_registered_world_is_reproducible():
-    contexts = [gym.make(ID).reset(seed=11)[1]["context_id"] for _ in range(2)]
+    contexts = [gym.make(ID, size_px=48).reset(seed=11)[1]["context_id"] for _ in range(2)]
     assert contexts[0] == contexts[1]

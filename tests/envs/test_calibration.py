@@ -9,21 +9,15 @@ import torch
 
 from ciliary.cortex import Cortex, default_unit
 from ciliary.cortex.parameters import N_PARAMETERS
-from ciliary.envs.batch import Evaluator
-from ciliary.envs.objective.calibrated import (
-    CalibratedObjective,
-    consensus,
-    cover_each_other,
-    for_agreement,
-    make_objective,
-    objective_mark,
-    panel_agreement,
-)
+from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import Calibration, load_calibration
+from ciliary.envs.objective.make import make_objective, objective_mark
+from ciliary.envs.objective.panel import consensus, cover_each_other, for_agreement, panel_agreement
 from ciliary.envs.objective.reference import make_reference
 from ciliary.envs.objective.terms import Objective, pooled_size
 from ciliary.envs.objective.views import sample_views
 from ciliary.envs.single import AccommodationEnv
+from ciliary_tests.one_image import OneImage
 
 
 def line(names, weights, *, bias=0.5, panel=0, **changes):
@@ -100,8 +94,8 @@ def test_total_is_one_minus_the_predicted_score_and_raw_stays_beside_it():
     u = default_unit(3) + torch.linspace(0, 0.4, 3)[:, None]
     views = sample_views(0, n_photometric=0, n_geometric=0)
     cortex = Cortex()
-    terms = Evaluator(cortex, CalibratedObjective(model), views, image()).evaluate(u.numpy()).terms
-    raw = Evaluator(cortex, Objective(), views, image()).evaluate(u.numpy()).terms
+    terms = OneImage(cortex, CalibratedObjective(model), views, image()).evaluate(u.numpy()).terms
+    raw = OneImage(cortex, Objective(), views, image()).evaluate(u.numpy()).terms
     np.testing.assert_allclose(terms["total"], 1 - terms["predicted_score"], rtol=1e-6)
     np.testing.assert_allclose(terms["raw_total"], raw["total"], rtol=1e-5)
     np.testing.assert_allclose(terms["collapse"], raw["collapse"], rtol=1e-5)
@@ -112,7 +106,7 @@ def test_the_loss_has_a_gradient():
     model = line(["feature.explained", "feature.log_segments", "agreement.00"], [0.2, 0.1, 0.3], panel=1)
     views = sample_views(0, n_photometric=0, n_geometric=0)
     u = default_unit(1).requires_grad_()
-    Evaluator(Cortex(), CalibratedObjective(model), views, image()).loss(u).sum().backward()
+    OneImage(Cortex(), CalibratedObjective(model), views, image()).loss(u).sum().backward()
     assert torch.isfinite(u.grad).all()
     assert u.grad.abs().max() > 0
 
@@ -178,9 +172,10 @@ def test_consensus_by_hand():
 
 
 def test_searches_begin_with_what_is_best_in_the_panel():
-    env = AccommodationEnv(objective="calibrated", size_px=48, disturbances=(None,))
-    shipped, panel = env.starts, load_calibration().panel
-    np.testing.assert_array_equal(shipped, load_calibration().starts)
+    env = AccommodationEnv(size_px=48)  # the default objective
+    is_frozen, default = np.isin(env.parameter_names, env.frozen), env.default_u
+    shipped, panel = (np.where(is_frozen, default, x) for x in (load_calibration().starts, load_calibration().panel))
+    np.testing.assert_array_equal(env.starts, shipped)
     env.reset(seed=0, options={"image": "coffee"})
     starts = env.starts
     assert sorted(map(tuple, starts)) == sorted(map(tuple, panel))
@@ -188,7 +183,7 @@ def test_searches_begin_with_what_is_best_in_the_panel():
     totals = env.evaluate(starts).terms["total"]
     assert (np.diff(totals) > -1e-5).all()
     assert totals[0] < totals[-1]
-    raw = AccommodationEnv(size_px=48, disturbances=(None,))
+    raw = AccommodationEnv(size_px=48, objective="raw")
     raw.reset(seed=0)
     assert raw.starts is None
 
@@ -198,6 +193,7 @@ def test_where_a_prediction_takes_views_the_panel_goes_by_consensus():
     model = replace(line(["term.stability", "agreement.00"], [1.0, 1.0], n_views=2), panel=u)
     env = AccommodationEnv(objective=CalibratedObjective(model), size_px=48, disturbances=(None,))
     env.reset(seed=0, options={"image": "coffee"})
-    masks = env.laboratory.look(env.episode.image, 0).panel.masks
+    masks = env.evaluator.look(env.episode.image[None], [0]).panel.masks
     order = consensus(cover_each_other(masks))[0].argsort(descending=True).numpy()
-    np.testing.assert_array_equal(env.starts, model.panel[order])
+    expected = np.where(np.isin(env.parameter_names, env.frozen), env.default_u, model.panel[order])
+    np.testing.assert_array_equal(env.starts, expected)

@@ -91,7 +91,7 @@ def judge(image, masks, views, **options):
     back = way_back(views, size=size, image_size=SIZE)[views.n_photometric :]
     energy = torch.rand(len(masks), 4, *SIZE, generator=torch.Generator().manual_seed(0)) ** 4
     coarse = halve(masks)[..., : masks.shape[-2] // 2, : masks.shape[-1] // 2]
-    percept = SimpleNamespace(m4=SimpleNamespace(masks=masks, masks_coarse=coarse), m1=SimpleNamespace(energy=energy))
+    percept = SimpleNamespace(masks=masks, masks_coarse=coarse, energy=energy)
     reference = make_reference(image, size=size)
     terms = objective(percept, reference, back, n_views=len(views), n_photometric=views.n_photometric, **options)
     return {name: values.item() for name, values in terms.items()}

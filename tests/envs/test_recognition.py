@@ -11,9 +11,8 @@ from ciliary.cortex import Cortex, default_unit
 from ciliary.cortex.description import N_DESCRIPTION, PARTS
 from ciliary.cortex.percept import M5Out
 from ciliary.cortex.stages.m5_learned import LearnedM5
-from ciliary.envs.batch import Evaluator
 from ciliary.envs.data.scenes import make_scene
-from ciliary.envs.objective.calibrated import make_objective, objective_mark
+from ciliary.envs.objective.make import make_objective, objective_mark
 from ciliary.envs.objective.recognition import (
     RECOGNITION_TERMS,
     RECOGNITION_WEIGHTS,
@@ -26,6 +25,7 @@ from ciliary.envs.objective.recognition import (
 from ciliary.envs.objective.terms import TERMS, Objective, ObjectiveSettings
 from ciliary.envs.objective.views import sample_views, way_back
 from ciliary.envs.single import AccommodationEnv
+from ciliary_tests.one_image import OneImage
 
 SIZE = (16, 24)
 ALL = ObjectiveSettings(code_stability=0.3, completion=0.1, gate_entropy=0.1)
@@ -242,7 +242,7 @@ def cortex():
 
 def evaluator(cortex, image, settings=None, seed=0):
     views = sample_views(seed, n_photometric=1, n_geometric=1)
-    return Evaluator(cortex, Objective(settings), views, image)
+    return OneImage(cortex, Objective(settings), views, image)
 
 
 def test_without_weights_nothing_changes_to_the_last_bit(cortex, image):
@@ -271,7 +271,7 @@ def test_only_what_has_a_weight_is_measured(cortex, image, name):
 
 
 def test_a_cortex_that_does_not_recognise_is_told_so(image):
-    with pytest.raises(ValueError, match=r"weighs completion, but this cortex does not recognise; .*recognise=True"):
+    with pytest.raises(ValueError, match=r"weighs completion needs a perceiver that answers 'recognition'"):
         evaluator(Cortex(), image, ObjectiveSettings(completion=0.1)).evaluate(default_unit(1).numpy())
 
 
@@ -302,7 +302,7 @@ def test_recognition_by_name():
     assert {name: getattr(objective.settings, name) for name in TERMS} == {
         name: getattr(ObjectiveSettings(), name) for name in TERMS
     }
-    assert make_objective("recognition", ObjectiveSettings(stride=4)).settings.stride == 4
+    assert make_objective("recognition", settings=ObjectiveSettings(stride=4)).settings.stride == 4
 
 
 def test_an_environment_builds_a_cortex_that_recognises():
@@ -313,4 +313,4 @@ def test_an_environment_builds_a_cortex_that_recognises():
     evaluation, slope = env.evaluate_with_gradient(env.u[None])
     assert np.isfinite(slope).all()
     assert evaluation.row(0)["total"] == pytest.approx(info["terms"]["total"], abs=1e-5)
-    assert AccommodationEnv(source="scenes").laboratory.cortex.m5 is None
+    assert AccommodationEnv(source="scenes", objective="raw").evaluator.perceiver.m5 is None

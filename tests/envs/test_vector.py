@@ -12,7 +12,13 @@ from ciliary.envs.vector import AccommodationVectorEnv
 from ciliary_tests.photographs import photographs
 
 ID = "Ciliary/Accommodation-v0"
-QUICK = {"source": photographs(), "shape_px": (48, 48), "n_views": 2}
+QUICK = {
+    "source": photographs(),
+    "shape_px": (48, 48),
+    "n_views": 2,
+    "objective": "raw",
+    "disturbances": "all",
+}
 
 
 def make(num_envs=3, **settings):
@@ -88,7 +94,7 @@ def test_observations_are_in_their_space_and_share_no_memory(actions):
 def test_one_forward_pass_for_all_episodes(actions):
     vector = make(max_images=100)
     n_images = []
-    vector.unwrapped.laboratory.cortex.register_forward_hook(lambda _, args, __: n_images.append(len(args[0])))
+    vector.unwrapped.evaluator.perceiver.register_forward_hook(lambda _, args, __: n_images.append(len(args[0])))
     vector.reset(seed=0)
     vector.step(actions[0])
     assert n_images == [9, 9]  # 3 episodes, each an image and 2 views

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from ciliary.cortex import PARAMETERS
 from ciliary.cortex.ops.pooling import halve
 from ciliary.cortex.percept import Cues, M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut
 from ciliary.tuning.benchmarks import speed as benchmark
@@ -33,6 +34,8 @@ STAGES = ("retina", "m1", "m2", "m3", "m4")  # of a cortex that does not recogni
 
 class QuickCortex(nn.Module):
     """Every stage hands the image on; the masks are its three channels."""
+
+    name, table, answers, inert = "cortex", PARAMETERS, frozenset({"gradient"}), frozenset()
 
     def __init__(self):
         super().__init__()

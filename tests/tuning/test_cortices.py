@@ -11,7 +11,7 @@ import pytest
 from ciliary.cortex import Cortex
 from ciliary.cortex.stages.weights import LEARNED
 from ciliary.envs.data.labelled import read_labelled_folder
-from ciliary.envs.objective.calibrated import objective_mark
+from ciliary.envs.objective.make import objective_mark
 from ciliary.tuning.calibration.job import CalibrateSettings, measure_table
 from ciliary.tuning.cli.arguments import STAGES, add_learned_argument, learned_stages
 from ciliary.tuning.evaluation.case_cache import Case
@@ -132,10 +132,10 @@ def test_a_session_logs_its_learned_stages():
 
 def test_the_world_of_a_session_has_its_cortex(shipped):
     settings = SessionSettings(objective="raw", learned=("m3",))
-    cortex = make_env(settings).laboratory.cortex
+    cortex = make_env(settings).evaluator.perceiver
     assert isinstance(cortex.m3, LEARNED["m3"])
     assert cortex.m5 is None
-    both = make_env(replace(settings, objective="recognition")).laboratory.cortex
+    both = make_env(replace(settings, objective="recognition")).evaluator.perceiver
     assert isinstance(both.m3, LEARNED["m3"])
     assert both.m5 is not None
 

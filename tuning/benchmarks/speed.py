@@ -21,7 +21,8 @@ from torch import Tensor
 
 from ciliary.cortex import Cortex, default_unit
 from ciliary.cortex.profile import watch
-from ciliary.envs.batch import Evaluator
+from ciliary.envs.batch import ImageBatch, make_batch
+from ciliary.envs.evaluator import Evaluator
 from ciliary.envs.objective.terms import Objective
 from ciliary.envs.objective.views import sample_views
 from ciliary.tuning.runs.fingerprints import versions
@@ -128,18 +129,20 @@ def measure(cortex: Cortex, settings: BenchmarkSettings, *, size_px: int, popula
     u = rng.uniform(-1, 1, (population, default_unit().shape[1]))
     u[0] = default_unit()[0].numpy()
 
-    def look() -> Evaluator:
-        return Evaluator(cortex, Objective(), views, image, max_images=settings.max_images)
+    evaluator = Evaluator(cortex, Objective(), max_images=settings.max_images)
 
-    evaluator = look()
+    def look() -> ImageBatch:
+        return make_batch(cortex, evaluator.objective, image[None], [views])
+
+    batch = look()
     look_ms = [_ms(look) for _ in range(settings.n_repeats)]
     for _ in range(settings.n_warmup):
-        evaluator.evaluate(u)
+        evaluator.evaluate(batch, [0] * len(u), u)
     totals: list[float] = []
     stages: dict[str, list[float]] = {}
     for _ in range(settings.n_repeats):
         with watch(cortex, keep_outputs=False) as timer:
-            total = _ms(lambda: evaluator.evaluate(u))
+            total = _ms(lambda: evaluator.evaluate(batch, [0] * len(u), u))
         totals.append(total / population)
         parts = {name: sum(times) / population for name, times in timer.times_ms.items()}  # over the chunks
         parts["rest"] = total / population - sum(parts.values())

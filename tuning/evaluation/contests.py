@@ -93,7 +93,6 @@ class PlayMeasure:
         start = time.perf_counter()
         image = see(item, case, size_px=self.settings.size_px)[0]
         env = self.env(method.objective)
-        env.default_u = method.default_u(case.disturbance)
         played = play(
             env,
             method.build(),
@@ -101,6 +100,7 @@ class PlayMeasure:
             seed=case.seed if seed is None else seed,
             n_trials=method.n_trials,
             guard=Guard() if method.use_guard else None,
+            default_u=method.default_u(case.disturbance),
             with_before=False,
         )
         return replace(played, seconds=time.perf_counter() - start)

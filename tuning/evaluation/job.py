@@ -19,8 +19,8 @@ from rich.console import Console
 
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_folder
-from ciliary.envs.objective.calibrated import UNCALIBRATED
 from ciliary.envs.objective.calibration import SHIPPED, load_calibration
+from ciliary.envs.objective.make import UNCALIBRATED
 from ciliary.tuning.evaluation.cases import make_cases, parse_disturbances
 from ciliary.tuning.evaluation.measure import MeasureSettings
 from ciliary.tuning.evaluation.methods import Method, parse_method

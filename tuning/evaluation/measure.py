@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from ciliary.cortex import Cortex, Percept
-from ciliary.envs.batch import evaluate_pairs, make_looks
+from ciliary.envs.batch import evaluate_pairs, make_batch
 from ciliary.envs.data.disturbances import parse_disturbance
 from ciliary.envs.data.labelled import LabelledImage
 from ciliary.envs.data.sources import from_array
 from ciliary.envs.metrics.regions import METRICS, People, region_scores
-from ciliary.envs.objective.calibrated import for_agreement, panel_agreement
 from ciliary.envs.objective.features import percept_features
+from ciliary.envs.objective.panel import for_agreement, panel_agreement
 from ciliary.envs.objective.terms import Objective, coarse_masks
 from ciliary.envs.objective.views import sample_views
 from ciliary.tuning.evaluation.case_cache import Case
@@ -63,7 +63,7 @@ class Measure:
         s = self.settings
         image = see(item, case, size_px=s.size_px)
         objective = Objective()
-        look = make_looks(
+        look = make_batch(
             self.cortex,
             objective,
             image,

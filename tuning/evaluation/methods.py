@@ -18,7 +18,7 @@ from ciliary.agents.controllers.search import SAMPLERS
 from ciliary.agents.registry import CONTROLLERS, make_controller
 from ciliary.cortex import default_theta, default_unit, to_unit
 from ciliary.cortex.parameters import BY_NAME, NAMES, check_names
-from ciliary.envs.objective.calibrated import UNCALIBRATED, objective_mark
+from ciliary.envs.objective.make import UNCALIBRATED, objective_mark
 from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 

@@ -20,8 +20,8 @@ import numpy as np
 from ciliary.cortex import default_unit
 from ciliary.envs.data.labelled import LabelledImage
 from ciliary.envs.metrics.regions import People
-from ciliary.envs.objective.calibrated import UNCALIBRATED
 from ciliary.envs.objective.calibration import load_calibration
+from ciliary.envs.objective.make import UNCALIBRATED
 from ciliary.envs.objective.terms import Objective
 from ciliary.tuning.evaluation.case_cache import Shard, read_shard, write_shard
 from ciliary.tuning.evaluation.contests import PlayMeasure
@@ -143,7 +143,7 @@ class RaceMeasure(PlayMeasure):
         Raises:
             ValueError: the defaults have no finite loss, so that nothing can be compared with it.
         """
-        objective = self.env(entry.method.objective).laboratory.objective
+        objective = self.env(entry.method.objective).evaluator.objective
         spared = getattr(objective, "spared_seconds", 0.0)
         played = self.play(item, case, entry.method, seed=race_seed(case.seed, entry.seed))
         extra = getattr(objective, "spared_seconds", 0.0) - spared

@@ -15,8 +15,8 @@ from ciliary.cortex import Cortex, from_unit
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
 from ciliary.envs.episode import stretch
 from ciliary.envs.metrics.statistics import Interval
-from ciliary.envs.objective.calibrated import UNCALIBRATED
 from ciliary.envs.objective.calibration import load_calibration
+from ciliary.envs.objective.make import UNCALIBRATED
 from ciliary.tuning.evaluation.measure import MeasureSettings, see
 from ciliary.tuning.evaluation.methods import Method
 from ciliary.tuning.evaluation.plots import Sheet, contact_sheet, gap_plot, precision_recall

@@ -6,12 +6,15 @@ import hashlib
 import time
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-from ciliary.cortex import Cortex, Cues
-from ciliary.envs.objective.calibrated import CalibratedObjective, Panel, make_objective
+from ciliary.cortex import Perceiver
+from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import Calibration
+from ciliary.envs.objective.make import make_objective
+from ciliary.envs.objective.panel import Panel
 from ciliary.envs.objective.reference import Reference
 from ciliary.envs.objective.terms import Objective
 
@@ -34,7 +37,7 @@ class SharedPanels(CalibratedObjective):
         self.spared_seconds = 0.0
         self._kept: OrderedDict[bytes, tuple[Panel | None, float]] = OrderedDict()
 
-    def make_panel(self, cortex: Cortex, images: Tensor, cues: Cues, reference: Reference) -> Panel | None:
+    def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Panel | None:
         """As its parent, from memory where these images (E, 3, H, W) were seen before."""
         key = hashlib.sha256(repr(tuple(images.shape)).encode() + images.contiguous().numpy().tobytes()).digest()
         if key in self._kept:
@@ -43,7 +46,7 @@ class SharedPanels(CalibratedObjective):
             self.spared_seconds += seconds
             return panel
         start = time.perf_counter()
-        panel = super().make_panel(cortex, images, cues, reference)
+        panel = super().make_panel(perceiver, images, cues, reference)
         self._kept[key] = (panel, time.perf_counter() - start)
         while len(self._kept) > self.n_kept:
             self._kept.popitem(last=False)

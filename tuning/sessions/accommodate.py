@@ -10,7 +10,7 @@ from typing import Any
 
 from ciliary.cortex.parameters import BY_NAME, check_names
 from ciliary.envs.data.disturbances import parse_disturbance
-from ciliary.envs.objective.calibrated import make_objective
+from ciliary.envs.objective.make import make_objective
 from ciliary.tuning.runs.fingerprints import learned_mark
 from ciliary.tuning.runs.registry import find_policy
 from ciliary.tuning.runs.store import StoreError

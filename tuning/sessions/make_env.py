@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from ciliary.agents.base import Controller
-from ciliary.cortex import default_theta, to_unit
+from ciliary.cortex import default_unit
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.runs.fingerprints import cortex_options
 from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 
 
-def make_env(settings: SessionSettings) -> AccommodationEnv:
-    """One environment for all episodes. Actions are settings, so that one step applies what was chosen."""
-    env = AccommodationEnv(
-        cortex=cortex_options(depth=settings.depth, features=settings.features, learned=settings.learned),
+def make_env(settings: SessionSettings, *, searches_all: bool = False) -> AccommodationEnv:
+    """One environment for all episodes. Actions are settings, so that one step applies what was chosen.
+
+    ``searches_all``: parameters that can do nothing are searched too, as version 0.1 did.
+    """
+    cortex = cortex_options(depth=settings.depth, features=settings.features, learned=settings.learned)
+    return AccommodationEnv(
+        cortex=cortex | ({"searches_all": True} if searches_all else {}),
         objective=settings.objective,
         size_px=settings.long_side_px,
         action_mode="absolute",
         with_kl=True,  # logged beside the chance-corrected consistency; some 5 % of the time
+        default_u=default_unit(1, **settings.changes)[0].numpy(),
     )
-    if settings.changes:
-        env.default_u = to_unit(default_theta(1, **settings.changes))[0].numpy()
-    return env
 
 
 def make_controller(settings: SessionSettings) -> Controller:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as Stored
 
 _LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_FROZEN = f"{TAG}inert_is_frozen"  # sessions of version 0.1 searched parameters that can do nothing, and go on so
 _KIND, _NAME, _KEY, _PROCESS = f"{TAG}kind", f"{TAG}session", f"{TAG}key", f"{TAG}process"
 
 
@@ -42,10 +43,13 @@ class Session:
         done: keys of the episodes that ended well before (key -> run id).
         n_killed: runs that a killed process had left RUNNING, closed as KILLED by us.
         is_continued: whether it goes on with an earlier, unfinished session.
+        searches_all: whether it was begun by version 0.1, which searched parameters that can do nothing too: what is
+            left of it is played like the rest.
     """
 
     def __init__(self, run: Run, name: str, locks: _Locks, *, folder: Path, is_continued: bool):
         self.run, self.name, self.folder, self.is_continued = run, name, folder, is_continued
+        self.searches_all = False
         self.n_killed = 0
         self.done: dict[str, str] = {}
         self._locks = locks
@@ -170,7 +174,7 @@ def finished_episodes(store: Store, is_wanted: Callable[[str], bool]) -> Iterato
 
 
 def _begin(store: Store, name: str, locks: _Locks, *, settings: SessionSettings, folder: Path) -> Session:
-    tags = {"session": name, "process": f"{platform.node()}:{os.getpid()}"}
+    tags = {"session": name, "inert_is_frozen": "yes", "process": f"{platform.node()}:{os.getpid()}"}
     run = Run.begin(store, name=name, kind="session", tags=tags, params=settings.as_params())
     return Session(run, name, locks, folder=folder, is_continued=False)
 
@@ -192,6 +196,7 @@ def _continue(store: Store, name: str, stored: Stored, locks: _Locks, *, folder:
     run.tag(process=f"{platform.node()}:{os.getpid()}")
     session = Session(run, name, locks, folder=folder, is_continued=True)
     session.done, session.n_killed = done, n_killed
+    session.searches_all = _FROZEN not in stored.data.tags
     return session
 
 

@@ -93,7 +93,7 @@ def run_session(
     settings: SessionSettings,
     inputs: Sequence[Input],
     *,
-    make_env: Callable[[SessionSettings], gym.Env[Any, Any]],
+    make_env: Callable[..., gym.Env[Any, Any]],
     display: Display,
 ) -> Outcome:
     """Run a session to its end, or to the signal which stops it. Every run it opens is closed.
@@ -101,7 +101,7 @@ def run_session(
     Args:
         settings: what to do.
         inputs: the images, with unique names.
-        make_env: makes the environment, once.
+        make_env: makes the environment of the settings, once; told ``searches_all=True`` for a session of version 0.1.
         display: is told of progress and problems.
 
     Raises:
@@ -118,7 +118,8 @@ def run_session(
         try:
             display.begin(session, len(inputs) * len(settings.disturbances))
             controller = with_memories(controller, settings, store)
-            run = _Loop(settings, session, outcome, display, stopper, make_env(settings), controller, storage)
+            env = make_env(settings, searches_all=True) if session.searches_all else make_env(settings)
+            run = _Loop(settings, session, outcome, display, stopper, env, controller, storage)
             run.all(inputs)
             status = "FINISHED" if outcome.records else "FAILED"
         except Stopped:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ciliary.agents.controllers.policy import SHIPPED
-from ciliary.envs.objective.calibrated import objective_mark
+from ciliary.envs.objective.make import objective_mark
 from ciliary.tuning.runs.fingerprints import digest, learned_mark
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import masked

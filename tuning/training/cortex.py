@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ciliary.agents.training.cases import split
 from ciliary.cortex import Cortex
 from ciliary.cortex.stages.weights import LEARNED, stages_to_bytes
-from ciliary.envs.evaluator import open_source
+from ciliary.envs.data.images import open_images
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import versions
@@ -70,7 +70,7 @@ def mature(settings: MatureSettings, *, is_quiet: bool = False) -> Path:
     """
     out, curriculum = settings.out, settings.curriculum
     weights, checkpoint = out / "cortex.safetensors", out / "checkpoint.pt"
-    photographs = [p for source in settings.images for p in open_source(source, 2 * curriculum.long_side_px)]
+    photographs = [p for source in settings.images for p in open_images(source, 2 * curriculum.long_side_px)]
     training, held_out = split(photographs, curriculum.hold_out)
     about = {"curriculum": curriculum.about(), "n_photographs": len(training), "n_held_out": len(held_out)}
     claim(out, about)

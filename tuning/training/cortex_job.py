@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from ciliary.agents.training.cases import split
 from ciliary.cortex.stages.weights import load_stages
+from ciliary.envs.data.images import open_images
 from ciliary.envs.data.reading import UnreadableImage
-from ciliary.envs.evaluator import open_source
 from ciliary.tuning.cli.stopping import EXIT_CODE, Stopped
 from ciliary.tuning.inspect import panels
 from ciliary.tuning.runs.files import write_atomically
@@ -59,7 +59,7 @@ def run(
 def report(settings: MatureSettings, weights: Path, *, is_quiet: bool = False) -> Path:
     """Write ``out/report.md``: what each stage has learned, on the photographs that were held out."""
     curriculum = settings.curriculum
-    photographs = [p for source in settings.images for p in open_source(source, 2 * curriculum.long_side_px)]
+    photographs = [p for source in settings.images for p in open_images(source, 2 * curriculum.long_side_px)]
     held_out = split(photographs, curriculum.hold_out)[1]
     batches = Batches(held_out, shape_px=curriculum.shape_px, seed=curriculum.seed + 1, spread=curriculum.spread)
     n_batches = len(torch.arange(len(batches)).split(curriculum.n_batch))

@@ -123,4 +123,3 @@ def draw_learning_curve(
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
     return figure
-

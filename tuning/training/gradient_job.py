@@ -11,8 +11,9 @@ from ciliary.agents.controllers.policy import Policy
 from ciliary.agents.training.cases import split
 from ciliary.agents.training.pool import Pool, make_pools
 from ciliary.agents.training.through_cortex import Check, Training
-from ciliary.cortex import default_unit
-from ciliary.envs.evaluator import Apparatus, Laboratory, open_source
+from ciliary.envs.config import EnvConfig
+from ciliary.envs.data.images import open_images
+from ciliary.envs.evaluator import Evaluator
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import versions
@@ -41,7 +42,7 @@ def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Pat
         Stopped: by SIGINT or SIGTERM, after a checkpoint.
     """
     out, checkpoint, policy = settings.out, settings.out / "checkpoint.pt", settings.out / "policy.safetensors"
-    photographs = open_source(settings.images, 2 * settings.size_px)
+    photographs = open_images(settings.images, 2 * settings.size_px)
     training, held_out = split(photographs, settings.hold_out)
     about = settings.about() | {"n_photographs": len(training)}
     claim(out, about)
@@ -95,16 +96,17 @@ def make_worlds(
     settings: GradientSettings, training: Sequence[Any], held_out: Sequence[Any], *, on_case: Any = lambda: None
 ) -> tuple[list[Pool], list[Pool]]:
     """The pools to learn from and to check on."""
-    apparatus = Apparatus(
+    config = EnvConfig(
         cortex={"depth": settings.depth, "features": settings.features},
         objective=settings.objective,
         n_views=settings.n_views,
     )
-    laboratory, default_u = Laboratory(apparatus), default_unit()[0].numpy()
+    evaluator = Evaluator.of(config)
+    default_u = evaluator.perceiver.table.default_unit()[0].numpy()
     common = {"size_px": settings.size_px, "disturbances": settings.disturbances, "on_case": on_case}
     seed = settings.training.seed
-    pools = make_pools(laboratory, training, default_u, n_cases=settings.n_cases, seed=seed, **common)
-    checked = make_pools(laboratory, held_out, default_u, n_cases=settings.n_check_cases, seed=seed + 1, **common)
+    pools = make_pools(evaluator, training, default_u, n_cases=settings.n_cases, seed=seed, **common)
+    checked = make_pools(evaluator, held_out, default_u, n_cases=settings.n_check_cases, seed=seed + 1, **common)
     return pools, checked
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ciliary.envs.data.reading import UnreadableImage
-from ciliary.envs.objective.calibrated import make_objective
+from ciliary.envs.objective.make import make_objective
 from ciliary.tuning.cli.stopping import EXIT_CODE
 from ciliary.tuning.runs.store import TRAININGS, StoreError, open_store
 from ciliary.tuning.sessions.settings import DEFAULT_OUT

@@ -14,8 +14,8 @@ import numpy as np
 
 from ciliary.agents.training.cases import fixed_cases, split
 from ciliary.agents.training.vec_env import AccommodationVecEnv
+from ciliary.envs.data.images import open_images
 from ciliary.envs.data.reading import Photograph
-from ciliary.envs.evaluator import open_source
 from ciliary.envs.vector import AccommodationVectorEnv
 from ciliary.tuning.evaluation.shared_panels import shared_objective
 from ciliary.tuning.training.rl_learning import learn
@@ -44,7 +44,7 @@ def train_rl(settings: RlSettings, *, is_quiet: bool = False) -> Path:
         Stopped: by SIGINT or SIGTERM, after a checkpoint.
     """
     long_side_px = 2 * max(settings.shape_px)
-    photographs = open_source(settings.images, long_side_px)
+    photographs = open_images(settings.images, long_side_px)
     training, held_out = split(photographs, settings.hold_out)
     cases = fixed_cases(training, settings.n_cases, shape_px=settings.shape_px, seed=settings.seed)
     others = fixed_cases(held_out, settings.n_eval_cases, shape_px=settings.shape_px, seed=settings.seed + 1)

@@ -45,7 +45,7 @@ class LearningSettings:
 
     def about(self) -> dict[str, Any]:
         """The settings that shape what is learned, as JSON types; no places."""
-        from ciliary.envs.objective.calibrated import objective_mark
+        from ciliary.envs.objective.make import objective_mark
 
         values = {name: value for name, value in asdict(self).items() if name not in self.places}
         about: dict[str, Any] = json.loads(json.dumps(values | {"objective": objective_mark(self.objective)}))

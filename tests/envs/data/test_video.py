@@ -13,7 +13,14 @@ from ciliary_tests.photographs import photographs
 
 pytest.importorskip("moviepy", reason="the extra `video` is not installed")
 
-QUICK = {"source": photographs(), "n_views": 2, "render_mode": "rgb_array", "patience": 0}
+QUICK = {
+    "source": photographs(),
+    "objective": "raw",
+    "disturbances": "all",
+    "n_views": 2,
+    "render_mode": "rgb_array",
+    "patience": 0,
+}
 LOOSE = 12  # grey levels by which a frame may differ from what was rendered: the codec loses something
 
 

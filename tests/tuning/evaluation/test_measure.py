@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ciliary.envs.data.labelled import read_labelled_folder
 from ciliary.envs.metrics.regions import region_scores
-from ciliary.envs.objective.calibrated import for_agreement, panel_agreement
+from ciliary.envs.objective.panel import for_agreement, panel_agreement
 from ciliary.tuning.calibration.candidates import spread_settings
 from ciliary.tuning.evaluation import measure
 from ciliary.tuning.evaluation.case_cache import Case

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ciliary.cortex import Cortex, default_unit
-from ciliary.envs.batch import make_looks
+from ciliary.envs.batch import make_batch
 from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import Calibration
 from ciliary.envs.objective.terms import Objective
@@ -19,14 +19,14 @@ def test_panels_are_perceived_once_and_are_the_same(small_image):
     one = np.ones(1, np.float32)
     model = Calibration(("agreement.00",), 0 * one, one, layers, np.stack([FINE, -FINE]), FINE[None])
     cortex, shared, views = Cortex().eval(), SharedPanels(model), [sample_views(0, n_photometric=0, n_geometric=0)]
-    first, again = (make_looks(cortex, shared, small_image, views).panel for _ in range(2))
+    first, again = (make_batch(cortex, shared, small_image, views).panel for _ in range(2))
     assert first is again
     assert shared.spared_seconds > 0
-    alone = make_looks(cortex, CalibratedObjective(model), small_image, views).panel
+    alone = make_batch(cortex, CalibratedObjective(model), small_image, views).panel
     torch.testing.assert_close(first.masks, alone.masks)
     torch.testing.assert_close(first.promise, alone.promise)
     spared = shared.spared_seconds
-    other = make_looks(cortex, shared, small_image.flip(-1), views).panel
+    other = make_batch(cortex, shared, small_image.flip(-1), views).panel
     assert shared.spared_seconds == spared
     assert not torch.equal(other.masks, first.masks)
 
@@ -38,8 +38,8 @@ def test_only_the_latest_panels_are_kept(small_image):
     shared.calibration = Calibration(("agreement.00",), 0 * one, one, layers, panel, panel)  # one setting: quick
     cortex, views = Cortex().eval(), [sample_views(0, n_photometric=0, n_geometric=0)]
     first, second = small_image, small_image.flip(-1)
-    kept = make_looks(cortex, shared, first, views).panel
-    assert make_looks(cortex, shared, first.clone(), views).panel is kept
-    make_looks(cortex, shared, second, views)
-    assert make_looks(cortex, shared, first, views).panel is not kept
+    kept = make_batch(cortex, shared, first, views).panel
+    assert make_batch(cortex, shared, first.clone(), views).panel is kept
+    make_batch(cortex, shared, second, views)
+    assert make_batch(cortex, shared, first, views).panel is not kept
     assert type(shared_objective("raw")) is Objective

@@ -1,0 +1,92 @@
+"""The objective for a perceiver that nobody calibrated: agreement with a panel drawn around its defaults.
+
+Nothing is learned: a setting is as good as its percept and those of other settings of the same image cover each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import norm, qmc
+from torch import Tensor
+
+from ciliary.cortex.perceiver import Perceiver
+from ciliary.envs.batch import images_per_pass
+from ciliary.envs.objective.panel import Panel, consensus, cover_each_other, for_agreement, join_masks, panel_agreement
+from ciliary.envs.objective.reference import Reference
+from ciliary.envs.objective.terms import Objective, ObjectiveSettings, coarse_masks
+
+
+class AgreementObjective(Objective):
+    """``total`` is 1 - how far a percept and the panel's cover each other, mean over the panel.
+
+    The member that a percept covers best is left out of its mean: a setting of the panel would else agree with itself,
+    and stand above its neighbours for that alone.
+
+    Args:
+        n_members: settings in the panel, >= 2; a power of two keeps them evenly spread.
+        spread: standard deviation in u of the panel around the defaults, > 0.
+        centre_u: (P,) the defaults; None: those of the perceiver's table.
+        settings: of the raw terms, which stand beside the total.
+    """
+
+    name = "agreement"
+    n_views = 0
+
+    def __init__(
+        self,
+        *,
+        n_members: int = 32,
+        spread: float = 0.25,
+        centre_u: np.ndarray | None = None,
+        settings: ObjectiveSettings | None = None,
+    ) -> None:
+        super().__init__(settings)
+        if n_members < 2 or spread <= 0:
+            raise ValueError(f"expected n_members >= 2 and spread > 0, got {n_members} and {spread}")
+        self.n_members, self.spread, self.centre_u = n_members, spread, centre_u
+        self._panel_u: np.ndarray | None = None  # of the perceiver it has met
+
+    def panel_u(self, perceiver: Perceiver) -> np.ndarray:
+        """The panel's settings (K, P) float32: the defaults, then a Sobol sequence of normal spread around them."""
+        table = perceiver.table
+        centre = table.default_unit()[0].numpy() if self.centre_u is None else np.asarray(self.centre_u, np.float32)
+        points = qmc.Sobol(len(table), seed=0).random(self.n_members - 1)
+        around = centre + self.spread * norm.ppf(np.clip(points, 1e-6, 1 - 1e-6))
+        is_inert = np.isin(table.names, list(perceiver.inert))
+        around = np.where(is_inert, centre, np.clip(around, -1, 1))
+        return np.concatenate([centre[None], around]).astype(np.float32)
+
+    def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Panel:
+        """What the panel's settings perceive in E images (E, 3, H, W); the promise of a member is its consensus."""
+        del reference
+        self._panel_u = self.panel_u(perceiver)
+        u = torch.as_tensor(self._panel_u)
+        index, setting = torch.arange(len(images)).repeat_interleave(len(u)), u.repeat(len(images), 1)
+        n_at_once = images_per_pass(images.shape[-2], images.shape[-1])
+        parts = []
+        with torch.no_grad():
+            for rows, part in zip(index.split(n_at_once), setting.split(n_at_once), strict=True):
+                theta = perceiver.table.from_unit(part)
+                percept = perceiver(images[rows], theta, None if cues is None else cues[rows])
+                parts.append(for_agreement(coarse_masks(percept, self.settings)))
+            masks = join_masks(parts).unflatten(0, (len(images), len(u)))
+            return Panel(masks, consensus(cover_each_other(masks)))
+
+    def starts_on(self, panel: Panel | None) -> np.ndarray | None:
+        """The panel's settings, those that the others agree with most first."""
+        if panel is None or self._panel_u is None:
+            return None
+        return self._panel_u[panel.promise[0].argsort(descending=True, stable=True).numpy()]
+
+    def judge(
+        self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor | None, panel: Panel | None
+    ) -> dict[str, Tensor]:
+        """The terms with the agreement in them, and their weighted sum as ``raw_total``."""
+        del reference, u
+        assert panel is not None
+        both = torch.stack(list(panel_agreement(masks, panel.masks).values()), 1).unflatten(1, (2, -1)).mean(1)
+        others = both.sort(1).values[:, :-1].mean(1)
+        return terms | {"total": 1 - others, "raw_total": terms["total"]}

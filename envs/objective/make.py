@@ -1,0 +1,137 @@
+"""Objectives by name, by file, or as an object."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ciliary.cortex.loading import load_object, names_object
+from ciliary.cortex.perceiver import AbstractPercept, Perceiver
+from ciliary.envs.objective.agreement_objective import AgreementObjective
+from ciliary.envs.objective.calibrated import CalibratedObjective
+from ciliary.envs.objective.calibration import SHIPPED, load_calibration
+from ciliary.envs.objective.recognition import RECOGNITION_WEIGHTS
+from ciliary.envs.objective.reference import Reference
+from ciliary.envs.objective.terms import Objective, ObjectiveSettings
+from ciliary.envs.objective.views import WayBack
+
+#: Objectives by name that need no calibration.
+UNCALIBRATED = ("raw", "recognition", "agreement")
+
+LossFunction = Callable[[Tensor, AbstractPercept], Tensor]
+"""Images (N, 3, H, W) and their percept to losses (N,), lower is better."""
+
+
+class FunctionObjective(Objective):
+    """A user's function as an objective: judged by it alone, without views."""
+
+    n_views = 0
+
+    def __init__(self, function: LossFunction) -> None:
+        super().__init__()
+        self.function = function
+        self.name = getattr(function, "__name__", type(function).__name__)
+
+    def __call__(
+        self,
+        percept: AbstractPercept,
+        reference: Reference,
+        back: WayBack | None,
+        *,
+        n_views: int,
+        n_photometric: int,
+        with_kl: bool = False,
+        u: Tensor | None = None,
+        panel: Any = None,
+        images: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The function's losses as ``total``; of the images themselves, where there are views.
+
+        Raises:
+            ValueError: the function does not give one loss for each image.
+        """
+        del reference, back, n_photometric, with_kl, u, panel
+        assert images is not None
+        own = percept if n_views == 0 else percept[torch.arange(0, len(images) * (1 + n_views), 1 + n_views)]
+        total = torch.as_tensor(self.function(images, own), dtype=torch.float32)
+        if total.shape != (len(images),):
+            raise ValueError(
+                f"{self.name}: expected one loss for each of {len(images)} images, got {tuple(total.shape)}"
+            )
+        return {"total": total}
+
+
+def make_objective(
+    asked: Any = None,
+    *,
+    perceiver: Perceiver | None = None,
+    centre_u: np.ndarray | None = None,
+    settings: ObjectiveSettings | None = None,
+) -> Objective:
+    """An objective.
+
+    Args:
+        asked: ``raw``, ``recognition`` (the raw terms and
+            :data:`~ciliary.envs.objective.recognition.RECOGNITION_WEIGHTS`), ``agreement`` (with a panel around the
+            defaults), ``calibrated`` (by the calibration that comes with the project), the path of a calibration,
+            ``module:object``; an :class:`Objective`, :class:`ObjectiveSettings`, or a :data:`LossFunction`. None is
+            ``calibrated`` for the cortex and ``agreement`` for another perceiver.
+        perceiver: whose percepts are to be judged; the cortex when None.
+        centre_u: (P,) what a panel is drawn around.
+        settings: of the raw terms.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`ciliary.envs.objective.calibration.load_calibration` and
+            :func:`ciliary.cortex.loading.load_object`.
+        TypeError: something else was asked for.
+    """
+    if asked is None:
+        asked = "calibrated" if perceiver is None or perceiver.name == "cortex" else "agreement"
+    if isinstance(asked, str) and names_object(asked) and not Path(asked).exists():
+        asked = load_object(asked, what="objective")
+        if isinstance(asked, type) and issubclass(asked, Objective):
+            asked = asked()
+    if isinstance(asked, Objective):
+        return asked
+    if isinstance(asked, ObjectiveSettings):
+        return Objective(asked)
+    if callable(asked):
+        return FunctionObjective(asked)
+    if not isinstance(asked, (str, Path)):
+        raise TypeError(f"expected an objective (a name, a file, an Objective, a function), got {type(asked).__name__}")
+    if asked == "raw":
+        return Objective(settings)
+    if asked == "recognition":
+        weights: dict[str, Any] = dict(RECOGNITION_WEIGHTS)
+        return Objective(replace(settings or ObjectiveSettings(), **weights))
+    if asked == "agreement":
+        return AgreementObjective(centre_u=centre_u, settings=settings)
+    return CalibratedObjective(load_calibration(None if asked == "calibrated" else asked), settings)
+
+
+def objective_mark(asked: Any) -> str:
+    """What numbers depend on: ``raw``, ``recognition``, ``agreement``, or ``calibrated`` and 16 hex digits of the
+    calibration; a user's own by its name and its source.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    if asked in UNCALIBRATED:
+        return str(asked)
+    if isinstance(asked, str) and names_object(asked) and not Path(asked).exists():
+        source = inspect.getsourcefile(inspect.getmodule(load_object(asked, what="objective")) or inspect)
+        return f"{asked} {_digest(Path(source).read_bytes() if source else asked.encode())}"
+    path = SHIPPED if asked in (None, "calibrated") else Path(asked)
+    return f"calibrated {_digest(path.read_bytes())}"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
