@@ -3,7 +3,7 @@
 Homeostatic plasticity scales a gain until activity returns to its target (Turrigiano 2008); here activity, contour
 density, affinity and the entropies of slots and masks are fed back to light adaptation, cue weights, barriers,
 temperatures and the merging threshold. The law is integral feedback: each step adds gain x error to the parameter, so
-that a loop alone leaves the share 1 + gain x response of its error after every step (``ciliary.tuning.training.homeostat_job``
+that a loop alone leaves the share 1 + gain x response of its error after every step (``ciliary.agents.training.homeostat_fit``
 measures set points, spreads and gains on training images).
 """
 
@@ -53,7 +53,7 @@ class Loop:
 
 @cache
 def load_loops(path: Path = SHIPPED) -> tuple[Loop, ...]:
-    """The table of loops in a JSON file, as ``ciliary.tuning.training.homeostat_job`` writes it.
+    """The table of loops in a JSON file, as ``ciliary.agents.training.homeostat_fit`` writes it.
 
     Raises:
         FileNotFoundError: no such file.

@@ -1,155 +1,20 @@
-"""Measure the reflex's loops: set points and spreads of the percept's statistics, and how parameters move them.
-
-Statistics only: neither an objective nor people's labels are looked at.
-"""
+"""The job of measuring the homeostat's loops: a folder of photographs in, a table with provenance out."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ciliary.agents.controllers.homeostat import SHIPPED, Loop
-from ciliary.cortex import Cortex, default_unit, from_unit
-from ciliary.cortex.parameters import NAMES
-from ciliary.envs.data.reading import Photograph
+from ciliary.agents.controllers.homeostat import SHIPPED
+from ciliary.agents.training.homeostat_fit import ReflexSettings, measure_reflexes
 from ciliary.envs.data.sources import folder as read_folder
-from ciliary.envs.observation import STATISTICS, statistics
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import versions
-
-#: (statistic, parameter) in the order in which they are considered. The notes' homeostat feeds activity, boundary
-#: density and entropies back to gain, barriers, temperatures and counts; each pair is the parameter through which the
-#: cortex moves that statistic.
-CANDIDATES: tuple[tuple[str, str], ...] = (
-    ("energy_mean", "adaptation_exponent"),  # activity -> light adaptation
-    ("contour_mean", "colour_weight"),  # contour density -> how much colour edges count
-    ("barrier_mean", "barrier_gain"),  # barrier density -> what stops diffusion
-    ("affinity_mean", "affinity_sigma"),  # likeness of neighbours -> its scale
-    ("regions_s1_confidence", "region_temperature"),  # entropy of the assignment to regions -> its temperature
-    ("slots_confidence", "patch_compactness"),  # entropy of the assignment to slots -> how compact their patches are
-    ("slots_effective_share", "linkage_exponent"),  # entropy of the slots' sizes -> how merging weighs size
-    ("masks_effective_share", "merge_threshold"),  # effective number of proto-objects -> where merging stops
-    ("masks_confidence", "merge_temperature"),  # entropy of the proto-objects' masks -> its temperature
-    ("affinity_sparsity", "blur_sigma_px"),  # lone unlike pixels, which is what noise makes -> blur
-    ("on_off_sparsity", "blur_sigma_px"),
-    ("light_std", "contrast_adaptation"),
-    ("on_off_mean", "adaptation_sigma"),
-    ("regions_s2_confidence", "stabilisation_time_px2"),
-    ("slots_effective_share", "n_slots"),
-)
-
-
-@dataclass(frozen=True)
-class ReflexSettings:
-    """How loops are measured, and which are kept.
-
-    Attributes:
-        share: share of its error that a loop alone corrects in one step, in (0, 1].
-        half_step: half the finite difference in u, > 0.
-        min_response: a loop must move its statistic by so many spreads per unit of u ... (u may move by 0.5, so that a
-            loop at the bound still reaches three quarters of a spread; 2 would leave out the activity loop, at 1.86)
-        min_agreement: ... in the same direction on this share of the images.
-        max_radius: of the error of all loops together, at most this share may be left after a step, along any
-            direction, in the long run: spectral radius of the closed loop. A loop that breaks this is not taken.
-    """
-
-    share: float = 0.5
-    half_step: float = 0.2
-    min_response: float = 1.5
-    min_agreement: float = 0.9
-    max_radius: float = 0.8
-
-
-def measure_reflexes(
-    photographs: Sequence[Photograph],
-    *,
-    data: str,
-    candidates: Sequence[tuple[str, str]] = CANDIDATES,
-    settings: ReflexSettings = ReflexSettings(),
-    cortex: Cortex | None = None,
-) -> dict[str, Any]:
-    """Measure the candidates on undisturbed training photographs, and keep those that respond and are stable together.
-
-    Set point: median over images at the defaults; spread: 1.4826 median absolute deviations; response: median over
-    images of the central difference of the statistic in u, in spreads.
-
-    Args:
-        photographs: at the size at which the cortex is to look.
-        data: what they are, for provenance.
-        candidates: (statistic, parameter) pairs.
-        settings: see :class:`ReflexSettings`.
-        cortex: the default one if None.
-
-    Returns:
-        the table: ``loops`` (fields of :class:`ciliary.agents.controllers.homeostat.Loop`, ``response`` and ``agreement``), ``dropped`` (pairs
-        and why), ``spectral_radius`` of all loops together, ``provenance``.
-
-    Raises:
-        ValueError: fewer than two photographs, or no candidate is fit to be a loop.
-    """
-    if len(photographs) < 2:
-        raise ValueError(f"expected at least two photographs to tell a spread, got {len(photographs)}")
-    cortex = (cortex or Cortex()).eval()
-    moved = tuple(dict.fromkeys(parameter for _, parameter in candidates))
-    u, step = _settings(moved, settings.half_step)
-    seen = np.stack([_look(cortex, photograph.image, u) for photograph in photographs])  # (E, 1 + 2J, D)
-    at_default = seen[:, 0]
-    set_point = np.median(at_default, axis=0)
-    spread = 1.4826 * np.median(np.abs(at_default - set_point), axis=0)
-    slope = (seen[:, 2::2] - seen[:, 1::2]) / step[:, None]  # (E, J, D) per unit of u
-    response = np.median(slope, axis=0) / np.where(spread > 0, spread, np.inf)
-    agreement = (np.sign(slope) == np.sign(response)).mean(0)
-
-    kept: list[tuple[int, int]] = []
-    dropped: list[dict[str, Any]] = []
-    for statistic, parameter in candidates:
-        j, d = moved.index(parameter), STATISTICS.index(statistic)
-        why = _why_not(response, agreement, kept, (j, d), settings=settings)
-        if why is None:
-            kept.append((j, d))
-        else:
-            dropped.append({"statistic": statistic, "parameter": parameter, "why": why})
-    if not kept:
-        raise ValueError(f"no candidate is fit to be a loop: {dropped}")
-    loops = [
-        asdict(Loop(STATISTICS[d], moved[j], float(set_point[d]), float(spread[d]), -settings.share / response[j, d]))
-        | {"response": float(response[j, d]), "agreement": float(agreement[j, d])}
-        for j, d in kept
-    ]
-    height, width = photographs[0].image.shape[-2:]
-    return {
-        "loops": loops,
-        "dropped": dropped,
-        "spectral_radius": spectral_radius(response, kept, share=settings.share),
-        "provenance": {
-            "data": data,
-            "n_images": len(photographs),
-            "size_px": max(height, width),
-            "date": date.today().isoformat(),
-            "settings": asdict(settings),
-            "versions": versions(),
-        },
-    }
-
-
-def spectral_radius(response: np.ndarray, loops: Sequence[tuple[int, int]], *, share: float) -> float:
-    """Largest factor by which an error of the loops together is multiplied in a step, in the long run.
-
-    With A the response of the loops' statistics to the loops' parameters, errors z follow z <- (I - share A D^-1) z,
-    where D is the diagonal of A: below 1 all errors die out. ``response`` (J, D) per unit of u, ``loops`` as positions
-    in it.
-    """
-    j, d = (list(index) for index in zip(*loops, strict=True))
-    a = response[np.ix_(j, d)].T
-    return float(np.abs(np.linalg.eigvals(np.eye(len(a)) - share * a / np.diag(a))).max())
 
 
 def train_reflex(images: Path, *, out: Path = SHIPPED, size_px: int = 128, n_images: int = 40) -> dict[str, Any]:
@@ -162,60 +27,23 @@ def train_reflex(images: Path, *, out: Path = SHIPPED, size_px: int = 128, n_ima
         n_images: so many of them, evenly spaced in name order; all if there are fewer.
 
     Returns:
-        the table, as :func:`measure_reflexes`.
+        the table, as :func:`measure_reflexes`, with its ``provenance``.
     """
     inner = images / "images" / "train"
     is_bsds = inner.is_dir()
     source = read_folder(inner if is_bsds else images, size_px)
     n = min(n_images, len(source))
     chosen = [source[i] for i in np.linspace(0, len(source), n, endpoint=False).astype(int)]
-    table = measure_reflexes(chosen, data="BSDS500 train" if is_bsds else images.name)
+    settings = ReflexSettings()
+    height, width = chosen[0].image.shape[-2:] if chosen else (0, 0)
+    table = measure_reflexes(chosen, settings=settings)
+    table["provenance"] = {
+        "data": "BSDS500 train" if is_bsds else images.name,
+        "n_images": len(chosen),
+        "size_px": max(height, width),
+        "date": date.today().isoformat(),
+        "settings": asdict(settings),
+        "versions": versions(),
+    }
     write_atomically(out, json.dumps(table, indent=1).encode() + b"\n")
     return table
-
-
-def _why_not(
-    response: np.ndarray,
-    agreement: np.ndarray,
-    kept: list[tuple[int, int]],
-    loop: tuple[int, int],
-    *,
-    settings: ReflexSettings,
-) -> str | None:
-    """Why a candidate is no loop, or None."""
-    if any(loop[0] == j for j, _ in kept):
-        return "its parameter has a loop"
-    if any(loop[1] == d for _, d in kept):
-        return "its statistic has a loop"
-    if abs(response[loop]) < settings.min_response:
-        return f"response {response[loop]:.2f} spreads per unit of u"
-    if agreement[loop] < settings.min_agreement:
-        return f"only {agreement[loop]:.0%} of the images respond in this direction"
-    radius = spectral_radius(response, [*kept, loop], share=settings.share)
-    return None if radius <= settings.max_radius else f"spectral radius {radius:.2f} together with the loops before"
-
-
-def _settings(names: Sequence[str], half_step: float) -> tuple[Tensor, np.ndarray]:
-    """The defaults, then for each parameter one setting below and one above: (1 + 2J, P), and the differences (J,)."""
-    base = default_unit()[0]
-    rows = [base]
-    for name in names:
-        for sign in (-1, 1):
-            row = base.clone()
-            row[NAMES.index(name)] += sign * half_step
-            rows.append(row.clamp(-1, 1))
-    u = torch.stack(rows)
-    columns = [NAMES.index(name) for name in names]
-    return u, np.array([float(u[2 + 2 * j, i] - u[1 + 2 * j, i]) for j, i in enumerate(columns)])
-
-
-@torch.no_grad()
-def _look(cortex: Cortex, image: Tensor, u: Tensor) -> np.ndarray:
-    """Statistics (N, D) float64 of one image (3, H, W) at N settings."""
-    cues = cortex.cues(image[None])
-    rows = []
-    for part in u.split(8):
-        x = image.expand(len(part), -1, -1, -1)
-        percept = cortex(x, from_unit(part), cues[torch.zeros(len(part), dtype=torch.int64)])
-        rows.append(statistics(x, percept))
-    return np.concatenate(rows).astype(np.float64)

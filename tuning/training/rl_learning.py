@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList, CheckpointCallback, EvalCallback
+from stable_baselines3.common.callbacks import CallbackList, CheckpointCallback, ConvertCallback, EvalCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
@@ -20,12 +21,11 @@ from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learning_curve
 from ciliary.tuning.training.progress import Bar
-
-if TYPE_CHECKING:
-    from ciliary.tuning.training.settings import RlSettings
+from ciliary.tuning.training.settings import RlSettings
 
 _ROLLOUT_STEPS = 32  # steps of each copy between two updates of PPO
 _CHECKPOINT = re.compile(r"policy_(\d+)_steps\.zip")
+_GAIN = "eval/mean_reward"
 
 
 def learn(
@@ -50,22 +50,25 @@ def learn(
     envs, eval_envs = VecMonitor(envs), VecMonitor(eval_envs)
     curve = Curve(out / "progress.jsonl", n_done)
     with Stopper() as stopper, LearningRun(out, about, name=f"{settings.algo}-{Path(settings.objective).stem}") as run:
-        if checkpoint is None:
-            model = new_model(settings, envs)
-            model.ciliary = dict(about)  # type: ignore[attr-defined]  # saved with the rest, as plain JSON
-        else:
-            model = load_checkpoint(settings, checkpoint, envs)
+        model = new_model(settings, envs) if checkpoint is None else load_checkpoint(settings, checkpoint, envs)
+        model.ciliary = dict(about)  # type: ignore[attr-defined]  # saved with the rest, as plain JSON
         # other episodes than before the checkpoint, and the same ones whenever it is started from there
         envs.seed(int(np.random.SeedSequence([settings.seed, n_done]).generate_state(1)[0]))
         model.set_logger(_logger(out, curve, run))
-        evaluation = _Evaluation(settings, eval_envs, curve)
-        saving = _Saving(settings)
+        evaluation, saving = _Evaluation(settings, eval_envs, curve), _Saving(settings)
         with Bar(settings.n_steps, n_done, is_quiet=is_quiet) as bar:
-            told = CallbackList([evaluation, saving, _Watch(stopper, bar, evaluation)])
+
+            def on_step(*_: Any) -> bool:
+                bar.move(model.num_timesteps, evaluation.last_mean_reward)
+                return not stopper.is_asked
+
+            told = CallbackList([evaluation, saving, ConvertCallback(on_step)])
             model.learn(max(settings.n_steps - n_done, 1), callback=told, reset_num_timesteps=False, log_interval=1)
-        saving.save()
+        saving.save_freq = evaluation.eval_freq = 1  # now is the turn of either
+        saving._on_step()
         stopper.check()
-        evaluation.evaluate()
+        if curve.values(_GAIN)[-1][0] != model.num_timesteps:
+            evaluation._on_step()
         model.save(out / "last.zip")
         write_atomically(policy, (out / "best_model.zip").read_bytes())
         figure = write_figure(draw_learning_curve(curve.rows, about), out / "learning_curve.png")
@@ -115,9 +118,10 @@ def load_checkpoint(settings: RlSettings, path: Path, envs: VecEnv) -> BaseAlgor
     """A model as it was saved, with SAC's replay buffer if it is there."""
     algorithm: type[BaseAlgorithm] = PPO if settings.algo == "ppo" else SAC
     model = algorithm.load(path, env=envs, device="cpu")
-    buffer = _buffer_of(path)
-    if isinstance(model, SAC) and buffer.is_file():
-        model.load_replay_buffer(buffer)
+    for prefix in ("policy_replay_buffer_", "buffer_"):  # the second is version 0.1's name
+        buffer = path.with_name(path.name.replace("policy_", prefix)).with_suffix(".pkl")
+        if isinstance(model, SAC) and buffer.is_file():
+            model.load_replay_buffer(buffer)
     return model
 
 
@@ -145,80 +149,42 @@ class _Writer(KVWriter):
 
 
 class _Saving(CheckpointCallback):
-    """Checkpoints now and then; only the last replay buffer is kept, which may be large."""
+    """Checkpoints now and then, whole or not at all; of SAC's replay buffers, which may be large, the last is kept."""
 
     def __init__(self, settings: RlSettings) -> None:
         every = max(settings.checkpoint_every // settings.n_envs, 1)
-        folder = str(settings.out / "checkpoints")
-        super().__init__(every, folder, name_prefix="policy", save_replay_buffer=False)
+        self.folder = settings.out / "checkpoints"
+        super().__init__(every, str(settings.out / "part"), name_prefix="policy", save_replay_buffer=True)
 
     def _on_step(self) -> bool:
-        if self.n_calls % self.save_freq == 0:
-            self.save()
+        if self.n_calls % self.save_freq:
+            return True
+        part, buffers = Path(self.save_path), [*self.folder.glob("*buffer_*.pkl")]
+        shutil.rmtree(part, ignore_errors=True)  # of one that was killed
+        part.mkdir()
+        self.folder.mkdir(exist_ok=True)
+        super()._on_step()
+        new = [path.replace(self.folder / path.name) for path in sorted(part.iterdir(), reverse=True)]  # the zip last
+        for old in {*buffers} - {*new}:
+            old.unlink()
+        part.rmdir()
         return True
-
-    def save(self) -> None:
-        """One checkpoint, whole or not at all: the zip that makes it one comes last."""
-        path = Path(self._checkpoint_path(extension="zip"))
-        buffer = _buffer_of(path)
-        if isinstance(self.model, SAC):
-            self.model.save_replay_buffer(buffer)
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            self.model.save(file)
-        part.replace(path)
-        for old in path.parent.glob("buffer_*.pkl"):
-            if old != buffer:
-                old.unlink()
 
 
 class _Evaluation(EvalCallback):
-    """Evaluations that go on where an earlier start of the training left off."""
+    """Evaluations on the images held out: the curve begins with the untrained policy, the best outlives a stop."""
 
     def __init__(self, settings: RlSettings, envs: VecEnv, curve: Curve) -> None:
-        self.out = settings.out
         every = max(settings.evaluate_every // settings.n_envs, 1)
-        super().__init__(envs, n_eval_episodes=envs.num_envs, eval_freq=every, verbose=0)
-        self.best_model_save_path = str(settings.out)
-        earlier = curve.values("eval/mean_reward")
-        if earlier and (settings.out / "best_model.zip").is_file():
-            self.best_mean_reward = max(value for _, value in earlier)
-        self.has_earlier = bool(earlier)
-        self.n_evaluated = curve.values("eval/mean_reward")[-1][0] if earlier else -1
+        best = str(settings.out)
+        super().__init__(envs, n_eval_episodes=envs.num_envs, eval_freq=every, best_model_save_path=best, verbose=0)
+        self.earlier = [gain for _, gain in curve.values(_GAIN)]
+        if self.earlier and (settings.out / "best_model.zip").is_file():
+            self.best_mean_reward = max(self.earlier)
 
     def _on_training_start(self) -> None:
-        if not self.has_earlier:  # the curve begins with the untrained policy
-            self.evaluate()
-
-    def _on_step(self) -> bool:
-        if self.n_calls % self.eval_freq == 0:
-            self.evaluate()
-        return True
-
-    def evaluate(self) -> None:
-        """One evaluation now, unless there was one at this very step."""
-        if self.num_timesteps == self.n_evaluated:
-            return
-        self.n_evaluated = self.num_timesteps
-        n_calls, self.n_calls = self.n_calls, self.eval_freq  # what EvalCallback takes as its turn
-        super()._on_step()
-        self.n_calls = n_calls
-
-
-class _Watch(BaseCallback):
-    """Moves the bar; ends the training when a signal came."""
-
-    def __init__(self, stopper: Stopper, bar: Bar, evaluation: EvalCallback) -> None:
-        super().__init__()
-        self.stopper, self.bar, self.evaluation = stopper, bar, evaluation
-
-    def _on_step(self) -> bool:
-        self.bar.move(self.num_timesteps, self.evaluation.last_mean_reward)
-        return not self.stopper.is_asked
-
-
-def _buffer_of(checkpoint: Path) -> Path:
-    return checkpoint.with_name(checkpoint.name.replace("policy_", "buffer_")).with_suffix(".pkl")
+        if not self.earlier:
+            self._on_step()  # no call yet, which counts as its turn
 
 
 def _logger(out: Path, *told: Curve | LearningRun) -> Logger:

@@ -9,6 +9,7 @@ import signal
 import numpy as np
 import pytest
 from PIL import Image
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from ciliary.agents import run_episode
 from ciliary.agents.controllers.sb3 import Sb3Controller, load_sb3
@@ -20,9 +21,9 @@ from ciliary.tuning.runs.store import TRAININGS, open_store
 from ciliary.tuning.training import rl_learning as learning
 from ciliary.tuning.training.curves import Curve
 from ciliary.tuning.training.rl_job import train_rl
-from ciliary.tuning.training.rl_learning import latest_checkpoint
+from ciliary.tuning.training.rl_learning import latest_checkpoint, load_checkpoint
 from ciliary.tuning.training.settings import RlSettings
-from ciliary_tests.toy_worlds import N_PARAMETERS, learn_toy
+from ciliary_tests.toy_worlds import N_PARAMETERS, learn_toy, toys
 
 
 @pytest.fixture(autouse=True)
@@ -85,15 +86,39 @@ def test_the_same_command_goes_on_with_more_steps_and_does_nothing_twice(out, al
     assert run.info.status == "FINISHED"
 
 
-def test_a_signal_ends_it_with_a_checkpoint_and_it_goes_on(out, monkeypatch):
-    class Interrupting(learning._Watch):
-        def _on_step(self):
-            if self.num_timesteps == 10:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return super()._on_step()
+def test_a_checkpoint_is_whole_or_is_none_and_old_names_are_known(out, monkeypatch):
+    folder = out / "checkpoints"
+    save = learning.SAC.save_replay_buffer
+
+    def killed_the_second_time(model, path):
+        if latest_checkpoint(folder)[1] == 16:
+            raise RuntimeError("killed")
+        save(model, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(learning, "_Watch", Interrupting)
+        patch.setattr(learning.SAC, "save_replay_buffer", killed_the_second_time)
+        with pytest.raises(RuntimeError, match="killed"):
+            learn_toy(out, algo="sac")
+    assert {path.name for path in folder.iterdir()} == {"policy_16_steps.zip", "policy_replay_buffer_16_steps.pkl"}
+    (folder / "policy_replay_buffer_16_steps.pkl").rename(folder / "buffer_16_steps.pkl")  # as version 0.1 called it
+    learn_toy(out, algo="sac")
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"policy_16_steps.zip", "policy_32_steps.zip", "policy_replay_buffer_32_steps.pkl"}
+    settings = RlSettings(algo="sac", out=out)
+    model = load_checkpoint(settings, folder / "policy_32_steps.zip", toys(DummyVecEnv, 2, settings))
+    assert model.replay_buffer.size() == 7 + 8  # of either start; the very step that saves is not in yet
+
+
+def test_a_signal_ends_it_with_a_checkpoint_and_it_goes_on(out, monkeypatch):
+    moved = learning.Bar.move
+
+    def move_and_stop(self, n_done, gain):
+        if n_done == 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+        moved(self, n_done, gain)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learning.Bar, "move", move_and_stop)
         with pytest.raises(Stopped):
             learn_toy(out)
     assert latest_checkpoint(out / "checkpoints")[1] == 10

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from ciliary.agents.controllers.homeostat import Loop, ReflexController, load_loops
-from ciliary.cortex.parameters import NAMES
+from ciliary.agents.training.homeostat_fit import ReflexSettings, measure_reflexes, spectral_radius
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs import AccommodationEnv
 from ciliary.envs.data.sources import Photograph
 from ciliary.envs.observation import STATISTICS
-from ciliary.tuning.training.homeostat_job import ReflexSettings, measure_reflexes, spectral_radius, train_reflex
+from ciliary.tuning.training.homeostat_job import train_reflex
 
 PAIRS = (
     ("energy_mean", "adaptation_exponent"),
@@ -38,7 +39,7 @@ def photographs():
 
 @pytest.fixture(scope="module")
 def table(photographs):
-    return measure_reflexes(photographs, data="blobs", candidates=PAIRS)
+    return measure_reflexes(photographs, candidates=PAIRS)
 
 
 def test_set_points_are_the_medians_of_what_the_environment_shows(photographs, table):
@@ -65,7 +66,7 @@ def test_the_gain_is_minus_the_share_over_the_response(table):
 def test_one_step_corrects_about_half_of_an_error(photographs, table):
     """Move a parameter away from the default; the loop's step brings the statistic about half of the way back."""
     loop = next(row for row in table["loops"] if row["parameter"] == "merge_temperature")
-    i_statistic, i_parameter = STATISTICS.index(loop["statistic"]), NAMES.index(loop["parameter"])
+    i_statistic, i_parameter = STATISTICS.index(loop["statistic"]), PARAMETERS.names.index(loop["parameter"])
     env = AccommodationEnv(
         source=photographs, disturbances=(None,), size_px=None, n_views=1, action_mode="absolute", patience=0
     )
@@ -92,7 +93,7 @@ def test_spectral_radius_in_closed_form():
 def test_unstable_company_is_refused(photographs):
     strict = ReflexSettings(max_radius=0.5 - 1e-9)  # a loop alone leaves one half
     with pytest.raises(ValueError, match=r"spectral radius 0\.50"):
-        measure_reflexes(photographs, data="blobs", candidates=PAIRS[1:2], settings=strict)
+        measure_reflexes(photographs, candidates=PAIRS[1:2], settings=strict)
 
 
 def test_one_call_writes_a_table_the_controller_reads(tmp_path, photographs, monkeypatch):
@@ -112,4 +113,4 @@ def test_one_call_writes_a_table_the_controller_reads(tmp_path, photographs, mon
 
 def test_one_photograph_tells_no_spread(photographs):
     with pytest.raises(ValueError, match="at least two photographs"):
-        measure_reflexes(photographs[:1], data="blobs")
+        measure_reflexes(photographs[:1])
