@@ -200,7 +200,7 @@ def first_looks(world: World, *, n_at_once: int = 32) -> tuple[Tensor, Observati
     """
     parts = []
     with torch.no_grad():
-        for rows in torch.arange(len(world)).split(n_at_once):
+        for rows in torch.split(torch.arange(len(world)), n_at_once):
             u = torch.as_tensor(np.tile(world.default_u, (len(rows), 1)), dtype=torch.float32)
             total, obs = world.judge(rows, u)
             parts.append((total, {**obs, "u": world.bases(rows)}))
@@ -220,7 +220,7 @@ def mean_totals(
     sums, n = np.zeros(n_steps), 0
     with torch.no_grad():
         for world, (_, looks) in zip(worlds, first, strict=True):
-            for rows in torch.arange(len(world)).split(n_at_once):
+            for rows in torch.split(torch.arange(len(world)), n_at_once):
                 obs = {name: value[rows] for name, value in looks.items()}
                 for k in range(n_steps):
                     total, obs = world.judge(rows, network(obs))

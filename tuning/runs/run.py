@@ -23,13 +23,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.runs.store import Store
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 MAX_ENTITIES = 1000  # MLflow's limit of metrics + params + tags in one request
 MAX_PARAMS = 100
@@ -190,7 +193,7 @@ class Run:
         """End the run KILLED: somebody stopped it."""
         self.end("KILLED")
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -71,7 +71,7 @@ def appraise(
         for name, (value, is_higher_better) in metrics.items():
             found.setdefault((stage, name, is_higher_better), {}).setdefault(who, []).append(value)
 
-    for rows in torch.arange(len(batches)).split(n_batch):
+    for rows in torch.split(torch.arange(len(batches)), n_batch):
         batch = batches.batch(rows, seed=int(rows[0]))
         images = batch.split(batch.images)[0]
         joined = joined_borders(percepts_of_settings(Cortex(), images, teaching_settings(n_settings)))

@@ -33,7 +33,7 @@ class Batch:
 
     def split(self, field: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """A field (3B, ...) of the image, the photometric and the geometric view."""
-        plain, lit, moved = field.split(self.n)
+        plain, lit, moved = torch.split(field, self.n)
         return plain, lit, moved
 
     def back(self, size: tuple[int, int]) -> WayBack:

@@ -162,7 +162,7 @@ def run_phase(
         terms = learn(state.i_step)
         total = torch.stack([phase.weights.get(k, 0.0) * v for k, v in terms.items()]).sum()
         optimiser.zero_grad()
-        total.backward()
+        torch.autograd.backward(total)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         recent.append(float(total.detach()))
@@ -198,7 +198,7 @@ def gather_pairs(cortex: Cortex, batches: Batches, *, n_rounds: int, n_batch: in
     """:func:`remembered_pairs` of all photographs, ``n_rounds`` times under other views and settings."""
     found = []
     for k in range(n_rounds):
-        for rows in torch.arange(len(batches)).split(n_batch):
+        for rows in torch.split(torch.arange(len(batches)), n_batch):
             found.append(remembered_pairs(cortex, batches.batch(rows, seed=1000 * k + int(rows[0]))))
     one, other, owner = (torch.cat([x[i] for x in found]) for i in range(3))
     return one, other, owner

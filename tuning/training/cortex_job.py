@@ -62,7 +62,7 @@ def report(settings: MatureSettings, weights: Path, *, is_quiet: bool = False) -
     photographs = [p for source in settings.images for p in open_images(source, 2 * curriculum.long_side_px)]
     held_out = split(photographs, curriculum.hold_out)[1]
     batches = Batches(held_out, shape_px=curriculum.shape_px, seed=curriculum.seed + 1, spread=curriculum.spread)
-    n_batches = len(torch.arange(len(batches)).split(curriculum.n_batch))
+    n_batches = len(torch.split(torch.arange(len(batches)), curriculum.n_batch))
     with Bar(n_batches, 0, is_quiet=is_quiet, title="report  ") as bar:
         rows = appraise(
             load_stages(True, weights),

@@ -112,7 +112,8 @@ def redundancy(codes: Tensor) -> Tensor:
     z = z / z.norm(dim=0).clamp_min(_EPS)
     correlation = z.T @ z
     d = codes.shape[1]
-    return (correlation.square().sum() - correlation.diagonal().square().sum()) / (d * (d - 1))
+    between: Tensor = correlation.square().sum() - correlation.diagonal().square().sum()
+    return between / (d * (d - 1))
 
 
 def overlap(masks: Tensor, others: Tensor, valid: Tensor | None = None) -> Tensor:

@@ -231,7 +231,8 @@ def hide(n: int, rng: torch.Generator) -> Tensor:
 
 def _first(cortex: Any, batch: Batch) -> M1Out:
     """M1 of all images and views of a batch."""
-    return cortex.m1(cortex.retina(batch.images, batch.theta), cortex.cues(batch.images), batch.theta)
+    m1: M1Out = cortex.m1(cortex.retina(batch.images, batch.theta), cortex.cues(batch.images), batch.theta)
+    return m1
 
 
 def _on_simplex(x: Tensor) -> Tensor:
