@@ -29,7 +29,7 @@ class Cues:
     backbone: Tensor | None  # (B, C, H, W) backbone features of total variance 1, or None
     deep: Tensor | None = None  # (B, C', h, w) a classifier's last feature map, for recognition only, or None
 
-    def __getitem__(self, index) -> Cues:
+    def __getitem__(self, index: Any) -> Cues:
         """The cues of some samples of the batch (slice or index tensor)."""
         backbone, deep = (None if x is None else x[index] for x in (self.backbone, self.deep))
         return Cues(self.depth[index], backbone, deep)
@@ -195,16 +195,19 @@ class Percept:
         labels = _argmax_at(torch.where(wins[..., None, None], masks, -1.0)[:, winners], size).flatten(1)
         used = torch.zeros(len(labels), len(winners), dtype=torch.int64).scatter_(1, labels, 1)
         # Numbered without gaps through a small table: sorting the pixels of a large photograph would be slow.
-        return (used.cumsum(1) - 1).gather(1, labels).unflatten(1, size or masks.shape[-2:])
+        height, width = size or masks.shape[-2:]
+        return (used.cumsum(1) - 1).gather(1, labels).view(-1, height, width)
 
-    def __getitem__(self, index) -> Percept:
+    def __getitem__(self, index: Any) -> Percept:
         """The percept of some samples of the batch; an int keeps a batch axis of 1."""
         index = slice(index, index + 1 or None) if isinstance(index, int) else index
-        return _map(self, lambda tensor: tensor[index])
+        taken: Percept = _map(self, lambda tensor: tensor[index])
+        return taken
 
     def detach(self) -> Percept:
         """The same percept without its gradient graph."""
-        return _map(self, Tensor.detach)
+        alone: Percept = _map(self, Tensor.detach)
+        return alone
 
 
 def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

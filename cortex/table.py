@@ -181,7 +181,7 @@ class ParameterTable:
         base, top, x = (np.log(np.where(is_log, a, 1)) for a in (low, high, values))
         t_log = (x - base) / np.where(is_log, top - base, 1)
         t = np.where(is_log, t_log, (values - low) / (high - low))
-        return np.clip(2 * t - 1, -1, 1)
+        return np.asarray(np.clip(2 * t - 1, -1, 1))
 
     def by_name(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """Physical values of settings u (N, P) by parameter name, each (N,) float64."""

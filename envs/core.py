@@ -165,12 +165,12 @@ class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
     @property
     def default_u(self) -> np.ndarray:
         """Where the episode starts, a copy, (P,) float32; given to the constructor, or to a reset as an option."""
-        return self._default_u.copy()
+        return np.array(self._default_u)
 
     @property
     def u(self) -> np.ndarray:
         """The present settings, a copy, (P,)."""
-        return self._u.copy()
+        return np.array(self._u)
 
     # --- the clock
     @property

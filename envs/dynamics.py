@@ -55,7 +55,7 @@ def move(u: np.ndarray, action: np.ndarray, *, rules: Rules) -> np.ndarray:
     if not np.isfinite(action).all():
         raise ValueError("expected a finite action, got nan or inf; check the controller's output")
     target = action if rules.action_mode == "absolute" else u + rules.max_step * np.clip(action, -1, 1)
-    return np.clip(target, -1, 1).astype(np.float32)
+    return np.asarray(np.clip(target, -1, 1), dtype=np.float32)
 
 
 def felt(values: np.ndarray) -> np.ndarray:
@@ -66,7 +66,7 @@ def felt(values: np.ndarray) -> np.ndarray:
 
 def reward(previous_total: np.ndarray, total: np.ndarray, *, rules: Rules) -> np.ndarray:
     """Fall of the felt total minus the step cost, (N,): it telescopes over an episode."""
-    return felt(previous_total) - felt(total) - rules.step_cost
+    return np.asarray(felt(previous_total) - felt(total) - rules.step_cost)
 
 
 def count_still(n_still: np.ndarray, previous_total: np.ndarray, total: np.ndarray, *, rules: Rules) -> np.ndarray:

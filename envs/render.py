@@ -77,7 +77,7 @@ class Renderer:
         self._plot(history)
         self._title.set_text(title)
         self._canvas.draw()
-        return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+        return np.array(self._canvas.buffer_rgba())[..., :3]
 
     def _show(self, name: str, pixels: np.ndarray) -> None:
         ax = self._pictures[name]
@@ -115,9 +115,9 @@ def paint_labels(pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
     hues = (0.08 + 0.618034 * np.arange(labels.max() + 1)) % 1
     palette = np.array([colorsys.hls_to_rgb(hue, 0.55, 0.75) for hue in hues])
     grey = pixels.mean(axis=2, keepdims=True)
-    painted = 0.65 * palette[labels] + 0.35 * grey
+    painted: np.ndarray = 0.65 * palette[labels] + 0.35 * grey
     outline = np.zeros(labels.shape, dtype=bool)
     outline[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     outline[1:] |= labels[1:] != labels[:-1]
     painted[outline] *= 0.25
-    return painted
+    return np.asarray(painted)

@@ -194,7 +194,7 @@ class ToyEnv(AbstractPerceptionEnv):
     def _draw_optimum(self, rng: np.random.Generator) -> np.ndarray:
         candidates = rng.uniform(-_OPTIMUM_BOUND, _OPTIMUM_BOUND, (256, self.n_parameters))
         is_far = (np.abs(candidates) >= _OPTIMUM_GAP) & (np.abs(candidates - self.default_u) >= _OPTIMUM_GAP)
-        return candidates[is_far.argmax(0), np.arange(self.n_parameters)]
+        return np.asarray(candidates[is_far.argmax(0), np.arange(self.n_parameters)])
 
     def _check_optimum(self, optimum: Sequence[float]) -> np.ndarray:
         array = np.asarray(optimum, dtype=np.float64)

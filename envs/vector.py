@@ -115,7 +115,7 @@ class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
     @property
     def default_u(self) -> np.ndarray:
         """Where episodes start, a copy, (P,) float32."""
-        return self._settings.default_u.copy()
+        return np.array(self._settings.default_u)
 
     @property
     def episodes(self) -> tuple[Episode, ...]:

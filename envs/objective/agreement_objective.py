@@ -79,7 +79,8 @@ class AgreementObjective(Objective):
         """The panel's settings, those that the others agree with most first."""
         if panel is None or self._panel_u is None:
             return None
-        return self._panel_u[panel.promise[0].argsort(descending=True, stable=True).numpy()]
+        order = panel.promise[0].argsort(descending=True, stable=True).numpy()
+        return np.asarray(self._panel_u[order])
 
     def judge(
         self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor | None, panel: Panel | None

@@ -91,7 +91,8 @@ class CalibratedObjective(Objective):
         """The panel's settings, the most promising first; no cortex is asked again."""
         if panel is None:
             return self.starts
-        return self.panel_u[panel.promise[0].argsort(descending=True, stable=True).numpy()]
+        order = panel.promise[0].argsort(descending=True, stable=True).numpy()
+        return np.asarray(self.panel_u[order])
 
     def judge(
         self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor | None, panel: Panel | None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -130,7 +131,7 @@ class WayBack:
     is_moved: Tensor  # (G,) bool: False where the grid is the identity and nothing needs interpolating
     valid: Tensor  # (G, 1, h, w) 1 where the pixel was inside the view with all its interpolation neighbours, else 0
 
-    def __getitem__(self, index) -> WayBack:
+    def __getitem__(self, index: Any) -> WayBack:
         return WayBack(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     def __call__(self, field: Tensor) -> Tensor:
