@@ -110,7 +110,7 @@ class ToyEnv(AbstractPerceptionEnv):
         if condition < 1 or noise_std < 0:
             raise ValueError(f"expected condition >= 1 and noise_std >= 0, got {condition} and {noise_std}")
         if render_mode is not None:
-            raise ValueError(f"the toy world has nothing to draw: expected render_mode=None, got {render_mode!r}")
+            raise TypeError(f"the toy world has nothing to draw: expected render_mode=None, got {render_mode!r}")
         self.render_mode = None
         curvature = np.geomspace(1.0, 1.0 / condition, n_parameters)
         self.curvature = curvature / curvature.sum() / (1 + _OPTIMUM_BOUND) ** 2

@@ -1,0 +1,1 @@
+"""What is kept of runs: the tracking store, records, files, fingerprints."""
