@@ -1,4 +1,4 @@
-"""A pool of cases to learn from: photographs under disturbances, looked at once, judged in batches."""
+"""Cases to learn from: photographs under disturbances, and pools of them, looked at once and judged in batches."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.agents.training.cases import fixed_cases
 from ciliary.envs.batch import ImageBatch, stack_batches
+from ciliary.envs.data.disturbances import MIXED_V0
 from ciliary.envs.data.reading import Photograph
-from ciliary.envs.episode import DisturbanceSpec
+from ciliary.envs.episode import DisturbanceSpec, draw_episode
 from ciliary.envs.evaluator import Evaluator
 from ciliary.envs.observation import Observer
 
@@ -22,7 +22,7 @@ Observations = dict[str, Tensor]
 """The environment's observation of N cases: ``image``, ``statistics``, ``terms``, ``u``."""
 
 
-class World(Protocol):
+class Cases(Protocol):
     """What a policy learns from: C cases whose loss is differentiable in the setting."""
 
     @property
@@ -73,7 +73,7 @@ class Pool:
         return self._bases[rows]
 
     def judge(self, rows: Tensor, u: Tensor) -> tuple[Tensor, Observations]:
-        """See :meth:`World.judge`; observations carry no gradient."""
+        """See :meth:`Cases.judge`; observations carry no gradient."""
         terms, percept = self.evaluator.judge(self.batch, rows, u, with_percepts=True)
         assert percept is not None
         images = self.batch.images[rows, 0]
@@ -125,3 +125,54 @@ def make_pools(
             on_case()
         pools.append(Pool(evaluator, stack_batches(batches), tuple(case.name for case in cases), default_u))
     return pools
+
+
+def fixed_cases(
+    photographs: Sequence[Photograph],
+    n_cases: int,
+    *,
+    shape_px: tuple[int, int],
+    disturbances: Sequence[DisturbanceSpec] = (None, *MIXED_V0),
+    seed: int = 0,
+) -> tuple[Photograph, ...]:
+    """``n_cases`` photographs under a disturbance each, as photographs (3, H, W) of one shape; some 75 kB at 64 x 96.
+
+    Photographs come in turn, and disturbances in an order of their own, so that each is equally frequent and every
+    photograph meets every kind, given enough cases. A kind without a severity draws one of 1 to 5.
+
+    Args:
+        photographs: to choose from.
+        n_cases: >= 1.
+        shape_px: (height, width).
+        disturbances: specs.
+        seed: of severities and noise.
+
+    Returns:
+        cases named such as ``coffee/fog:3``; show them without a further disturbance.
+    """
+    if n_cases < 1:
+        raise ValueError(f"expected n_cases >= 1, got {n_cases}")
+    cases = []
+    for k in range(n_cases):
+        photograph = photographs[k % len(photographs)]
+        spec = disturbances[(k + k // len(photographs)) % len(disturbances)]
+        rng = np.random.default_rng([seed, k])
+        episode = draw_episode(rng, [photograph], {"image": photograph, "disturbance": spec}, shape_px=shape_px)
+        name = f"{photograph.name}/{episode.disturbance}"
+        cases.append(Photograph(name, episode.image, photograph.original_size, photograph.path))
+    return tuple(cases)
+
+
+def split(photographs: Sequence[Photograph], hold_out: int) -> tuple[list[Photograph], list[Photograph]]:
+    """Photographs to learn from, and every ``hold_out``-th to evaluate on.
+
+    Raises:
+        ValueError: fewer than two photographs.
+    """
+    if len(photographs) < 2:
+        raise ValueError(f"expected at least 2 photographs, one of them to evaluate on, got {len(photographs)}")
+    is_held_out = [(i + 1) % min(hold_out, len(photographs)) == 0 for i in range(len(photographs))]
+    return (
+        [photographs[i] for i in range(len(photographs)) if not is_held_out[i]],
+        [photographs[i] for i in range(len(photographs)) if is_held_out[i]],
+    )

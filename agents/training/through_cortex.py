@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ciliary.agents.controllers.network import NetworkShape, PolicyNetwork
-from ciliary.agents.training.pool import Observations, World
+from ciliary.agents.training.pool import Cases, Observations
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Training:
     """A training under way.
 
     Args:
-        worlds: pools of cases to learn from; a batch comes from one of them, chosen by its size.
+        pools: of cases to learn from; a batch comes from one of them, chosen by its size.
         validation: pools of other images.
         settings: how.
 
@@ -94,12 +94,12 @@ class Training:
         i_iteration: iterations done.
     """
 
-    def __init__(self, worlds: Sequence[World], validation: Sequence[World], settings: TrainingSettings) -> None:
-        self.worlds, self.validation, self.settings = worlds, validation, settings
+    def __init__(self, pools: Sequence[Cases], validation: Sequence[Cases], settings: TrainingSettings) -> None:
+        self.pools, self.validation, self.settings = pools, validation, settings
         torch.manual_seed(settings.seed)
         self.rng = np.random.default_rng(settings.seed)
-        self.looks = [first_looks(world)[1] for world in worlds]
-        self.checked = [first_looks(world) for world in validation]
+        self.looks = [first_looks(cases)[1] for cases in pools]
+        self.checked = [first_looks(cases) for cases in validation]
         self.network = PolicyNetwork(shape_of(self.looks[0], n_hidden=settings.n_hidden))
         self.network.standardise({name: torch.cat([obs[name] for obs in self.looks]) for name in self.looks[0]})
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -126,15 +126,15 @@ class Training:
         s = self.settings
         for group in self.optimiser.param_groups:
             group["lr"] = s.learning_rate * 0.5 * (1 + math.cos(math.pi * self.i_iteration / s.n_iterations))
-        share = np.array([len(world) for world in self.worlds], dtype=float)
-        i_world = int(self.rng.choice(len(self.worlds), p=share / share.sum()))
-        world = self.worlds[i_world]
-        rows = torch.as_tensor(self.rng.choice(len(world), min(s.n_batch, len(world)), replace=False))
-        obs = {name: value[rows] for name, value in self.looks[i_world].items()}
+        share = np.array([len(cases) for cases in self.pools], dtype=float)
+        i_pool = int(self.rng.choice(len(self.pools), p=share / share.sum()))
+        cases = self.pools[i_pool]
+        rows = torch.as_tensor(self.rng.choice(len(cases), min(s.n_batch, len(cases)), replace=False))
+        obs = {name: value[rows] for name, value in self.looks[i_pool].items()}
         self.optimiser.zero_grad()
         total = math.nan
         for _ in range(s.n_steps):
-            total, obs = propose_and_learn(self.network, world, rows, obs, settings=s)
+            total, obs = propose_and_learn(self.network, cases, rows, obs, settings=s)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         decay = min(s.average, (1 + self.i_iteration) / (10 + self.i_iteration))
@@ -178,12 +178,12 @@ class Training:
 
 
 def propose_and_learn(
-    network: PolicyNetwork, world: World, rows: Tensor, obs: Observations, *, settings: TrainingSettings
+    network: PolicyNetwork, cases: Cases, rows: Tensor, obs: Observations, *, settings: TrainingSettings
 ) -> tuple[float, Observations]:
     """One proposal for each of a batch of cases: gradients into the network; the mean total, and what is seen there."""
     proposal = network(obs)
     u = (proposal.detach() + settings.jitter * torch.randn_like(proposal)).clamp(-1, 1).requires_grad_(True)
-    total, seen = world.judge(rows, u)
+    total, seen = cases.judge(rows, u)
     is_finite = torch.isfinite(total)
     (gradient,) = torch.autograd.grad(total[is_finite].sum(), u)
     gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
@@ -193,24 +193,24 @@ def propose_and_learn(
     return float(total.detach()[is_finite].mean()), seen
 
 
-def first_looks(world: World, *, n_at_once: int = 32) -> tuple[Tensor, Observations]:
+def first_looks(cases: Cases, *, n_at_once: int = 32) -> tuple[Tensor, Observations]:
     """Totals (C,) and observations of all cases at the defaults, without gradient.
 
     Their ``u`` is not the defaults but what the first proposal departs from, as when the policy plays.
     """
     parts = []
     with torch.no_grad():
-        for rows in torch.split(torch.arange(len(world)), n_at_once):
-            u = torch.as_tensor(np.tile(world.default_u, (len(rows), 1)), dtype=torch.float32)
-            total, obs = world.judge(rows, u)
-            parts.append((total, {**obs, "u": world.bases(rows)}))
+        for rows in torch.split(torch.arange(len(cases)), n_at_once):
+            u = torch.as_tensor(np.tile(cases.default_u, (len(rows), 1)), dtype=torch.float32)
+            total, obs = cases.judge(rows, u)
+            parts.append((total, {**obs, "u": cases.bases(rows)}))
     totals = torch.cat([total for total, _ in parts])
     return totals, {name: torch.cat([obs[name] for _, obs in parts]) for name in parts[0][1]}
 
 
 def mean_totals(
     network: PolicyNetwork,
-    worlds: Sequence[World],
+    pools: Sequence[Cases],
     first: Sequence[tuple[Tensor, Observations]],
     *,
     n_steps: int,
@@ -219,11 +219,11 @@ def mean_totals(
     """Mean total over all cases after each of ``n_steps`` proposals; ``first`` are their :func:`first_looks`."""
     sums, n = np.zeros(n_steps), 0
     with torch.no_grad():
-        for world, (_, looks) in zip(worlds, first, strict=True):
-            for rows in torch.split(torch.arange(len(world)), n_at_once):
+        for cases, (_, looks) in zip(pools, first, strict=True):
+            for rows in torch.split(torch.arange(len(cases)), n_at_once):
                 obs = {name: value[rows] for name, value in looks.items()}
                 for k in range(n_steps):
-                    total, obs = world.judge(rows, network(obs))
+                    total, obs = cases.judge(rows, network(obs))
                     sums[k] += float(total.sum())
                 n += len(rows)
     return tuple((sums / n).tolist())

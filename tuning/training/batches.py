@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.agents.training.cases import fixed_cases
+from ciliary.agents.training.pool import fixed_cases
 from ciliary.cortex import Cortex
 from ciliary.cortex.parameters import N_PARAMETERS, Theta, default_unit, from_unit
 from ciliary.envs.data.reading import Photograph

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ciliary.agents.training.cases import split
+from ciliary.agents.training.pool import split
 from ciliary.cortex import Cortex
 from ciliary.cortex.stages.weights import LEARNED, stages_to_bytes
 from ciliary.envs.data.images import open_images

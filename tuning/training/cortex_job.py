@@ -11,7 +11,7 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ciliary.agents.training.cases import split
+from ciliary.agents.training.pool import split
 from ciliary.cortex.stages.weights import load_stages
 from ciliary.envs.data.images import open_images
 from ciliary.envs.data.reading import UnreadableImage

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ciliary.agents.controllers.policy import Policy
-from ciliary.agents.training.cases import split
-from ciliary.agents.training.pool import Pool, make_pools
+from ciliary.agents.training.pool import Pool, make_pools, split
 from ciliary.agents.training.through_cortex import Check, Training
 from ciliary.envs.config import EnvConfig
 from ciliary.envs.data.images import open_images
@@ -57,7 +56,7 @@ def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Pat
                 bar.advance()
                 stopper.check()
 
-            pools, checked = make_worlds(settings, training, held_out, on_case=on_case)
+            pools, checked = pools_of(settings, training, held_out, on_case=on_case)
         job = Training(pools, checked, how)
         if checkpoint.is_file():
             job.load(checkpoint)
@@ -92,7 +91,7 @@ def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Pat
     return policy
 
 
-def make_worlds(
+def pools_of(
     settings: GradientSettings, training: Sequence[Any], held_out: Sequence[Any], *, on_case: Any = lambda: None
 ) -> tuple[list[Pool], list[Pool]]:
     """The pools to learn from and to check on."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ciliary.agents.training.cases import fixed_cases, split
+from ciliary.agents.training.pool import fixed_cases, split
 from ciliary.agents.training.vec_env import AccommodationVecEnv
 from ciliary.envs.data.images import open_images
 from ciliary.envs.data.reading import Photograph

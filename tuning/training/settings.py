@@ -88,11 +88,11 @@ class GradientSettings(LearningSettings):
     @property
     def disturbances(self) -> tuple[DisturbanceSpec, ...]:
         """One case in three is clean; the kinds share the rest."""
-        from ciliary.envs.data.disturbances import DISTURBANCES
+        from ciliary.envs.data.disturbances import DISTURBANCES, MIXED_V0
 
         if unknown := sorted(set(self.without) - set(DISTURBANCES)):
             raise ValueError(f"unknown disturbance(s) {unknown}; choose from {', '.join(DISTURBANCES)}")
-        kinds = [kind for kind in DISTURBANCES if kind not in self.without]
+        kinds = [kind for kind in MIXED_V0 if kind not in self.without]
         specs: list[DisturbanceSpec] = []
         for i, kind in enumerate(kinds):
             specs += [kind] if i % 2 else [None, kind]

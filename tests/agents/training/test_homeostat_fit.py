@@ -43,7 +43,7 @@ def table(photographs):
 
 
 def test_set_points_are_the_medians_of_what_the_environment_shows(photographs, table):
-    env = AccommodationEnv(source=photographs, disturbances=(None,), size_px=None, n_views=1)
+    env = AccommodationEnv(source=photographs, disturbances=(None,), size_px=None, objective="raw", n_views=1)
     seen = np.stack([env.reset(seed=0, options={"image": i})[0]["statistics"] for i in range(5)])
     for loop in table["loops"]:
         values = seen[:, STATISTICS.index(loop["statistic"])]
@@ -68,7 +68,13 @@ def test_one_step_corrects_about_half_of_an_error(photographs, table):
     loop = next(row for row in table["loops"] if row["parameter"] == "merge_temperature")
     i_statistic, i_parameter = STATISTICS.index(loop["statistic"]), PARAMETERS.names.index(loop["parameter"])
     env = AccommodationEnv(
-        source=photographs, disturbances=(None,), size_px=None, n_views=1, action_mode="absolute", patience=0
+        source=photographs,
+        disturbances=(None,),
+        size_px=None,
+        objective="raw",
+        n_views=1,
+        action_mode="absolute",
+        patience=0,
     )
     shares = []
     for i in range(len(photographs)):

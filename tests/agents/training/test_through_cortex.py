@@ -41,7 +41,7 @@ class Bowls:
 
 
 def settings(**changes):
-    return TrainingSettings(**({"n_iterations": 300, "n_check": 100, "jitter": 0.0, "learning_rate": 1e-2} | changes))
+    return TrainingSettings(**({"n_iterations": 200, "n_check": 100, "jitter": 0.0, "learning_rate": 1e-2} | changes))
 
 
 def test_one_proposal_finds_optima_it_has_never_seen():
@@ -56,7 +56,7 @@ def test_without_context_the_best_it_can_do_is_the_mean():
     world, other = Bowls(128, 0, is_visible=False), Bowls(64, 1, is_visible=False)
     world.optimum += 0.3
     other.optimum = other.optimum - other.optimum.mean(0) + world.optimum.mean(0)
-    job = Training([world], [other], settings(n_iterations=200))
+    job = Training([world], [other], settings())
     network = job.run()
     best = ((other.optimum.mean(0) - other.optimum) ** 2).sum(1).mean()
     total = mean_totals(network, [other], [first_looks(other)], n_steps=1)[0]

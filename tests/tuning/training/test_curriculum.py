@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from torchvision.utils import save_image
 
 from ciliary.cortex import Cortex
+from ciliary.cortex.description import PARTS
 from ciliary.cortex.stages.m5_learned import ExpertBank
 from ciliary.cortex.stages.weights import LEARNED, load_stages, provenance
 from ciliary.envs.data.sources import bundled
 from ciliary.tuning.cli.stopping import Stopped
+from ciliary.tuning.training import cortex as maturing
 from ciliary.tuning.training import losses
 from ciliary.tuning.training.batches import Batches
 from ciliary.tuning.training.cortex import State, load, mature, newborn, run_phase, save
@@ -43,8 +46,6 @@ def curriculum(phases=PHASES, n_steps=2, **changes):
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photographs")
-    from torchvision.utils import save_image
-
     for photograph in bundled(96, ("coffee", "chelsea", "rocket", "astronaut")):
         save_image(photograph.image, folder / f"{photograph.name}.png")
     return folder
@@ -54,10 +55,16 @@ def tensors(path):
     return {f"{n}.{k}": v for n, stage in load_stages(True, path).items() for k, v in stage.state_dict().items()}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _short_looks():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(maturing, "N_CHECK_BATCHES", 1)
+        yield
+
+
 @pytest.fixture(scope="module")
-def adult(photographs, tmp_path_factory):
-    out = tmp_path_factory.mktemp("adult")
-    return mature(MatureSettings(curriculum(), (photographs,), out), is_quiet=True)
+def adult(photographs, make_out):
+    return mature(MatureSettings(curriculum(), (photographs,), make_out()), is_quiet=True)
 
 
 def test_all_phases_leave_weights_that_perceive_and_say_where_they_come_from(adult):
@@ -69,10 +76,8 @@ def test_all_phases_leave_weights_that_perceive_and_say_where_they_come_from(adu
     assert (adult.parent / "progress.jsonl").read_text().count("\n") >= 2 * len(PHASES)
 
 
-def test_a_training_that_was_stopped_goes_on_to_the_same_weights(adult, photographs, tmp_path, monkeypatch):
-    settings = MatureSettings(curriculum(), (photographs,), tmp_path / "stopped")
-    import ciliary.tuning.training.cortex as maturing
-
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights(adult, photographs, out, monkeypatch):
+    settings = MatureSettings(curriculum(), (photographs,), out)
     looks = iter(range(1000))
     kept = maturing.save
 
@@ -152,8 +157,6 @@ def test_balanced_load_is_reached_and_hidden_parts_are_completed_better_than_by_
         optimiser.step()
     x = sample()
     _, completed, gate, _ = net(x, visible)
-    from ciliary.cortex.description import PARTS
-
     error = F.mse_loss(completed[:, PARTS["shape"]], x[:, PARTS["shape"]])
     mean_error = F.mse_loss(kinds.mean(0)[PARTS["shape"]].expand_as(x[:, PARTS["shape"]]), x[:, PARTS["shape"]])
     assert losses.load_imbalance(gate) < 0.3 < first
@@ -183,7 +186,7 @@ def test_a_wrong_curriculum_is_named(tmp_path, text, said):
         read_curriculum(path)
 
 
-def test_the_command(photographs, tmp_path, capsys):
+def test_the_command(photographs, out, tmp_path, capsys):
     assert train_cortex.main(["--print-config"]) == 0
     text = capsys.readouterr().out
     assert text == Path(read_curriculum.__globals__["DEFAULT"]).read_text(encoding="utf-8")
@@ -193,7 +196,6 @@ def test_the_command(photographs, tmp_path, capsys):
         "long_side_px=48\nhold_out=3\nn_batch=2\ncheck_every=1\nn_settings=2\n"
         "[phases.m1]\ntrains=['m1']\nn_steps=1\nrate=1e-3\nweights={together=1.0}\n"
     )
-    out = tmp_path / "out"
     assert train_cortex.main(["--images", str(photographs), "--config", str(config), "--out", str(out)]) == 0
     page = (out / "report.md").read_text(encoding="utf-8")
     for stage in ("M1", "M2", "M3", "M4", "M5"):

@@ -17,28 +17,27 @@ from ciliary.tuning.training.settings import GradientSettings, with_training
 TINY = TrainingSettings(n_iterations=2, n_batch=2, n_check=1, n_hidden=8)
 
 
-@pytest.fixture
-def settings(tmp_path):
-    return GradientSettings(
-        images="bundled",
-        out=tmp_path,
-        objective="raw",
-        size_px=44,
-        n_cases=3,
-        n_check_cases=1,
-        n_views=1,
-        training=TINY,
-    )
+def small(out):
+    few = {"size_px": 44, "n_cases": 3, "n_check_cases": 1, "n_views": 1}
+    return GradientSettings(images="bundled", out=out, objective="raw", training=TINY, **few)
 
 
-def test_the_policy_plays_and_says_where_it_comes_from(settings):
-    path = train_gradient(settings, is_quiet=True)
+@pytest.fixture(scope="module")
+def trained(make_out):
+    """Settings of a training that is complete."""
+    settings = small(make_out())
+    train_gradient(settings, is_quiet=True)
+    return settings
+
+
+def test_the_policy_plays_and_says_where_it_comes_from(trained):
+    path = trained.out / "policy.safetensors"
     policy = load_policy(path)
     assert policy.about["objective"] == "raw"
     assert policy.about["n_photographs"] == 7
     assert policy.about["gain_on_held_out"] >= 0  # the best check, and the first one is before training
-    assert {p.name for p in settings.out.iterdir()} >= {"policy.safetensors", "progress.jsonl", "learning_curve.png"}
-    env = AccommodationEnv(size_px=48, n_views=1, action_mode="absolute", objective="raw")
+    assert {p.name for p in trained.out.iterdir()} >= {"policy.safetensors", "progress.jsonl", "learning_curve.png"}
+    env = AccommodationEnv(size_px=48, objective="raw", n_views=1, action_mode="absolute")
     trace = run_episode(env, PolicyController(path), 0, {"image": "coffee"})
     assert trace.n_trials == 2
     expected = policy.propose(env.reset(seed=0, options={"image": "coffee"})[0])
@@ -46,7 +45,8 @@ def test_the_policy_plays_and_says_where_it_comes_from(settings):
     np.testing.assert_allclose(trace.u[1][is_free], expected[is_free], atol=1e-6)
 
 
-def test_a_stopped_training_goes_on(settings, monkeypatch):
+def test_a_stopped_training_goes_on(out, monkeypatch):
+    settings = small(out)
     real = gradient.Training.check
 
     def stop_after_one(self):
@@ -71,13 +71,11 @@ def _count(job):
     job.i_iteration += 1
 
 
-def test_another_training_is_refused_its_folder(settings):
-    train_gradient(settings, is_quiet=True)
-    before = (settings.out / "policy.safetensors").read_bytes()
-    train_gradient(settings, is_quiet=True)  # complete: nothing to do
-    assert (settings.out / "policy.safetensors").read_bytes() == before
-    with pytest.raises(ValueError, match="another folder"):
-        train_gradient(with_training(settings, seed=1), is_quiet=True)
+def test_another_training_is_refused_its_folder(trained, monkeypatch):
+    monkeypatch.setattr(gradient, "Training", lambda *_: pytest.fail("began anew"))
+    train_gradient(trained, is_quiet=True)  # complete: nothing to do
+    with pytest.raises(ValueError, match="differs in training; choose another folder"):
+        train_gradient(with_training(trained, seed=1), is_quiet=True)
 
 
 def test_a_kind_can_be_left_out():

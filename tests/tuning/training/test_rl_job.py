@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from ciliary.agents import run_episode
 from ciliary.agents.controllers.sb3 import Sb3Controller, load_sb3
-from ciliary.agents.training.cases import fixed_cases, split
+from ciliary.agents.training.pool import fixed_cases, split
 from ciliary.envs.data.sources import scenes
 from ciliary.envs.toy import ToyEnv
 from ciliary.tuning.cli.stopping import Stopped
@@ -153,7 +153,7 @@ def test_lines_of_a_lost_past_are_dropped(tmp_path):
     assert len((tmp_path / "c.jsonl").read_text().splitlines()) == 2
 
 
-@pytest.mark.parametrize("objective", ["raw", "calibrated"])
+@pytest.mark.parametrize("objective", [pytest.param("raw", marks=pytest.mark.slow), "calibrated"])
 def test_on_photographs(out, tmp_path, objective):
     rng = np.random.default_rng(0)
     photos = tmp_path / "photos"
