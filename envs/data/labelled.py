@@ -1,4 +1,4 @@
-"""Photographs with what people saw in them: BSDS500, or a user's own folder of labelled images.
+"""Photographs with what people saw in them: BSDS500, a user's own folder of labelled images, or none who saw anything.
 
 Entries are read when they are asked for, so that a whole set is a few names until then and pickles for worker
 processes. BSDS500: Arbelaez, Maire, Fowlkes and Malik 2011; 4 to 9 people drew each photograph.
@@ -6,11 +6,12 @@ processes. BSDS500: Arbelaez, Maire, Fowlkes and Malik 2011; 4 to 9 people drew 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 from PIL import Image
@@ -18,7 +19,8 @@ from scipy.io import loadmat
 from skimage.morphology import thin
 from torch import Tensor
 
-from ciliary.envs.data.reading import read_image
+from ciliary.envs.data.reading import UnreadableImage, read_image
+from ciliary.envs.data.sources import expand_paths
 from ciliary.envs.metrics.boundaries import label_boundaries
 from ciliary.envs.metrics.regions import People
 
@@ -33,7 +35,7 @@ class LabelledImage:
         name: file name without extension.
         path: where the image was read from; None if it was made.
         image: (3, H, W) float32, sRGB in [0, 1], at full size.
-        segmentations: one label map (H, W) int32 a person.
+        segmentations: one label map (H, W) int32 a person; none where nobody drew.
         boundaries: one boundary map (H, W) bool a person.
     """
 
@@ -54,16 +56,34 @@ class LabelledImage:
         return People.of(self.segmentations)
 
 
+class Entry(NamedTuple):
+    """An image file, the files with people's maps of it, and what it is called."""
+
+    path: Path
+    drawn: tuple[Path, ...]
+    name: str
+
+
 @dataclass(frozen=True)
 class LabelledSet(Sequence[LabelledImage]):
-    """Labelled images, read on access. ``entries`` are (image file, files with people's maps)."""
+    """Labelled images, read on access."""
 
-    entries: tuple[tuple[Path, tuple[Path, ...]], ...]
+    entries: tuple[Entry, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the images, in order, without reading them."""
-        return tuple(image.stem for image, _ in self.entries)
+        return tuple(entry.name for entry in self.entries)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether people's maps are there."""
+        return all(entry.drawn for entry in self.entries)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Name -> 12 hex digits of what is in the image's file and those of its maps."""
+        return {entry.name: _digest(entry.path, *entry.drawn) for entry in self.entries}
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -75,7 +95,7 @@ class LabelledSet(Sequence[LabelledImage]):
     def __getitem__(self, index: int | slice) -> LabelledImage | LabelledSet:
         if isinstance(index, slice):
             return LabelledSet(self.entries[index])
-        path, drawn = self.entries[index]
+        path, drawn, name = self.entries[index]
         image = read_image(path, None).image
         pairs = [pair for file in drawn for pair in (_read_mat(file) if file.suffix == ".mat" else _read_png(file))]
         for segmentation, boundary in pairs:
@@ -84,7 +104,7 @@ class LabelledSet(Sequence[LabelledImage]):
                     f"{drawn[0]}: maps are {segmentation.shape} but the image {path.name} is {tuple(image.shape[1:])}; "
                     "labels must have the image's height and width"
                 )
-        return LabelledImage(path.stem, path, image, tuple(s for s, _ in pairs), tuple(b for _, b in pairs))
+        return LabelledImage(name, path, image, tuple(s for s, _ in pairs), tuple(b for _, b in pairs))
 
     def evenly(self, n_images: int) -> LabelledSet:
         """``n_images`` of them, evenly spaced in order: every ``len // n_images``-th.
@@ -114,8 +134,8 @@ def read_bsds(root: str | Path, split: Literal["train", "val"], *, n_images: int
     images = sorted((root / "images" / split).glob("*.jpg"))
     if not images:
         raise ValueError(f"{root}: no images/{split}/*.jpg; give the folder that holds images/ and groundTruth/")
-    entries = tuple((image, (root / "groundTruth" / split / f"{image.stem}.mat",)) for image in images)
-    for image, (drawn,) in entries:
+    entries = tuple(Entry(one, (root / "groundTruth" / split / f"{one.stem}.mat",), one.stem) for one in images)
+    for image, (drawn,), _ in entries:
         if not drawn.is_file():
             raise ValueError(f"{image}: its people's maps are missing, expected {drawn}")
     found = LabelledSet(entries)
@@ -147,7 +167,27 @@ def read_labelled_folder(root: str | Path) -> LabelledSet:
     for image in images:
         if not owned[image.stem]:
             raise ValueError(f"{image}: has no label map, expected {root / 'labels' / image.stem}*.png")
-    return LabelledSet(tuple((image, tuple(owned[image.stem])) for image in images))
+    return LabelledSet(tuple(Entry(image, tuple(owned[image.stem]), image.stem) for image in images))
+
+
+def read_photographs(paths: Iterable[str | Path]) -> tuple[LabelledSet, list[UnreadableImage]]:
+    """Photographs nobody drew on: files, and folders with all image files below them; and what could not be found.
+
+    A name is the file's stem; a repeated one gets ``_2``, ``_3``, ...
+    """
+    files, problems = expand_paths(paths)
+    entries: dict[str, Entry] = {}
+    for path in files:
+        name, n = path.stem, 1
+        while name in entries:
+            n += 1
+            name = f"{path.stem}_{n}"
+        entries[name] = Entry(path, (), name)
+    return LabelledSet(tuple(entries.values())), problems
+
+
+def _digest(*paths: Path) -> str:
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)).hexdigest()[:12]
 
 
 def _read_mat(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:

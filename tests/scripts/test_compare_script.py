@@ -12,7 +12,7 @@ from PIL import Image
 from ciliary.cortex import default_unit
 from ciliary.tuning.evaluation import job
 from ciliary.tuning.evaluation.case_cache import Case
-from ciliary.tuning.evaluation.race import RaceMeasure
+from ciliary.tuning.evaluation.play import PlayMeasure
 from ciliary.tuning.evaluation.table import ResponseTable
 from ciliary.tuning.runs.store import EVALUATIONS, open_store
 from ciliary_tests.labelled import write_calibration, write_labelled
@@ -48,7 +48,7 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
     u = np.stack([default_unit()[0].numpy()] * 2)
     scores = np.array([[0.3, 0.99]] * 2, np.float32)
     ResponseTable(u, (Case("im0"), Case("im1")), {"score.covering": scores}, {}).save(table)
-    methods = f"tpe:raw:3,random:raw:2:label=dice,portfolio:{calibration}:2"
+    methods = f"tpe:raw:3,random:raw:2:label=dice,policy:{calibration}:2"
     arguments = ["--labelled", str(labelled), "--methods", methods, "--disturb", "none,mixed:3", *QUICK]
     assert script.main([*arguments, "--out", str(out), "--page", str(page), "--table", str(table)]) == 3
     printed = capsys.readouterr()
@@ -65,7 +65,7 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
         "### C.npz, clean (2 images)",
         "of what tpe:3 gains",
         "of what the reference gains",
-        "one where neither objective nor controller draws anything: fixed:c.npz, portfolio:c.npz:2 |",
+        "one where neither objective nor controller draws anything: fixed:c.npz, policy:c.npz:2 |",
         "controllers/raw_clean_seconds.png",
         "## Against people, seeds averaged within the image",
     ):
@@ -76,11 +76,11 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
     standings = rows_of(folder / "standings.csv")
     clean = {(r["objective"], r["method"]): r for r in standings if r["disturbance"] == "clean"}
     assert set(clean) == {
-        ("raw", "fixed"), ("raw", "tpe:3"), ("raw", "dice"), ("c.npz", "fixed"), ("c.npz", "portfolio:2")
+        ("raw", "fixed"), ("raw", "tpe:3"), ("raw", "dice"), ("c.npz", "fixed"), ("c.npz", "policy:2")
     }  # fmt: skip
     assert [clean[key]["n_seeds"] for key in (("raw", "fixed"), ("c.npz", "fixed"))] == ["2", "1"]
     assert float(clean["raw", "fixed"]["fall"]) == 0 == float(clean["raw", "fixed"]["share"] or 0)
-    assert clean["c.npz", "portfolio:2"]["share"] == ""
+    assert clean["c.npz", "policy:2"]["share"] == ""
     curves = rows_of(folder / "curves.csv")
     dice = [r for r in curves if (r["method"], r["disturbance"]) == ("dice", "clean")]
     assert [r["evaluations"] for r in dice] == ["1", "2", "4", "8", "16", "32", "64"]
@@ -99,7 +99,7 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
 
 def test_stopped_it_goes_on_where_it_stood(script, labelled, out, monkeypatch, capsys):
     arguments = ["--labelled", str(labelled), "--methods", "fixed", "--disturb", "none", *QUICK, "--out", str(out)]
-    race, played = RaceMeasure.race, []
+    race, played = PlayMeasure.episode, []
 
     def stop(self, item, case, entry, people):
         if len(played) == 3:
@@ -108,12 +108,12 @@ def test_stopped_it_goes_on_where_it_stood(script, labelled, out, monkeypatch, c
         return race(self, item, case, entry, people)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RaceMeasure, "race", stop)
+        patch.setattr(PlayMeasure, "episode", stop)
         assert script.main(arguments) == job.STOPPED
     assert "goes on from here" in capsys.readouterr().err
     monkeypatch.setattr(
-        RaceMeasure,
-        "race",
+        PlayMeasure,
+        "episode",
         lambda self, item, case, entry, people: (
             played.append((case.image, entry.seed)) or race(self, item, case, entry, people)
         ),

@@ -11,7 +11,8 @@ from PIL import Image
 from ciliary.cortex import default_unit
 from ciliary.tuning.evaluation import job
 from ciliary.tuning.evaluation.case_cache import Case
-from ciliary.tuning.evaluation.contests import PlayMeasure
+from ciliary.tuning.evaluation.methods import make_methods
+from ciliary.tuning.evaluation.play import PlayMeasure
 from ciliary.tuning.evaluation.table import ResponseTable
 from ciliary.tuning.runs.store import EVALUATIONS, open_store
 from ciliary_tests.labelled import write_calibration, write_labelled
@@ -44,7 +45,7 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
     page.parent.mkdir()
     (page.parent / "page_reading.md").write_text("What we make of it.")
     calibration = write_calibration(tmp_path / "c.npz")
-    methods = f"normalise,portfolio:{calibration}:3,random:raw:3:no-guard"
+    methods = f"normalise,policy:{calibration}:3,random:raw:3:no-guard"
     arguments = ["--labelled", str(labelled), "--methods", methods, "--disturb", "none,mixed:3", "--size", "64"]
     assert script.main([*arguments, "--quiet", "--out", str(out), "--page", str(page)]) == 3
     printed = capsys.readouterr()
@@ -63,7 +64,7 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
     ):
         assert words in text
     assert str(tmp_path) not in text
-    labels = ["fixed", "normalise", "portfolio:c.npz:3", "random:raw:3:no-guard"]
+    labels = ["fixed", "normalise", "policy:c.npz:3", "random:raw:3:no-guard"]
     rows = rows_of(page.parent / "page" / "contest.csv")
     assert [row["method"] for row in rows if row["disturbance"] == "clean"] == [*labels, "oracle"]
     (run,) = runs(out)
@@ -107,7 +108,7 @@ def test_a_refit_is_for_the_kind_and_for_all_disturbed_where_the_kind_is_unknown
     u = np.repeat(np.float32([[0], [0.25], [0.5]]), default_unit().shape[1], axis=1)
     train = ResponseTable(u, cases, {"score.covering": scores}, {})
     names = ["none", "fog:5", "jpeg:4", "low_light:3"]
-    *_, refit = job.make_methods(("refit-fixed",), train, names, default=())
+    *_, refit = make_methods(("refit-fixed",), train, names, default=())
     assert refit.u is not None
     # fog: .3 and .5, whatever is best at 5; light unknown: .2, .33, .3 over all disturbed
     assert {name: setting[0] for name, setting in refit.u.items()} == {

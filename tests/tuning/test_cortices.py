@@ -15,10 +15,9 @@ from ciliary.envs.objective.make import objective_mark
 from ciliary.tuning.calibration.job import CalibrateSettings, measure_table
 from ciliary.tuning.cli.arguments import STAGES, add_learned_argument, learned_stages
 from ciliary.tuning.evaluation.case_cache import Case
-from ciliary.tuning.evaluation.contests import run_contest
 from ciliary.tuning.evaluation.evaluate import EvaluateSettings
 from ciliary.tuning.evaluation.methods import parse_method
-from ciliary.tuning.evaluation.race import make_entries
+from ciliary.tuning.evaluation.play import make_entries, play_methods
 from ciliary.tuning.runs.fingerprints import cortex_options, described, digest, learned_mark
 from ciliary.tuning.runs.record import append
 from ciliary.tuning.sessions.experience import with_memories
@@ -168,12 +167,12 @@ def test_the_same_contest_with_learned_stages_is_measured_anew(shipped, tmp_path
     rows = []
     for learned in ((), ("m1", "m4"), ("m1", "m4")):
         settings = EvaluateSettings(labelled=tmp_path / "mine", learned=learned, size_px=64)
-        table = run_contest(
+        table = play_methods(
             tmp_path / "contest", data, cases, settings.how, methods, progress=False, meta=settings.marks
         )
         rows.append(table.column("term.total")[0, 0])
     assert rows[0] != rows[1] == rows[2]
-    assert len(list((tmp_path / "contest").iterdir())) == 2  # the third was there already
+    assert len(list((tmp_path / "contest" / "episodes").iterdir())) == 2  # the third was there already
 
 
 def test_episodes_of_a_race_are_kept_apart(shipped, tmp_path):

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ciliary.envs.metrics.statistics import Interval
-from ciliary.tuning.evaluation.plots import new_figure, plain
-from ciliary.tuning.evaluation.race_plots import strokes
+from ciliary.tuning.evaluation.plots import new_figure, plain, strokes
 from ciliary.tuning.inspect.panels import FAINT, GRID, INK
 
 _PANEL_IN, _LEFT_IN, _GAP_IN, _HEIGHT_IN = 3.1, 0.75, 0.35, 4.2

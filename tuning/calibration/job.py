@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ciliary.envs.data.labelled import LabelledImage
+from ciliary.cortex.parameters import PARAMETERS
+from ciliary.envs.data.labelled import LabelledSet
 from ciliary.envs.objective.calibration import Calibration
 from ciliary.tuning.calibration.candidates import spread_settings, training_cases
 from ciliary.tuning.calibration.fit import NOT_SHIPPED, Comparison, calibrate, compare, input_groups
@@ -51,14 +51,14 @@ class CalibrateSettings:
     seed: int = 0
 
 
-def measure_table(data: Sequence[LabelledImage], names: Sequence[str], settings: CalibrateSettings) -> ResponseTable:
+def measure_table(data: LabelledSet, names: Sequence[str], settings: CalibrateSettings) -> ResponseTable:
     """Every setting on every image, clean and disturbed; resumes what is in ``settings.folder``."""
     s = settings
     cortex = cortex_options(depth=s.depth, features=s.features, learned=s.learned)
     n_compared = s.n_settings if s.n_panel else 0
     measure = MeasureSettings(cortex=cortex, size_px=s.size_px, n_views=s.n_views, n_panel=n_compared)
     meta = {"n_views": s.n_views, "size_px": s.size_px, "n_compared": n_compared, **cortex}
-    meta |= {"code": code_mark(), "data": content_digest(data, names)}
+    meta |= {"code": code_mark()}
     meta |= {"learned": learned_mark(s.learned)} if s.learned else {}
     return compute_table(
         s.folder,
@@ -68,23 +68,13 @@ def measure_table(data: Sequence[LabelledImage], names: Sequence[str], settings:
         Measure(measure),
         n_workers=s.n_workers,
         meta=meta,
+        digests=data.digests,
+        parameters=PARAMETERS.names,
     )
 
 
-def content_digest(data: Sequence[LabelledImage], names: Sequence[str]) -> str:
-    """Twelve hex digits that change with any image or label map: measurements of other data are not taken for these."""
-    digest = hashlib.sha256()
-    by_name = {name: i for i, name in enumerate(getattr(data, "names", names))}
-    for name in names:
-        item = data[by_name[name]]
-        digest.update(name.encode() + item.image.numpy().tobytes())
-        for labels in item.segmentations:
-            digest.update(labels.tobytes())
-    return digest.hexdigest()[:12]
-
-
 def run(
-    data: Sequence[LabelledImage], names: Sequence[str], settings: CalibrateSettings, *, about: dict[str, Any]
+    data: LabelledSet, names: Sequence[str], settings: CalibrateSettings, *, about: dict[str, Any]
 ) -> tuple[Calibration, list[Comparison], list[str]]:
     """The whole job; the calibration is in ``settings.out`` afterwards. Also which cases failed, one line each.
 

@@ -58,6 +58,11 @@ def fingerprint(u: np.ndarray, meta: Mapping[str, Any]) -> str:
     return hashlib.sha256(described.encode() + np.ascontiguousarray(u, dtype="<f4").tobytes()).hexdigest()[:16]
 
 
+def case_mark(mark: str, digest: str | None) -> str:
+    """The fingerprint of a table with what is in the image's files: of other files of one name nothing is taken."""
+    return f"{mark} {digest}" if digest else mark
+
+
 def shard_path(folder: Path, case: Case) -> Path:
     """File of a case: readable, and different for different cases whatever their names hold."""
     readable = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{case.image}_{case.disturbance}_{case.seed}")[-80:]
@@ -107,10 +112,11 @@ class _Work:
     u: np.ndarray
     measure: Measure
     folder: Path
-    mark: str
+    marks: Mapping[str, str]
 
     def __call__(self, i_image: int, case: Case) -> None:
-        write_shard(self.folder, measure_case(self.data, i_image, case, self.u, self.measure), mark=self.mark)
+        mark = self.marks[case.image]
+        write_shard(self.folder, measure_case(self.data, i_image, case, self.u, self.measure), mark=mark)
 
 
 def measure_cases(
@@ -120,19 +126,20 @@ def measure_cases(
     measure: Measure,
     *,
     folder: Path,
-    mark: str,
+    marks: Mapping[str, str],
     n_workers: int,
 ) -> Generator[tuple[Case, str], None, None]:
     """Measure the cases, each with the index of its image; yields each as it ends, with what went wrong, if anything.
 
-    With one worker this process does the work, as its program has set it up. More workers are fresh processes of one
-    thread each, which flush denormals; closing the iterator, or Ctrl-C, ends them. Shards are whole in any case.
+    With one worker, or one case, this process does the work, as its program has set it up. More workers are fresh
+    processes of one thread each, which flush denormals; closing the iterator, or Ctrl-C, ends them. Shards are whole in
+    any case. ``marks``: of the shards of each image, see :func:`case_mark`.
 
     Raises:
         RuntimeError: a worker was killed, most likely for lack of memory.
     """
-    work = _Work(data, u, measure, folder, mark)
-    if n_workers == 1 or not cases:
+    work = _Work(data, u, measure, folder, marks)
+    if min(n_workers, len(cases)) <= 1:  # a worker takes seconds to start
         for i_image, case in cases:
             yield case, _try(work, i_image, case)
         return

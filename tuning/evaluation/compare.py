@@ -1,26 +1,52 @@
-"""The race as one call: labelled images in; a page of controllers, tables, figures and a tracked run out."""
+"""Which controller? Images in; a page of controllers, tables, figures and a tracked run out.
+
+Images without people's maps will do: then all but the covering is shown.
+"""
 
 from __future__ import annotations
 
-import platform
-import time
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from ciliary.tuning.evaluation.job import ContestSettings, Job, Reported, make_methods, run_job
-from ciliary.tuning.evaluation.methods import Method, parse_method
-from ciliary.tuning.evaluation.race import run_race
-from ciliary.tuning.evaluation.race_page import Raced, report_race
-from ciliary.tuning.evaluation.race_rows import shown_name
-from ciliary.tuning.evaluation.summary import FIXED
+from ciliary.tuning.evaluation.falls import (
+    CurvePoint,
+    RaceRow,
+    fall_rows,
+    objective_name,
+    race_rows,
+    reference_of,
+    shown_name,
+)
+from ciliary.tuning.evaluation.job import ContestSettings, Job, Played, about_job, run_job
+from ciliary.tuning.evaluation.methods import Method, make_methods, parse_method
+from ciliary.tuning.evaluation.play import play_methods
+from ciliary.tuning.evaluation.plots import strokes
+from ciliary.tuning.evaluation.race_plots import race_plot
+from ciliary.tuning.evaluation.report import (
+    Report,
+    covering_section,
+    heading,
+    linked,
+    metrics_of,
+    oracle_and_note,
+)
+from ciliary.tuning.evaluation.selectors import COVERING
+from ciliary.tuning.evaluation.summary import FIXED, ContestRow, contest_rows, pooled, seed_means
 from ciliary.tuning.evaluation.table import ResponseTable
-from ciliary.tuning.runs.fingerprints import code_mark
+from ciliary.tuning.runs.tables import empty_columns, rows_to_markdown
+from ciliary.tuning.sessions.figures import write_figure
 
-DEFAULT_METHODS = ("random:raw:64", "tpe:raw:64", "cmaes:raw:64", "portfolio:calibrated", "tpe:calibrated:64")
+DEFAULT_METHODS = ("random:raw:64", "tpe:raw:64", "cmaes:raw:64", "policy:calibrated:2", "tpe:calibrated:64")
+_TABLES = (
+    "`fall`: of the loss from the defaults to the best trial, mean over images [95 %], seeds averaged within the "
+    "image; higher is better. `share`: of what {reference} gains. `over reference`: fall less its fall, paired. "
+    "`applied`: guard included. `on fresh views`: of the best trial, on views the search did not see. `seeds sd`: "
+    "standard deviation of the mean fall over seeds. `evaluations`, `seconds`: of an episode, guard included. Against "
+    "seconds a batch of trials counts when it is done, all of it at once.\n"
+)
 
 
 @dataclass(frozen=True)
@@ -43,14 +69,18 @@ def run(settings: CompareSettings) -> int:
     def choose(train: ResponseTable | None, disturbances: Sequence[str]) -> list[Method]:
         return race_methods(settings, train, disturbances)
 
-    def play(job: Job, page: Path, reading: Path) -> Reported:
-        raced = _race(settings, job)
-        failed = raced.problems
-        raced = replace(raced, problems=(*job.problems, *failed), seconds=time.perf_counter() - job.start)
-        _, written, metrics = report_race(raced, page, reading=reading)
-        return Reported(written, metrics, failed)
+    def play(job: Job) -> Played:
+        race = play_methods(
+            settings.out / "race", job.data, job.cases, settings.how, job.methods,
+            n_seeds=settings.n_seeds, n_workers=settings.n_workers, progress=not settings.is_quiet,
+            meta=settings.marks,
+        )  # fmt: skip
+        return Played(race)
 
-    return run_job(settings, name="compare", page="controllers.md", choose=choose, play=play)
+    def report(job: Job, played: Played, page: Path) -> Report:
+        return make_report(settings, job, played.table, page)
+
+    return run_job(settings, name="compare", page="controllers.md", choose=choose, play=play, report=report)
 
 
 def race_methods(settings: CompareSettings, train: ResponseTable | None, disturbances: Sequence[str]) -> list[Method]:
@@ -73,23 +103,71 @@ def race_methods(settings: CompareSettings, train: ResponseTable | None, disturb
     return methods
 
 
-def _race(settings: CompareSettings, job: Job) -> Raced:
-    with warnings.catch_warnings():  # failures are told in our own words
-        warnings.simplefilter("ignore", RuntimeWarning)
-        race = run_race(
-            settings.out / "race",
-            job.data,
-            job.cases,
-            settings.how,
-            job.methods,
-            n_seeds=settings.n_seeds,
-            n_workers=settings.n_workers,
-            progress=not settings.is_quiet,
-            meta=settings.marks,
-        )
-    return Raced(
-        race=race, methods=job.methods, how=settings.how, source=settings.source, reference=settings.reference,
-        table=job.table, n_workers=settings.n_workers,
-        n_threads=1 if settings.n_workers > 1 else torch.get_num_threads(),
-        processor=platform.processor() or platform.machine(), code=code_mark(), problems=tuple(race.meta["failed"]),
-    )  # fmt: skip
+def make_report(settings: CompareSettings, job: Job, race: ResponseTable, page: Path) -> Report:
+    """From what was played to the page; figures are written here."""
+    rows, points = race_rows(race, job.methods, reference=settings.reference)
+    covering, notes = _covering(job, race)
+    drawn = strokes([point.method for point in points])
+    sections: list[str] = []
+    figures: list[Path] = []
+    # under an objective that only fixed settings play, for their covering, there is no race to show
+    whole = {objective_name(m.objective): m.objective for m in job.methods if m.controller != FIXED}
+    for objective in dict.fromkeys(row.objective for row in rows if row.objective in whole):
+        reference = reference_of(job.methods, whole[objective], settings.reference)
+        sections.append(f"## Objective {objective}\n")
+        sections.append(_TABLES.format(reference="the reference" if reference is None else shown_name(reference)))
+        for group in pooled([row.disturbance for row in rows]):
+            own = [row for row in rows if (row.objective, row.disturbance) == (objective, group)]
+            curve = [point for point in points if (point.objective, point.disturbance) == (objective, group)]
+            links = []
+            for against in ("evaluations", "seconds"):
+                name = "".join(letter if letter.isalnum() else "_" for letter in f"{objective}_{group}_{against}")
+                title = f"Loss against {against}: {objective}, {group}"
+                figure = race_plot(curve, against=against, drawn=drawn, title=title)
+                figures.append(write_figure(figure, page.parent / page.stem / f"{name}.png"))
+                links.append(linked(f"{objective}, {group}: loss against {against}", figures[-1], page))
+            sections.append(_section(own, curve, title=f"{objective}, {group}") + "\n\n".join(links) + "\n")
+    if covering:
+        sections.append(covering_section(covering, title="Against people, seeds averaged within the image"))
+    metrics = metrics_of("race", rows, "objective", "method", "disturbance")
+    for point in points:
+        place = f"race/{point.objective}/{point.method}/{point.disturbance}"
+        metrics[f"{place}/fall_{point.evaluations:02d}"] = point.fall.mean
+    return Report(
+        title="Controllers",
+        script="scripts/compare.py",
+        about=about_job(settings, job, race, more=_about(settings, race)),
+        sections=sections,
+        tables={"standings": rows, "curves": points, "covering": covering},
+        figures=figures,
+        metrics=metrics | metrics_of("covering", covering, "method", "disturbance"),
+        notes=notes,
+    )
+
+
+def _section(rows: Sequence[RaceRow], points: Sequence[CurvePoint], *, title: str) -> str:
+    hidden = ["objective", "disturbance", "n_images", *empty_columns(rows)]
+    text = f"{heading(title, rows[0].n_images)}\n\n" + rows_to_markdown(rows, without=hidden)
+    return text + "\nFall of the loss after so many evaluations:\n\n" + rows_to_markdown(fall_rows(points)) + "\n"
+
+
+def _covering(job: Job, race: ResponseTable) -> tuple[list[ContestRow], list[str]]:
+    """What people say; nothing where nobody drew the images."""
+    if COVERING not in race.columns:
+        return [], ["nobody drew these images: controllers are compared by the loss alone"]
+    contest = seed_means(race)
+    oracle, notes = oracle_and_note(contest, job.table_of(race))
+    return contest_rows(contest, oracle=oracle), notes
+
+
+def _about(settings: CompareSettings, race: ResponseTable) -> dict[str, str]:
+    labels = list(race.meta["methods"])
+    counts = {label: labels.count(label) for label in dict.fromkeys(labels)}
+    most, n_threads = max(counts.values()), 1 if settings.n_workers > 1 else torch.get_num_threads()
+    return {
+        "seeds": f"{most}; one where neither objective nor controller draws anything: "
+        + (", ".join(label for label, n in counts.items() if n == 1 < most) or "none"),
+        "seconds": f"{settings.n_workers} episode{'s' if settings.n_workers > 1 else ''} at a time, {n_threads} thread"
+        f"{'s' if n_threads > 1 else ''} each; what the calibrated objective perceives of an image at the start "
+        "was perceived once and counts in full for everyone",
+    }

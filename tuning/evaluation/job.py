@@ -6,33 +6,31 @@ What ``scripts/evaluate.py`` and ``scripts/compare.py`` share; what is played, a
 from __future__ import annotations
 
 import json
+import platform
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from ciliary.cortex.cues.base import ProviderUnavailable
-from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_folder
-from ciliary.envs.objective.calibration import SHIPPED, load_calibration
-from ciliary.envs.objective.make import UNCALIBRATED
+from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_folder, read_photographs
 from ciliary.tuning.evaluation.cases import make_cases, parse_disturbances
 from ciliary.tuning.evaluation.measure import MeasureSettings
-from ciliary.tuning.evaluation.methods import Method, parse_method
-from ciliary.tuning.evaluation.selectors import CLEAN, DISTURBED, best_setting, kind_of
-from ciliary.tuning.evaluation.summary import BEST_FIXED, FIXED
+from ciliary.tuning.evaluation.methods import Method
+from ciliary.tuning.evaluation.report import Report, about, without_folders
 from ciliary.tuning.evaluation.table import Case, ResponseTable
 from ciliary.tuning.runs.fingerprints import code_mark, cortex_options, learned_mark
 from ciliary.tuning.runs.run import Run, at
 from ciliary.tuning.runs.store import EVALUATIONS, StoreError, open_store
 
 DEFAULT_DISTURB = "none,mixed:3"
-BY_TABLE = ("best-fixed", "refit-fixed")
 USAGE, NOTHING, SOME_FAILED, STOPPED = 2, 1, 3, 130
 
 
@@ -41,7 +39,8 @@ class ContestSettings:
     """Who plays on which labelled images; the arguments of :func:`ciliary.tuning.cli.arguments.add_contest_arguments`.
 
     Attributes:
-        bsds, labelled: where the labelled images are: one of the two.
+        bsds, labelled: where the labelled images are: one of the two, or
+        images: photographs nobody drew on, and folders of them (``compare`` alone can use them).
         split: of BSDS500.
         n_images: as many, evenly spaced; None for all.
         methods: texts for :func:`parse_method`, or ``best-fixed`` and ``refit-fixed``; ``fixed`` always plays. None:
@@ -61,6 +60,7 @@ class ContestSettings:
 
     bsds: Path | None = None
     labelled: Path | None = None
+    images: tuple[Path, ...] = ()
     split: str = "val"
     n_images: int | None = None
     methods: tuple[str, ...] | None = None
@@ -91,6 +91,8 @@ class ContestSettings:
     @property
     def source(self) -> str:
         """Where the images are from, in words."""
+        if self.images:
+            return "photographs that nobody drew on"
         if self.labelled is not None:
             return f"labelled images of {self.labelled.name}"
         return f"BSDS500, {'validation' if self.split == 'val' else 'training'} images"
@@ -108,24 +110,35 @@ class Job:
     problems: tuple[str, ...]
     start: float  # on the clock of time.perf_counter
 
+    def table_of(self, played: ResponseTable) -> ResponseTable | None:
+        """Of the response table, the images that were played."""
+        return None if self.table is None else self.table.where(images=set(played.images) & set(self.table.images))
 
-@dataclass(frozen=True)
-class Reported:
-    """What playing left: files, metrics for the tracked run, and a line for each case that failed."""
 
-    written: Sequence[Path]
-    metrics: dict[str, float]
-    failed: Sequence[str]
+@dataclass(frozen=True, eq=False)
+class Played:
+    """What was measured: the methods' episodes, and portraits of systems by name where they were asked for."""
+
+    table: ResponseTable
+    portraits: Mapping[str, ResponseTable] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> list[str]:
+        """A line for each case that could not be measured."""
+        others = {line for table in self.portraits.values() for line in table.meta.get("failed", ())}
+        return [*self.table.meta["failed"], *sorted(others)]
 
 
 Choose = Callable[[ResponseTable | None, Sequence[str]], Sequence[Method]]
 """(training table, disturbances) -> methods."""
 
-Play = Callable[[Job, Path, Path], Reported]
-"""(job, page, reading) -> what was written."""
+Play = Callable[[Job], Played]
+
+MakeReport = Callable[[Job, Played, Path], Report]
+"""(job, what was played, page) -> report; figures are written beside the page."""
 
 
-def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, play: Play) -> int:
+def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, play: Play, report: MakeReport) -> int:
     """Read, play, report, and say on stderr what failed.
 
     Args:
@@ -133,7 +146,8 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
         name: of the program, before its complaints.
         page: file name of the page in ``settings.out`` unless another place is asked for.
         choose: who plays; may raise ``ValueError``, ``KeyError`` or ``FileNotFoundError`` for wrong usage.
-        play: plays and writes.
+        play: plays.
+        report: makes the page of it.
 
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images or cases failed, 130 stopped by Ctrl-C or
@@ -169,9 +183,14 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
         store = open_store(settings.out, experiment=EVALUATIONS)
         params = _params(settings, methods)
         with terminable(), Run.begin(store, name="evaluate", kind="evaluation", params=params) as run:
-            reported = play(job, place, reading)
-            run.write(at(reported.metrics))
-            for path in reported.written:
+            with warnings.catch_warnings():  # failures are told in our own words
+                warnings.simplefilter("ignore", RuntimeWarning)
+                played = play(job)
+            made = report(job, played, place)
+            left_out = [f"left out: {without_folders(line)}" for line in (*problems, *played.failed)]
+            made = replace(made, notes=[*left_out, *made.notes])
+            run.write(at(made.metrics))
+            for path in made.write(place, reading=reading):
                 run.keep(path, "figures" if path.suffix == ".png" else "")
     except KeyboardInterrupt:
         complain("stopped; what was measured is kept, the same command goes on from here")
@@ -179,26 +198,42 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
     except (StoreError, RuntimeError, ProviderUnavailable, ValueError) as error:
         complain(str(error))
         return NOTHING
-    for line in reported.failed:
+    for line in played.failed:
         complain(line)
     if not settings.is_quiet:
         Console(highlight=False, soft_wrap=True).print(f"results  {place}", markup=False)
-    return SOME_FAILED if problems or reported.failed else 0
+    return SOME_FAILED if problems or played.failed else 0
+
+
+def about_job(settings: ContestSettings, job: Job, played: ResponseTable, *, more: Mapping[str, str]) -> dict[str, str]:
+    """How it was measured, in words."""
+    return about(
+        played, source=settings.source, how=settings.how, code=code_mark(), seconds=time.perf_counter() - job.start,
+        n_workers=settings.n_workers, processor=platform.processor() or platform.machine(), more=more,
+    )  # fmt: skip
 
 
 def read_data(settings: ContestSettings) -> LabelledSet:
-    """The labelled images asked for.
+    """The images asked for.
 
     Raises:
         ValueError: no source or two, or as the readers.
     """
-    if (settings.bsds is None) == (settings.labelled is None):
+    if (settings.bsds is not None) + (settings.labelled is not None) + bool(settings.images) != 1:
         raise ValueError("expected one source of labelled images: --bsds PATH or --labelled FOLDER")
+    if settings.images:
+        photographs, problems = read_photographs(settings.images)
+        if problems:
+            raise problems[0]
+        return _some(photographs, settings.n_images)
     if settings.bsds is not None:
         return read_bsds(settings.bsds, settings.split, n_images=settings.n_images)  # type: ignore[arg-type]
     assert settings.labelled is not None
-    found = read_labelled_folder(settings.labelled)
-    return found if settings.n_images is None else found.evenly(min(settings.n_images, len(found)))
+    return _some(read_labelled_folder(settings.labelled), settings.n_images)
+
+
+def _some(data: LabelledSet, n_images: int | None) -> LabelledSet:
+    return data if n_images is None else data.evenly(min(n_images, len(data)))
 
 
 def readable(data: LabelledSet) -> tuple[LabelledSet, list[str]]:
@@ -210,54 +245,8 @@ def readable(data: LabelledSet) -> tuple[LabelledSet, list[str]]:
             kept.append(entry)
         except (ValueError, OSError) as error:
             text = " ".join(str(error).split())
-            problems.append(text if str(entry[0]) in text else f"{entry[0]}: {text}")
+            problems.append(text if str(entry.path) in text else f"{entry.path}: {text}")
     return LabelledSet(tuple(kept)), problems
-
-
-def make_methods(
-    texts: Sequence[str] | None, train: ResponseTable | None, disturbances: Sequence[str], *, default: Sequence[str]
-) -> list[Method]:
-    """The methods asked for, ``fixed`` first; where a training table is, the best fixed setting plays too.
-
-    Args:
-        texts: for :func:`parse_method`, or of :data:`BY_TABLE`; None for ``default``, as far as it can be played.
-        train: response table of other images.
-        disturbances: of the cases.
-        default: texts.
-
-    Raises:
-        ValueError, FileNotFoundError: as :func:`parse_method`, or a method that needs a table that is not there.
-    """
-    if texts is None:
-        texts = tuple(t for t in default if "calibrated" not in t or SHIPPED.is_file())
-    texts = (*((BY_TABLE[0],) if train is not None else ()), *texts)
-    methods = [parse_method(FIXED)]
-    for text in dict.fromkeys(texts):
-        if text == FIXED:
-            continue
-        method = _by_table(text, train, disturbances) if text in BY_TABLE else parse_method(text)
-        method.describe()  # reads the calibration's file: better missed now than in a worker
-        if method.objective not in UNCALIBRATED:
-            load_calibration(None if method.objective == "calibrated" else method.objective)
-        if method.label in {m.label for m in methods}:
-            raise ValueError(f"two methods are called {method.label!r}; name each once")
-        methods.append(method)
-    return methods
-
-
-def _by_table(text: str, train: ResponseTable | None, disturbances: Sequence[str]) -> Method:
-    if train is None:
-        raise ValueError(f"{text} is chosen on other images: give their response table with --train-table")
-    best = tuple(map(float, train.u[best_setting(train, train, CLEAN)]))
-    if text == BY_TABLE[0]:
-        return Method(BEST_FIXED, FIXED, n_trials=1, u={"*": best})
-    u = {CLEAN: best}
-    for name in disturbances:
-        if name != CLEAN:
-            kind = kind_of(name)  # whatever its severity: there are too few cases of each
-            known = kind if len(train.rows(disturbance=kind)) else DISTURBED
-            u[name] = tuple(map(float, train.u[best_setting(train, train, known)]))
-    return Method("refit fixed", FIXED, n_trials=1, u=u)
 
 
 def _params(settings: ContestSettings, methods: Sequence[Method]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,14 +17,18 @@ from ciliary.agents.base import Controller
 from ciliary.agents.controllers.search import SAMPLERS
 from ciliary.agents.registry import CONTROLLERS, make_controller
 from ciliary.cortex import default_theta, default_unit, to_unit
-from ciliary.cortex.parameters import BY_NAME, NAMES, check_names
+from ciliary.cortex.parameters import PARAMETERS
+from ciliary.envs.objective.calibration import SHIPPED, load_calibration
 from ciliary.envs.objective.make import UNCALIBRATED, objective_mark
+from ciliary.tuning.evaluation.selectors import CLEAN, DISTURBED, best_setting, kind_of
+from ciliary.tuning.evaluation.summary import BEST_FIXED, FIXED
+from ciliary.tuning.evaluation.table import ResponseTable
 from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 
 DEFAULT_TRIALS = 64
-FIXED = "fixed"
 SETTING = "setting"
+BY_TABLE = ("best-fixed", "refit-fixed")
 FILES = {"policy": ("policy", (".safetensors", ".zip", ".json")), "memory": ("memories", (".npz",))}
 """What controllers learned on other images, by option: the field that takes the file, and how its name may end."""
 WEIGHTS = Path(registry.__file__).with_name("weights")
@@ -130,7 +134,7 @@ def parse_method(text: str) -> Method:
             label = value
         elif equals and key in FILES:
             files[key] = _learned(text, name, key, value)
-        elif equals and key not in BY_NAME and key in _numbers_of(name):
+        elif equals and key not in PARAMETERS and key in _numbers_of(name):
             options[key] = _number(text, key, value)
         elif equals:
             changes[key] = _legal(text, key, value)
@@ -152,6 +156,53 @@ def parse_method(text: str) -> Method:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{text!r}: {error}") from error
     return method
+
+
+def make_methods(
+    texts: Sequence[str] | None, train: ResponseTable | None, disturbances: Sequence[str], *, default: Sequence[str]
+) -> list[Method]:
+    """The methods asked for, ``fixed`` first; where a training table is, the best fixed setting plays too.
+
+    Args:
+        texts: for :func:`parse_method`, or of :data:`BY_TABLE`; None for ``default``, as far as it can be played.
+        train: response table of other images.
+        disturbances: of the cases.
+        default: texts.
+
+    Raises:
+        ValueError, FileNotFoundError: as :func:`parse_method`, or a method that needs a table that is not there.
+    """
+    if texts is None:
+        texts = tuple(t for t in default if "calibrated" not in t or SHIPPED.is_file())
+    texts = (*((BY_TABLE[0],) if train is not None else ()), *texts)
+    methods = [parse_method(FIXED)]
+    for text in dict.fromkeys(texts):
+        if text == FIXED:
+            continue
+        method = _by_table(text, train, disturbances) if text in BY_TABLE else parse_method(text)
+        method.describe()  # reads the calibration's file: better missed now than in a worker
+        if method.objective not in UNCALIBRATED:
+            load_calibration(None if method.objective == "calibrated" else method.objective)
+        if method.label in {m.label for m in methods}:
+            raise ValueError(f"two methods are called {method.label!r}; name each once")
+        methods.append(method)
+    return methods
+
+
+def _by_table(text: str, train: ResponseTable | None, disturbances: Sequence[str]) -> Method:
+    if train is None:
+        raise ValueError(f"{text} is chosen on other images: give their response table with --train-table")
+    settings = train.settings_for(PARAMETERS)
+    best = tuple(map(float, settings[best_setting(train, train, CLEAN)]))
+    if text == BY_TABLE[0]:
+        return Method(BEST_FIXED, FIXED, n_trials=1, u={"*": best})
+    u = {CLEAN: best}
+    for name in disturbances:
+        if name != CLEAN:
+            kind = kind_of(name)  # whatever its severity: there are too few cases of each
+            known = kind if len(train.rows(disturbance=kind)) else DISTURBED
+            u[name] = tuple(map(float, settings[best_setting(train, train, known)]))
+    return Method("refit fixed", FIXED, n_trials=1, u=u)
 
 
 def content_mark(path: Path) -> str:
@@ -186,12 +237,12 @@ def read_setting(path: Path) -> dict[str, tuple[float, ...]]:
         raise FileNotFoundError(f"no setting at {path}; write setting:FILE.json with a file that exists")
     try:
         page = json.loads(path.read_text(encoding="utf-8"))
-        default = dict(zip(NAMES, default_unit()[0].tolist(), strict=True))
+        default = dict(zip(PARAMETERS.names, default_unit()[0].tolist(), strict=True))
         found = {}
         for pattern, values in page.get("theta", {}).items():
             found[pattern] = tuple(to_unit(default_theta(1, **values))[0].tolist())
         for pattern, values in page.get("u", {}).items():
-            check_names(values)
+            PARAMETERS.check_names(values)
             found[pattern] = tuple({**default, **{name: float(value) for name, value in values.items()}}.values())
         if not found or any(abs(value) > 1 + 1e-6 for u in found.values() for value in u):
             raise ValueError("expected one or more settings with all u in [-1, 1]")
@@ -225,10 +276,9 @@ def _number(text: str, name: str, value: str) -> float:
 
 
 def _legal(text: str, name: str, value: str) -> float:
-    if name not in BY_NAME:
-        raise ValueError(f"{text!r}: no parameter {name!r}; choose from {', '.join(NAMES)}")
-    parameter = BY_NAME[name]
-    number = _number(text, name, value)
-    if not parameter.low <= number <= parameter.high:
-        raise ValueError(f"{text!r}: {name} must lie in {parameter.low:g}..{parameter.high:g}, got {number:g}")
-    return number
+    if name not in PARAMETERS:
+        raise ValueError(f"{text!r}: no parameter {name!r}; choose from {', '.join(PARAMETERS.names)}")
+    try:
+        return PARAMETERS.check_value(name, _number(text, name, value))
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {error}") from None

@@ -1,4 +1,4 @@
-"""Figures of an evaluation: precision and recall, the gap to the oracle, and the images it helped and harmed most.
+"""Figures of an evaluation, precision and recall and the gap to the oracle; and what all figures share.
 
 Drawn with matplotlib's objects on Agg, never through pyplot, as the pages of episodes are.
 """
@@ -13,15 +13,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from skimage.segmentation import find_boundaries
 
 from ciliary.envs.metrics.boundaries import BoundarySummary
 from ciliary.tuning.evaluation.summary import BEST_FIXED, FIXED, ORACLE, ContestRow
-from ciliary.tuning.inspect.panels import AFTER, BEFORE, FAINT, GRID, INK, picture
+from ciliary.tuning.inspect.panels import AFTER, BEFORE, FAINT, GRID, INK
 
 _DPI = 110
 COLOURS = ("#d2601a", "#2f6fa7", "#3a8f5c", "#8a5aa8", "#b8912f", "#c2496b", "#4aa3a3", "#6b6f76")
 _PEOPLE = "#2e7d32"
+_LINES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)))
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # seven, with eight colours: no pair comes twice before the 56th
 
 
 def precision_recall(summaries: Mapping[str, BoundarySummary], *, people: BoundarySummary | None = None) -> Figure:
@@ -114,80 +115,21 @@ def gap_plot(rows: Sequence[ContestRow], method: str) -> Figure:
     return figure
 
 
-@dataclass(frozen=True, eq=False)
-class Sheet:
-    """One row of the contact sheet: the image as it was seen, and three label maps of its size.
+@dataclass(frozen=True)
+class Stroke:
+    """How a method is drawn in every figure of a page."""
 
-    Attributes:
-        title: image and disturbance.
-        image: (h, w, 3) in [0, 1].
-        person, fixed, accommodated: (h, w) int.
-        covering_fixed, covering_accommodated: of the full-size maps, against all people.
-    """
-
-    title: str
-    image: np.ndarray
-    person: np.ndarray
-    fixed: np.ndarray
-    accommodated: np.ndarray
-    covering_fixed: float
-    covering_accommodated: float
+    colour: str
+    line: Any
+    marker: str
 
 
-def contact_sheet(best: Sequence[Sheet], worst: Sequence[Sheet], *, method: str) -> Figure:
-    """What accommodation helped most (left) and harmed most (right): image, a person, fixed, accommodated.
-
-    Args:
-        best: in falling order of the difference.
-        worst: the most harmed first.
-        method: label of the method, for the title.
-    """
-    n_rows = max(len(best), len(worst), 1)
-    cell, gap, text, middle, top = 1.5, 0.06, 0.36, 0.5, 0.98
-    row_in = 0.75 * cell + text
-    width, height = 8 * cell + 6 * gap + middle + 0.4, top + n_rows * row_in + 0.1
-    figure = new_figure(width, height)
-    style: dict[str, Any] = {"color": INK, "weight": "bold", "va": "center"}
-    figure.text(0.2 / width, 1 - 0.24 / height, f"{method} against fixed", fontsize=12.5, **style)
-    for side, sheets in enumerate((best, worst)):
-        left = 0.2 + side * (4 * cell + 3 * gap + middle)
-        words = ("Gained most", "Lost most")[side] + ("" if sheets else ": none")
-        figure.text(left / width, 1 - 0.56 / height, words, fontsize=10, **style)
-        for column, word in enumerate(("image", "a person", "fixed", "accommodated")):
-            x = (left + column * (cell + gap)) / width
-            figure.text(x, 1 - 0.8 / height, word, fontsize=8.5, color=FAINT, va="center")
-        for row, sheet in enumerate(sheets):
-            bottom = height - top - (row + 1) * row_in + text
-            _sheet_row(figure, sheet, left_in=left, bottom_in=bottom, cell_in=cell, gap_in=gap)
-    return figure
-
-
-def _sheet_row(
-    figure: Figure, sheet: Sheet, *, left_in: float, bottom_in: float, cell_in: float, gap_in: float
-) -> None:
-    width, height = figure.get_size_inches()
-    gain = sheet.covering_accommodated - sheet.covering_fixed
-    notes = (sheet.title, "", f"{sheet.covering_fixed:.3f}", f"{sheet.covering_accommodated:.3f}  ({gain:+.3f})")
-    maps = (None, sheet.person, sheet.fixed, sheet.accommodated)
-    for column, (labels, note) in enumerate(zip(maps, notes, strict=True)):
-        box = ((left_in + column * (cell_in + gap_in)) / width, bottom_in / height, cell_in / width,
-               0.75 * cell_in / height)  # fmt: skip
-        ax = figure.add_axes(box)
-        shown = sheet.image if labels is None else _painted(sheet.image, labels)
-        picture(ax, shown, "", note.replace("-", "−") if column == 3 else note)
-        ax.images[0].set_interpolation("antialiased")  # or thin borders would fall between the pixels
-        ax.set_anchor("SW")
-        ax.xaxis.label.set_fontsize(7.5)
-
-
-def _painted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Each region in its mean colour, with white borders two pixels wide: (h, w, 3)."""
-    flat = labels.ravel()
-    n_pixels = np.maximum(np.bincount(flat), 1)
-    mean = np.stack([np.bincount(flat, weights=image[..., c].ravel()) / n_pixels for c in range(3)], -1)
-    page = mean[labels]
-    page[find_boundaries(labels, mode="thick")] = 1.0
-    return page
+def strokes(methods: Sequence[str]) -> dict[str, Stroke]:
+    """A stroke for each name, no two alike among the first 24."""
+    return {
+        name: Stroke(COLOURS[i % len(COLOURS)], _LINES[i // len(COLOURS) % len(_LINES)], _MARKERS[i % len(_MARKERS)])
+        for i, name in enumerate(dict.fromkeys(methods))
+    }
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,30 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from ciliary.tuning.evaluation.plots import COLOURS, new_figure, plain
-from ciliary.tuning.evaluation.race_rows import CurvePoint
+from ciliary.tuning.evaluation.falls import CurvePoint
+from ciliary.tuning.evaluation.plots import Stroke, new_figure, plain
 from ciliary.tuning.inspect.panels import FAINT, GRID
 
-_LINES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)))
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # seven, with eight colours: no pair comes twice before the 56th
 _LABEL_GAP = 0.042  # of the height of the axes: one line of text
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """How a method is drawn in every figure of a page."""
-
-    colour: str
-    line: Any
-    marker: str
-
-
-def strokes(methods: Sequence[str]) -> dict[str, Stroke]:
-    """A stroke for each name, no two alike among the first 24."""
-    return {
-        name: Stroke(COLOURS[i % len(COLOURS)], _LINES[i // len(COLOURS) % len(_LINES)], _MARKERS[i % len(_MARKERS)])
-        for i, name in enumerate(dict.fromkeys(methods))
-    }
 
 
 def race_plot(points: Sequence[CurvePoint], *, against: str, drawn: Mapping[str, Stroke], title: str) -> Figure:

@@ -38,22 +38,34 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class ProtocolRow:
-    """A protocol on a group of cases; the unit of every interval is the image.
+class Standing:
+    """How one choice stands on a group of cases; the unit of every interval is the image.
 
     Attributes:
-        gain: over the reference (the best fixed setting), paired.
-        gap_closed: share of the way from the reference to the ceiling (the oracle).
+        gain: over the reference, paired.
+        gap_closed: share of the way from the reference to the ceiling; None without a ceiling.
         harm_rate: share of the cases that score worse than the reference.
         recovered: share of what the disturbance costs the reference that is won back; None for clean cases.
     """
+
+    n_images: int
+    score: Interval
+    gain: Interval
+    gap_closed: Interval | None
+    harm_rate: float
+    recovered: Interval | None
+
+
+@dataclass(frozen=True)
+class ProtocolRow:
+    """A protocol on a group of cases; the rest as in :class:`Standing`."""
 
     protocol: str
     disturbance: str
     n_images: int
     score: Interval
     gain: Interval
-    gap_closed: Interval
+    gap_closed: Interval | None
     harm_rate: float
     recovered: Interval | None
 
@@ -227,29 +239,47 @@ def summarise(
         raise ValueError(
             f"expected {reference!r}, {ceiling!r} and no name twice; got {[s.protocol for s in selections]}"
         )
-    clean = table.rows(disturbance=CLEAN)
     result = []
     for label, pattern in (default_groups(table) if groups is None else groups).items():
         rows = table.rows(disturbance=pattern)
         if not len(rows):
             raise ValueError(f"no case in group {label!r} ({pattern!r}); there are {sorted(set(table.disturbances))}")
-        mean = {name: group_means(table, scores, rows) for name, scores in by_name.items()}
-        cleanly = {} if set(rows) & set(clean) else group_means(table, by_name[reference], clean)
-        for name, scores in by_name.items():
-            values, base, best = (np.array(list(mean[key].values())) for key in (name, reference, ceiling))
-            result.append(
-                ProtocolRow(
-                    name,
-                    label,
-                    len(values),
-                    bootstrap_mean(values),
-                    paired_difference(values, base),
-                    gap_closed(base, values, best),
-                    harm_rate(scores[rows], by_name[reference][rows], tolerance=harm_tolerance),
-                    recovered_of(cleanly, mean[reference], mean[name]),
-                )
-            )
+        found = stand(table, by_name, rows, reference=reference, ceiling=ceiling, harm_tolerance=harm_tolerance)
+        result += [ProtocolRow(name, label, **vars(one)) for name, one in found.items()]
     return result
+
+
+def stand(
+    table: ResponseTable,
+    scores: Mapping[str, np.ndarray],
+    rows: np.ndarray,
+    *,
+    reference: str,
+    ceiling: str | None,
+    harm_tolerance: float = 0.005,
+) -> dict[str, Standing]:
+    """How each of the ``scores``, name -> (C,), stands on the cases ``rows`` beside two of them."""
+    clean = table.rows(disturbance=CLEAN)
+    means = {name: group_means(table, values, rows) for name, values in scores.items()}
+    at_clean = {} if set(rows) & set(clean) else group_means(table, scores[reference], clean)
+    found = {}
+    base, *best = (np.array(list(means[name].values())) for name in (reference, ceiling) if name is not None)
+    for name, values in scores.items():
+        own = np.array(list(means[name].values()))
+        found[name] = Standing(
+            len(own),
+            bootstrap_mean(own),
+            paired_difference(own, base),
+            gap_closed(base, own, best[0]) if best else None,
+            harm_rate(values[rows], scores[reference][rows], tolerance=harm_tolerance),
+            recovered_of(at_clean, means[reference], means[name]),
+        )
+    return found
+
+
+def image_array(table: ResponseTable, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """:func:`group_means` as an array (N,)."""
+    return np.array(list(group_means(table, values, rows).values()))
 
 
 def group_means(table: ResponseTable, values: np.ndarray, rows: np.ndarray) -> dict[str, float]:

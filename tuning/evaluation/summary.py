@@ -1,27 +1,14 @@
-"""How the methods of a contest stand: each against the fixed setting, the best fixed one, and what was possible."""
+"""How the methods stand with people: each against the fixed setting, the best fixed one, and what was possible."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ciliary.envs.metrics.statistics import (
-    Interval,
-    bootstrap_mean,
-    gap_closed,
-    harm_rate,
-    paired_difference,
-)
-from ciliary.tuning.evaluation.selectors import (
-    CLEAN,
-    COVERING,
-    default_groups,
-    group_means,
-    recovered_of,
-    scores_of,
-)
+from ciliary.envs.metrics.statistics import Interval, paired_difference
+from ciliary.tuning.evaluation.selectors import COVERING, default_groups, image_array, scores_of, stand
 from ciliary.tuning.evaluation.table import ResponseTable
 
 FIXED = "fixed"
@@ -58,6 +45,36 @@ class ContestRow:
     seconds: float | None
 
 
+def groups_of(table: ResponseTable) -> dict[str, np.ndarray]:
+    """Label -> indices of cases; of groups with the same cases the first."""
+    groups: dict[str, np.ndarray] = {}
+    for label, pattern in default_groups(table).items():
+        rows = table.rows(disturbance=pattern)
+        if not any(np.array_equal(rows, other) for other in groups.values()):
+            groups[label] = rows
+    return groups
+
+
+def pooled(labels: Sequence[str]) -> list[str]:
+    """Of groups, those that a page shows in full: clean, and those that pool disturbances; all if nothing is pooled."""
+    each = list(dict.fromkeys(labels))
+    some = [label for label in each if ":" not in label]
+    return some if len(some) > 1 or some == each else each
+
+
+def seed_means(played: ResponseTable) -> ResponseTable:
+    """What was played, (C, S), with a setting a method, (C, M): every column averaged over the method's seeds."""
+    labels = list(played.meta["methods"])
+    order = list(dict.fromkeys(labels))
+    index = [[i for i, label in enumerate(labels) if label == name] for name in order]
+    columns = {
+        name: np.stack([values[:, rows].mean(1) for rows in index], 1).astype(np.float32)
+        for name, values in played.columns.items()
+    }
+    meta = {**played.meta, "methods": order, "n_seeds": [len(rows) for rows in index]}
+    return replace(played, u=played.u[[rows[0] for rows in index]], columns=columns, meta=meta)
+
+
 def oracle_scores(contest: ResponseTable, response: ResponseTable | None = None) -> np.ndarray:
     """The best that could be had of each case, (C,): over the methods, and the settings of the response table if given.
 
@@ -66,7 +83,7 @@ def oracle_scores(contest: ResponseTable, response: ResponseTable | None = None)
         response: matched by image and disturbance; cases it does not have are NaN, since the best of a few methods is
             no oracle beside the best of many settings.
     """
-    best = scores_of(contest).max(1)
+    best: np.ndarray = scores_of(contest).max(1)
     if response is None:
         return best
     ceiling: dict[tuple[str, str], float] = {}
@@ -74,88 +91,50 @@ def oracle_scores(contest: ResponseTable, response: ResponseTable | None = None)
         key = (case.image, case.disturbance)
         ceiling[key] = max(ceiling.get(key, -np.inf), value)
     found = np.array([ceiling.get((case.image, case.disturbance), np.nan) for case in contest.cases])
-    return np.maximum(best, found)  # NaN stays
+    return np.asarray(np.maximum(best, found))  # NaN stays
 
 
-def contest_rows(
-    contest: ResponseTable,
-    *,
-    oracle: np.ndarray | None = None,
-    fixed: str = FIXED,
-    best_fixed: str = BEST_FIXED,
-    groups: Mapping[str, str | Sequence[str]] | None = None,
-    harm_tolerance: float = 0.005,
-) -> list[ContestRow]:
+def contest_rows(contest: ResponseTable, *, oracle: np.ndarray | None = None) -> list[ContestRow]:
     """One row for each group of cases and method, the oracle last.
 
     Args:
-        contest: (C, M), ``meta["methods"]`` has the M labels.
+        contest: (C, M), ``meta["methods"]`` has the M labels, ``fixed`` among them.
         oracle: (C,) as :func:`oracle_scores` gives it; None leaves it out.
-        fixed: label of the fixed setting, the reference.
-        best_fixed: label of the best fixed setting; need not have played.
-        groups: label -> pattern(s) of disturbance; :func:`~ciliary.tuning.evaluation.selectors.default_groups` when
-            None, of groups with the same cases the first.
-        harm_tolerance: of covering, before a case counts as made worse.
 
     Raises:
-        ValueError: the fixed setting did not play, or a group has no case.
+        ValueError: the fixed setting did not play.
     """
     labels: list[str] = list(contest.meta.get("methods", ()))
-    if len(labels) != contest.n_settings or fixed not in labels:
-        raise ValueError(f"expected a contest of {contest.n_settings} methods, {fixed!r} among them; got {labels}")
+    if len(labels) != contest.n_settings or FIXED not in labels:
+        raise ValueError(f"expected a contest of {contest.n_settings} methods, {FIXED!r} among them; got {labels}")
     scores = dict(zip(labels, scores_of(contest, COVERING).T, strict=True))
-    if oracle is not None:
-        scores[ORACLE] = np.asarray(oracle, float)
-    clean = contest.rows(disturbance=CLEAN)
     result = []
-    seen: set[tuple[int, ...]] = set()
-    for label, pattern in (default_groups(contest) if groups is None else groups).items():
-        rows = contest.rows(disturbance=pattern)
-        if groups is None and tuple(rows) in seen:  # of one severity, that and "all disturbed" are the same
-            continue
-        seen.add(tuple(rows))
-        if not len(rows):
-            raise ValueError(f"no case in group {label!r} ({pattern!r}); there are {sorted(set(contest.disturbances))}")
-        means = {name: group_means(contest, values, rows) for name, values in scores.items()}
-        base = _array(means[fixed])
-        best = _array(means[best_fixed]) if best_fixed in means else None
-        has_oracle = ORACLE in means and np.isfinite(_array(means[ORACLE])).all()
-        at_clean = {} if set(rows) & set(clean) else group_means(contest, scores[fixed], clean)
-        for name in means:
-            if name == ORACLE and not has_oracle:
-                continue
-            values = _array(means[name])
-            i = labels.index(name) if name in labels else None
+    for label, rows in groups_of(contest).items():
+        shown: dict[str, np.ndarray] = dict(scores)
+        if oracle is not None and np.isfinite(oracle[rows]).all():
+            shown[ORACLE] = np.asarray(oracle, float)
+        best = image_array(contest, scores[BEST_FIXED], rows) if BEST_FIXED in scores else None
+        found = stand(contest, shown, rows, reference=FIXED, ceiling=ORACLE if ORACLE in shown else None)
+        for name, one in found.items():
+            is_fixed, i = name == FIXED, labels.index(name) if name in labels else None
+            values = image_array(contest, shown[name], rows)
             result.append(
                 ContestRow(
                     name,
                     label,
-                    len(values),
-                    covering=bootstrap_mean(values),
-                    gain=None if name == fixed else paired_difference(values, base),
+                    one.n_images,
+                    covering=one.score,
+                    gain=None if is_fixed else one.gain,
                     gain_over_best=None if best is None else paired_difference(values, best),
-                    gap_closed=gap_closed(base, values, _array(means[ORACLE]))
-                    if has_oracle and name != fixed
-                    else None,
-                    harm_rate=harm_rate(scores[name][rows], scores[fixed][rows], tolerance=harm_tolerance),
-                    recovered=None if name == fixed else recovered_of(at_clean, means[fixed], means[name]),
+                    gap_closed=None if is_fixed else one.gap_closed,
+                    harm_rate=one.harm_rate,
+                    recovered=None if is_fixed else one.recovered,
                     changed=_mean(contest, "is_changed", rows, i),
                     n_evaluations=_mean(contest, "n_evaluations", rows, i),
                     seconds=_mean(contest, "seconds", rows, i),
                 )
             )
     return result
-
-
-def pooled_groups(rows: Sequence[ContestRow]) -> list[str]:
-    """Groups that the page shows in full: clean, and those that pool disturbances; all when nothing is pooled."""
-    labels = list(dict.fromkeys(row.disturbance for row in rows))
-    pooled = [label for label in labels if ":" not in label]
-    return pooled if len(pooled) > 1 or pooled == labels else labels
-
-
-def _array(means: Mapping[str, float]) -> np.ndarray:
-    return np.array(list(means.values()))
 
 
 def _mean(table: ResponseTable, column: str, rows: np.ndarray, i_method: int | None) -> float | None:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ciliary.cortex import Cortex, default_theta, default_unit, from_unit
-from ciliary.envs.data.labelled import LabelledImage
+from ciliary.envs.data.labelled import LabelledImage, LabelledSet
 from ciliary.envs.metrics.boundaries import (
     DEFAULT_THRESHOLDS,
     BoundarySummary,
@@ -29,11 +29,11 @@ from ciliary.envs.metrics.boundaries import (
 )
 from ciliary.envs.metrics.regions import METRICS, People, region_scores
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean
-from ciliary.tuning.evaluation.contests import PlayMeasure, workers_for
 from ciliary.tuning.evaluation.measure import MeasureSettings, score_columns, see
 from ciliary.tuning.evaluation.methods import Method
 from ciliary.tuning.evaluation.peers import PEERS, peer_labels
 from ciliary.tuning.evaluation.people import agreement
+from ciliary.tuning.evaluation.play import PlayMeasure
 from ciliary.tuning.evaluation.stages import object_hierarchy, stage_boundaries, stage_labels
 from ciliary.tuning.evaluation.table import Case, ResponseTable, compute_table
 
@@ -63,7 +63,7 @@ class PortraitMeasure:
 
     def __init__(self, group: str | Method, settings: MeasureSettings):
         self.group, self.settings = group, settings
-        self.play = PlayMeasure(settings, [group]) if isinstance(group, Method) else None
+        self.play = PlayMeasure(settings) if isinstance(group, Method) else None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"group": self.group, "settings": self.settings, "play": self.play}
@@ -132,7 +132,7 @@ class PortraitMeasure:
 
 def compute_portraits(
     folder: Path,
-    data: Sequence[LabelledImage],
+    data: LabelledSet,
     settings: MeasureSettings,
     *,
     methods: Sequence[Method] = (),
@@ -145,15 +145,14 @@ def compute_portraits(
 
     Args:
         folder: of all portraits.
-        data: labelled images with ``names``.
+        data: labelled images.
         settings: see :class:`PortraitMeasure`.
         methods: whose accommodated percepts are portrayed too.
         n_workers, progress: as :func:`compute_table`.
         meta: what else the numbers of the cortex depend on, such as a mark of the code; peers and people do not.
         seeds: of each image's case, for the methods; 0 when None.
     """
-    names = list(getattr(data, "names", None) or [item.name for item in data])
-    cases = [Case(name, seed=(seeds or {}).get(name, 0)) for name in names]
+    cases = [Case(name, seed=(seeds or {}).get(name, 0)) for name in data.names]
     found: dict[str, ResponseTable] = {}
     groups: list[str | Method] = ["peers", "stages", *methods, "people"]
     for group in groups:
@@ -169,8 +168,9 @@ def compute_portraits(
         digest = hashlib.sha256(json.dumps([about, u.tolist()], sort_keys=True).encode()).hexdigest()[:8]
         label = "accommodated" if isinstance(group, Method) else group
         place = folder / f"{label}-{digest}"
-        n = workers_for(place, kept, u, about, n_workers=n_workers)
-        table = compute_table(place, data, kept, u, measure, n_workers=n, progress=progress, meta=about)
+        table = compute_table(
+            place, data, kept, u, measure, n_workers=n_workers, progress=progress, meta=about, digests=data.digests
+        )
         found |= {name: _only(table, i) for i, name in enumerate(measure.systems)}
     return found
 
@@ -180,16 +180,14 @@ class PortraitRow:
     """One system on the clean images; regions as mean with interval over images, boundaries pooled.
 
     Attributes:
-        covering, pri: higher is better; voi: in bits, lower is better; None for a system without regions.
+        scores: of :data:`METRICS`, a column each; None for a system without regions.
         ods, ois, ap: of the boundaries; ``ap`` is None for a system with one boundary map an image (no curve).
         n_segments: mean.
     """
 
     system: str
     n_images: int
-    covering: Interval | None
-    pri: Interval | None
-    voi: Interval | None
+    scores: Mapping[str, Interval | None]
     ods: float
     ois: float
     ap: float | None
@@ -210,12 +208,8 @@ def portrait_rows(portraits: Mapping[str, ResponseTable]) -> list[PortraitRow]:
         summary = boundary_summary(table)
         is_graded = len(np.unique(np.stack([summary.precision, summary.recall]), axis=1).T) > 1
         n_segments = float(table.column("n_segments")[has_counts, 0].mean())
-        rows.append(
-            PortraitRow(
-                system, int(has_counts.sum()), means["covering"], means["pri"], means["voi"],
-                summary.ods, summary.ois, summary.ap if is_graded else None, n_segments,
-            )
-        )  # fmt: skip
+        ap = summary.ap if is_graded else None
+        rows.append(PortraitRow(system, int(has_counts.sum()), means, summary.ods, summary.ois, ap, n_segments))
     return rows
 
 

@@ -23,9 +23,10 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ciliary.cortex.parameters import COLUMNS_V0, ParameterTable
 from ciliary.tuning.evaluation.case_cache import Case as Case
 from ciliary.tuning.evaluation.case_cache import Measure as Measure
-from ciliary.tuning.evaluation.case_cache import Shard, fingerprint, measure_cases, read_shard
+from ciliary.tuning.evaluation.case_cache import Shard, case_mark, fingerprint, measure_cases, read_shard
 from ciliary.tuning.runs.files import write_atomically
 
 
@@ -39,18 +40,22 @@ class ResponseTable:
         columns: name -> (C, S) float32. ``term.*`` are losses, ``feature.*`` label-free features, ``score.*`` scores
             against people, where higher is better.
         meta: how it was measured; JSON types only.
+        parameters: names of the P columns of ``u``, where they are known.
     """
 
     u: np.ndarray
     cases: tuple[Case, ...]
     columns: dict[str, np.ndarray]
     meta: dict[str, Any] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = (len(self.cases), len(self.u))
         wrong = {name: values.shape for name, values in self.columns.items() if values.shape != shape}
         if wrong or self.u.ndim != 2:
             raise ValueError(f"expected u (S, P) and columns (cases, settings) = {shape}; got {self.u.shape}, {wrong}")
+        if self.parameters and len(self.parameters) != self.u.shape[1]:
+            raise ValueError(f"expected {self.u.shape[1]} names of parameters, got {len(self.parameters)}")
 
     @property
     def n_settings(self) -> int:
@@ -84,6 +89,10 @@ class ResponseTable:
     def with_columns(self, columns: Mapping[str, np.ndarray]) -> ResponseTable:
         """The same table with more (or other) columns, such as a predicted loss (C, S)."""
         return replace(self, columns={**self.columns, **columns})
+
+    def settings_for(self, table: ParameterTable) -> np.ndarray:
+        """The settings (S, P) with the columns of a perceiver's table; what was not stored has its default there."""
+        return table.align(self.parameters, self.u)[0] if self.parameters else self.u
 
     def rows(self, *, disturbance: str | Iterable[str] = "*", images: Iterable[str] | None = None) -> np.ndarray:
         """Indices of the cases of these disturbances and images, in order; possibly none.
@@ -121,6 +130,7 @@ class ResponseTable:
         """Write the table as one .npz, whole or not at all."""
         buffer = io.BytesIO()
         about = {"cases": [list(asdict(c).values()) for c in self.cases], "names": self.names(), "meta": self.meta}
+        about["parameters"] = list(self.parameters)
         columns = {f"column_{i}": self.columns[name] for i, name in enumerate(self.names())}
         arrays: dict[str, Any] = {"about": np.array(json.dumps(about)), "u": self.u, **columns}
         np.savez(buffer, **arrays)
@@ -138,7 +148,9 @@ class ResponseTable:
             with np.load(path, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 columns = {name: file[f"column_{i}"] for i, name in enumerate(about["names"])}
-                return cls(file["u"], tuple(Case(*case) for case in about["cases"]), columns, about["meta"])
+                cases, u = tuple(Case(*case) for case in about["cases"]), file["u"]
+                old = COLUMNS_V0 if u.shape[1] == len(COLUMNS_V0) else ()  # they had no names
+                return cls(u, cases, columns, about["meta"], tuple(about.get("parameters", old)))
         except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} is not a response table; compute it again") from error
 
@@ -153,6 +165,8 @@ def compute_table(
     n_workers: int = 1,
     progress: bool = True,
     meta: Mapping[str, Any] | None = None,
+    digests: Mapping[str, str] | None = None,
+    parameters: Sequence[str] | None = None,
 ) -> ResponseTable:
     """Measure every case, keep each in ``folder/shards/``, and join them. Started again, it goes on where it stood.
 
@@ -169,6 +183,8 @@ def compute_table(
         progress: show a bar on stderr when it is a terminal.
         meta: whatever else the numbers depend on (options, sizes, views, code); JSON types. A folder measured with
             another ``meta`` or ``u`` is refused.
+        digests: image -> what is in its files: an image that changed is measured anew.
+        parameters: names of the columns of ``u``; see :class:`ResponseTable`.
 
     Raises:
         ValueError: the folder belongs to another table; unknown images; a case twice; shards of different columns.
@@ -192,19 +208,20 @@ def compute_table(
     try:
         mark = _claim(folder, u, meta)
         shards = folder / "shards"
-        left = [case for case in cases if read_shard(shards, case, mark=mark) is None]
+        marks = {case.image: case_mark(mark, (digests or {}).get(case.image)) for case in cases}
+        left = [case for case in cases if read_shard(shards, case, mark=marks[case.image]) is None]
         failed: dict[Case, str] = {}
         with _bar(progress, n_cases=len(cases), n_done=len(cases) - len(left)) as bar:
             work = [(index[case.image], case) for case in left]
             with closing(
-                measure_cases(data, work, u, measure, folder=shards, mark=mark, n_workers=n_workers)
+                measure_cases(data, work, u, measure, folder=shards, marks=marks, n_workers=n_workers)
             ) as results:
                 for case, error in results:
                     if error:
                         failed[case] = error
                         bar.console.print(f"skipped {case}: {error}", markup=False)
                     bar.update(bar.task_ids[0], advance=1, description=str(case))
-        found = [read_shard(shards, case, mark=mark) for case in cases if case not in failed]
+        found = [read_shard(shards, case, mark=marks[case.image]) for case in cases if case not in failed]
     finally:
         lock.release()
     if failed:
@@ -220,7 +237,7 @@ def compute_table(
         "seconds": sum(shard.seconds for shard in found if shard is not None),
         "failed": [f"{case}: {message}" for case, message in failed.items()],
     }
-    return replace(table, meta={**meta, **about})
+    return replace(table, meta={**meta, **about}, parameters=tuple(parameters or ()))
 
 
 def _claim(folder: Path, u: np.ndarray, meta: Mapping[str, Any]) -> str:

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.metrics.statistics import (
     Interval,
     across_image_rank_correlation,
@@ -18,13 +20,27 @@ from ciliary.envs.metrics.statistics import (
     paired_difference,
     row_rank_correlation,
 )
-from ciliary.tuning.evaluation.selectors import CLEAN, best_fixed, image_means, pick, scores_of
+from ciliary.envs.objective.calibration import Calibration
+from ciliary.tuning.evaluation.selectors import (
+    CLEAN,
+    ProtocolRow,
+    best_fixed,
+    fixed,
+    image_means,
+    oracle,
+    pick,
+    random,
+    scores_of,
+    select_all,
+    summarise,
+)
 from ciliary.tuning.evaluation.table import ResponseTable
 from ciliary.tuning.runs.tables import rows_to_markdown
 
 LOSSES = "term."
 FEATURES = "feature."
 SCORES = "score."
+PREDICTED = "term.calibrated"
 MIN_SEGMENTS = 1.5  # effective number of segments under which a percept is one region and a little
 
 
@@ -88,8 +104,8 @@ def validity_report(
             values = table.column(column)
             loss = values if column.startswith(LOSSES) else -feature_sign(train.column(column), truth_train) * values
             selection = pick(table, loss, score=score)
-            picked, fixed = (image_means(table.images, s.scores) for s in (selection, reference))
-            gain = paired_difference(_array(picked), _array(fixed))
+            picked, kept = (image_means(table.images, s.scores) for s in (selection, reference))
+            gain = paired_difference(_array(picked), _array(kept))
             cost_ms = cost_of(column, table.meta.get("ms_per_candidate", {}))
             rows.append(
                 ValidityRow(
@@ -106,6 +122,39 @@ def validity_report(
             )
         report += sorted(rows, key=lambda row: -row.gain.mean)
     return report
+
+
+def with_predictions(table: ResponseTable, calibration: Calibration) -> ResponseTable:
+    """The table with ``term.calibrated``, 1 - the score that the calibration predicts of each percept.
+
+    Raises:
+        KeyError: the table lacks what the calibration needs.
+        ValueError: the table's percepts were compared with another panel.
+    """
+    n_panel, u = len(calibration.panel), table.settings_for(PARAMETERS)
+    if n_panel and not (
+        u[:n_panel].shape == calibration.panel.shape and np.allclose(u[:n_panel], calibration.panel, atol=1e-5)
+    ):
+        raise ValueError(
+            f"the table's first {n_panel} settings are not the calibration's panel: measure it with that panel first"
+        )
+    inputs = {name: torch.from_numpy(values.ravel()) for name, values in table.columns.items()}
+    score = calibration.predict(inputs).numpy().reshape(len(table.cases), table.n_settings)
+    return table.with_columns({PREDICTED: 1 - score})
+
+
+def protocol_rows(table: ResponseTable, train: ResponseTable | None = None) -> list[ProtocolRow]:
+    """Every protocol on a response table, the raw and the calibrated objective among them where it has them.
+
+    Without ``train`` nothing can choose a best fixed setting: the defaults are the reference.
+    """
+    losses = {
+        name: column for name, column in (("raw", "term.total"), ("calibrated", PREDICTED)) if column in table.columns
+    }
+    if train is not None:
+        return summarise(table, select_all(table, train=train, losses=losses))
+    chosen = [pick(table, column, protocol=name) for name, column in losses.items()]
+    return summarise(table, [random(table), fixed(table), *chosen, oracle(table)], reference="fixed")
 
 
 def validity_markdown(rows: Sequence[ValidityRow]) -> str:

@@ -13,18 +13,13 @@ from ciliary.envs.data.labelled import read_labelled_folder
 from ciliary.envs.metrics.boundaries import DEFAULT_THRESHOLDS
 from ciliary.envs.objective.calibration import Calibration
 from ciliary.tuning.evaluation.case_cache import Case
+from ciliary.tuning.evaluation.contact_sheet import Sheet, contact_sheet
 from ciliary.tuning.evaluation.measure import MeasureSettings
-from ciliary.tuning.evaluation.plots import Sheet, contact_sheet, gap_plot, precision_recall
-from ciliary.tuning.evaluation.results import (
-    PREDICTED,
-    Results,
-    protocol_rows,
-    results_page,
-    with_predictions,
-    write_results,
-)
-from ciliary.tuning.evaluation.summary import contest_rows, oracle_scores, pooled_groups
+from ciliary.tuning.evaluation.plots import gap_plot, precision_recall
+from ciliary.tuning.evaluation.report import Report, by_group, covering_section, metrics_of
+from ciliary.tuning.evaluation.summary import contest_rows, oracle_scores, pooled
 from ciliary.tuning.evaluation.systems import boundary_summary, compute_portraits, portrait_rows
+from ciliary.tuning.evaluation.validity import PREDICTED, protocol_rows, with_predictions
 from ciliary.tuning.runs.fingerprints import code_mark
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary_tests.labelled import write_labelled
@@ -89,7 +84,7 @@ def test_an_image_under_several_disturbances_counts_once():
     assert rows["all disturbed"].gain.mean == pytest.approx((0.3 + 0.6) / 2)
     assert rows["severity 3"].gain.mean == pytest.approx((0.2 + 0.6) / 2)
     assert rows["all disturbed"].gain_over_best is None
-    assert pooled_groups(contest_rows(table)) == ["severity 3", "all disturbed"]
+    assert pooled([row.disturbance for row in contest_rows(table)]) == ["severity 3", "all disturbed"]
 
 
 def test_groups_with_the_same_cases_are_shown_once():
@@ -107,38 +102,40 @@ def test_the_fixed_setting_must_play(contest):
 def test_the_page_says_all_of_it(contest, tmp_path):
     rows = contest_rows(contest, oracle=oracle_scores(contest))
     protocols = protocol_rows(table_of([[0.4, 0.6], [0.5, 0.3]], term_total=[[1, 0], [1, 0]]))
-    results = Results(
-        about={"images": "2 of nowhere"},
-        contest=rows,
-        protocols=protocols,
-        calibration={"date": "today | or so"},
-        reading="We read it.",
-        figures={"Gap": tmp_path / "page" / "gap.png"},
+    reading = tmp_path / "page_reading.md"
+    reading.write_text("We read it.")
+    made = Report(
+        title="Results",
+        script="scripts/x.py",
+        about={"images": "2 of nowhere", "date": "today | or so"},
+        sections=[covering_section(rows, title="Accommodation"), by_group(protocols)],
+        tables={"contest": rows, "nothing": [], "protocols": protocols},
+        figures=[tmp_path / "page" / "gap.png"],
         notes=["left out: c"],
     )
-    written = write_results(tmp_path / "page.md", results)
-    assert [path.name for path in written] == ["page.md", "contest.csv", "protocols.csv"]
+    written = made.write(tmp_path / "page.md", reading=reading)
+    assert [path.name for path in written] == ["page.md", "contest.csv", "protocols.csv", "gap.png"]
     text = written[0].read_text()
     for line in (
+        "# Results\n\nMade by `scripts/x.py`",
         "We read it.",
         "| images | 2 of nowhere |",
         "- left out: c",
         "### Fog:3 (2 images)",
         "| raw | 0.450 [0.300, 0.600] |",
         "| date | today \\| or so |",
-        "![Gap](page/gap.png)",
     ):
         assert line in text
-    assert "Systems on clean images" not in text
+    assert "write it in nowhere.md" in made.markdown(tmp_path / "nowhere.md")
     found = list(csv.DictReader(written[1].open()))
     assert len(found) == len(rows)
     tpe = next(row for row in found if row["method"] == "tpe" and row["disturbance"] == "clean")
     assert float(tpe["gain"]) == pytest.approx(0.098)
     assert tpe["recovered_low"] == ""
-
-
-def test_a_page_without_a_reading_says_where_to_write_it(tmp_path):
-    assert "write it in r.md" in results_page(Results(about={}), folder=tmp_path, reading_name="r.md")
+    metrics = metrics_of("contest", rows, "method", "disturbance")
+    assert metrics["contest/tpe/clean/gain"] == pytest.approx(0.098)
+    assert metrics["contest/tpe/clean/n_images"] == 2
+    assert "contest/fixed/clean/gain" not in metrics
 
 
 # --- the calibrated objective on a response table
@@ -180,14 +177,14 @@ def test_portraits_of_all_systems(portraits):
     one, people = rows["one_region"], rows["people"]
     # 24 x 24 px of 48 x 64 drawn by one, 26 x 26 by the other
     areas = [(a * a / 3072, 1 - a * a / 3072) for a in (24, 26)]
-    assert one.covering.mean == pytest.approx(np.mean([a**2 + b**2 for a, b in areas]), abs=1e-6)
+    assert one.scores["covering"].mean == pytest.approx(np.mean([a**2 + b**2 for a, b in areas]), abs=1e-6)
     assert (one.n_segments, one.ods, one.ap) == (1, 0, None)
     (inner, around), (wider, rest) = areas
     iou = inner / wider, rest / around
     want = np.mean([inner * iou[0] + around * iou[1], wider * iou[0] + rest * iou[1]])
-    assert people.covering.mean == pytest.approx(want, abs=1e-6)
-    assert people.voi.mean > 0
-    assert rows["cortex M1 boundary"].covering is None
+    assert people.scores["covering"].mean == pytest.approx(want, abs=1e-6)
+    assert people.scores["voi"].mean > 0
+    assert rows["cortex M1 boundary"].scores["covering"] is None
     for row in rows.values():
         assert row.n_images == 2
         assert row.ois >= row.ods >= 0

@@ -1,4 +1,4 @@
-"""Who is ahead in a race, and when: falls of the loss, shares of a reference's, and covering. The unit is the image.
+"""Who is ahead, and when: falls of the loss, and shares of a reference's. The unit is the image.
 
 Seeds, and cases of one image, are averaged within the image before anything is resampled.
 """
@@ -6,14 +6,15 @@ Seeds, and cases of one image, are averaged within the image before anything is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, gap_closed, paired_difference
 from ciliary.tuning.evaluation.methods import Method
-from ciliary.tuning.evaluation.race import MARKS
-from ciliary.tuning.evaluation.selectors import default_groups, group_means
+from ciliary.tuning.evaluation.play import MARKS
+from ciliary.tuning.evaluation.selectors import image_array
+from ciliary.tuning.evaluation.summary import groups_of, seed_means
 from ciliary.tuning.evaluation.table import ResponseTable
 
 REFERENCE = "tpe"
@@ -74,34 +75,16 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class FallRow:
-    """Falls of a method at the marks, for the page."""
+    """Falls of a method at the marks, for the page: ``after_2``, ``after_4``, ..."""
 
     method: str
-    after_2: Interval
-    after_4: Interval
-    after_8: Interval
-    after_16: Interval
-    after_32: Interval
-    after_64: Interval
+    falls: Mapping[str, Interval]
 
 
 def shown_name(method: Method) -> str:
     """Its label without the objective, which stands above the table."""
     parts = method.label.split(":")
     return ":".join([parts[0], *parts[2:]]) if len(parts) > 1 and method.objective.endswith(parts[1]) else method.label
-
-
-def seed_means(race: ResponseTable) -> ResponseTable:
-    """A race (C, S) as a contest (C, M): every column averaged over the seeds of each method."""
-    labels = list(race.meta["methods"])
-    order = list(dict.fromkeys(labels))
-    index = [[i for i, label in enumerate(labels) if label == name] for name in order]
-    columns = {
-        name: np.stack([values[:, rows].mean(1) for rows in index], 1).astype(np.float32)
-        for name, values in race.columns.items()
-    }
-    meta = {**race.meta, "methods": order, "n_seeds": [len(rows) for rows in index]}
-    return replace(race, u=race.u[[rows[0] for rows in index]], columns=columns, meta=meta)
 
 
 def reference_of(methods: Sequence[Method], objective: str, wanted: str | None = None) -> Method | None:
@@ -114,23 +97,13 @@ def reference_of(methods: Sequence[Method], objective: str, wanted: str | None =
     return max(plain, key=lambda method: method.n_trials, default=None)
 
 
-def groups_of(race: ResponseTable) -> dict[str, np.ndarray]:
-    """Label -> indices of cases; of groups with the same cases the first."""
-    groups: dict[str, np.ndarray] = {}
-    for label, pattern in default_groups(race).items():
-        rows = race.rows(disturbance=pattern)
-        if not any(np.array_equal(rows, other) for other in groups.values()):
-            groups[label] = rows
-    return groups
-
-
 def race_rows(
     race: ResponseTable, methods: Sequence[Method], *, reference: str | None = None
 ) -> tuple[list[RaceRow], list[CurvePoint]]:
     """Standings and curves: for each objective and group of cases, every method.
 
     Args:
-        race: as :func:`~ciliary.tuning.evaluation.race.run_race` gives it.
+        race: as :func:`~ciliary.tuning.evaluation.play.play_methods` gives it.
         methods: those of the race.
         reference: label of the method that shares refer to; see :func:`reference_of`.
     """
@@ -157,7 +130,7 @@ def fall_rows(points: Sequence[CurvePoint]) -> list[FallRow]:
     """The curves of one objective and group as rows of a table."""
     found: Mapping[tuple[str, int], Interval] = {(point.method, point.evaluations): point.fall for point in points}
     return [
-        FallRow(method, *(found[method, mark] for mark in MARKS[1:]))
+        FallRow(method, {f"after_{mark}": found[method, mark] for mark in MARKS[1:]})
         for method in dict.fromkeys(point.method for point in points)
     ]
 
@@ -173,7 +146,7 @@ def _row(
     is_reference: bool,
 ) -> RaceRow:
     falls = _falls(means, method, index)
-    fresh = _by_image(means, _of(means, "fresh_gain", method), index)
+    fresh = image_array(means, _of(means, "fresh_gain", method), index)
     seeds = [i for i, label in enumerate(race.meta["methods"]) if label == method.label]
     by_seed = (race.column("before") - race.column("best.end"))[index][:, seeds].astype(float).mean(0)
     is_compared = reference is not None and not is_reference
@@ -200,7 +173,7 @@ def _points(
     points = []
     for i, mark in enumerate(MARKS):
         name = f"{mark:02d}"
-        loss = _by_image(means, _of(means, f"best.{name}", method), index)
+        loss = image_array(means, _of(means, f"best.{name}", method), index)
         seconds = float(_of(means, f"seconds.{name}", method)[index].mean())
         points.append(
             CurvePoint(
@@ -226,13 +199,9 @@ def _falls(means: ResponseTable, method: Method, index: np.ndarray) -> dict[str,
     """Fall of the loss of each image, (N,), at each mark, at the end of the search, and as applied."""
     columns = {f"{mark:02d}": f"best.{mark:02d}" for mark in MARKS} | {"end": "best.end", "applied": "term.total"}
     before = _of(means, "before", method)
-    return {key: _by_image(means, before - _of(means, name, method), index) for key, name in columns.items()}
+    return {key: image_array(means, before - _of(means, name, method), index) for key, name in columns.items()}
 
 
 def _of(means: ResponseTable, column: str, method: Method) -> np.ndarray:
     """A column (C,) of one method."""
     return means.column(column)[:, list(means.meta["methods"]).index(method.label)].astype(float)
-
-
-def _by_image(means: ResponseTable, values: np.ndarray, index: np.ndarray) -> np.ndarray:
-    return np.array(list(group_means(means, values, index).values()))
