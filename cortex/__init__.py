@@ -1,13 +1,9 @@
-"""The world: a bio-inspired visual cortex, from an image and theta to a :class:`Percept`."""
+"""The world: a bio-inspired visual cortex, from an image and theta to a :class:`Percept`, and other perceivers.
 
-from ciliary.cortex.model import Cortex as Cortex
-from ciliary.cortex.parameters import PARAMETERS as PARAMETERS
-from ciliary.cortex.parameters import default_theta as default_theta
-from ciliary.cortex.parameters import default_unit as default_unit
-from ciliary.cortex.parameters import from_unit as from_unit
-from ciliary.cortex.parameters import to_unit as to_unit
-from ciliary.cortex.perceiver import Perceiver as Perceiver
-from ciliary.cortex.perceivers import make_perceiver as make_perceiver
-from ciliary.cortex.percept import Cues as Cues
-from ciliary.cortex.percept import Percept as Percept
-from ciliary.cortex.segmenters import SegmenterPerceiver as SegmenterPerceiver
+Names are imported when they are first used (``__init__.pyi`` lists them), so that the command line can ask this room
+what there is, and a worker process segment, without torch.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -19,6 +19,8 @@ else:
 ROOMS = {"cortex": "cortex", "envs": "envs", "agents": "agents", "tuning": "tuning", "testing": "tests/contracts"}
 #: Files that are no code and must be there all the same.
 DATA = (
+    "cortex/__init__.pyi",
+    "cortex/segmenters/__init__.pyi",
     "cortex/weights/cortex.safetensors",
     "envs/objective/calibration.npz",
     "agents/weights/policy_raw.safetensors",

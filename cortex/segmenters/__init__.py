@@ -1,5 +1,5 @@
 """Segmentation functions as perceivers: scikit-image's by name, or any of your own."""
 
-from ciliary.cortex.segmenters.perceiver import SegmenterPerceiver as SegmenterPerceiver
-from ciliary.cortex.segmenters.percept import LabelPercept as LabelPercept
-from ciliary.cortex.segmenters.shipped import SEGMENTERS as SEGMENTERS
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

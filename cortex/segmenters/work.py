@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ciliary.cortex.segmenters.percept import Labels
+if TYPE_CHECKING:  # a worker process imports this file, and is not to wait for torch
+    from ciliary.cortex.segmenters.percept import Labels
 
 Segment = Callable[..., Any]
 """``segment(image, **parameters)``: an image (H, W, 3) float32 in [0, 1] and a number for each parameter to a label map

@@ -1,9 +1,8 @@
-"""Segmentation functions and images for tests; in a module, so that worker processes can import them."""
+"""Segmentation functions and images for tests; in a module, so that worker processes can import them: quickly."""
 
 import os
 
 import numpy as np
-import torch
 
 
 def bands(image, *, threshold=0.5, n=3):
@@ -36,4 +35,7 @@ class Counting:
 
 
 def images(batch=2, size=(32, 48), seed=0):
+    """(B, 3, H, W) noise."""
+    import torch
+
     return torch.rand(batch, 3, *size, generator=torch.Generator().manual_seed(seed))

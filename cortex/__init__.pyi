@@ -1,0 +1,11 @@
+from .model import Cortex as Cortex
+from .parameters import PARAMETERS as PARAMETERS
+from .parameters import default_theta as default_theta
+from .parameters import default_unit as default_unit
+from .parameters import from_unit as from_unit
+from .parameters import to_unit as to_unit
+from .perceiver import Perceiver as Perceiver
+from .perceivers import make_perceiver as make_perceiver
+from .percept import Cues as Cues
+from .percept import Percept as Percept
+from .segmenters import SegmenterPerceiver as SegmenterPerceiver

@@ -1,0 +1,3 @@
+from .percept import LabelPercept as LabelPercept
+from .perceiver import SegmenterPerceiver as SegmenterPerceiver
+from .shipped import SEGMENTERS as SEGMENTERS
