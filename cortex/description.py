@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.percept import N_ORIENTATIONS, M1Out, M4Out, RetinaOut
 from ciliary.cortex.stages.m1_perception import N_SCALES
 

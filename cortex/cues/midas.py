@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +39,7 @@ class MidasSettings:
     checkpoint: str | None = None
 
     @classmethod
-    def from_environment(cls, **settings) -> MidasSettings:
+    def from_environment(cls, **settings: Any) -> MidasSettings:
         """The settings given, else ``CILIARY_MIDAS_REPO`` and ``CILIARY_MIDAS_CHECKPOINT``, else the defaults."""
         for field, variable in (("repo", "CILIARY_MIDAS_REPO"), ("checkpoint", "CILIARY_MIDAS_CHECKPOINT")):
             if settings.get(field) is None and os.environ.get(variable):

@@ -1,4 +1,4 @@
-"""Log-Gabor quadrature energy in the frequency domain.
+"""Log-Gabor quadrature energy in the frequency domain, and the dominant orientation of it.
 
 Field 1987: G(f, phi) = exp(-ln(f/f0)^2 / 2 s^2) exp(-(phi-phi0)^2 / 2 s_phi^2), one-sided in phi, so that the inverse
 transform is complex: even response + i odd response, and its modulus the quadrature energy. G(0) = 0: no DC.
@@ -112,3 +112,12 @@ def upsample_aligned(x: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
         x, size=((need_h - 1) * stride + 1, (need_w - 1) * stride + 1), mode="bilinear", align_corners=True
     )
     return full[..., :h, :w]
+
+
+def dominant_orientation(energy: Tensor) -> Tensor:
+    """Contour tangent (B, 1, H, W) in radians [0, pi) of oriented energy (B, O, H, W): the double-angle mean."""
+    angle = torch.arange(energy.shape[1], device=energy.device) * (2 * math.pi / energy.shape[1])
+    y = (energy * torch.sin(angle).view(1, -1, 1, 1)).sum(1, keepdim=True)
+    x = (energy * torch.cos(angle).view(1, -1, 1, 1)).sum(1, keepdim=True)
+    # atan2(0, 0) has no gradient: blank pixels are nudged to 0 rad.
+    return torch.remainder(0.5 * torch.atan2(y, x + 1e-8), math.pi)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.ops.smoothing import halve
 
 N_PATCHES = 190  # at most about this many, whatever the image's size
 MIN_CELL_PX = 4

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ciliary.cortex.ops.kmeans import presence_mask
-from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.parameters import BY_NAME, Theta
 from ciliary.cortex.percept import Cues, M1Out, RetinaOut
 from ciliary.cortex.stages.m1_perception import N_COLOUR, N_TEXTURE, perceive
@@ -58,7 +58,7 @@ def learned_regions(net: nn.Module, m1: M1Out, theta: Theta) -> Tensor:
 
 
 class LearnedM1(nn.Module):
-    """:func:`ciliary.cortex.stages.m1_perception.perceive` with half of S1 given to the learned regions: on the simplex over 12 + 8 regions."""
+    """:func:`~ciliary.cortex.stages.m1_perception.perceive`, a share of S1 given to the learned regions: 12 + 8."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ciliary.cortex.ops.kmeans import soft_assign, soft_kmeans
 from ciliary.cortex.ops.loggabor import crop_to_image, log_gabor, spectrum_of
-from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import N_ORIENTATIONS, Cues, M1Out, RetinaOut
 

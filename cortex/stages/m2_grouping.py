@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ciliary.cortex.ops.association import two_sided_support
-from ciliary.cortex.ops.diffusion import diffuse
-from ciliary.cortex.ops.orientation import dominant_orientation
-from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.ops.loggabor import dominant_orientation
+from ciliary.cortex.ops.smoothing import diffuse, halve
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import N_ORIENTATIONS, M1Out, M2Out
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import N_ORIENTATIONS, M1Out, M2Out
 from ciliary.cortex.stages.m1_learned import rupture
@@ -55,7 +55,7 @@ def contour_inputs(m1: M1Out, contour: Tensor) -> Tensor:
 
 
 class LearnedM2(nn.Module):
-    """:func:`ciliary.cortex.stages.m2_grouping.group` with a contour that is in part the completed one, in part the learned one."""
+    """:func:`~ciliary.cortex.stages.m2_grouping.group`; the contour is in part the completed one, in part learned."""
 
     def __init__(self) -> None:
         super().__init__()

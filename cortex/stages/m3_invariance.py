@@ -6,14 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ciliary.cortex.ops.agglomerate import merge_tree, soft_cut
-from ciliary.cortex.ops.gaussian import gaussian_blur
 from ciliary.cortex.ops.geodesic import geodesic_distance, neighbour_lists
-from ciliary.cortex.ops.kmeans import squared_distance
-from ciliary.cortex.ops.linkage import contrast_linkage
+from ciliary.cortex.ops.kmeans import ramp, squared_distance
+from ciliary.cortex.ops.merging import contrast_linkage, merge_patches, merge_tree, soft_cut
 from ciliary.cortex.ops.patches import Patches, border_graph, sample_at, soft_patches
-from ciliary.cortex.ops.ramp import ramp
-from ciliary.cortex.ops.tree import merge_patches
+from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M1Out, M2Out, M3Out
 from ciliary.cortex.stages.m1_perception import N_COLOUR, N_TEXTURE

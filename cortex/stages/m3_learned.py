@@ -38,7 +38,7 @@ class TextureNet(nn.Module):
 
 
 class LearnedM3(nn.Module):
-    """:func:`ciliary.cortex.stages.m3_invariance.make_slots` on the energy statistics and the learned code: D is 18 + 16."""
+    """:func:`~ciliary.cortex.stages.m3_invariance.make_slots` on energy statistics and learned code: D is 18 + 16."""
 
     def __init__(self) -> None:
         super().__init__()

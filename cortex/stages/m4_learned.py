@@ -66,7 +66,7 @@ def compete(net: ObjectNet, m3: M3Out, assignment: Tensor, theta: Theta) -> Tens
 
 
 class LearnedM4(nn.Module):
-    """:func:`ciliary.cortex.stages.m4_objects.make_objects`, then the competition; objectness by learned weights on theta's evidence."""
+    """:func:`~ciliary.cortex.stages.m4_objects.make_objects`, then the competition; objectness by learned weights."""
 
     def __init__(self) -> None:
         super().__init__()

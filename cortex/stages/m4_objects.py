@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ciliary.cortex.ops.agglomerate import merge_tree, soft_cut
-from ciliary.cortex.ops.linkage import contrast_linkage
+from ciliary.cortex.ops.merging import contrast_linkage, merge_tree, soft_cut
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M3Out, M4Out
 

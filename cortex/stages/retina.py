@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ciliary.cortex.ops.gaussian import gaussian_blur
+from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import RetinaOut
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ciliary.cortex import Cortex
+from ciliary.cortex.options import STAGES
 from ciliary.cortex.parameters import default_theta
-from ciliary.cortex.profile import STAGE_MODULES, describe, profile, render, watch
+from ciliary.cortex.profile import describe, profile, render, watch
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class KnownCues:
 class FakeCortex(nn.Module):
     def __init__(self):
         super().__init__()
-        for name in STAGE_MODULES:
+        for name in STAGES:
             setattr(self, name, Known(n_nan=3 if name == "m2" else 0))
 
     def cues(self, image):
@@ -53,7 +54,7 @@ class FakeCortex(nn.Module):
 
     def forward(self, image, theta=None, cues=None):
         assert theta["n_slots"].shape == (image.shape[0],)
-        for name in STAGE_MODULES:
+        for name in STAGES:
             out = getattr(self, name)(image)
         return out
 
@@ -64,7 +65,7 @@ def reports():
 
 
 def test_one_report_per_stage_in_order(reports):
-    assert [r.stage for r in reports] == ["cues", *STAGE_MODULES]
+    assert [r.stage for r in reports] == ["cues", *STAGES]
     assert [f.name for f in reports[0].fields] == ["depth"]  # a missing backbone has no field
     assert [f.name for f in reports[1].fields] == ["flat", "one", "twice"]
     assert all(r.time_ms > 0 for r in reports)
@@ -107,7 +108,7 @@ def test_nothing_is_left_behind():
     cortex = FakeCortex()
     profile(cortex, torch.rand(1, 3, 4, 8), n_repeats=2, n_warmup=1)
     assert cortex.m1.n_calls == 3
-    for name in STAGE_MODULES:
+    for name in STAGES:
         stage = getattr(cortex, name)
         assert not stage._forward_hooks
         assert not stage._forward_pre_hooks
@@ -127,7 +128,7 @@ def test_watch_can_forget_outputs_and_sees_each_call():
         for _ in range(3):
             cortex(torch.rand(1, 3, 4, 8), default_theta(1))
     assert not timer.outputs
-    assert {name: len(times) for name, times in timer.times_ms.items()} == dict.fromkeys(STAGE_MODULES, 3)
+    assert {name: len(times) for name, times in timer.times_ms.items()} == dict.fromkeys(STAGES, 3)
 
 
 def test_no_gradient_is_kept():
@@ -147,7 +148,7 @@ def test_the_table_names_every_stage_and_field(reports):
     text = render(reports)
     for report in reports:
         assert f"{report.stage}: " in text
-    assert text.count("  flat") == len(STAGE_MODULES)
+    assert text.count("  flat") == len(STAGES)
     widths = {len(line) for line in text.splitlines() if line.startswith("  ")}
     assert len(widths) == 1
     assert "2x1x4x8" in text
@@ -156,7 +157,7 @@ def test_the_table_names_every_stage_and_field(reports):
 def test_the_real_cortex_field_by_field_and_inside_its_patches():
     image = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
     reports = profile(Cortex(recognise=True), image, n_repeats=1)
-    assert [r.stage for r in reports] == ["cues", *STAGE_MODULES]
+    assert [r.stage for r in reports] == ["cues", *STAGES]
     assert sum(r.n_nan for r in reports) == 0
     by_name = {f.name: f for r in reports for f in r.fields}
     patches = by_name["patches.share"]

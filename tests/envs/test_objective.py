@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.ops.smoothing import halve
 from ciliary.envs.objective.reference import make_reference, rgb_to_lab
 from ciliary.envs.objective.terms import (
     TERMS,

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ciliary.cortex import PARAMETERS
-from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.percept import Cues, M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut
 from ciliary.tuning.benchmarks import speed as benchmark
 from ciliary.tuning.benchmarks.speed import BenchmarkSettings, Row, Timing, compare, growth, run_benchmark, write_record

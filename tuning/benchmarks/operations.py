@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ciliary.cortex.description import N_DESCRIPTION, PARTS
 from ciliary.cortex.model import Cortex
-from ciliary.cortex.profile import STAGE_MODULES
+from ciliary.cortex.options import STAGES
 from ciliary.cortex.stages.m5_learned import N_CODE, N_HIDDEN
 
 CUE_MODULES = ("depth", "backbone", "deep")
@@ -53,7 +53,7 @@ def stage_costs(cortex: Cortex, image: Tensor) -> list[StageCost]:
     """
     if len(image) != 1:
         raise ValueError(f"expected one image, got {len(image)}")
-    stages = [name for name in (*CUE_MODULES, *STAGE_MODULES) if isinstance(getattr(cortex, name, None), nn.Module)]
+    stages = [name for name in (*CUE_MODULES, *STAGES) if isinstance(getattr(cortex, name, None), nn.Module)]
     cortex(image)  # filters are made once, not for each image
     elements = _Elementwise(cortex, stages)
     try:
@@ -68,7 +68,7 @@ def stage_costs(cortex: Cortex, image: Tensor) -> list[StageCost]:
         fourier = sum(n for operation, n in own.items() if operation in _FOURIER)
         # Torch counts a multiply-add as two.
         costs.append(StageCost(name, (sum(own.values()) - fourier) // 2, fourier // 2, elements.counts[name]))
-    return [one for one in costs if one.stage in STAGE_MODULES or one.multiply_adds + one.elementwise]
+    return [one for one in costs if one.stage in STAGES or one.multiply_adds + one.elementwise]
 
 
 def expert_multiply_adds(n_experts: int, n_active: int) -> int:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex.description import PARTS
-from ciliary.cortex.ops.pooling import halve
+from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.percept import M1Out, M4Out
 from ciliary.cortex.stages.m1_learned import learned_regions, region_cues
 from ciliary.cortex.stages.m2_grouping import complete

