@@ -19,7 +19,7 @@ from ciliary.cortex import Cortex
 from ciliary.cortex.percept import Percept
 from ciliary.cortex.stages.m1_learned import LEARNED_SHARE, N_LEARNED_REGIONS
 from ciliary.cortex.stages.m3_invariance import texture_statistics
-from ciliary.cortex.stages.m5_learned import spread_parts
+from ciliary.cortex.stages.m5_learned import LearnedM5, spread_parts
 from ciliary.cortex.stages.m5_recognition import recognise
 from ciliary.envs.objective.agreement import sharpen, soft_adjusted_rand
 from ciliary.envs.objective.reference import make_reference
@@ -180,7 +180,7 @@ def object_metrics(masks: Tensor, objectness: Tensor, batch: Batch) -> dict[str,
 def recognition_metrics(cortex: Any, batch: Batch) -> dict[str, tuple[float, bool]]:
     """Same proto-object found by its code, hidden parts completed (1 is the mean's error), use of experts."""
     one, other, _ = remembered_pairs(cortex, batch)
-    if not hasattr(cortex.m5, "net"):
+    if not isinstance(cortex.m5, LearnedM5):
         return {"same object found among all (top 1)": (_found(*map(_mathematical_codes, (one, other))), True)}
     net = cortex.m5.net
     a, b = net.standardise(one), net.standardise(other)

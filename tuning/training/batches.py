@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ciliary.agents.training.pool import fixed_cases
 from ciliary.cortex import Cortex
-from ciliary.cortex.parameters import N_PARAMETERS, Theta, default_unit, from_unit
+from ciliary.cortex.parameters import PARAMETERS, Theta
 from ciliary.envs.data.reading import Photograph
 from ciliary.envs.objective.views import Views, WayBack, apply_views, sample_views, way_back
 from ciliary.tuning.training.teaching import percepts_of_settings, teaching_settings
@@ -81,6 +81,6 @@ class Batches:
         images = self.images[index]
         views = sample_views(seed, n_photometric=1, n_geometric=1)
         seen = apply_views(images, views)
-        noise = torch.randn(len(index), N_PARAMETERS, generator=torch.Generator().manual_seed(seed))
-        u = (default_unit() + self.spread * noise).clamp(-1, 1).repeat(3, 1)
-        return Batch(torch.cat([images, *seen]), from_unit(u), index, views)
+        noise = torch.randn(len(index), len(PARAMETERS), generator=torch.Generator().manual_seed(seed))
+        u = (PARAMETERS.default_unit() + self.spread * noise).clamp(-1, 1).repeat(3, 1)
+        return Batch(torch.cat([images, *seen]), PARAMETERS.from_unit(u), index, views)

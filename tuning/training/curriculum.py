@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ if sys.version_info >= (3, 11):
 else:  # the same parser, as it was before it joined the standard library
     import tomli as tomllib
 
-DEFAULT = Path(__file__).with_name("curriculum.toml")
+DEFAULT = files("ciliary.tuning.training") / "curriculum.toml"
 PHASES = ("m1", "m2", "coupling", "m3", "m4", "m5", "joint")
 
 
@@ -93,11 +94,11 @@ def read_curriculum(path: Path | None = None) -> Curriculum:
         FileNotFoundError: no such file.
         ValueError: naming the file and what is wrong in it.
     """
-    path = DEFAULT if path is None else path
-    if not path.is_file():
-        raise FileNotFoundError(f"no curriculum at {path}")
+    file = DEFAULT if path is None else path
+    if not file.is_file():
+        raise FileNotFoundError(f"no curriculum at {file}")
     try:
-        page = tomllib.loads(path.read_text(encoding="utf-8"))
+        page = tomllib.loads(file.read_text(encoding="utf-8"))
         given = page.pop("phases", {})
         for name, values in [("the curriculum", page), *given.items()]:
             known = {f.name for f in fields(Curriculum if name == "the curriculum" else PhaseSettings)}
@@ -108,4 +109,4 @@ def read_curriculum(path: Path | None = None) -> Curriculum:
             raise ValueError(f"unknown phase(s) {', '.join(stray)}; choose from {', '.join(PHASES)}")
         return Curriculum({name: phases[name] for name in PHASES if name in phases}, **page)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no curriculum: {error}") from error
+        raise ValueError(f"{file} is no curriculum: {error}") from error

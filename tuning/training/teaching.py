@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.parameters import N_PARAMETERS, Theta, default_unit, from_unit
+from ciliary.cortex.parameters import PARAMETERS, Theta
 
 
 def teaching_settings(n_settings: int, *, spread: float = 0.2, seed: int = 0) -> Theta:
     """Settings around the defaults, (n_settings,) each; ``spread`` in u."""
     rng = torch.Generator().manual_seed(seed)
-    return from_unit((default_unit() + spread * torch.randn(n_settings, N_PARAMETERS, generator=rng)).clamp(-1, 1))
+    noise = torch.randn(n_settings, len(PARAMETERS), generator=rng)
+    return PARAMETERS.from_unit((PARAMETERS.default_unit() + spread * noise).clamp(-1, 1))
 
 
 @torch.no_grad()

@@ -154,7 +154,8 @@ def test_lines_of_a_lost_past_are_dropped(tmp_path):
 
 
 @pytest.mark.parametrize("objective", [pytest.param("raw", marks=pytest.mark.slow), "calibrated"])
-def test_on_photographs(out, tmp_path, objective):
+def test_on_photographs(out, tmp_path, monkeypatch, objective):
+    monkeypatch.setattr(learning, "_ROLLOUT_STEPS", 2)
     rng = np.random.default_rng(0)
     photos = tmp_path / "photos"
     photos.mkdir()
