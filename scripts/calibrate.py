@@ -22,7 +22,7 @@ exit code     0 all well · 1 nothing could be done · 2 wrong usage · 3 some i
 example       python scripts/calibrate.py --labelled cells/ --out cells.npz
               python scripts/accommodate.py cells/images --objective cells.npz
 """
-FORMS = ("weighted terms", "line", "pairwise ranking", "network")  # those that can be shipped
+FORMS = ("line",)
 INPUTS = ("terms", "+ features", "+ panel")  # each with the ones before it
 
 

@@ -37,12 +37,12 @@ class Counts:
     @property
     def recall(self) -> np.ndarray:
         """Share of drawn pixels found, in [0, 1]; 0 where none are drawn."""
-        return self.hit_recall / np.maximum(self.n_recall, 1)
+        return np.asarray(self.hit_recall / np.maximum(self.n_recall, 1))
 
     @property
     def precision(self) -> np.ndarray:
         """Share of predicted pixels that match anyone, in [0, 1]; 0 where none are predicted."""
-        return self.hit_precision / np.maximum(self.n_precision, 1)
+        return np.asarray(self.hit_precision / np.maximum(self.n_precision, 1))
 
     @property
     def f(self) -> np.ndarray:
@@ -85,7 +85,7 @@ def label_boundaries(labels: ArrayLike) -> np.ndarray:
     """
     padded = np.pad(np.asarray(labels), ((0, 1), (0, 1)), mode="edge")
     corner = padded[:-1, :-1]
-    return (corner != padded[:-1, 1:]) | (corner != padded[1:, :-1]) | (corner != padded[1:, 1:])
+    return np.asarray((corner != padded[:-1, 1:]) | (corner != padded[1:, :-1]) | (corner != padded[1:, 1:]))
 
 
 def match_boundaries(
@@ -185,7 +185,7 @@ def _area(precision: np.ndarray, recall: np.ndarray) -> float:
 
 def _f_measure(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
     total = precision + recall
-    return 2 * precision * recall / np.where(total > 0, total, 1)
+    return np.asarray(2 * precision * recall / np.where(total > 0, total, 1))
 
 
 def _rising(thresholds: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -139,10 +139,10 @@ def _assign(row: np.ndarray, column: np.ndarray, cost: np.ndarray, *, may_stay_a
     columns, column = np.unique(column, return_inverse=True)
     if not may_stay_alone:
         table = csr_array((cost, (column, row)), shape=(columns.size, rows.size))
-        return rows[min_weight_full_bipartite_matching(table)[1]]
+        return np.asarray(rows[min_weight_full_bipartite_matching(table)[1]])
     alone = np.arange(rows.size)
     cost = np.append(cost, np.full(rows.size, cost.max() * (columns.size + 1)))
     ends = (np.append(row, alone), np.append(column, columns.size + alone))
     table = csr_array((cost, ends), shape=(rows.size, columns.size + rows.size))
     row_found, column_found = min_weight_full_bipartite_matching(table)
-    return rows[row_found[column_found < columns.size]]
+    return np.asarray(rows[row_found[column_found < columns.size]])

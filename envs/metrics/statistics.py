@@ -205,7 +205,7 @@ def row_rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     ranks = [rankdata(values, axis=1) for values in (x, y)]
     a, b = (r - r.mean(1, keepdims=True) for r in ranks)
     norm = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    return np.divide((a * b).sum(1), norm, out=np.full(len(x), np.nan), where=norm > 0)
+    return np.asarray(np.divide((a * b).sum(1), norm, out=np.full(len(x), np.nan), where=norm > 0))
 
 
 def _columns(**named: np.ndarray) -> list[np.ndarray]:
@@ -246,7 +246,7 @@ def _shares(n: int, how: Bootstrap) -> np.ndarray:
 
 def _resampled_means(columns: np.ndarray, how: Bootstrap) -> np.ndarray:
     """(N, K) to (R, K): means of resamples that take all K values of an image together."""
-    return _shares(len(columns), how) @ columns
+    return np.asarray(_shares(len(columns), how) @ columns)
 
 
 def _interval(mean: float, lows: np.ndarray, highs: np.ndarray, *, n: int, how: Bootstrap) -> Interval:

@@ -20,13 +20,6 @@ SCRIPT = SCRIPTS / "calibrate.py"
 QUICK = ["--settings", "3", "--views", "0", "--workers", "1", "--size", "64"]
 
 
-@pytest.fixture
-def quick_forms(monkeypatch):
-    """The forms have tests of their own; these two take no time."""
-    for name in set(FORMS) - {"line", "weighted terms"}:
-        monkeypatch.delitem(FORMS, name)
-
-
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory):
     return write_labelled(tmp_path_factory.mktemp("mine") / "cells", n_images=10)
@@ -45,7 +38,6 @@ def measured(monkeypatch):
     return cases
 
 
-@pytest.mark.usefixtures("quick_forms")
 def test_from_labelled_images_to_an_objective(script, labelled, measured, tmp_path, monkeypatch, capsys):
     file, work = tmp_path / "new" / "cells.npz", tmp_path / "work"
     arguments = ["--labelled", str(labelled), "--out", str(file), "--work", str(work), *QUICK]
@@ -55,7 +47,6 @@ def test_from_labelled_images_to_an_objective(script, labelled, measured, tmp_pa
     assert f"Kept: line, {len(load_calibration(file).names)} inputs. Written to {file}." in printed
     for word in ("| line |", "| + panel |", "rank correlation"):
         assert word in printed
-    assert "weighted terms" not in printed  # what was not asked for is not fitted
     assert len(measured) == 20  # ten images, clean and disturbed
     assert sum(case.disturbance != "none" for case in measured) == 10
 
@@ -71,22 +62,20 @@ def test_from_labelled_images_to_an_objective(script, labelled, measured, tmp_pa
     assert str(Path.home()) not in text
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    how = ["--objective", str(file), "--controller", "portfolio", "--trials", "3", "--size", "64", "--quiet"]
+    how = ["--objective", str(file), "--controller", "policy", "--trials", "3", "--size", "64", "--quiet"]
     image, out = str(labelled / "images" / "im4.png"), tmp_path / "out"
     assert load_script("accommodate").main([image, *how, "--out", str(out)]) == 0
     (line,) = next(out.glob("*/episodes.jsonl")).read_text().splitlines()
     assert json.loads(line)["image"] == "im4"
 
     measured.clear()
-    assert script.main([*arguments, "--form", "weighted terms", "--inputs", "terms"]) == 0  # from what is measured
+    assert script.main([*arguments, "--inputs", "terms"]) == 0  # from what is measured
     assert measured == []
     other = load_calibration(file)
-    assert other.about["form"] == "weighted terms"
     assert len(other.panel) == 0
     assert all(name.startswith("term.") for name in other.names)
 
 
-@pytest.mark.usefixtures("quick_forms")
 def test_stopped_it_goes_on_where_it_stood(script, labelled, tmp_path, monkeypatch):
     def calibrate(name):
         file = tmp_path / f"{name}.npz"
@@ -141,7 +130,7 @@ def test_no_images(script, tmp_path, capsys, source):
         ([], "one of the arguments --bsds --labelled is required"),
         (["--labelled", "a", "--bsds", "b"], "not allowed with"),
         (["--labelled", "a", "--depth", "radar"], "invalid choice: 'radar'"),
-        (["--labelled", "a", "--form", "trees"], "invalid choice: 'trees'"),  # they cannot be shipped
+        (["--labelled", "a", "--form", "trees"], "invalid choice: 'trees'"),
         (["--labelled", "a", "--inputs", "all"], "invalid choice: 'all'"),
         (["--labelled", "a", "--settings", "1"], "at least 2"),
         (["--labelled", "a", "--workers", "0"], "at least 1"),
@@ -159,5 +148,5 @@ def test_help_names_what_can_be_kept(script, capsys):
     with pytest.raises(SystemExit):
         script.main(["--help"])
     text = capsys.readouterr().out
-    for name in [*FORMS.keys() - {"trees"}, "+ panel", "0 all well", "1 nothing", "2 wrong"]:
+    for name in [*FORMS, "+ panel", "0 all well", "1 nothing", "2 wrong"]:
         assert name in text

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import norm, qmc
 
 from ciliary.cortex import default_unit
-from ciliary.cortex.parameters import NAMES
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.data.disturbances import MIXED_V0
 from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.cases import case_seed
@@ -36,7 +36,7 @@ SPREAD: Mapping[str, float] = {
     "slot_temperature": 0.2,
 }
 _OTHERS = 0.05
-_BLUR = NAMES.index("blur_sigma_px")
+_BLUR = PARAMETERS.names.index("blur_sigma_px")
 
 
 def spread_settings(n: int, *, seed: int = 0) -> np.ndarray:
@@ -51,8 +51,8 @@ def spread_settings(n: int, *, seed: int = 0) -> np.ndarray:
     if n < 1:
         raise ValueError(f"expected at least one setting, got {n}")
     default = default_unit(1)[0].numpy()
-    scale = np.array([SPREAD.get(name, _OTHERS) for name in NAMES])
-    points = qmc.Sobol(d=len(NAMES), seed=seed).random_base2(max(1, n - 1).bit_length())[: n - 1]
+    scale = np.array([SPREAD.get(name, _OTHERS) for name in PARAMETERS.names])
+    points = qmc.Sobol(d=len(PARAMETERS), seed=seed).random_base2(max(1, n - 1).bit_length())[: n - 1]
     normal = np.clip(norm.ppf(np.clip(points, 1e-3, 1 - 1e-3)), -2, 2)
     u = default + normal * scale * np.where(np.arange(n - 1) % 2, 0.55, 1.0)[:, None]
     n_sharp = (n - 1) // 2

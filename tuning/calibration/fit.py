@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ciliary.cortex.parameters import NAMES
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.metrics.statistics import Interval, paired_difference, within_image_rank_correlation
 from ciliary.envs.objective.calibration import Calibration
-from ciliary.tuning.calibration.regressors import FORMS, Fit
+from ciliary.tuning.calibration.regressors import FORMS, Line
 from ciliary.tuning.evaluation.selectors import best_fixed
 from ciliary.tuning.evaluation.table import ResponseTable
 
@@ -20,6 +20,7 @@ SCORE = "score.covering"
 PANEL = ("agreement.", "covered.")
 NOT_SHIPPED = "+ setting"
 N_FOLDS = 5
+Fit = Callable[[np.ndarray, np.ndarray], Line]
 #: Gains tried as the least that is worth a change.
 LEAST_GAINS = (0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03)
 
@@ -46,9 +47,9 @@ class Comparison:
 
 def inputs_of(table: ResponseTable, names: Sequence[str]) -> np.ndarray:
     """Inputs (C, S, F): columns of the table, and ``u.*`` the settings themselves."""
-    shape = (len(table.cases), table.n_settings)
+    shape, u = (len(table.cases), table.n_settings), table.settings_for(PARAMETERS)
     columns = [
-        np.broadcast_to(table.u[:, NAMES.index(name[2:])], shape) if name.startswith("u.") else table.column(name)
+        np.broadcast_to(u[:, PARAMETERS.names.index(name[2:])], shape) if name.startswith("u.") else table.column(name)
         for name in names
     ]
     return np.stack(columns, -1).astype(np.float32)
@@ -65,7 +66,8 @@ def input_groups(table: ResponseTable) -> dict[str, list[str]]:
     # a table without views holds zeros there
     terms = [name for name in terms if np.ptp(table.column(name)) > 0]
     features, panel = table.names("feature."), [name for prefix in PANEL for name in table.names(prefix)]
-    setting = [f"u.{NAMES[i]}" for i in np.flatnonzero(np.ptp(table.u, axis=0) > 1e-6)]
+    u = table.settings_for(PARAMETERS)
+    setting = [f"u.{PARAMETERS.names[i]}" for i in np.flatnonzero(np.ptp(u, axis=0) > 1e-6)]
     groups = {"terms": terms, "+ features": [*terms, *features]}
     groups |= {"+ panel": [*terms, *features, *panel]} if panel else {}
     return groups | {NOT_SHIPPED: [*terms, *features, *panel, *setting]}
@@ -84,7 +86,7 @@ def cross_predict(table: ResponseTable, names: Sequence[str], fit: Fit, *, seed:
     x, y = inputs_of(table, names), table.column(SCORE)
     fold, out = fold_of(table.images, seed=seed), np.zeros_like(y)
     for k in np.unique(fold):
-        out[fold == k] = fit(x[fold != k], y[fold != k], seed=seed).predict(x[fold == k])
+        out[fold == k] = fit(x[fold != k], y[fold != k]).predict(x[fold == k])
     return out
 
 
@@ -161,24 +163,19 @@ def calibrate(
 
     Args:
         table: of training images.
-        form: one of ``FORMS`` that can be shipped.
+        form: one of ``FORMS``.
         inputs: names; those of a panel among them are replaced by those of the panel that is kept.
         n_panel: members of the panel, chosen to complement each other; 0 for none.
         n_starts: settings to try first, chosen likewise, the defaults not counted.
-        seed: of the fit.
+        seed: of the folds.
         about: provenance.
-
-    Raises:
-        ValueError: the form has no layers to ship.
     """
-    score = table.column(SCORE)
+    score, u = table.column(SCORE), table.settings_for(PARAMETERS).astype(np.float32)
     panel = sorted(greedy_portfolio(score, n_panel)) if n_panel else []
     names = [name for name in inputs if not name.startswith(PANEL)]
     columns = [*names, *(f"{prefix}{k:02d}" for prefix in PANEL for k in panel)]
     predicted = cross_predict(table, columns, FORMS[form], seed=seed)
-    fitted = FORMS[form](inputs_of(table, columns), score, seed=seed)
-    if fitted.layers is None or fitted.mean is None or fitted.scale is None:
-        raise ValueError(f"{form!r} cannot be shipped; choose another of {', '.join(FORMS)}")
+    fitted = FORMS[form](inputs_of(table, columns), score)
     judged = _judge(table, predicted, _base(table), inputs=f"{len(columns)} inputs", form=form)
     starts = greedy_portfolio(score, n_starts + 1)[1:]
     return Calibration(
@@ -186,8 +183,9 @@ def calibrate(
         mean=fitted.mean,
         scale=fitted.scale,
         layers=fitted.layers,
-        panel=table.u[panel].astype(np.float32),
-        starts=table.u[starts].astype(np.float32),
+        panel=u[panel],
+        starts=u[starts],
+        parameters=PARAMETERS.names,
         min_gain=judged.least_gain,
         n_views=int(table.meta.get("n_views", 0)) if {"term.stability", "term.consistency"} & set(names) else 0,
         about={

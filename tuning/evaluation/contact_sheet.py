@@ -136,7 +136,7 @@ def _painted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     flat = labels.ravel()
     n_pixels = np.maximum(np.bincount(flat), 1)
     mean = np.stack([np.bincount(flat, weights=image[..., c].ravel()) / n_pixels for c in range(3)], -1)
-    page = mean[labels]
+    page: np.ndarray = mean[labels]
     page[find_boundaries(labels, mode="thick")] = 1.0
     return page
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex import Cortex, Percept
+from ciliary.cortex import Cortex
+from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.batch import evaluate_pairs, make_batch
 from ciliary.envs.data.disturbances import parse_disturbance
 from ciliary.envs.data.labelled import LabelledImage
@@ -83,7 +84,7 @@ class Measure:
         out = {name: value.numpy().astype(np.float32) for name, value in columns.items()}
         return out | self._scores(percept, item)
 
-    def _scores(self, percept: Percept, item: LabelledImage) -> dict[str, np.ndarray]:
+    def _scores(self, percept: AbstractPercept, item: LabelledImage) -> dict[str, np.ndarray]:
         stride = self.settings.score_stride
         people = People.of([one[::stride, ::stride] for one in item.segmentations])
         rows = [region_scores(labels, people) for labels in percept.labels(people.shape).numpy()]

@@ -73,7 +73,8 @@ class Method:
         """
         files = {FILES[name][0]: Path(path) for name, path in (self.files or {}).items()}
         controller: Any = build_controller(self.controller, spread=self.spread, policy=files.get("policy"))
-        return replace(controller, **files, **(self.options or {}))
+        built: Controller = replace(controller, **files, **(self.options or {}))
+        return built
 
     def default_u(self, disturbance: str) -> np.ndarray:
         """Where it starts, and what it falls back to, (P,) float32.
@@ -98,7 +99,8 @@ class Method:
         if not learned and self.controller not in _UNLEARNED:
             learned = {"shipped": content_mark(WEIGHTS)} if WEIGHTS.is_dir() else {}
         about |= {"learned": learned} if learned else {}
-        return json.loads(json.dumps({**about, "objective": objective_mark(self.objective)}))
+        described: dict[str, Any] = json.loads(json.dumps({**about, "objective": objective_mark(self.objective)}))
+        return described
 
 
 def parse_method(text: str) -> Method:

@@ -108,4 +108,4 @@ def spread(heights: np.ndarray, *, gap: float, low: float = 0.01, high: float = 
             (a, n), (b, m) = blocks[-2], blocks[-1]
             blocks[-2:] = [[(a * n + b * m) / (n + m), n + m]]
     pooled = np.concatenate([np.full(int(n), mean) for mean, n in blocks])
-    return np.clip(pooled, low, max(low, high - gaps[-1])) + gaps
+    return np.asarray(np.clip(pooled, low, max(low, high - gaps[-1])) + gaps)
