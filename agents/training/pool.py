@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.perceiver import Perceiver
 from ciliary.envs.batch import ImageBatch, stack_batches
 from ciliary.envs.data.disturbances import MIXED_V0
 from ciliary.envs.data.reading import Photograph
@@ -125,6 +126,12 @@ def make_pools(
             on_case()
         pools.append(Pool(evaluator, stack_batches(batches), tuple(case.name for case in cases), default_u))
     return pools
+
+
+def columns_of(perceiver: Perceiver) -> dict[str, list[str]]:
+    """What a policy's file says of its columns: ``names`` of the settings, of the ``statistics``, of the ``terms``."""
+    told = Observer(perceiver)
+    return {"names": list(perceiver.table.names), "statistics": list(told.statistics), "terms": list(told.terms)}
 
 
 def fixed_cases(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ciliary.agents.controllers.policy import Policy
-from ciliary.agents.training.pool import Pool, make_pools, split
+from ciliary.agents.training.pool import Pool, columns_of, make_pools, split
 from ciliary.agents.training.through_cortex import Check, Training
 from ciliary.envs.config import EnvConfig
 from ciliary.envs.data.images import open_images
@@ -80,6 +80,7 @@ def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Pat
             "gain_on_held_out": best.gain,
             "default_total_on_held_out": best.default_total,
             "best_iteration": best.i_iteration,
+            **columns_of(pools[0].evaluator.perceiver),
         }
         write_atomically(policy, Policy(network, about).to_bytes())
         figure = write_figure(

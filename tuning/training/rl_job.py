@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ciliary.agents.training.pool import fixed_cases, split
+from ciliary.agents.training.pool import columns_of, fixed_cases, split
 from ciliary.agents.training.vec_env import AccommodationVecEnv
 from ciliary.envs.data.images import open_images
 from ciliary.envs.data.reading import Photograph
@@ -52,7 +52,8 @@ def train_rl(settings: RlSettings, *, is_quiet: bool = False) -> Path:
     envs = make_envs(settings, cases, settings.n_envs)
     # as many copies as cases; each draws its own, always the same
     eval_envs = make_envs(settings, others, settings.n_eval_cases, reset_seed=settings.seed)
-    return learn(settings, envs, eval_envs, about=about, is_quiet=is_quiet)
+    columns = columns_of(envs.envs.evaluator.perceiver)
+    return learn(settings, envs, eval_envs, about=about, columns=columns, is_quiet=is_quiet)
 
 
 def make_envs(

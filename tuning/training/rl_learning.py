@@ -29,7 +29,13 @@ _GAIN = "eval/mean_reward"
 
 
 def learn(
-    settings: RlSettings, envs: VecEnv, eval_envs: VecEnv, *, about: Mapping[str, Any], is_quiet: bool = False
+    settings: RlSettings,
+    envs: VecEnv,
+    eval_envs: VecEnv,
+    *,
+    about: Mapping[str, Any],
+    columns: Mapping[str, Any] | None = None,
+    is_quiet: bool = False,
 ) -> Path:
     """Train on ``envs`` until ``settings.n_steps``, from the last checkpoint in ``settings.out`` if there is one.
 
@@ -38,6 +44,7 @@ def learn(
         envs: to learn in.
         eval_envs: one episode in each copy is an evaluation.
         about: what is learned; kept in the zip as ``ciliary``, and compared when a training goes on.
+        columns: names of what it sets and sees; kept with it.
         is_quiet: no progress bar.
 
     Returns, raises: as :func:`ciliary.tuning.training.rl_job.train_rl`.
@@ -51,7 +58,7 @@ def learn(
     curve = Curve(out / "progress.jsonl", n_done)
     with Stopper() as stopper, LearningRun(out, about, name=f"{settings.algo}-{Path(settings.objective).stem}") as run:
         model = new_model(settings, envs) if checkpoint is None else load_checkpoint(settings, checkpoint, envs)
-        model.ciliary = dict(about)  # type: ignore[attr-defined]  # saved with the rest, as plain JSON
+        model.ciliary = {**about, **(columns or {})}  # type: ignore[attr-defined]  # saved with the rest, as plain JSON
         # other episodes than before the checkpoint, and the same ones whenever it is started from there
         envs.seed(int(np.random.SeedSequence([settings.seed, n_done]).generate_state(1)[0]))
         model.set_logger(_logger(out, curve, run))

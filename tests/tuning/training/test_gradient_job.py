@@ -8,6 +8,7 @@ import pytest
 from ciliary.agents.controllers.policy import PolicyController, load_policy
 from ciliary.agents.episode import run_episode
 from ciliary.agents.training.through_cortex import TrainingSettings
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.cli.stopping import Stopped
 from ciliary.tuning.training import gradient_job as gradient
@@ -34,6 +35,9 @@ def test_the_policy_plays_and_says_where_it_comes_from(trained):
     path = trained.out / "policy.safetensors"
     policy = load_policy(path)
     assert policy.about["objective"] == "raw"
+    assert policy.about["names"] == list(PARAMETERS.names)
+    sizes = policy.network.shape
+    assert (len(policy.about["statistics"]), len(policy.about["terms"])) == (sizes.n_statistics, sizes.n_terms)
     assert policy.about["n_photographs"] == 7
     assert policy.about["gain_on_held_out"] >= 0  # the best check, and the first one is before training
     assert {p.name for p in trained.out.iterdir()} >= {"policy.safetensors", "progress.jsonl", "learning_curve.png"}

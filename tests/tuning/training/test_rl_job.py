@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from ciliary.agents import run_episode
 from ciliary.agents.controllers.sb3 import Sb3Controller, load_sb3
 from ciliary.agents.training.pool import fixed_cases, split
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.data.sources import scenes
 from ciliary.envs.toy import ToyEnv
 from ciliary.tuning.cli.stopping import Stopped
@@ -167,6 +168,9 @@ def test_on_photographs(out, tmp_path, monkeypatch, objective):
     policy = load_sb3(train_rl(settings, is_quiet=True))
     assert set(policy.model.observation_space.spaces) == {"statistics", "terms", "u"}
     assert policy.about["shape_px"] == [32, 48]
+    assert policy.about["names"] == list(PARAMETERS.names)
+    widths = {name: space.shape[0] for name, space in policy.model.observation_space.spaces.items()}
+    assert (len(policy.about["statistics"]), len(policy.about["terms"])) == (widths["statistics"], widths["terms"])
     assert policy.about["n_photographs"] == 2
     assert str(tmp_path) not in json.dumps(policy.about)
     (photos / "2.png").unlink()
