@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ciliary.cortex.perceiver import AbstractPercept
+from ciliary.cortex.plot.paint import paint_labels
 
 #: (name, colour) of the loss terms drawn, the total last and thickest. Colours: Okabe & Ito 2008, safe for most eyes.
 _LINES = (
@@ -99,25 +99,3 @@ class Renderer:
         self._loss.relim()
         self._loss.autoscale_view(scalex=False)
         self._loss.set_xlim(-0.3, max(len(history) - 1, 8) + 0.3)
-
-
-def paint_labels(pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Segments in distinct hues over a grey version of the image, with dark outlines.
-
-    Args:
-        pixels: (H, W, 3) in [0, 1].
-        labels: (H, W) int, from 0.
-
-    Returns:
-        (H, W, 3) float in [0, 1].
-    """
-    # steps of the golden ratio keep any number of hues apart
-    hues = (0.08 + 0.618034 * np.arange(labels.max() + 1)) % 1
-    palette = np.array([colorsys.hls_to_rgb(hue, 0.55, 0.75) for hue in hues])
-    grey = pixels.mean(axis=2, keepdims=True)
-    painted: np.ndarray = 0.65 * palette[labels] + 0.35 * grey
-    outline = np.zeros(labels.shape, dtype=bool)
-    outline[:, 1:] |= labels[:, 1:] != labels[:, :-1]
-    outline[1:] |= labels[1:] != labels[:-1]
-    painted[outline] *= 0.25
-    return np.asarray(painted)

@@ -7,7 +7,8 @@ import torch
 
 import ciliary.envs  # noqa: F401  (registers the ids)
 from ciliary.cortex import Cortex
-from ciliary.envs.render import Renderer, paint_labels
+from ciliary.cortex.plot.paint import paint_labels
+from ciliary.envs.render import Renderer
 from ciliary_tests.photographs import photographs
 
 QUICK = {"source": photographs(), "size_px": 48, "n_views": 2, "render_mode": "rgb_array", "patience": 0}

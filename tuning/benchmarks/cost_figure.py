@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from ciliary.cortex.plot.style import FAINT, GRID, INK
 from ciliary.tuning.benchmarks.operations import StageCost
 from ciliary.tuning.evaluation.plots import COLOURS, new_figure, plain
-from ciliary.tuning.inspect.panels import FAINT, GRID, INK
 
 KINDS = {
     "multiply_adds": "multiply-adds of products and convolutions",

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from ciliary.cortex.plot.style import FAINT, GRID, INK
 from ciliary.envs.metrics.statistics import Interval
 from ciliary.tuning.evaluation.plots import new_figure, plain, strokes
-from ciliary.tuning.inspect.panels import FAINT, GRID, INK
 
 _PANEL_IN, _LEFT_IN, _GAP_IN, _HEIGHT_IN = 3.1, 0.75, 0.35, 4.2
 _LETTER_IN, _KEY_IN = 0.075, 0.75  # of a legend: a letter, and what stands before the name

@@ -13,6 +13,7 @@ from skimage.segmentation import find_boundaries
 
 from ciliary.cortex import Cortex, from_unit
 from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.plot.style import FAINT, INK, picture
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
 from ciliary.envs.episode import stretch
 from ciliary.tuning.evaluation.measure import MeasureSettings, see
@@ -21,7 +22,6 @@ from ciliary.tuning.evaluation.plots import new_figure
 from ciliary.tuning.evaluation.selectors import COVERING
 from ciliary.tuning.evaluation.summary import FIXED
 from ciliary.tuning.evaluation.table import Case, ResponseTable
-from ciliary.tuning.inspect.panels import FAINT, INK, picture
 
 N_SHOWN = 10  # best and worst images on the sheet
 _CELL_PX = 330  # long side of a cell: twice what the sheet shows

@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ciliary.cortex.plot.style import AFTER, BEFORE, FAINT, GRID, INK
 from ciliary.envs.metrics.boundaries import BoundarySummary
 from ciliary.tuning.evaluation.summary import BEST_FIXED, FIXED, ORACLE, ContestRow
-from ciliary.tuning.inspect.panels import AFTER, BEFORE, FAINT, GRID, INK
 
 _DPI = 110
 COLOURS = ("#d2601a", "#2f6fa7", "#3a8f5c", "#8a5aa8", "#b8912f", "#c2496b", "#4aa3a3", "#6b6f76")

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
+from ciliary.cortex.plot.style import FAINT, GRID
 from ciliary.tuning.evaluation.falls import CurvePoint
 from ciliary.tuning.evaluation.plots import Stroke, new_figure, plain
-from ciliary.tuning.inspect.panels import FAINT, GRID
 
 _LABEL_GAP = 0.042  # of the height of the axes: one line of text
 

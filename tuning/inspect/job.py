@@ -14,16 +14,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from ciliary.cortex import Cortex, default_theta
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.parameters import BY_NAME, Theta, check_names
+from ciliary.cortex.plot.early import draw_filters, draw_m1, draw_m2, draw_retina
+from ciliary.cortex.plot.experts import CutOut, draw_experts, with_preferred
+from ciliary.cortex.plot.late import draw_m3, draw_m4
+from ciliary.cortex.plot.look import Look, look
+from ciliary.cortex.plot.occlusion import draw_occlusion
+from ciliary.cortex.plot.recognition import draw_m5
 from ciliary.cortex.stages.weights import SHIPPED, stage_names
 from ciliary.envs.data.sources import Photograph
-from ciliary.tuning.inspect.early import draw_filters, draw_m1, draw_m2, draw_retina
-from ciliary.tuning.inspect.experts import CutOut, draw_experts, with_preferred
-from ciliary.tuning.inspect.late import draw_m3, draw_m4
-from ciliary.tuning.inspect.look import Look, look
 from ciliary.tuning.inspect.numbers import measure
-from ciliary.tuning.inspect.occlusion import draw_occlusion
 from ciliary.tuning.inspect.page import WORDS, Section, write_page
-from ciliary.tuning.inspect.recognition import draw_m5
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import Input, collect, showcase
 

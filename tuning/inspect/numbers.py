@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ciliary.cortex.plot.look import Look
 from ciliary.cortex.profile import StageReport, profile
-from ciliary.tuning.inspect.look import Look
 
 #: The field by which the activity of a stage is judged.
 ACTIVITY = {

@@ -9,23 +9,23 @@ from html import escape
 from pathlib import Path
 
 from ciliary.cortex.parameters import PARAMETERS, Theta
+from ciliary.cortex.plot import style
 from ciliary.cortex.profile import StageReport, render
-from ciliary.tuning.inspect import panels
 from ciliary.tuning.inspect.numbers import ACTIVE_FROM, StageNumbers
 from ciliary.tuning.runs.files import write_atomically
 
 _STYLE = f"""
-body {{ margin: 0 auto; max-width: 1260px; padding: 1.2rem; color: {panels.INK}; background: white;
+body {{ margin: 0 auto; max-width: 1260px; padding: 1.2rem; color: {style.INK}; background: white;
        font: 15px/1.5 system-ui, sans-serif; }}
 h1 {{ font-size: 1.5rem; margin: 0 0 .2rem; }}
-h2 {{ font-size: 1.15rem; margin: 2.2rem 0 .2rem; border-top: 1px solid {panels.GRID}; padding-top: 1rem; }}
-p {{ margin: .2rem 0 .6rem; max-width: 56rem; }} .faint {{ color: {panels.FAINT}; }}
+h2 {{ font-size: 1.15rem; margin: 2.2rem 0 .2rem; border-top: 1px solid {style.GRID}; padding-top: 1rem; }}
+p {{ margin: .2rem 0 .6rem; max-width: 56rem; }} .faint {{ color: {style.FAINT}; }}
 img {{ max-width: 100%; display: block; }}
-table {{ border-collapse: collapse; font-size: .9rem; }} nav a {{ margin-right: .9rem; color: {panels.AFTER}; }}
-th, td {{ text-align: right; padding: .15rem .8rem; border-bottom: 1px solid {panels.GRID}; }}
+table {{ border-collapse: collapse; font-size: .9rem; }} nav a {{ margin-right: .9rem; color: {style.AFTER}; }}
+th, td {{ text-align: right; padding: .15rem .8rem; border-bottom: 1px solid {style.GRID}; }}
 th:first-child, td:first-child, td.words {{ text-align: left; }}
 pre {{ font-size: .75rem; overflow-x: auto; }}
-summary {{ cursor: pointer; color: {panels.FAINT}; margin: .8rem 0; }}
+summary {{ cursor: pointer; color: {style.FAINT}; margin: .8rem 0; }}
 """
 
 

@@ -27,16 +27,17 @@ from torch import Tensor
 
 from ciliary.agents.trace import Trace
 from ciliary.cortex.perceiver import AbstractPercept
+from ciliary.cortex.plot import paint, style
 from ciliary.envs.batch import images_per_pass
-from ciliary.tuning.inspect import panels
 from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.sessions import panels
 
 MAX_FRAMES = 20
 _DPI = 100
 _WIDTH_PX, _PICTURE_PX = 640, (304, 304)  # of the page; the most a picture may take (width, height)
 _MARGIN_PX, _TITLE_PX, _CAPTION_PX, _CURVE_PX = 12, 52, 26, 168
 _FRAME_MS, _LAST_MS = 800, 3500
-_INKS = ("white", panels.INK, panels.FAINT, panels.GRID, panels.BEFORE, panels.AFTER, panels.TRIAL)
+_INKS = ("white", style.INK, style.FAINT, style.GRID, style.BEFORE, style.AFTER, style.TRIAL)
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,8 @@ class _Film:
         self._subtitle = self._text(_MARGIN_PX, 38, "", size=9)
         below = _TITLE_PX + self.picture_size[0] + 12
         self._lefts = (_MARGIN_PX, _WIDTH_PX // 2 + _MARGIN_PX // 2)
-        self._text(self._lefts[0], below, "what the cortex saw, borders of its regions", size=8, color=panels.FAINT)
-        self._caption = self._text(self._lefts[1], below, "", size=8, color=panels.FAINT)
+        self._text(self._lefts[0], below, "what the cortex saw, borders of its regions", size=8, color=style.FAINT)
+        self._caption = self._text(self._lefts[1], below, "", size=8, color=style.FAINT)
         self._dots, self._best, self._now = self._curve()
         # axes and words are drawn once; a frame draws what moves on top of them, in a tenth of the time
         self._moving = (self._subtitle, self._caption, self._dots, self._best, self._now)
@@ -165,7 +166,7 @@ class _Film:
         self._canvas.draw()
         self._still = self._canvas.copy_from_bbox(self._figure.bbox)
 
-    def _text(self, x_px: float, y_px: float, text: str, *, size: float, color: str = panels.INK, **more: Any) -> Any:
+    def _text(self, x_px: float, y_px: float, text: str, *, size: float, color: str = style.INK, **more: Any) -> Any:
         x, y = x_px / _WIDTH_PX, 1 - y_px / self._height_px
         return self._figure.text(x, y, text, fontsize=size, color=color, va="center", **more)
 
@@ -175,12 +176,12 @@ class _Film:
         box = (left / _WIDTH_PX, bottom / self._height_px, width / _WIDTH_PX, height / self._height_px)
         ax = self._figure.add_axes(box)
         panels.scale(ax, self.trace.total, self.trace.before["total"])
-        panels.plain(ax, "", panels.loss_label(self.trace.before))
-        ax.axhline(self.trace.before["total"], color=panels.BEFORE, lw=1.2, ls=(0, (5, 3)), zorder=1)
-        ax.set_xlabel("trial (dashed: the defaults)", fontsize=8, color=panels.FAINT)
-        (dots,) = ax.plot([], [], "o", color=panels.TRIAL, ms=4, zorder=2)
-        (best,) = ax.step([], [], where="post", color=panels.AFTER, lw=1.8, zorder=3)
-        (now,) = ax.plot([], [], "o", color=panels.AFTER, ms=8, mec="white", mew=1.4, zorder=4, clip_on=False)
+        style.plain(ax, "", panels.loss_label(self.trace.before))
+        ax.axhline(self.trace.before["total"], color=style.BEFORE, lw=1.2, ls=(0, (5, 3)), zorder=1)
+        ax.set_xlabel("trial (dashed: the defaults)", fontsize=8, color=style.FAINT)
+        (dots,) = ax.plot([], [], "o", color=style.TRIAL, ms=4, zorder=2)
+        (best,) = ax.step([], [], where="post", color=style.AFTER, lw=1.8, zorder=3)
+        (now,) = ax.plot([], [], "o", color=style.AFTER, ms=8, mec="white", mew=1.4, zorder=4, clip_on=False)
         return dots, best, now
 
     def frame(self, shot: Shot, labels: np.ndarray, *, is_last: bool) -> np.ndarray:
@@ -194,9 +195,9 @@ class _Film:
         told = "predicted_score" if "predicted_score" in trace.terms else "total"
         value = trace.terms[told][shot.i_shown]
         self._subtitle.set_text(
-            f"{doing}  ·  {panels.spelled(told)} " + (f"{value:.3f}" if np.isfinite(value) else "not finite")
+            f"{doing}  ·  {style.spelled(told)} " + (f"{value:.3f}" if np.isfinite(value) else "not finite")
         )
-        self._caption.set_text(panels.count_regions(labels))
+        self._caption.set_text(paint.count_regions(labels))
         x = np.arange(n_made)
         self._dots.set_data(x, trace.total[:n_made])
         self._best.set_data(x, np.where(np.isfinite(trace.best_so_far), trace.best_so_far, np.nan)[:n_made])
@@ -206,8 +207,8 @@ class _Film:
             self._figure.draw_artist(artist)
         page: np.ndarray = np.array(self._canvas.buffer_rgba())[..., :3].copy()
         borders = find_boundaries(labels, mode="inner", background=-1)
-        seen = panels.outlined(self._seen, borders, panels.AFTER)
-        perceived = panels.outlined(panels.mean_colours(self._seen, labels), borders, "white")
+        seen = paint.with_borders(self._seen, borders, style.AFTER)
+        perceived = paint.with_borders(paint.mean_colours(self._seen, labels), borders, "white")
         height, width = self.picture_size
         for left, picture in zip(self._lefts, (seen, perceived), strict=True):
             page[_TITLE_PX : _TITLE_PX + height, left : left + width] = np.rint(picture * 255)

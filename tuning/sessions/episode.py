@@ -16,9 +16,9 @@ import numpy as np
 from ciliary.agents.base import Controller, env_options_of, uses_steps
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.percept import Percept
+from ciliary.cortex.plot.overview import draw_stages
+from ciliary.cortex.plot.paint import paint_regions
 from ciliary.envs.data.reading import Photograph
-from ciliary.tuning.inspect.overview import draw_stages
-from ciliary.tuning.inspect.panels import paint_regions
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import save_episode, summary_of
 from ciliary.tuning.runs.record import EpisodeKey

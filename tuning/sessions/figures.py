@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from ciliary.cortex.perceiver import AbstractPercept
-from ciliary.tuning.inspect import panels
+from ciliary.cortex.plot import paint, style
+from ciliary.cortex.plot.sheet import DPI, MARGIN_IN, Row, Sheet
 from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.sessions import panels
 
-_DPI = 110
-_COLUMN_IN, _GUTTER_IN, _MARGIN_IN = 3.5, 0.22, 0.22
-_WIDTH_IN = 3 * _COLUMN_IN + 2 * _GUTTER_IN + 2 * _MARGIN_IN
-_TITLE: dict[str, Any] = {"fontsize": 12.5, "color": panels.INK, "weight": "bold", "va": "center"}
+_COLUMN_IN, _GUTTER_IN = 3.5, 0.22
+_WIDTH_IN = 3 * _COLUMN_IN + 2 * _GUTTER_IN + 2 * MARGIN_IN
 
 
 def draw_episode(
@@ -52,15 +50,17 @@ def draw_episode(
     height, width = seen.shape[:2]
     # three pictures take the page's width; a tall photograph makes a tall page, within reason
     picture_in = min(_COLUMN_IN * height / width, 1.3 * _COLUMN_IN)
-    page = _Page(top_in=0.55, heights_in=(picture_in, picture_in, 2.2), gaps_in=(0.62, 0.62, 0.5))
+    heights_in = ((picture_in, 0.62), (picture_in, 0.62), (2.2, 0.5))
+    rows = [Row(3, height_in, gap_in, _GUTTER_IN) for height_in, gap_in in heights_in]
+    page = Sheet(headline(record), "", rows, width_in=_WIDTH_IN)
 
     words = _words(record)
-    panels.picture(page.axes(0, 0), seen, "What the cortex saw", f"{width} × {height} px")
+    style.picture(page.axes(0, 0), seen, "What the cortex saw", f"{width} × {height} px")
     for column, (percept, title) in enumerate(((before, "defaults"), (after, words)), start=1):
         labels = percept.labels()[0].numpy()
         note = _note(labels, record["before" if column == 1 else "after"])
-        panels.picture(page.axes(0, column), panels.paint_regions(seen, labels), f"Regions, {title}", note)
-        panels.picture(page.axes(1, column), percept.boundary[0, 0].detach().numpy(), f"Boundary, {title}")
+        style.picture(page.axes(0, column), paint.paint_regions(seen, labels), f"Regions, {title}", note)
+        style.picture(page.axes(1, column), percept.boundary[0, 0].detach().numpy(), f"Boundary, {title}")
     moved = page.axes(1, 0, left_in=1.52, right_in=0.92)
     panels.moved(moved, u_before, u_after, record["parameters"], names=names)
     trials, first = record["history"], record["before"]["total"]
@@ -74,32 +74,7 @@ def draw_episode(
         label=panels.loss_label(record["before"]),
     )
     panels.terms(page.axes(2, 2, left_in=0.3), record["before"], record["after"])
-    page.figure.text(_MARGIN_IN / _WIDTH_IN, 1 - 0.3 / page.height_in, headline(record), **_TITLE)
     return page.figure
-
-
-class _Page:
-    """A page of three columns whose cells are placed in inches, so that pictures keep their size whatever stands by."""
-
-    def __init__(self, *, top_in: float, heights_in: tuple[float, ...], gaps_in: tuple[float, ...]):
-        self.height_in = top_in + 0.22 + sum(heights_in) + sum(gaps_in)
-        self.figure = Figure(figsize=(_WIDTH_IN, self.height_in), dpi=_DPI, facecolor="white")
-        FigureCanvasAgg(self.figure)
-        self._heights = heights_in
-        tops = np.cumsum([top_in + 0.22, *(h + g for h, g in zip(heights_in, gaps_in, strict=True))])
-        self._bottoms = [self.height_in - top - h for top, h in zip(tops[:-1], heights_in, strict=True)]
-
-    def axes(self, row: int, column: int, *, n_columns: int = 1, left_in: float = 0.0, right_in: float = 0.0) -> Axes:
-        """Axes in a cell (or several side by side), with room left free for labels."""
-        x = _MARGIN_IN + column * (_COLUMN_IN + _GUTTER_IN) + left_in
-        width = n_columns * _COLUMN_IN + (n_columns - 1) * _GUTTER_IN - left_in - right_in
-        box = (
-            x / _WIDTH_IN,
-            self._bottoms[row] / self.height_in,
-            width / _WIDTH_IN,
-            self._heights[row] / self.height_in,
-        )
-        return self.figure.add_axes(box)
 
 
 def _words(record: Mapping[str, Any]) -> str:
@@ -114,7 +89,7 @@ def _words(record: Mapping[str, Any]) -> str:
 def _note(labels: np.ndarray, terms: Mapping[str, float | None]) -> str:
     """Below a picture of regions: how many they are, and how well they should cover what people see."""
     score = terms.get("predicted_score")
-    words = [panels.count_regions(labels), *([] if score is None else [f"predicted score {score:.3f}"])]
+    words = [paint.count_regions(labels), *([] if score is None else [f"predicted score {score:.3f}"])]
     return "  ·  ".join(words)
 
 
@@ -125,7 +100,7 @@ def headline(record: Mapping[str, Any]) -> str:
     gain = "no finite loss"
     if before is not None and after is not None:
         percent = f" ({100 * (after / before - 1):+.0f} %)".replace("-", "−") if before > 0 and name == "total" else ""
-        gain = f"{panels.spelled(name)} {before:.3f}"
+        gain = f"{style.spelled(name)} {before:.3f}"
         gain += " unchanged" if after == before else f" → {after:.3f}{percent}"
     n_trials = record["n_trials"]
     return "  ·  ".join([title(record), f"{n_trials} trial{'s' if n_trials != 1 else ''}", gain])
@@ -140,5 +115,5 @@ def title(record: Mapping[str, Any]) -> str:
 def write_figure(figure: Figure, path: Path) -> Path:
     """Save as PNG, atomically."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
+    figure.savefig(buffer, format="png", dpi=DPI)
     return write_atomically(path, buffer.getvalue())

@@ -12,11 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ciliary.agents.training.pool import split
+from ciliary.cortex.plot import style
 from ciliary.cortex.stages.weights import load_stages
 from ciliary.envs.data.images import open_images
 from ciliary.envs.data.reading import UnreadableImage
 from ciliary.tuning.cli.stopping import EXIT_CODE, Stopped
-from ciliary.tuning.inspect import panels
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.store import StoreError
 from ciliary.tuning.sessions.figures import write_figure
@@ -94,8 +94,8 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], out: Path) -> list[Path]:
         steps = [row["at"] for row in some]
         for name in names:
             axes.plot(steps, [row[name] for row in some], lw=1.2, label=name)
-        axes.plot(steps, [row["total"] for row in some], color=panels.INK, lw=2.2, label="weighted sum")
-        axes.set_title(PHASES[int(some[0]["phase"])], loc="left", fontsize=11, color=panels.INK)
+        axes.plot(steps, [row["total"] for row in some], color=style.INK, lw=2.2, label="weighted sum")
+        axes.set_title(PHASES[int(some[0]["phase"])], loc="left", fontsize=11, color=style.INK)
         axes.set_xlabel("steps")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=7)

@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ciliary.tuning.inspect import panels
+from ciliary.cortex.plot import style
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.run import Run, at
 from ciliary.tuning.runs.store import TRAININGS, open_store
@@ -103,23 +103,23 @@ def draw_learning_curve(
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     series: tuple[tuple[tuple[str, ...], str, dict[str, Any]], ...] = (
-        (("rollout/ep_rew_mean",), "training, while exploring", {"color": panels.FAINT, "lw": 1.2}),
+        (("rollout/ep_rew_mean",), "training, while exploring", {"color": style.FAINT, "lw": 1.2}),
         (
             ("eval/mean_reward", "eval/gain"),
             "held-out images",
-            {"color": panels.AFTER, "lw": 2.0, "marker": "o", "ms": 3.5},
+            {"color": style.AFTER, "lw": 2.0, "marker": "o", "ms": 3.5},
         ),
     )
-    for names, label, style in series:
+    for names, label, look in series:
         points = [(row["step"], row[name]) for row in rows for name in names if name in row]
         if points:
-            axes.plot(*zip(*points, strict=True), label=label, **style)
-    axes.axhline(0, color=panels.BEFORE, lw=1.2, ls=(0, (5, 3)), label="keeping the defaults")
+            axes.plot(*zip(*points, strict=True), label=label, **look)
+    axes.axhline(0, color=style.BEFORE, lw=1.2, ls=(0, (5, 3)), label="keeping the defaults")
     axes.set_xlabel(unit)
     axes.set_ylabel("gain in the total per episode")
     words = [str(about.get("algo", "")), str(about.get("objective", "")).split(" ")[0]]
     words += [f"seed {about['seed']}"] if "seed" in about else []
-    axes.set_title("  ·  ".join(word for word in words if word), fontsize=11, color=panels.INK, loc="left")
+    axes.set_title("  ·  ".join(word for word in words if word), fontsize=11, color=style.INK, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
     return figure

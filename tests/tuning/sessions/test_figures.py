@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ciliary.tuning.inspect import panels
+from ciliary.cortex.plot import paint
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.sessions import figures
 from ciliary.tuning.sessions.make_env import make_controller
@@ -64,7 +64,7 @@ def test_page_of_an_image_without_any_finite_loss():
     env.nonfinite_trials = frozenset(range(50))
     _, figure = page(env=env)
     assert "no finite loss" in figure.texts[0].get_text()
-    figures.FigureCanvasAgg(figure).draw()
+    figure.canvas.draw()
 
 
 def words_of(figure):
@@ -95,7 +95,7 @@ def test_regions_are_painted_in_their_mean_colour():
     image[:, 3:] = [0, 0, 1]
     image[0, 0] = [0, 0, 0]
     labels = np.repeat([[0, 0, 0, 1, 1, 1]], 4, 0)
-    page = panels.paint_regions(image, labels)
+    page = paint.paint_regions(image, labels)
     assert page.shape == (16, 24, 3)
     np.testing.assert_allclose(page[8, 2], [11 / 12, 0, 0])
     np.testing.assert_allclose(page[8, 20], [0, 0, 1])

@@ -1,4 +1,4 @@
-"""The single panels of a figure: each draws one thing on the axes it is given and knows nothing of the page."""
+"""The panels of an episode's figures: each draws one thing on the axes it is given and knows nothing of the page."""
 
 from __future__ import annotations
 
@@ -8,66 +8,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.ticker import MaxNLocator
-from skimage.segmentation import find_boundaries
 
 from ciliary.cortex.parameters import BY_NAME
+from ciliary.cortex.plot.style import AFTER, BEFORE, FAINT, INK, TRIAL, legend, plain, spelled
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS
 from ciliary.envs.objective.terms import TERMS
 
-INK, FAINT, GRID = "#22262b", "#7b838c", "#e6e8ea"
-BEFORE, AFTER, TRIAL = "#8a93a0", "#d2601a", "#c9ced4"
-_FINE = 4  # region borders are drawn on a grid this much finer than the percept, so that they are thin lines
 _MAX_MOVED = 8
-
-
-def picture(ax: Axes, image: np.ndarray, title: str, note: str = "") -> None:
-    """An image (H, W) in [0, 1], drawn dark on light, or (H, W, 3), without axes; ``note`` stands below it."""
-    if image.ndim == 2:
-        ax.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="bilinear")
-    else:
-        ax.imshow(np.clip(image, 0, 1), interpolation="nearest")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    for spine in ax.spines.values():
-        spine.set(color=GRID, linewidth=0.8)
-    ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5)
-    if note:
-        ax.set_xlabel(note, fontsize=8.5, color=FAINT, loc="left", labelpad=3)
-
-
-def paint_regions(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Each region in its mean colour with white borders: image (H, W, 3), labels (H, W) -> (4H, 4W, 3)."""
-    fine = labels.repeat(_FINE, 0).repeat(_FINE, 1)
-    page = mean_colours(image, labels).repeat(_FINE, 0).repeat(_FINE, 1)
-    return outlined(page, find_boundaries(fine, mode="inner", background=-1), "white")
-
-
-def mean_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Each region in its mean colour: image (H, W, C), labels (H, W) from 0 -> (H, W, C)."""
-    flat = labels.ravel()
-    n_pixels = np.maximum(np.bincount(flat), 1)
-    mean = [np.bincount(flat, weights=channel.ravel()) / n_pixels for channel in np.moveaxis(image, -1, 0)]
-    return np.stack(mean, -1)[labels]
-
-
-def outlined(picture: np.ndarray, borders: np.ndarray, ink: str) -> np.ndarray:
-    """The picture (H, W, 3) in [0, 1] with its border pixels (H, W) bool in one colour."""
-    page = picture.copy()
-    page[borders] = to_rgb(ink)
-    return page
-
-
-def spelled(term: str) -> str:
-    """The name of a term as people write it."""
-    return term.replace("_", " ")
-
-
-def count_regions(labels: np.ndarray) -> str:
-    """Such as ``12 regions``."""
-    n_regions = len(np.unique(labels))
-    return f"{n_regions} region{'s' if n_regions != 1 else ''}"
 
 
 def loss_label(terms: Mapping[str, Any]) -> str:
@@ -121,7 +69,7 @@ def history(
         ax.plot(i_chosen, y[i_chosen], "o", color=AFTER, ms=8, mec="white", mew=1.4, zorder=4, label="applied")
     ax.set_xlabel("trial", fontsize=8.5, color=FAINT)
     plain(ax, "Loss over trials", label)
-    _legend(ax, n_columns=4)
+    legend(ax, n_columns=4)
 
 
 def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, float | None]) -> None:
@@ -136,7 +84,7 @@ def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, floa
     ax.margins(y=0.22)
     plain(ax, "Terms, before and after", "")
     ax.tick_params(axis="x", labelsize=7.5)
-    _legend(ax, n_columns=2)
+    legend(ax, n_columns=2)
 
 
 def moved(
@@ -166,20 +114,3 @@ def moved(
     plain(ax, "What moved most", "")
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", colors=INK)
-
-
-def _legend(ax: Axes, *, n_columns: int) -> None:
-    """Above the axes, at the right, where no point can lie under it."""
-    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.985), "borderaxespad": 0.0}
-    ax.legend(fontsize=8, frameon=False, ncols=n_columns, labelcolor=INK, handlelength=1.5, columnspacing=1.2, **place)
-
-
-def plain(ax: Axes, title: str, label: str) -> None:
-    """Title and label, faint ticks, and no more lines than it takes."""
-    ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5)
-    ax.set_ylabel(label, fontsize=8.5, color=FAINT)
-    ax.tick_params(colors=FAINT, labelsize=8.5, length=0)
-    ax.grid(axis="y", color=GRID, lw=0.7)
-    ax.set_axisbelow(True)
-    for side, spine in ax.spines.items():
-        spine.set(visible=side == "bottom", color=GRID)

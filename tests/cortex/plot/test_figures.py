@@ -13,13 +13,13 @@ import torch
 
 from ciliary.cortex import Cortex, default_theta
 from ciliary.cortex.description import PARTS
+from ciliary.cortex.plot.early import contour_parts, end_points
+from ciliary.cortex.plot.late import merge_curve, texture_pictures
+from ciliary.cortex.plot.look import label_map, look, proto_objects
+from ciliary.cortex.plot.overview import draw_stages
+from ciliary.cortex.plot.recognition import complete_without, draw_m5, expert_usage, likeness, shape_frame
 from ciliary.cortex.stages.m2_learned import LEARNED_SHARE
-from ciliary.tuning.inspect.early import contour_parts, end_points
 from ciliary.tuning.inspect.job import FIGURES
-from ciliary.tuning.inspect.late import merge_curve, texture_pictures
-from ciliary.tuning.inspect.look import label_map, look, proto_objects
-from ciliary.tuning.inspect.overview import draw_stages
-from ciliary.tuning.inspect.recognition import complete_without, draw_m5, expert_usage, likeness, shape_frame
 
 N_AXES = {"retina": 8, "filters": 36, "m1": 6, "m2": 3, "m3": 3, "m4": 3, "occlusion": 3}
 TITLES = {

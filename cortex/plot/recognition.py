@@ -13,14 +13,14 @@ from torch import Tensor
 
 from ciliary.cortex.description import PARTS, SHAPE_CELLS
 from ciliary.cortex.percept import M5Out
+from ciliary.cortex.plot import paint, style
+from ciliary.cortex.plot.early import sharp
+from ciliary.cortex.plot.late import number
+from ciliary.cortex.plot.look import N_OBJECTS, Look, ProtoObject, proto_objects
+from ciliary.cortex.plot.sheet import Row, Sheet
 from ciliary.cortex.stages.m5_learned import LearnedM5
-from ciliary.tuning.inspect import panels, pictures
-from ciliary.tuning.inspect.early import sharp
-from ciliary.tuning.inspect.late import number
-from ciliary.tuning.inspect.look import N_OBJECTS, Look, ProtoObject, proto_objects
-from ciliary.tuning.inspect.sheet import Row, Sheet
 
-_LIKENESS = LinearSegmentedColormap.from_list("likeness", pictures.OFF_ON)
+_LIKENESS = LinearSegmentedColormap.from_list("likeness", paint.OFF_ON)
 
 
 def draw_m5(look: Look) -> Figure:
@@ -31,7 +31,7 @@ def draw_m5(look: Look) -> Figure:
     """
     m5 = _m5(look)
     objects = proto_objects(look.percept, n_most=N_OBJECTS)
-    image = pictures.as_picture(look.image)
+    image = paint.as_picture(look.image)
     has_experts = m5.gate.shape[2] > 1
     n = N_OBJECTS + 1  # the first column says what the row shows
     rows = [Row(n, 1.12, 0.1, 0.12), Row(n, 0.98, 0.1, 0.12), Row(n, 0.98, 0.12, 0.12)]
@@ -47,10 +47,10 @@ def draw_m5(look: Look) -> Figure:
     hidden = complete_without(look, "shape")
     for column, one in enumerate(objects, start=1):
         ax = sheet.axes(0, column)
-        panels.picture(ax, pictures.cut_out(image, one.mask), "")
-        ax.set_title(f"{column}  ·  {one.weight:.2f}", fontsize=9, color=panels.INK, loc="left", pad=3)
+        style.picture(ax, paint.cut_out(image, one.mask), "")
+        ax.set_title(f"{column}  ·  {one.weight:.2f}", fontsize=9, color=style.INK, loc="left", pad=3)
         for row, description in ((1, m5.description[0]), (2, hidden)):
-            panels.picture(sheet.axes(row, column), shape_frame(description[one.slot]), "")
+            style.picture(sheet.axes(row, column), shape_frame(description[one.slot]), "")
             sheet.figure.axes[-1].images[0].set_interpolation("nearest")
         if has_experts:
             _bars(sheet.axes(3, column), m5.gate[0, one.slot].detach().numpy())
@@ -112,7 +112,7 @@ def _bars(ax: Axes, gate: np.ndarray) -> None:
     ax.set_xticks([])
     ax.set_yticks([])
     active = ", ".join(str(i + 1) for i in np.flatnonzero(gate > 0))
-    ax.set_xlabel(active, fontsize=8, color=panels.FAINT, labelpad=2)
+    ax.set_xlabel(active, fontsize=8, color=style.FAINT, labelpad=2)
 
 
 def draw_usage(ax: Axes, m5: M5Out) -> None:
@@ -120,16 +120,16 @@ def draw_usage(ax: Axes, m5: M5Out) -> None:
     usage = expert_usage(m5)
     _usage_bars(ax, usage)
     ax.set_xticks(np.arange(len(usage)), [str(i + 1) for i in range(len(usage))], fontsize=8)
-    ax.set_xlabel("expert", fontsize=8.5, color=panels.FAINT)
-    panels.plain(ax, "Experts, over the image", "share of the weight")
+    ax.set_xlabel("expert", fontsize=8.5, color=style.FAINT)
+    style.plain(ax, "Experts, over the image", "share of the weight")
 
 
 def _usage_bars(ax: Axes, share: np.ndarray) -> None:
-    ax.bar(np.arange(len(share)), share, 0.8, color=panels.AFTER)
+    ax.bar(np.arange(len(share)), share, 0.8, color=style.AFTER)
     ax.set_xlim(-0.7, len(share) - 0.3)
-    ax.tick_params(colors=panels.FAINT, length=0, pad=2)
+    ax.tick_params(colors=style.FAINT, length=0, pad=2)
     for side, spine in ax.spines.items():
-        spine.set(visible=side == "bottom", color=panels.GRID)
+        spine.set(visible=side == "bottom", color=style.GRID)
 
 
 def _where(ax: Axes, image: np.ndarray, objects: Sequence[ProtoObject]) -> None:
@@ -138,7 +138,7 @@ def _where(ax: Axes, image: np.ndarray, objects: Sequence[ProtoObject]) -> None:
     for i, one in enumerate(objects, start=1):
         labels[one.mask] = i
     faded = np.where(labels[..., None] > 0, image, 0.64 + 0.16 * image)
-    page = pictures.outlined(faded, labels)
+    page = paint.outlined(faded, labels)
     sharp(ax, page, "Where they are")
     ax.set_anchor("NW")
     factor = len(page) / len(labels)
@@ -152,10 +152,10 @@ def _likeness(ax: Axes, table: np.ndarray) -> None:
     ax.set_anchor("NW")
     for (i, j), value in np.ndenumerate(table):
         text = f"{value:.1f}".replace("-", "−").replace("−0.0", "0.0")
-        ax.text(j, i, text, fontsize=7.5, ha="center", va="center", color="white" if abs(value) > 0.75 else panels.INK)
+        ax.text(j, i, text, fontsize=7.5, ha="center", va="center", color="white" if abs(value) > 0.75 else style.INK)
     names = [str(i + 1) for i in range(len(table))]
     ax.set_xticks(range(len(table)), names)
     ax.set_yticks(range(len(table)), names)
-    panels.plain(ax, "How like their codes are (cosine)", "")
+    style.plain(ax, "How like their codes are (cosine)", "")
     ax.grid(visible=False)
     ax.spines["bottom"].set_visible(False)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ciliary.cortex import Cortex, default_theta
-from ciliary.tuning.inspect.occlusion import blocks, image_code, occlusion_map
+from ciliary.cortex.plot.occlusion import blocks, image_code, occlusion_map
 
 
 def test_blocks_by_hand():
@@ -21,8 +21,8 @@ def test_blocks_by_hand():
 
 
 @pytest.fixture(scope="module")
-def cortex(weights):
-    return {"mathematical": Cortex(recognise=True), "learned": Cortex(learned=True, weights=weights)}
+def cortex(untrained_weights):
+    return {"mathematical": Cortex(recognise=True), "learned": Cortex(learned=True, weights=untrained_weights)}
 
 
 @pytest.mark.parametrize("kind", ["mathematical", "learned"])
@@ -50,7 +50,7 @@ def test_all_places_are_one_batch(cortex, small_image):
 
 def test_passes_bound_memory_and_change_nothing(cortex, small_image, monkeypatch):
     whole = occlusion_map(cortex["mathematical"], small_image[0], default_theta(1), n_cells=3)
-    monkeypatch.setattr("ciliary.tuning.inspect.occlusion._MOST_PIXELS", 4 * 48 * 64)
+    monkeypatch.setattr("ciliary.cortex.plot.occlusion._MOST_PIXELS", 4 * 48 * 64)
     np.testing.assert_allclose(
         occlusion_map(cortex["mathematical"], small_image[0], default_theta(1), n_cells=3), whole, atol=1e-5
     )

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ciliary.cortex import Cortex
-from ciliary.cortex.parameters import Theta
-from ciliary.envs.data.reading import Photograph
-from ciliary.tuning.inspect import panels, pictures
-from ciliary.tuning.inspect.look import N_OBJECTS, Look, look, proto_objects
-from ciliary.tuning.inspect.sheet import Row, Sheet
+from ciliary.cortex.plot import paint, style
+from ciliary.cortex.plot.look import N_OBJECTS, Look, proto_objects
+from ciliary.cortex.plot.sheet import Row, Sheet
 
 N_SHOWN = 6
 
@@ -28,26 +24,6 @@ class CutOut:
     weight: float  # of the proto-object in its image
 
 
-def preferred(
-    cortex: Cortex, photographs: Iterable[Photograph], theta: Theta | None = None, *, n_most: int = N_SHOWN
-) -> list[list[CutOut]]:
-    """For each expert the proto-objects with its highest gate, from the heaviest eight of each photograph.
-
-    Args:
-        cortex: one that recognises.
-        photographs: such as :func:`ciliary.envs.data.sources.folder` or :func:`ciliary.envs.data.sources.bundled`; of any sizes.
-        theta: (1,) each; the defaults when None.
-        n_most: cut-outs an expert, at most.
-
-    Returns:
-        E lists, the highest gate first, of equal gates the heavier one; empty where an expert answers for none.
-    """
-    kept: list[list[CutOut]] = []
-    for one in photographs:
-        kept = with_preferred(kept, look(cortex, one.image, theta, name=one.name), n_most=n_most)
-    return kept
-
-
 def with_preferred(kept: list[list[CutOut]], one: Look, *, n_most: int = N_SHOWN) -> list[list[CutOut]]:
     """What is preferred once a look has joined those before it (none: ``[]``). Only the best are carried on.
 
@@ -58,10 +34,10 @@ def with_preferred(kept: list[list[CutOut]], one: Look, *, n_most: int = N_SHOWN
         raise ValueError("expected a cortex that recognises, got one without M5; make it with Cortex(recognise=True)")
     gate = one.percept.m5.gate[0].numpy()
     found: list[list[CutOut]] = [[] for _ in range(gate.shape[1])]
-    image = pictures.as_picture(one.image)
+    image = paint.as_picture(one.image)
     for thing in proto_objects(one.percept, n_most=N_OBJECTS):
         for i in np.flatnonzero(gate[thing.slot] > 0):
-            picture = pictures.cut_out(image, thing.mask)
+            picture = paint.cut_out(image, thing.mask)
             found[i].append(CutOut(one.name, picture, float(gate[thing.slot, i]), thing.weight))
     joined = [[*old, *new] for old, new in zip(kept or [[] for _ in found], found, strict=True)]
     return [sorted(cut_outs, key=lambda c: (-c.gate, -c.weight))[:n_most] for cut_outs in joined]
@@ -82,6 +58,6 @@ def draw_experts(kept: list[list[CutOut]], *, n_images: int) -> Figure:
         row, side = divmod(place, 2)
         for j, cut_out in enumerate(kept[i][:N_SHOWN]):
             ax = sheet.axes(row, side * (N_SHOWN + 1) + j)
-            panels.picture(ax, cut_out.picture, f"expert {i + 1}" if j == 0 else "", f"{cut_out.gate:.2f}")
+            style.picture(ax, cut_out.picture, f"expert {i + 1}" if j == 0 else "", f"{cut_out.gate:.2f}")
             ax.xaxis.label.set_fontsize(7.5)
     return sheet.figure

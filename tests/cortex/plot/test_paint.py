@@ -11,7 +11,7 @@ from matplotlib.colors import rgb_to_hsv, to_rgb
 from sklearn.decomposition import PCA
 
 from ciliary.cortex import Cortex
-from ciliary.tuning.inspect import pictures
+from ciliary.cortex.plot import paint
 
 
 def grating(tangent_rad, size=64, wavelength_px=8.0):
@@ -30,7 +30,7 @@ def cortex():
 @pytest.mark.parametrize("degrees", [0, 30, 45, 90, 150])
 def test_a_grating_has_the_hue_of_its_orientation(cortex, degrees):
     with torch.no_grad():
-        picture = pictures.orientation_picture(cortex(grating(math.radians(degrees))).m1)
+        picture = paint.orientation_picture(cortex(grating(math.radians(degrees))).m1)
     hue, _, value = np.moveaxis(rgb_to_hsv(picture), -1, 0)
     middle = (slice(16, 48), slice(16, 48))
     off = np.abs((hue[middle] - degrees / 180 + 0.5) % 1 - 0.5)  # once around the colours in half a turn
@@ -40,28 +40,28 @@ def test_a_grating_has_the_hue_of_its_orientation(cortex, degrees):
 
 def test_a_blank_has_no_orientation(cortex):
     with torch.no_grad():
-        picture = pictures.orientation_picture(cortex(torch.full((1, 3, 48, 48), 0.4)).m1)
+        picture = paint.orientation_picture(cortex(torch.full((1, 3, 48, 48), 0.4)).m1)
     assert picture.max() < 0.05
 
 
 def test_signed_fields_are_white_at_zero_and_pure_at_the_bound():
-    picture = pictures.signed(torch.tensor([[-9.0, -2.0, 0.0, 2.0]]), ("#2c8a57", "white", "#c0392f"), 2.0)
+    picture = paint.signed(torch.tensor([[-9.0, -2.0, 0.0, 2.0]]), ("#2c8a57", "white", "#c0392f"), 2.0)
     expected = [to_rgb(c) for c in ("#2c8a57", "#2c8a57", "white", "#c0392f")]
     np.testing.assert_allclose(picture[0], expected, atol=0.01)
 
 
 def test_strength_and_limit():
     field = torch.linspace(0, 10, 1001)[None]
-    assert pictures.limit(field) == pytest.approx(9.95, abs=0.01)
-    assert pictures.limit(torch.zeros(4, 4)) > 0  # nothing is not amplified
-    np.testing.assert_allclose(pictures.strength(torch.tensor([[0.0, 1.0, 4.0]]), 2.0), [[0, 0.5, 1]])
-    np.testing.assert_allclose(pictures.grey(torch.tensor([[0.0, 1.0, 4.0]]), 0.0, 2.0)[0, :, 1], [0, 0.5, 1])
+    assert paint.limit(field) == pytest.approx(9.95, abs=0.01)
+    assert paint.limit(torch.zeros(4, 4)) > 0  # nothing is not amplified
+    np.testing.assert_allclose(paint.strength(torch.tensor([[0.0, 1.0, 4.0]]), 2.0), [[0, 0.5, 1]])
+    np.testing.assert_allclose(paint.grey(torch.tensor([[0.0, 1.0, 4.0]]), 0.0, 2.0)[0, :, 1], [0, 0.5, 1])
 
 
 def test_principal_colours_agree_with_scikit_learn():
     rng = np.random.default_rng(0)
     field = np.einsum("dk,khw->dhw", rng.normal(size=(6, 6)) * [5, 3, 2, 0.5, 0.3, 0.1], rng.normal(size=(6, 20, 30)))
-    picture, share = pictures.principal_colours(torch.from_numpy(field))
+    picture, share = paint.principal_colours(torch.from_numpy(field))
     oracle = PCA(3).fit(field.reshape(6, -1).T)
     assert share == pytest.approx(oracle.explained_variance_ratio_.sum())
     score = oracle.transform(field.reshape(6, -1).T)
@@ -76,7 +76,7 @@ def test_principal_colours_agree_with_scikit_learn():
 
 
 def test_principal_colours_of_nothing():
-    picture, share = pictures.principal_colours(torch.ones(4, 5, 6))
+    picture, share = paint.principal_colours(torch.ones(4, 5, 6))
     assert np.isfinite(picture).all()
     assert share == 0
 
@@ -85,11 +85,11 @@ def test_two_partitions_are_two_maps():
     soft = torch.zeros(20, 2, 2)
     soft[3, 0], soft[7, 1] = 0.5, 0.5
     soft[12, :, 0], soft[15, :, 1] = 0.5, 0.5
-    parts = pictures.region_labels(soft)
+    parts = paint.region_labels(soft)
     assert list(parts) == [", soft k-means", ", learned"]
     np.testing.assert_array_equal(parts[", soft k-means"], [[0, 0], [1, 1]])
     np.testing.assert_array_equal(parts[", learned"], [[0, 1], [0, 1]])
-    (name, one), *others = pictures.region_labels(soft[:12]).items()
+    (name, one), *others = paint.region_labels(soft[:12]).items()
     assert (name, others) == ("", [])
     np.testing.assert_array_equal(one, [[0, 0], [1, 1]])
 
@@ -98,7 +98,7 @@ def test_outlines_are_where_labels_change():
     image = np.full((4, 6, 3), 0.5)
     labels = np.zeros((4, 6), int)
     labels[:, 3:] = 1
-    page = pictures.outlined(image, labels)
+    page = paint.outlined(image, labels)
     factor = len(page) // 4
     is_line = (page == 1).all(-1)
     np.testing.assert_array_equal(np.flatnonzero(is_line.any(0)), [3 * factor - 1, 3 * factor])
@@ -118,7 +118,7 @@ def test_a_cut_out_is_square_and_keeps_the_object(box, side):
     image = rng.uniform(0, 0.6, (10, 20, 3))
     mask = np.zeros((10, 20), bool)
     mask[box] = True
-    cut = pictures.cut_out(image, mask)
+    cut = paint.cut_out(image, mask)
     assert cut.shape == (side, side, 3)
     pixels = {tuple(p) for p in cut.reshape(-1, 3)}
     assert {tuple(p) for p in image[mask]} <= pixels
@@ -131,5 +131,5 @@ def test_the_innermost_pixel_lies_in_the_thick_part():
     mask = np.zeros((20, 20), bool)
     mask[2, :] = True  # a thin arm
     mask[8:17, 5:14] = True  # and a block of 9 x 9, whose middle it is
-    assert pictures.innermost(mask) == (12.0, 9.0)
-    assert pictures.innermost(np.ones((5, 5), bool)) == (2.0, 2.0)
+    assert paint.innermost(mask) == (12.0, 9.0)
+    assert paint.innermost(np.ones((5, 5), bool)) == (2.0, 2.0)

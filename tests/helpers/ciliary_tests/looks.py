@@ -5,21 +5,21 @@ from __future__ import annotations
 import pytest
 
 from ciliary.cortex import Cortex
-from ciliary.tuning.inspect.look import Look, look
+from ciliary.cortex.plot.look import Look, look
 from ciliary_tests.learned import write_untrained
 
 
-@pytest.fixture(scope="package")
-def weights(tmp_path_factory):
+@pytest.fixture(scope="session")
+def untrained_weights(tmp_path_factory):
     """A file of all learned stages as they are before any training."""
     return write_untrained(tmp_path_factory.mktemp("weights") / "cortex.safetensors")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def mathematical(chelsea) -> Look:
     return look(Cortex(recognise=True), chelsea[0, :, :48, :64], name="a cat")
 
 
-@pytest.fixture(scope="package")
-def learned(chelsea, weights) -> Look:
-    return look(Cortex(learned=True, weights=weights), chelsea[0, :, :48, :64], name="a cat")
+@pytest.fixture(scope="session")
+def learned(chelsea, untrained_weights) -> Look:
+    return look(Cortex(learned=True, weights=untrained_weights), chelsea[0, :, :48, :64], name="a cat")

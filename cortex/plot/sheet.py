@@ -1,6 +1,6 @@
 """A page whose rows of cells are placed in inches, so that pictures keep their size whatever stands beside them.
 
-The look of the pages of episodes (:mod:`ciliary.tuning.sessions.figures`): same width, same ink, drawn on Agg and never through pyplot.
+Drawn with matplotlib's objects on Agg, never through pyplot: no window, no figure left behind, no setting changed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ciliary.tuning.inspect import panels
+from ciliary.cortex.plot import style
 
 DPI = 110
 WIDTH_IN, MARGIN_IN, GUTTER_IN = 11.4, 0.22, 0.2
 _TOP_IN = 0.72
 _TALLEST = 1.3  # of a picture's cell, in its own widths
-_TITLE: dict[str, Any] = {"fontsize": 12.5, "color": panels.INK, "weight": "bold", "va": "center"}
-_NOTE: dict[str, Any] = {"fontsize": 8.5, "color": panels.FAINT, "va": "center"}
+_TITLE: dict[str, Any] = {"fontsize": 12.5, "color": style.INK, "weight": "bold", "va": "center"}
+_NOTE: dict[str, Any] = {"fontsize": 8.5, "color": style.FAINT, "va": "center"}
 
 
 @dataclass(frozen=True)
@@ -78,4 +78,4 @@ class Sheet:
         own = self._rows[row]
         x_in = MARGIN_IN + column * (own.column_in(self.width_in) + own.gutter_in)
         y_in = self._bottoms_in[row] + own.height_in / 2
-        self.figure.text(x_in / self.width_in, y_in / self.height_in, text, fontsize=8.5, color=panels.INK, va="center")
+        self.figure.text(x_in / self.width_in, y_in / self.height_in, text, fontsize=8.5, color=style.INK, va="center")

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from ciliary.cortex import default_theta
+from ciliary.cortex.plot.early import draw_filters, filter_windows
+from ciliary.cortex.plot.filters import filters_in_use
 from ciliary.cortex.stages.m1_perception import v1_energy
-from ciliary.tuning.inspect.early import draw_filters, filter_windows
-from ciliary.tuning.inspect.filters import filters_in_use
 
 SETTINGS = [{}, {"wavelength_px": 6.0, "bandwidth_octaves": 0.8}, {"wavelength_px": 12.0, "bandwidth_octaves": 2.5}]
 

@@ -15,46 +15,44 @@ from skimage.feature import peak_local_max
 from torch import Tensor
 
 from ciliary.cortex.percept import N_ORIENTATIONS, M2Out
+from ciliary.cortex.plot import paint, style
+from ciliary.cortex.plot.filters import Filters, filters_in_use
+from ciliary.cortex.plot.look import Look
+from ciliary.cortex.plot.sheet import Row, Sheet, picture_row
 from ciliary.cortex.stages.m2_grouping import complete
 from ciliary.cortex.stages.m2_learned import LearnedM2, contour_inputs
-from ciliary.tuning.inspect import panels, pictures
-from ciliary.tuning.inspect.filters import Filters, filters_in_use
-from ciliary.tuning.inspect.look import Look
-from ciliary.tuning.inspect.sheet import Row, Sheet, picture_row
 
 _ENDS = 40  # end points that are marked, at most
 _LEAST_END = 0.08  # an end-stopped response under which nothing is marked
 _OPPONENTS = (
-    ("Red – green", pictures.RED_GREEN, "red", "green"),
-    ("Blue – yellow", pictures.BLUE_YELLOW, "blue", "yellow"),
+    ("Red – green", paint.RED_GREEN, "red", "green"),
+    ("Blue – yellow", paint.BLUE_YELLOW, "blue", "yellow"),
 )
 
 
 def draw_retina(look: Look) -> Figure:
     """The image, the three cones' responses, the opponent channels, and the ON and OFF cells."""
-    retina, image = look.percept.retina, pictures.as_picture(look.image)
+    retina, image = look.percept.retina, paint.as_picture(look.image)
     size = image.shape[:2]
     sheet = Sheet("Retina", f"{look.name}, {size[1]} × {size[0]} px", [picture_row(4, size), picture_row(4, size)])
-    panels.picture(sheet.axes(0, 0), image, "What the eye is shown")
+    style.picture(sheet.axes(0, 0), image, "What the eye is shown")
     cones = retina.cones[0].detach()
     low, high = (float(x) for x in np.quantile(cones.numpy(), [0.005, 0.995]))
     for column, name in enumerate(("L cones (long waves)", "M cones (middle)", "S cones (short)"), start=1):
         field = cones[column - 1]
-        panels.picture(
-            sheet.axes(0, column), pictures.grey(field, low, high), name, f"mean response {field.mean():.2f}"
-        )
+        style.picture(sheet.axes(0, column), paint.grey(field, low, high), name, f"mean response {field.mean():.2f}")
     opponent = retina.opponent[0].detach()
     low, high = (float(x) for x in np.quantile(opponent[0].numpy(), [0.005, 0.995]))
     note = f"black {low:.2f}, white {high:.2f}"
-    panels.picture(sheet.axes(1, 0), pictures.grey(opponent[0], low, high), "Luminance", note)
-    bound = pictures.limit(opponent[1:])
+    style.picture(sheet.axes(1, 0), paint.grey(opponent[0], low, high), "Luminance", note)
+    bound = paint.limit(opponent[1:])
     for column, (title, colours, plus, minus) in enumerate(_OPPONENTS, start=1):
-        picture = pictures.signed(opponent[column], colours, bound)
-        panels.picture(sheet.axes(1, column), picture, title, f"{plus} +{bound:.2f}, {minus} −{bound:.2f}")
+        picture = paint.signed(opponent[column], colours, bound)
+        style.picture(sheet.axes(1, column), picture, title, f"{plus} +{bound:.2f}, {minus} −{bound:.2f}")
     on_off = (retina.on_off[0, 0] - retina.on_off[0, 1]).detach()
-    bound = pictures.limit(on_off)
-    picture = pictures.signed(on_off, pictures.OFF_ON, bound)
-    panels.picture(sheet.axes(1, 3), picture, "ON and OFF cells", f"ON (orange) and OFF (blue) up to {bound:.3f}")
+    bound = paint.limit(on_off)
+    picture = paint.signed(on_off, paint.OFF_ON, bound)
+    style.picture(sheet.axes(1, 3), picture, "ON and OFF cells", f"ON (orange) and OFF (blue) up to {bound:.3f}")
     return sheet.figure
 
 
@@ -79,13 +77,13 @@ def draw_filters(look: Look) -> Figure:
             _filter_in_frequency(gain, filters, i_scale, i, half_cpp)
             if i == 0:
                 title = f"wavelength {wavelength:.3g} px"
-                space.set_title(title, fontsize=9, color=panels.INK, loc="left", pad=4)
+                space.set_title(title, fontsize=9, color=style.INK, loc="left", pad=4)
                 title = f"peak {1 / wavelength:.3g} cycles/px"
-                gain.set_title(title, fontsize=9, color=panels.INK, loc="left", pad=4)
+                gain.set_title(title, fontsize=9, color=style.INK, loc="left", pad=4)
             if i_scale == n_scales - 1:
                 degrees = f"{180 * i / N_ORIENTATIONS:.0f}°"
                 for ax in (space, gain):
-                    ax.set_xlabel(degrees, fontsize=8.5, color=panels.FAINT, labelpad=3)
+                    ax.set_xlabel(degrees, fontsize=8.5, color=style.FAINT, labelpad=3)
     return sheet.figure
 
 
@@ -109,11 +107,11 @@ def _filter_in_frequency(ax: Axes, filters: Filters, i_scale: int, i: int, half_
     extent = (-half_cpp, half_cpp, half_cpp, -half_cpp)
     ax.imshow(filters.gain[i_scale, i, window, window], cmap="gray_r", vmin=0, vmax=1, extent=extent)
     for line in (ax.axhline, ax.axvline):
-        line(0, color=panels.FAINT, lw=0.4, alpha=0.6)
+        line(0, color=style.FAINT, lw=0.4, alpha=0.6)
     peak = 1 / filters.wavelength_px[i_scale]
-    ax.add_patch(Circle((0, 0), peak, fill=False, color=panels.AFTER, lw=0.7))
+    ax.add_patch(Circle((0, 0), peak, fill=False, color=style.AFTER, lw=0.7))
     across = np.pi * i / N_ORIENTATIONS + np.pi / 2  # the wave runs across the contour
-    ax.plot(peak * np.cos(across), peak * np.sin(across), "o", color=panels.AFTER, ms=2.5)
+    ax.plot(peak * np.cos(across), peak * np.sin(across), "o", color=style.AFTER, ms=2.5)
     _bare(ax)
 
 
@@ -121,27 +119,27 @@ def _bare(ax: Axes) -> None:
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():
-        spine.set(color=panels.GRID, linewidth=0.8)
+        spine.set(color=style.GRID, linewidth=0.8)
 
 
 def draw_m1(look: Look) -> Figure:
     """Energy at each scale, the dominant orientation, the boundary, and the regions S1."""
-    m1, image = look.percept.m1, pictures.as_picture(look.image)
+    m1, image = look.percept.m1, paint.as_picture(look.image)
     size = image.shape[:2]
-    parts = pictures.region_labels(m1.regions[0])
+    parts = paint.region_labels(m1.regions[0])
     rows = [picture_row(3, size), picture_row(2 + len(parts), size)]
     sheet = Sheet("M1, perception", "oriented energy, boundary and first regions", rows)
-    energy = pictures.energy_scales(m1)
-    bound = pictures.limit(energy, 0.005)
+    energy = paint.energy_scales(m1)
+    bound = paint.limit(energy, 0.005)
     for column, field in enumerate(energy):
         wavelength = float(look.theta["wavelength_px"]) * 2**column
         title = f"V1 energy at {wavelength:.3g} px"
-        panels.picture(sheet.axes(0, column), pictures.strength(field, bound), title, f"black is {bound:.3f}")
+        style.picture(sheet.axes(0, column), paint.strength(field, bound), title, f"black is {bound:.3f}")
     ax = sheet.axes(1, 0)
-    panels.picture(ax, pictures.orientation_picture(m1), "Orientation", "hue: along the contour; brightness: strength")
+    style.picture(ax, paint.orientation_picture(m1), "Orientation", "hue: along the contour; brightness: strength")
     _orientation_key(ax)
     boundary = m1.boundary[0, 0].detach().numpy()
-    panels.picture(sheet.axes(1, 1), boundary, "Boundary", "black is 1")
+    style.picture(sheet.axes(1, 1), boundary, "Boundary", "black is 1")
     for column, (title, labels) in enumerate(parts.items(), start=2):
         draw_regions(sheet.axes(1, column), image, labels, f"Regions S1{title}")
     return sheet.figure
@@ -149,12 +147,12 @@ def draw_m1(look: Look) -> Figure:
 
 def draw_regions(ax: Axes, image: np.ndarray, labels: np.ndarray, title: str) -> None:
     """Regions in distinct hues."""
-    sharp(ax, pictures.regions_picture(image, labels), title, panels.count_regions(labels))
+    sharp(ax, paint.regions_picture(image, labels), title, paint.count_regions(labels))
 
 
 def sharp(ax: Axes, picture: np.ndarray, title: str, note: str = "") -> None:
     """A picture finer than the page, shrunk with care: thin lines must not fall between its pixels."""
-    panels.picture(ax, picture, title, note)
+    style.picture(ax, picture, title, note)
     ax.images[0].set_interpolation("antialiased")
 
 
@@ -164,7 +162,7 @@ def _orientation_key(ax: Axes) -> None:
     key.set_facecolor("black")
     angle = np.arange(12) * np.pi / 12
     for a in angle:
-        colour = hsv_to_rgb(np.array([pictures.hues(a), 0.85, 1.0]))
+        colour = hsv_to_rgb(np.array([paint.hues(a), 0.85, 1.0]))
         x, y = np.cos(a), np.sin(a)
         key.plot([-x, x], [-y, y], color=colour, lw=2, solid_capstyle="round")
     key.set(xlim=(-1.25, 1.25), ylim=(1.25, -1.25), aspect="equal")  # y points down, as in the picture
@@ -173,22 +171,22 @@ def _orientation_key(ax: Axes) -> None:
 
 def draw_m2(look: Look) -> Figure:
     """The contour with its end points, the barrier and S2; the parts of a learned contour side by side."""
-    m2, image = look.percept.m2, pictures.as_picture(look.image)
+    m2, image = look.percept.m2, paint.as_picture(look.image)
     parts = contour_parts(look)
-    regions = pictures.region_labels(m2.regions[0])
+    regions = paint.region_labels(m2.regions[0])
     rows = [picture_row(2 + len(regions), image.shape[:2])]
     rows += [picture_row(3, image.shape[:2])] if parts else []
     sheet = Sheet("M2, grouping", "contours completed across gaps, and regions stabilised behind them", rows)
     draw_contour(sheet.axes(0, 0), m2)
-    panels.picture(sheet.axes(0, 1), m2.barrier[0, 0].detach().numpy(), "Barrier", "black: diffusion is stopped")
+    style.picture(sheet.axes(0, 1), m2.barrier[0, 0].detach().numpy(), "Barrier", "black: diffusion is stopped")
     for column, (title, labels) in enumerate(regions.items(), start=2):
         draw_regions(sheet.axes(0, column), image, labels, f"Regions S2{title}")
     if parts:
         mathematical, learned = (part[0, 0].numpy() for part in parts)
-        panels.picture(sheet.axes(1, 0), mathematical, "Contour, mathematical part", "association field")
-        panels.picture(sheet.axes(1, 1), learned, "Contour, learned part", "network")
-        difference = pictures.signed(parts[1][0, 0] - parts[0][0, 0], pictures.OFF_ON, 1.0)
-        panels.picture(sheet.axes(1, 2), difference, "Learned minus mathematical", "orange: more, blue: less")
+        style.picture(sheet.axes(1, 0), mathematical, "Contour, mathematical part", "association field")
+        style.picture(sheet.axes(1, 1), learned, "Contour, learned part", "network")
+        difference = paint.signed(parts[1][0, 0] - parts[0][0, 0], paint.OFF_ON, 1.0)
+        style.picture(sheet.axes(1, 2), difference, "Learned minus mathematical", "orange: more, blue: less")
     return sheet.figure
 
 
@@ -196,8 +194,8 @@ def draw_contour(ax: Axes, m2: M2Out, title: str = "Contour and its end points")
     """The contour of a batch of one, its end points as rings."""
     points = end_points(m2)
     words = f"{len(points)} end point{'s' if len(points) != 1 else ''} marked"
-    panels.picture(ax, m2.contour[0, 0].detach().numpy(), title, words)
-    ring: dict[str, Any] = {"mfc": "none", "mec": panels.AFTER, "ms": 6, "mew": 1.3}
+    style.picture(ax, m2.contour[0, 0].detach().numpy(), title, words)
+    ring: dict[str, Any] = {"mfc": "none", "mec": style.AFTER, "ms": 6, "mew": 1.3}
     ax.plot(points[:, 1], points[:, 0], "o", **ring)
 
 

@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 
 from ciliary.cortex import Cortex
+from ciliary.cortex.plot.experts import N_SHOWN, draw_experts, with_preferred
+from ciliary.cortex.plot.look import N_OBJECTS, look, proto_objects
 from ciliary.envs.data.scenes import make_scene
 from ciliary.envs.data.sources import from_array
-from ciliary.tuning.inspect.experts import N_SHOWN, draw_experts, preferred
-from ciliary.tuning.inspect.look import N_OBJECTS, look, proto_objects
+
+
+def preferred(cortex, photographs, **most):
+    kept = []
+    for one in photographs:
+        kept = with_preferred(kept, look(cortex, one.image, name=one.name), **most)
+    return kept
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +27,8 @@ def photographs():
     return [from_array(make_scene(kind, seed=0, size=size)[0], kind) for kind, size in sizes.items()]
 
 
-def test_the_highest_gates_are_kept(weights, photographs):
-    cortex = Cortex(learned=True, weights=weights)
+def test_the_highest_gates_are_kept(untrained_weights, photographs):
+    cortex = Cortex(learned=True, weights=untrained_weights)
     kept = preferred(cortex, photographs, n_most=3)
     assert len(kept) == 16
     found = [[] for _ in range(16)]
@@ -40,8 +47,8 @@ def test_the_highest_gates_are_kept(weights, photographs):
         np.testing.assert_array_equal(one.picture, other.picture)
 
 
-def test_each_expert_at_work_is_drawn(weights, photographs):
-    kept = preferred(Cortex(learned=True, weights=weights), photographs)
+def test_each_expert_at_work_is_drawn(untrained_weights, photographs):
+    kept = preferred(Cortex(learned=True, weights=untrained_weights), photographs)
     figure = draw_experts(kept, n_images=3)
     assert len(figure.axes) == sum(len(cut_outs) for cut_outs in kept)
     assert max(len(cut_outs) for cut_outs in kept) <= N_SHOWN
@@ -59,4 +66,3 @@ def test_the_one_expert_of_an_unlearned_stage_prefers_the_heavy(photographs):
 def test_nothing_to_prefer_without_recognition(photographs):
     with pytest.raises(ValueError, match="recognise=True"):
         preferred(Cortex(), photographs)
-    assert preferred(Cortex(), []) == []

@@ -9,11 +9,12 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ciliary.cortex import Cortex, Percept
+from ciliary.cortex.model import Cortex
 from ciliary.cortex.parameters import Theta, repeat_theta
-from ciliary.tuning.inspect import panels, pictures
-from ciliary.tuning.inspect.look import Look
-from ciliary.tuning.inspect.sheet import Sheet, picture_row
+from ciliary.cortex.percept import Percept
+from ciliary.cortex.plot import paint, style
+from ciliary.cortex.plot.look import Look
+from ciliary.cortex.plot.sheet import Sheet, picture_row
 
 N_CELLS = 6
 BLOCK_SHARE = 0.25
@@ -73,7 +74,7 @@ def occlusion_map(
 def draw_occlusion(look: Look) -> Figure:
     """The heat map, over the image and by itself."""
     heat = occlusion_map(look.cortex, look.image, look.theta)
-    image = pictures.as_picture(look.image)
+    image = paint.as_picture(look.image)
     size = image.shape[:2]
     sheet = Sheet(
         "What the image's code hangs on",
@@ -83,24 +84,24 @@ def draw_occlusion(look: Look) -> Figure:
     top = max(float(heat.max()), 1e-6)
     i_most = int(heat.argmax())
     example = np.where(blocks(size)[i_most, 0, :, :, None].numpy(), GREY, image)
-    panels.picture(sheet.axes(0, 0), example, "The block where it matters most", f"the code moves by {top:.3f}")
+    style.picture(sheet.axes(0, 0), example, "The block where it matters most", f"the code moves by {top:.3f}")
     ax = sheet.axes(0, 1)
     smooth = F.interpolate(torch.from_numpy(heat)[None, None], size=size, mode="bicubic", align_corners=False)[0, 0]
     share = np.clip(smooth.numpy() / top, 0, 1)[..., None]
     colour = colormaps["YlOrRd"](share[..., 0])[..., :3]
     faint = 0.5 + 0.5 * image.mean(2, keepdims=True)
-    panels.picture(ax, faint * (1 - 0.8 * share) + colour * 0.8 * share, "Heat", "over the image, smoothed")
+    style.picture(ax, faint * (1 - 0.8 * share) + colour * 0.8 * share, "Heat", "over the image, smoothed")
     ax = sheet.axes(0, 2)
     ax.imshow(heat, cmap="YlOrRd", vmin=0, vmax=top, extent=(0, size[1], size[0], 0), interpolation="nearest")
     n_digits = 2 if top >= 0.1 else 3
     for (i, j), value in np.ndenumerate(heat):
         place = (j + 0.5) * size[1] / N_CELLS, (i + 0.5) * size[0] / N_CELLS
-        ink = "white" if value > 0.6 * top else panels.INK
+        ink = "white" if value > 0.6 * top else style.INK
         ax.text(*place, f"{value:.{n_digits}f}".lstrip("0"), fontsize=7.5, ha="center", va="center", color=ink)
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_title("How far the code moves", fontsize=10, color=panels.INK, loc="left", pad=5)
-    ax.set_xlabel("1 − cosine of the mean code", fontsize=8.5, color=panels.FAINT, loc="left", labelpad=3)
+    ax.set_title("How far the code moves", fontsize=10, color=style.INK, loc="left", pad=5)
+    ax.set_xlabel("1 − cosine of the mean code", fontsize=8.5, color=style.FAINT, loc="left", labelpad=3)
     for spine in ax.spines.values():
-        spine.set(color=panels.GRID, linewidth=0.8)
+        spine.set(color=style.GRID, linewidth=0.8)
     return sheet.figure

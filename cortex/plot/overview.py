@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ciliary.cortex.percept import Percept
-from ciliary.tuning.inspect import panels, pictures
-from ciliary.tuning.inspect.early import draw_contour, draw_regions, sharp
-from ciliary.tuning.inspect.late import draw_objects, texture_pictures
-from ciliary.tuning.inspect.recognition import draw_usage
-from ciliary.tuning.inspect.sheet import Row, Sheet, picture_row
+from ciliary.cortex.plot import paint, style
+from ciliary.cortex.plot.early import draw_contour, draw_regions, sharp
+from ciliary.cortex.plot.late import draw_objects, texture_pictures
+from ciliary.cortex.plot.recognition import draw_usage
+from ciliary.cortex.plot.sheet import Row, Sheet, picture_row
 
 _WIDTH_IN = 9.0  # pixels cost time to draw and to pack, and every episode pays it
 
@@ -26,32 +26,32 @@ def draw_stages(image: Tensor, percept: Percept, *, title: str, note: str = "") 
         title: the line above.
         note: the line below that.
     """
-    seen = pictures.as_picture(image)
+    seen = paint.as_picture(image)
     row = picture_row(4, seen.shape[:2], gap_in=0.5, width_in=_WIDTH_IN)
     has_experts = percept.m5 is not None and percept.m5.gate.shape[2] > 1
     sheet = Sheet(title, note, [row] * 3 + ([Row(1, 1.2)] if has_experts else []), width_in=_WIDTH_IN)
     retina, m1, m2, m3 = percept.retina, percept.m1, percept.m2, percept.m3
-    panels.picture(sheet.axes(0, 0), seen, "What the cortex saw", f"{seen.shape[1]} × {seen.shape[0]} px")
+    style.picture(sheet.axes(0, 0), seen, "What the cortex saw", f"{seen.shape[1]} × {seen.shape[0]} px")
     chroma = retina.opponent[0, 1:].detach()
-    picture = pictures.signed(chroma[0], pictures.RED_GREEN, pictures.limit(chroma))
-    panels.picture(sheet.axes(0, 1), picture, "Retina: red – green")
+    picture = paint.signed(chroma[0], paint.RED_GREEN, paint.limit(chroma))
+    style.picture(sheet.axes(0, 1), picture, "Retina: red – green")
     on_off = (retina.on_off[0, 0] - retina.on_off[0, 1]).detach()
-    picture = pictures.signed(on_off, pictures.OFF_ON, pictures.limit(on_off))
-    panels.picture(sheet.axes(0, 2), picture, "Retina: ON and OFF cells", "ON orange, OFF blue")
-    panels.picture(sheet.axes(0, 3), pictures.orientation_picture(m1), "M1: orientation", "hue: 0° red, 90° cyan")
-    panels.picture(sheet.axes(1, 0), m1.boundary[0, 0].detach().numpy(), "M1: boundary")
+    picture = paint.signed(on_off, paint.OFF_ON, paint.limit(on_off))
+    style.picture(sheet.axes(0, 2), picture, "Retina: ON and OFF cells", "ON orange, OFF blue")
+    style.picture(sheet.axes(0, 3), paint.orientation_picture(m1), "M1: orientation", "hue: 0° red, 90° cyan")
+    style.picture(sheet.axes(1, 0), m1.boundary[0, 0].detach().numpy(), "M1: boundary")
     _last_regions(sheet.axes(1, 1), seen, m1.regions[0], "M1: S1")
     draw_contour(sheet.axes(1, 2), m2, "M2: contour and ends")
     _last_regions(sheet.axes(1, 3), seen, m2.regions[0], "M2: S2")
     patches = m3.patches.label[0].numpy()
-    sharp(sheet.axes(2, 0), pictures.outlined(seen, patches), "M3: patches", f"{len(np.unique(patches))} patches")
+    sharp(sheet.axes(2, 0), paint.outlined(seen, patches), "M3: patches", f"{len(np.unique(patches))} patches")
     name, (picture, share) = next(iter(texture_pictures(m3).items()))
-    panels.picture(
+    style.picture(
         sheet.axes(2, 1), picture, f"M3: {name.split(',')[0].lower()}", f"{100 * share:.0f} % of its variance"
     )
     slots = m3.slots[0].detach().max(0).indices.numpy()
     words = f"{len(np.unique(slots))} win somewhere"
-    sharp(sheet.axes(2, 2), pictures.regions_picture(seen, slots), "M3: slots", words)
+    sharp(sheet.axes(2, 2), paint.regions_picture(seen, slots), "M3: slots", words)
     draw_objects(sheet.axes(2, 3), seen, percept, "M4: objectness")
     if has_experts and percept.m5 is not None:
         draw_usage(sheet.axes(3, 0, left_in=0.3), percept.m5)
@@ -60,5 +60,5 @@ def draw_stages(image: Tensor, percept: Percept, *, title: str, note: str = "") 
 
 def _last_regions(ax: Axes, image: np.ndarray, regions: Tensor, title: str) -> None:
     """The learned partition where there are two: there is room for one."""
-    kind, labels = list(pictures.region_labels(regions).items())[-1]
+    kind, labels = list(paint.region_labels(regions).items())[-1]
     draw_regions(ax, image, labels, title + kind)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import colorsys
 import math
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap, hsv_to_rgb
+from matplotlib.colors import LinearSegmentedColormap, hsv_to_rgb, to_rgb
 from scipy.ndimage import distance_transform_edt
 from skimage.segmentation import find_boundaries
 from torch import Tensor
 
 from ciliary.cortex.percept import N_ORIENTATIONS, M1Out
 from ciliary.cortex.stages.m1_perception import N_REGIONS_MAX
-from ciliary.envs.render import paint_labels
-from ciliary.tuning.inspect import panels
 
+_FINE = 4  # region borders are drawn on a grid this much finer than the percept, so that they are thin lines
 _FINE_PX = 576  # long side on which outlines are drawn, so that they are thin lines
 _LEAST = 1e-3  # contrast under which there is only rounding to amplify
 _LEAST_ENERGY = 0.01  # likewise of oriented energy: half strength is at 0.04 to 0.06
@@ -46,7 +46,7 @@ def signed(field: Tensor, colours: tuple[str, str, str], bound: float) -> np.nda
 
 
 def strength(field: Tensor, bound: float) -> np.ndarray:
-    """A field (H, W) >= 0 in parts of ``bound``, for :func:`ciliary.tuning.inspect.panels.picture`, which draws it dark on light."""
+    """A field (H, W) >= 0 in parts of ``bound``, drawn dark on light by :func:`~ciliary.cortex.plot.style.picture`."""
     return np.clip(field.detach().numpy() / bound, 0, 1)
 
 
@@ -97,7 +97,7 @@ def regions_picture(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def outlined(image: np.ndarray, labels: np.ndarray, ink: str = "white") -> np.ndarray:
     """An image (H, W, 3) enlarged, with thin lines between the labels (H, W)."""
     page, fine = _enlarged(image, labels)
-    return panels.outlined(page, find_boundaries(fine, mode="inner", background=-1), ink)
+    return with_borders(page, find_boundaries(fine, mode="inner", background=-1), ink)
 
 
 def _enlarged(image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,3 +145,53 @@ def innermost(mask: np.ndarray) -> tuple[float, float]:
     far = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     y, x = np.unravel_index(far.argmax(), mask.shape)
     return float(y), float(x)
+
+
+def paint_regions(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Each region in its mean colour with white borders: image (H, W, 3), labels (H, W) -> (4H, 4W, 3)."""
+    fine = labels.repeat(_FINE, 0).repeat(_FINE, 1)
+    page = mean_colours(image, labels).repeat(_FINE, 0).repeat(_FINE, 1)
+    return with_borders(page, find_boundaries(fine, mode="inner", background=-1), "white")
+
+
+def mean_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Each region in its mean colour: image (H, W, C), labels (H, W) from 0 -> (H, W, C)."""
+    flat = labels.ravel()
+    n_pixels = np.maximum(np.bincount(flat), 1)
+    mean = [np.bincount(flat, weights=channel.ravel()) / n_pixels for channel in np.moveaxis(image, -1, 0)]
+    return np.stack(mean, -1)[labels]
+
+
+def with_borders(picture: np.ndarray, borders: np.ndarray, ink: str) -> np.ndarray:
+    """The picture (H, W, 3) in [0, 1] with its border pixels (H, W) bool in one colour."""
+    page = picture.copy()
+    page[borders] = to_rgb(ink)
+    return page
+
+
+def count_regions(labels: np.ndarray) -> str:
+    """Such as ``12 regions``."""
+    n_regions = len(np.unique(labels))
+    return f"{n_regions} region{'s' if n_regions != 1 else ''}"
+
+
+def paint_labels(pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Segments in distinct hues over a grey version of the image, with dark outlines.
+
+    Args:
+        pixels: (H, W, 3) in [0, 1].
+        labels: (H, W) int, from 0.
+
+    Returns:
+        (H, W, 3) float in [0, 1].
+    """
+    # steps of the golden ratio keep any number of hues apart
+    hues = (0.08 + 0.618034 * np.arange(labels.max() + 1)) % 1
+    palette = np.array([colorsys.hls_to_rgb(hue, 0.55, 0.75) for hue in hues])
+    grey = pixels.mean(axis=2, keepdims=True)
+    painted: np.ndarray = 0.65 * palette[labels] + 0.35 * grey
+    outline = np.zeros(labels.shape, dtype=bool)
+    outline[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    outline[1:] |= labels[1:] != labels[:-1]
+    painted[outline] *= 0.25
+    return np.asarray(painted)

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex import Cortex, Percept
+from ciliary.cortex.model import Cortex
 from ciliary.cortex.parameters import Theta, default_theta
+from ciliary.cortex.percept import Percept
 from ciliary.cortex.stages.weights import LEARNED
 
 N_OBJECTS = 8  # proto-objects that are shown one by one, at most

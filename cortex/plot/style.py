@@ -1,0 +1,48 @@
+"""How every figure looks: inks, and what any panel needs. Drawn on the axes that are given, never by pyplot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+INK, FAINT, GRID = "#22262b", "#7b838c", "#e6e8ea"
+BEFORE, AFTER, TRIAL = "#8a93a0", "#d2601a", "#c9ced4"
+
+
+def picture(ax: Axes, image: np.ndarray, title: str, note: str = "") -> None:
+    """An image (H, W) in [0, 1], drawn dark on light, or (H, W, 3), without axes; ``note`` stands below it."""
+    if image.ndim == 2:
+        ax.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="bilinear")
+    else:
+        ax.imshow(np.clip(image, 0, 1), interpolation="nearest")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set(color=GRID, linewidth=0.8)
+    ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5)
+    if note:
+        ax.set_xlabel(note, fontsize=8.5, color=FAINT, loc="left", labelpad=3)
+
+
+def plain(ax: Axes, title: str, label: str) -> None:
+    """Title and label, faint ticks, and no more lines than it takes."""
+    ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5)
+    ax.set_ylabel(label, fontsize=8.5, color=FAINT)
+    ax.tick_params(colors=FAINT, labelsize=8.5, length=0)
+    ax.grid(axis="y", color=GRID, lw=0.7)
+    ax.set_axisbelow(True)
+    for side, spine in ax.spines.items():
+        spine.set(visible=side == "bottom", color=GRID)
+
+
+def legend(ax: Axes, *, n_columns: int) -> None:
+    """Above the axes, at the right, where no point can lie under it."""
+    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.985), "borderaxespad": 0.0}
+    ax.legend(fontsize=8, frameon=False, ncols=n_columns, labelcolor=INK, handlelength=1.5, columnspacing=1.2, **place)
+
+
+def spelled(term: str) -> str:
+    """The name of a term as people write it."""
+    return term.replace("_", " ")
