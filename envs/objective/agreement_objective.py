@@ -53,7 +53,7 @@ class AgreementObjective(Objective):
         """The panel's settings (K, P) float32: the defaults, then a Sobol sequence of normal spread around them."""
         table = perceiver.table
         centre = table.default_unit()[0].numpy() if self.centre_u is None else np.asarray(self.centre_u, np.float32)
-        points = qmc.Sobol(len(table), seed=0).random(self.n_members - 1)
+        points = qmc.Sobol(len(table), seed=0).random(self.n_members)[1:]  # a power of two of them, as it should be
         around = centre + self.spread * norm.ppf(np.clip(points, 1e-6, 1 - 1e-6))
         is_inert = np.isin(table.names, list(perceiver.inert))
         around = np.where(is_inert, centre, np.clip(around, -1, 1))

@@ -24,6 +24,9 @@ from ciliary.envs.objective.recognition import RECOGNITION_TERMS, recognition_te
 from ciliary.envs.objective.reference import Reference
 from ciliary.envs.objective.views import WayBack
 
+#: Equal segments at which economy is spent; as many as the cortex has slots.
+MANY_SEGMENTS = 32
+
 TERMS: tuple[str, ...] = ("stability", "consistency", "collapse", "economy")
 
 
@@ -139,7 +142,8 @@ def collapse_loss(masks: Tensor, reference: Reference) -> Tensor:
 def economy_loss(masks: Tensor, energy: Tensor | None, *, min_segments: float, energy_stride: int = 8) -> Tensor:
     """What the percept costs: three quarters for the effective number of segments, one for dense activity in V1.
 
-    Segments: log k / log S (1 for S equal segments), and below ``min_segments`` a floor term that reaches 1 at one
+    Segments: log k / log S (1 for S equal segments; for a perceiver without energy, whose number of masks may differ
+    from batch to batch, S is :data:`MANY_SEGMENTS`), and below ``min_segments`` a floor term that reaches 1 at one
     single region: doing nothing is not economy. Activity: 1 - Gini of the V1 energy over all its units; blank energy
     has Gini 0 and so costs most, and the scale of the energy does not matter.
 
@@ -155,7 +159,8 @@ def economy_loss(masks: Tensor, energy: Tensor | None, *, min_segments: float, e
     """
     log_k = torch.log(effective_segments(masks))
     floor = torch.relu(1 - log_k / math.log(min_segments))
-    segments = (log_k / math.log(max(2, masks.shape[1])) + floor).clamp(0, 1)
+    n_most = MANY_SEGMENTS if energy is None else max(2, masks.shape[1])
+    segments = (log_k / math.log(n_most) + floor).clamp(0, 1)
     if energy is None:
         return segments
     activity = 1 - gini(energy[..., ::energy_stride, ::energy_stride].flatten(1))
