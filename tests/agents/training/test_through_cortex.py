@@ -13,31 +13,7 @@ from ciliary.agents.training.through_cortex import (
     propose_and_learn,
     shape_of,
 )
-
-P = 3
-
-
-class Bowls:
-    """C quadratic bowls; the statistics show where the bottom of each is, if they may."""
-
-    def __init__(self, n, seed, *, is_visible=True):
-        rng = np.random.default_rng(seed)
-        self.optimum = torch.as_tensor(rng.uniform(-0.8, 0.8, (n, P)), dtype=torch.float32)
-        self.is_visible = is_visible
-        self.default_u = np.zeros(P, np.float32)
-
-    def __len__(self):
-        return len(self.optimum)
-
-    def bases(self, rows):
-        return torch.zeros(len(rows), P)
-
-    def judge(self, rows, u):
-        total = ((u - self.optimum[rows]) ** 2).sum(1)
-        shown = self.optimum[rows] if self.is_visible else torch.zeros(len(rows), P)
-        terms = total.detach()[:, None] * float(self.is_visible)
-        obs = {"statistics": shown, "terms": terms, "u": u.detach().clone()}
-        return total, obs
+from ciliary_tests.toy_worlds import Bowls
 
 
 def settings(**changes):
@@ -147,4 +123,4 @@ def test_nonsense_is_refused(change):
 
 
 def test_shape_follows_the_observation():
-    assert shape_of(first_looks(Bowls(2, 0))[1], n_hidden=7) == NetworkShape(P, P, 1, has_image=False, n_hidden=7)
+    assert shape_of(first_looks(Bowls(2, 0))[1], n_hidden=7) == NetworkShape(3, 3, 1, has_image=False, n_hidden=7)

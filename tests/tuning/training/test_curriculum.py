@@ -122,6 +122,8 @@ def test_the_same_seed_is_born_the_same_and_nothing_else_changes():
 def test_a_state_survives_its_file(tmp_path):
     state = State(newborn(0), done=["m1"], i_step=3, best=0.5, log=[{"at": 1.0}])
     save(state, tmp_path / "c.pt")
+    names = {"stages", "done", "i_step", "best", "n_since_best", "kept", "optimiser", "log"}  # as ever since 0.1
+    assert set(torch.load(tmp_path / "c.pt", weights_only=True)) == names
     other = State(newborn(1))
     load(other, tmp_path / "c.pt")
     assert (other.done, other.i_step, other.best, other.log) == (["m1"], 3, 0.5, [{"at": 1.0}])
