@@ -11,8 +11,6 @@ import torch
 from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
-from ciliary.cortex import Cortex, from_unit
-from ciliary.cortex.parameters import PARAMETERS
 from ciliary.cortex.plot.style import FAINT, INK, picture
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
 from ciliary.envs.episode import stretch
@@ -59,9 +57,9 @@ def sheets(
     order = np.argsort(-gain, kind="stable")
     helped = [int(i) for i in order if gain[i] > 0][:n]
     harmed = [int(i) for i in order[::-1] if gain[i] < 0][:n]
-    cortex = Cortex(**how.cortex).eval()
+    perceiver = how.make_perceiver()
     u = {
-        name: np.stack([contest.column(f"u.{p}")[:, i] for p in PARAMETERS.names], 1)
+        name: np.stack([contest.column(f"u.{p}")[:, i] for p in perceiver.table.names], 1)
         for name, i in (("fixed", i_fixed), ("shown", i_shown))
     }
     is_stretched = shown.controller == "normalise"
@@ -74,7 +72,9 @@ def sheets(
         size = _cell_size(image)
         other = stretch(image[0])[None] if is_stretched else image
         maps = [
-            cortex(x, from_unit(torch.as_tensor(u[name][i : i + 1]))).labels(size)[0].numpy()
+            perceiver(x, perceiver.table.from_unit(torch.as_tensor(u[name][i : i + 1])), perceiver.cues(x))
+            .labels(size)[0]
+            .numpy()
             for name, x in (("fixed", image), ("shown", other))
         ]
         return Sheet(

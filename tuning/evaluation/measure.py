@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex import Cortex
+from ciliary.cortex import Cortex, Perceiver, make_perceiver
+from ciliary.cortex.parameters import PARAMETERS, ParameterTable
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.batch import evaluate_pairs, make_batch
 from ciliary.envs.data.disturbances import parse_disturbance
@@ -35,6 +36,7 @@ class MeasureSettings:
         n_views: views the objective judges by; 0 leaves stability and consistency out.
         score_stride: people are asked at every ``score_stride``-th pixel of the original image.
         n_panel: the first settings whose percepts every setting is compared with; 0: no such columns.
+        perceiver: who plays in place of the cortex: a name or ``module:object``; None is the cortex.
     """
 
     cortex: Mapping[str, Any] = field(default_factory=dict)
@@ -42,6 +44,22 @@ class MeasureSettings:
     n_views: int = 4
     score_stride: int = 2
     n_panel: int = 0
+    perceiver: str | None = None
+
+    @property
+    def table(self) -> ParameterTable:
+        """What can be set."""
+        return PARAMETERS if self.perceiver is None else self.make_perceiver().table
+
+    def make_perceiver(self) -> Perceiver:
+        """Who looks."""
+        return make_perceiver(self.cortex if self.perceiver is None else self.perceiver)
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        """What an episode's numbers depend on, JSON types."""
+        about = {"cortex": dict(self.cortex), "size_px": self.size_px, "score_stride": self.score_stride}
+        return about | ({} if self.perceiver is None else {"perceiver": self.perceiver})
 
 
 class Measure:

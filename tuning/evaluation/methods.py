@@ -17,7 +17,7 @@ from ciliary.agents.base import Controller
 from ciliary.agents.controllers.search import SAMPLERS
 from ciliary.agents.registry import CONTROLLERS, make_controller
 from ciliary.cortex import default_theta, default_unit, to_unit
-from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS, ParameterTable
 from ciliary.envs.objective.calibration import SHIPPED, load_calibration
 from ciliary.envs.objective.make import UNCALIBRATED, objective_mark
 from ciliary.tuning.evaluation.selectors import CLEAN, DISTURBED, best_setting, kind_of
@@ -76,8 +76,8 @@ class Method:
         built: Controller = replace(controller, **files, **(self.options or {}))
         return built
 
-    def default_u(self, disturbance: str) -> np.ndarray:
-        """Where it starts, and what it falls back to, (P,) float32.
+    def default_u(self, disturbance: str, table: ParameterTable = PARAMETERS) -> np.ndarray:
+        """Where it starts, and what it falls back to, (P,) float32, of a perceiver's table.
 
         Raises:
             KeyError: ``u`` has nothing for this disturbance.
@@ -87,9 +87,7 @@ class Method:
                 if fnmatchcase(disturbance, pattern):
                     return np.array(setting, dtype=np.float32)
             raise KeyError(f"{self.label}: no setting for {disturbance!r}; there are {', '.join(self.u)}")
-        if self.changes:
-            return to_unit(default_theta(1, **self.changes))[0].numpy()
-        return default_unit()[0].numpy()
+        return table.default_unit(1, **(self.changes or {}))[0].numpy()
 
     def describe(self) -> dict[str, Any]:
         """All that its results depend on (JSON types); calibration and what was learned by what is in the files."""

@@ -20,13 +20,11 @@ from typing import Any
 import numpy as np
 
 from ciliary.agents.guard import Guard
-from ciliary.cortex import Cortex, default_unit
-from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex import Perceiver
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
 from ciliary.envs.data.reading import Photograph
 from ciliary.envs.metrics.regions import People, region_scores
-from ciliary.envs.objective.calibration import load_calibration
-from ciliary.envs.objective.make import UNCALIBRATED
+from ciliary.envs.objective.make import make_objective
 from ciliary.envs.objective.terms import Objective
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.evaluation.case_cache import Shard, case_mark, read_shard, write_shard
@@ -80,21 +78,21 @@ class PlayMeasure:
         return {**kept, "_envs": {}, "_objectives": {}}
 
     @cached_property
-    def cortex(self) -> Cortex:
+    def perceiver(self) -> Perceiver:
         """Built on first use, once a process, for all objectives that ask for no recognition."""
-        return Cortex(**self.settings.cortex).eval().requires_grad_(False)
+        return self.settings.make_perceiver()
 
     def objective(self, name: str) -> Objective:
         """An objective by name, made once a process; a calibrated one keeps its panels."""
         if name not in self._objectives:
-            self._objectives[name] = shared_objective(name)
+            self._objectives[name] = shared_objective(name, perceiver=self.perceiver)
         return self._objectives[name]
 
     def env(self, name: str) -> AccommodationEnv:
         """The environment of an objective, made once a process."""
         if name not in self._envs:
             self._envs[name] = AccommodationEnv(
-                cortex=self.settings.cortex if name == "recognition" else self.cortex,
+                cortex=self.settings.cortex if name == "recognition" else self.perceiver,
                 objective=self.objective(name),
                 size_px=self.settings.size_px,
                 action_mode="absolute",
@@ -148,7 +146,9 @@ class PlayMeasure:
         row |= {} if people is None else score_columns(region_scores(labels, people))
         row |= {"term.total": played.trace.after["total"], "n_evaluations": played.trace.n_evaluations}
         row |= {"is_changed": float(played.is_changed), "n_segments": int(labels.max()) + 1}
-        return row | {f"u.{k}": float(v) for k, v in zip(PARAMETERS.names, played.trace.u_chosen, strict=True)}
+        return row | {
+            f"u.{k}": float(v) for k, v in zip(self.perceiver.table.names, played.trace.u_chosen, strict=True)
+        }
 
     def play(self, item: LabelledImage, case: Case, method: Method, *, seed: int | None = None) -> Played:
         """One episode: the image of the case is what the environment calls undisturbed.
@@ -167,7 +167,7 @@ class PlayMeasure:
             seed=case.seed if seed is None else seed,
             n_trials=method.n_trials,
             guard=Guard() if method.use_guard else None,
-            default_u=method.default_u(case.disturbance),
+            default_u=method.default_u(case.disturbance, self.perceiver.table),
             with_before=False,
         )
 
@@ -230,9 +230,7 @@ def seeds_of(method: Method, n_seeds: int) -> range:
 
 def n_views_of(objective: str) -> int:
     """Views that an objective judges by."""
-    if objective in UNCALIBRATED:
-        return Objective().n_views
-    return load_calibration(None if objective == "calibrated" else objective).n_views
+    return make_objective(objective).n_views
 
 
 def make_entries(
@@ -248,8 +246,11 @@ def make_entries(
         raise ValueError(f"expected one or more methods with different labels, got {labels}")
     entries = []
     for method in methods:
-        about = {"cortex": dict(settings.cortex), "size_px": settings.size_px, "score_stride": settings.score_stride}
-        about |= {"method": method.describe(), "code": episode_mark(type(method.build()).__module__), **meta}
+        about = settings.marks | {
+            "method": method.describe(),
+            "code": episode_mark(type(method.build()).__module__),
+            **meta,
+        }
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
         name = "".join(letter if letter.isalnum() else "-" for letter in method.label)[:60]
         place = folder / "episodes" / f"{name}-{digest[:8]}"
@@ -291,11 +292,11 @@ def play_methods(
     measure = PlayMeasure(settings, entries, digests=data.digests)
     about = {"entries": [[entry.mark, entry.seed] for entry in entries], "settings": asdict(settings)}
     place = folder / "tables" / hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
-    u = np.repeat(default_unit().numpy(), len(entries), 0)
+    u = np.repeat(settings.table.default_unit().numpy(), len(entries), 0)
     n = max(1, min(n_workers, measure.n_left(cases)))
     table = compute_table(
         place, data, cases, u, measure,
-        n_workers=n, progress=progress, meta=about, digests=data.digests, parameters=PARAMETERS.names,
+        n_workers=n, progress=progress, meta=about, digests=data.digests, parameters=settings.table.names,
     )  # fmt: skip
     names = {"methods": [entry.method.label for entry in entries], "seeds": [entry.seed for entry in entries]}
     return replace(table, meta={**table.meta, **names})

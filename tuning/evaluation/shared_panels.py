@@ -53,9 +53,9 @@ class SharedPanels(CalibratedObjective):
         return panel
 
 
-def shared_objective(name: str | Path, *, n_kept: int = 3) -> Objective:
-    """As :func:`ciliary.envs.objective.calibrated.make_objective`; a calibrated objective keeps its latest panels."""
-    objective = make_objective(name)
+def shared_objective(name: str | Path, *, perceiver: Perceiver | None = None, n_kept: int = 3) -> Objective:
+    """As :func:`ciliary.envs.objective.make.make_objective`; a calibrated objective keeps its latest panels."""
+    objective = make_objective(name, perceiver=perceiver)
     if isinstance(objective, CalibratedObjective):
         return SharedPanels(objective.calibration, n_kept=n_kept)
     return objective

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ciliary.cortex import Cortex, default_theta, default_unit, from_unit
+from ciliary.cortex import Cortex, Percept, default_theta, default_unit, from_unit
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
 from ciliary.envs.metrics.boundaries import (
     DEFAULT_THRESHOLDS,
@@ -113,9 +113,11 @@ class PortraitMeasure:
         assert self.play is not None
         assert isinstance(self.group, Method)
         played = self.play.play(item, case, self.group)
+        labels = played.after.labels(item.size)[0].numpy()
+        if not isinstance(played.after, Percept):  # no stages: its boundaries are where labels change
+            return self._of_labels(item, labels)
         theta = from_unit(torch.as_tensor(played.trace.u_chosen)[None])
-        strength = object_hierarchy(played.after, theta, item.size)
-        return self._of_both(item, played.after.labels(item.size)[0].numpy(), strength)
+        return self._of_both(item, labels, object_hierarchy(played.after, theta, item.size))
 
     def _of_labels(self, item: LabelledImage, labels: np.ndarray) -> _Row:
         return _row(self._scores(item, labels), match_boundaries(label_boundaries(labels), item.boundaries), _n(labels))
@@ -154,14 +156,15 @@ def compute_portraits(
     """
     cases = [Case(name, seed=(seeds or {}).get(name, 0)) for name in data.names]
     found: dict[str, ResponseTable] = {}
-    groups: list[str | Method] = ["peers", "stages", *methods, "people"]
+    stages = ["stages"] if settings.perceiver is None else []
+    groups: list[str | Method] = ["peers", *stages, *methods, "people"]
     for group in groups:
         measure = PortraitMeasure(group, settings)
         about: dict[str, Any] = {"score_stride": settings.score_stride, "systems": list(measure.systems)}
         if group == "peers":
             about["peers"] = {name: dict(peer.chosen) for name, peer in PEERS.items()}
         elif group != "people":
-            about |= {"cortex": dict(settings.cortex), "size_px": settings.size_px, **(meta or {})}
+            about |= {**settings.marks, **(meta or {})}
             about |= {"method": group.describe()} if isinstance(group, Method) else {}
         u = np.repeat(default_unit().numpy(), len(measure.systems), 0)
         kept = cases if isinstance(group, Method) else [Case(case.image) for case in cases]
