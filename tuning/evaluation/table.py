@@ -150,7 +150,7 @@ class ResponseTable:
                 columns = {name: file[f"column_{i}"] for i, name in enumerate(about["names"])}
                 cases, u = tuple(Case(*case) for case in about["cases"]), file["u"]
                 old = COLUMNS_V0 if u.shape[1] == len(COLUMNS_V0) else ()  # they had no names
-                return cls(u, cases, columns, about["meta"], tuple(about.get("parameters", old)))
+                return cls(u, cases, columns, about["meta"], tuple(about.get("parameters") or old))
         except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} is not a response table; compute it again") from error
 

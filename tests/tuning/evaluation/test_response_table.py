@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from ciliary.cortex.parameters import COLUMNS_V0, PARAMETERS
 from ciliary.tuning.evaluation.case_cache import fingerprint, read_shard, shard_path
 from ciliary.tuning.evaluation.table import Case, ResponseTable, compute_table
 from ciliary_tests.toys import ToyData, ToyMeasure, interrupt, table_of
@@ -135,6 +137,29 @@ def test_names_that_look_alike_have_files_of_their_own(tmp_path):
     alike = [Case("a/b"), Case("a_b"), Case("a", "b"), Case("x" * 300), Case("x" * 301)]
     assert len({shard_path(tmp_path, case).name for case in alike}) == len(alike)
     assert all(len(shard_path(tmp_path, case).name) < 120 for case in alike)
+
+
+def test_settings_are_stored_by_name(tmp_path):
+    names = ("n_regions", "long_gone", "blur_sigma_px")
+    u = np.float32([[0.1, 0.2, 0.3], [-0.1, -0.2, -0.3]])
+    table = replace(table_of([[1, 2]], u=u), parameters=names)
+    again = ResponseTable.load(table.save(tmp_path / "t.npz"))
+    assert again.parameters == names
+    found = again.settings_for(PARAMETERS)
+    want = PARAMETERS.default_unit(2).numpy()
+    want[:, PARAMETERS.names.index("n_regions")] = u[:, 0]
+    want[:, PARAMETERS.names.index("blur_sigma_px")] = u[:, 2]
+    np.testing.assert_allclose(found, want, atol=1e-6)  # what is no more is dropped, what was not yet has its default
+    old = table_of([[1, 2]], u=np.zeros((2, len(COLUMNS_V0))))  # version 0.1 had no names
+    assert ResponseTable.load(old.save(tmp_path / "old.npz")).parameters == COLUMNS_V0
+    with pytest.raises(ValueError, match="names of parameters"):
+        replace(table, parameters=names[:2])
+
+
+def test_an_image_whose_files_changed_is_measured_again(tmp_path, measure):
+    for digests in ({"i0": "a", "i1": "b"}, {"i0": "a", "i1": "c"}, {"i0": "a", "i1": "c"}):
+        run(tmp_path / "t", measure, cases=[Case("i0"), Case("i1")], digests=digests)
+    assert [call[0] for call in measure.calls()] == ["i0", "i1", "i1"]
 
 
 def test_save_and_load(tmp_path):
