@@ -10,14 +10,10 @@ from torch import Tensor, nn
 
 from ciliary.cortex.cues import make_backbone, make_deep, make_depth
 from ciliary.cortex.cues.depth import NoDepth
+from ciliary.cortex.loading import load_object
 from ciliary.cortex.parameters import PARAMETERS, ParameterTable, Theta, check_theta, default_theta
 from ciliary.cortex.percept import Cues, Percept
-from ciliary.cortex.stages.m1_perception import M1
-from ciliary.cortex.stages.m2_grouping import M2
-from ciliary.cortex.stages.m3_invariance import M3
-from ciliary.cortex.stages.m4_objects import M4
-from ciliary.cortex.stages.m5_recognition import M5
-from ciliary.cortex.stages.retina import Retina
+from ciliary.cortex.stages.table import TABLE
 from ciliary.cortex.stages.weights import load_stages, stage_names
 
 MIN_SIDE_PX = 32
@@ -36,12 +32,20 @@ class Cortex(nn.Module):
         recognise: M5 answers too (it does when it is learned or given, or there are ``deep`` features).
         deep: backbone as a cue of recognition, ``"none"`` or ``"efficientnet_lite0"``.
         searches_all: nothing is called inert, as in version 0.1: parameters that can do nothing are searched too.
-        retina, m1, m2, m3, m4, m5: stages of your own, in place of ours; each a module with the same call and answer.
+        retina, m1, m2, m3, m4, m5: stages of your own, in place of ours; modules with the same call and answer, or
+            ``module:object`` that is or makes one.
 
     Raises:
         ProviderUnavailable: if a provider's weights can't be had; the message says what to do.
         FileNotFoundError, ValueError: as :func:`ciliary.cortex.stages.weights.load_stages`.
     """
+
+    retina: nn.Module
+    m1: nn.Module
+    m2: nn.Module
+    m3: nn.Module
+    m4: nn.Module
+    m5: nn.Module | None
 
     def __init__(
         self,
@@ -53,27 +57,25 @@ class Cortex(nn.Module):
         recognise: bool = False,
         deep: str = "none",
         searches_all: bool = False,
-        retina: nn.Module | None = None,
-        m1: nn.Module | None = None,
-        m2: nn.Module | None = None,
-        m3: nn.Module | None = None,
-        m4: nn.Module | None = None,
-        m5: nn.Module | None = None,
+        retina: nn.Module | str | None = None,
+        m1: nn.Module | str | None = None,
+        m2: nn.Module | str | None = None,
+        m3: nn.Module | str | None = None,
+        m4: nn.Module | str | None = None,
+        m5: nn.Module | str | None = None,
     ) -> None:
         super().__init__()
         self.searches_all = searches_all
         self.depth = make_depth(depth)
         self.backbone = make_backbone(features)
         self.deep = make_deep(deep)
-        given = {name: stage for name, stage in {"m1": m1, "m2": m2, "m3": m3, "m4": m4, "m5": m5}.items() if stage}
+        own = {"retina": retina, "m1": m1, "m2": m2, "m3": m3, "m4": m4, "m5": m5}
+        given = {name: own_stage(stage) for name, stage in own.items() if stage is not None}
         names = [name for name in stage_names(learned) if name not in given]
         stages = (load_stages(names, weights) if names else {}) | given
-        self.retina = retina or Retina()
-        self.m1 = stages.get("m1") or M1()
-        self.m2 = stages.get("m2") or M2()
-        self.m3 = stages.get("m3") or M3()
-        self.m4 = stages.get("m4") or M4()
-        self.m5 = stages.get("m5") or (M5() if recognise or deep != "none" else None)
+        recognises = recognise or deep != "none" or "m5" in stages
+        for name, row in TABLE.items():
+            self.add_module(name, stages.get(name) or (row.make() if name != "m5" or recognises else None))
 
     name = "cortex"
 
@@ -125,6 +127,19 @@ class Cortex(nn.Module):
         m3 = self.m3(m1, m2, theta)
         m4 = self.m4(m3, theta)
         return Percept(retina, m1, m2, m3, m4, None if self.m5 is None else self.m5(retina, m1, m4, cues))
+
+
+def own_stage(stage: nn.Module | str) -> nn.Module:
+    """A stage that is given, or that ``module:object`` names: a module, or a class or function that makes one.
+
+    Raises:
+        ValueError, TypeError: no such object, or it is no stage.
+    """
+    found = load_object(stage, what="stage") if isinstance(stage, str) else stage
+    made = found() if callable(found) and not isinstance(found, nn.Module) else found
+    if not isinstance(made, nn.Module):
+        raise TypeError(f"expected a stage, a torch module, got {type(made).__name__} from {stage!r}")
+    return made
 
 
 def check_image(image: Tensor) -> None:

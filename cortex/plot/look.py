@@ -11,7 +11,7 @@ from torch import Tensor
 from ciliary.cortex.model import Cortex
 from ciliary.cortex.parameters import Theta, default_theta
 from ciliary.cortex.percept import Percept
-from ciliary.cortex.stages.weights import LEARNED
+from ciliary.cortex.stages.table import LEARNED_STAGES
 
 N_OBJECTS = 8  # proto-objects that are shown one by one, at most
 
@@ -29,7 +29,7 @@ class Look:
     @property
     def learned(self) -> tuple[str, ...]:
         """Names of the stages that use a learned part."""
-        return tuple(name for name, kind in LEARNED.items() if isinstance(getattr(self.cortex, name), kind))
+        return tuple(name for name, kind in LEARNED_STAGES.items() if isinstance(getattr(self.cortex, name), kind))
 
 
 @torch.no_grad()

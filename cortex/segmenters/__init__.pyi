@@ -1,3 +1,3 @@
-from .percept import LabelPercept as LabelPercept
 from .perceiver import SegmenterPerceiver as SegmenterPerceiver
+from .percept import LabelPercept as LabelPercept
 from .shipped import SEGMENTERS as SEGMENTERS

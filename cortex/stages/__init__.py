@@ -1,1 +1,4 @@
-"""The learned part of each stage: a small network beside the mathematics, called and answering as its stage."""
+"""The stages of the cortex, from light to recognition: mathematics, and a learned part beside each of them.
+
+:data:`ciliary.cortex.stages.table.TABLE` says which stages there are, by what they are made and what they answer with.
+"""

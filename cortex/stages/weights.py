@@ -11,19 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from ciliary.cortex.stages.m1_learned import LearnedM1
-from ciliary.cortex.stages.m2_learned import LearnedM2
-from ciliary.cortex.stages.m3_learned import LearnedM3
-from ciliary.cortex.stages.m4_learned import LearnedM4
-from ciliary.cortex.stages.m5_learned import LearnedM5
+from ciliary.cortex.stages.table import LEARNED_STAGES
 
-LEARNED: Mapping[str, type[nn.Module]] = {
-    "m1": LearnedM1,
-    "m2": LearnedM2,
-    "m3": LearnedM3,
-    "m4": LearnedM4,
-    "m5": LearnedM5,
-}
 SHIPPED = Path(__file__).parents[1] / "weights" / "cortex.safetensors"
 
 
@@ -34,11 +23,11 @@ def stage_names(learned: bool | Collection[str]) -> tuple[str, ...]:
         ValueError: an unknown stage.
     """
     if isinstance(learned, bool):
-        return tuple(LEARNED) if learned else ()
+        return tuple(LEARNED_STAGES) if learned else ()
     names = {learned} if isinstance(learned, str) else set(learned)
-    if unknown := sorted(names - set(LEARNED)):
-        raise ValueError(f"no learned part for {unknown}; choose from {', '.join(LEARNED)}, or True for all")
-    return tuple(name for name in LEARNED if name in names)
+    if unknown := sorted(names - set(LEARNED_STAGES)):
+        raise ValueError(f"no learned part for {unknown}; choose from {', '.join(LEARNED_STAGES)}, or True for all")
+    return tuple(name for name in LEARNED_STAGES if name in names)
 
 
 def load_stages(learned: bool | Collection[str] = True, path: Path | str | None = None) -> dict[str, nn.Module]:
@@ -65,7 +54,7 @@ def load_stages(learned: bool | Collection[str] = True, path: Path | str | None 
                 if not own:
                     found = sorted({key.split(".")[0] for key in keys})
                     raise ValueError(f"it holds {', '.join(found) or 'nothing'}, not {name}")
-                stages[name] = LEARNED[name]()
+                stages[name] = LEARNED_STAGES[name]()
                 stages[name].load_state_dict(own)
                 stages[name].eval().requires_grad_(False)
     except (ValueError, RuntimeError, SafetensorError) as error:
@@ -85,7 +74,8 @@ def provenance(path: Path | str | None = None) -> dict[str, Any]:
         raise FileNotFoundError(f"no learned cortex at {path}")
     try:
         with safe_open(str(path), "pt") as file:
-            return json.loads((file.metadata() or {}).get("about", "{}"))
+            about: dict[str, Any] = json.loads((file.metadata() or {}).get("about", "{}"))
+            return about
     except (ValueError, SafetensorError) as error:
         raise ValueError(f"{path} is not a learned cortex ({error})") from error
 

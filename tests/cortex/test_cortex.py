@@ -204,3 +204,12 @@ def test_wrong_settings_are_named(cortex):
         cortex(photograph(), {name: value for name, value in default_theta(1).items() if name != NAMES[0]})
     with pytest.raises(KeyError, match=r"unknown parameter.*choose from"):
         cortex(photograph(), {**default_theta(1), "focus": torch.ones(1)})
+
+
+def test_a_stage_by_its_place_in_a_module():
+    home = "ciliary.cortex.stages.m2_grouping"
+    assert type(Cortex(m2=f"{home}:M2").m2) is type(Cortex().m2)
+    with pytest.raises(ValueError, match="has no 'Mine'"):
+        Cortex(m2=f"{home}:Mine")
+    with pytest.raises(TypeError, match="expected a stage"):
+        Cortex(m2="math:pi")

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.stages.weights import LEARNED
+from ciliary.cortex.stages.table import LEARNED_STAGES
 from ciliary.envs.data.labelled import read_labelled_folder
 from ciliary.envs.objective.make import objective_mark
 from ciliary.tuning.calibration.job import CalibrateSettings, measure_table
@@ -62,7 +62,7 @@ def test_without_a_word_there_are_none():
 
 
 def test_all_stages_have_a_name_here():
-    assert tuple(LEARNED) == STAGES
+    assert tuple(LEARNED_STAGES) == STAGES
 
 
 # --- options and marks
@@ -75,8 +75,8 @@ def test_options_of_a_cortex(shipped):
     assert options == {**plain, "learned": ["m2", "m5"]}
     assert json.loads(json.dumps(options)) == options
     cortex = Cortex(**options)
-    assert isinstance(cortex.m2, LEARNED["m2"])
-    assert isinstance(cortex.m5, LEARNED["m5"])
+    assert isinstance(cortex.m2, LEARNED_STAGES["m2"])
+    assert isinstance(cortex.m5, LEARNED_STAGES["m5"])
     assert described(options) == "depth none, features none, learned m2 m5"
 
 
@@ -132,10 +132,10 @@ def test_a_session_logs_its_learned_stages():
 def test_the_world_of_a_session_has_its_cortex(shipped):
     settings = SessionSettings(objective="raw", learned=("m3",))
     cortex = make_env(settings).evaluator.perceiver
-    assert isinstance(cortex.m3, LEARNED["m3"])
+    assert isinstance(cortex.m3, LEARNED_STAGES["m3"])
     assert cortex.m5 is None
     both = make_env(replace(settings, objective="recognition")).evaluator.perceiver
-    assert isinstance(both.m3, LEARNED["m3"])
+    assert isinstance(both.m3, LEARNED_STAGES["m3"])
     assert both.m5 is not None
 
 

@@ -14,18 +14,15 @@ from ciliary.cortex.ops.gini import gini
 from ciliary.cortex.percept import Percept
 from ciliary.cortex.stages.m5_learned import ExpertBank
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_difference
-from ciliary.tuning.benchmarks.accuracy import unit_accuracy, unit_words
-from ciliary.tuning.benchmarks.cost_figure import draw_costs
-from ciliary.tuning.benchmarks.curves import Curves, draw_curves
-from ciliary.tuning.benchmarks.episodes import draw_episodes
-from ciliary.tuning.benchmarks.experts import Load, codes_with, expert_load
-from ciliary.tuning.benchmarks.features import LEAST_WEIGHT
+from ciliary.tuning.benchmarks.curves import Curves, draw_costs, draw_curves
+from ciliary.tuning.benchmarks.episodes import draw_episodes, unit_accuracy, unit_words
 from ciliary.tuning.benchmarks.few_shot import possible_shots
 from ciliary.tuning.benchmarks.findings import Findings, millions, numbers_of, percent, rounded
 from ciliary.tuning.benchmarks.naming import CLASSIFIERS, name_all
 from ciliary.tuning.benchmarks.operations import StageCost, expert_multiply_adds, stage_costs
 from ciliary.tuning.benchmarks.pictures import NamedImages
-from ciliary.tuning.benchmarks.tokens import Tokens
+from ciliary.tuning.benchmarks.representations import Load, codes_with, expert_load
+from ciliary.tuning.benchmarks.tokens import LEAST_WEIGHT, Tokens
 from ciliary.tuning.runs.tables import NONE, Table
 
 N_WATCHED = 16  # images whose activity is looked at

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_difference
-from ciliary.tuning.benchmarks.accuracy import unit_accuracy, unit_words
-from ciliary.tuning.benchmarks.confidence import calibration_error, confidence, fit_temperature
 from ciliary.tuning.benchmarks.curves import Curves, draw_curves
-from ciliary.tuning.benchmarks.episodes import Episode, draw_episodes, most_shots
-from ciliary.tuning.benchmarks.features import Features
+from ciliary.tuning.benchmarks.episodes import Episode, draw_episodes, most_shots, unit_accuracy, unit_words
 from ciliary.tuning.benchmarks.findings import Findings, numbers_of, percent, rounded
-from ciliary.tuning.benchmarks.naming import CLASSIFIERS, VOTES, name_all
+from ciliary.tuning.benchmarks.naming import (
+    CLASSIFIERS,
+    VOTES,
+    calibration_error,
+    confidence,
+    fit_temperature,
+    name_all,
+)
 from ciliary.tuning.benchmarks.pictures import NamedImages
 from ciliary.tuning.benchmarks.representations import (
     BOTH,
@@ -27,7 +31,7 @@ from ciliary.tuning.benchmarks.representations import (
     WORDS,
     Representation,
 )
-from ciliary.tuning.benchmarks.tokens import Tokens
+from ciliary.tuning.benchmarks.tokens import Features, Tokens
 from ciliary.tuning.runs.tables import Table
 
 # Of one vector an image, its only "part" is the image: votes would be plain nearest neighbours.

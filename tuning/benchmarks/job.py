@@ -18,11 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.stages.m5_learned import ExpertBank
 from ciliary.cortex.stages.weights import load_stages
+from ciliary.tuning.benchmarks.completion import Occluder, occlude
 from ciliary.tuning.benchmarks.data import ReadSettings, read_named
 from ciliary.tuning.benchmarks.energy import energy
 from ciliary.tuning.benchmarks.few_shot import few_shot, possible_shots
 from ciliary.tuning.benchmarks.findings import Findings
-from ciliary.tuning.benchmarks.occluders import Occluder, occlude
 from ciliary.tuning.benchmarks.occlusion import CLEAN, CONDITIONS, occlusion
 from ciliary.tuning.benchmarks.perceive import Eye, Look
 from ciliary.tuning.benchmarks.pictures import NamedImages

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from ciliary.cortex.description import PARTS
 from ciliary.cortex.stages.m5_learned import ExpertBank
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean
-from ciliary.tuning.benchmarks.accuracy import unit_accuracy, unit_words
-from ciliary.tuning.benchmarks.completion import Standard, completion_errors
+from ciliary.tuning.benchmarks.completion import OCCLUDERS, Occluder, Standard, completion_errors
 from ciliary.tuning.benchmarks.curves import Curves, draw_curves
-from ciliary.tuning.benchmarks.episodes import draw_episodes
+from ciliary.tuning.benchmarks.episodes import draw_episodes, unit_accuracy, unit_words
 from ciliary.tuning.benchmarks.few_shot import classifiers_for, possible_shots
 from ciliary.tuning.benchmarks.findings import Findings, numbers_of, percent, rounded
 from ciliary.tuning.benchmarks.naming import PROTOTYPE, name_all
-from ciliary.tuning.benchmarks.occluders import OCCLUDERS, Occluder
 from ciliary.tuning.benchmarks.pictures import NamedImages
 from ciliary.tuning.benchmarks.representations import Representation
 from ciliary.tuning.benchmarks.tokens import Tokens

@@ -74,8 +74,8 @@ def stage_costs(cortex: Cortex, image: Tensor) -> list[StageCost]:
 def expert_multiply_adds(n_experts: int, n_active: int) -> int:
     """Multiply-adds of the learned M5 for one proto-object when ``n_active`` of its experts answer.
 
-    Router, experts and decoder as :class:`~ciliary.cortex.stages.m5_learned.ExpertBank` has them; their joining is left out
-    (one multiplication a number of the code).
+    Router, experts and decoder as :class:`~ciliary.cortex.stages.m5_learned.ExpertBank` has them; their joining is left
+    out (one multiplication a number of the code).
     """
     n_in = N_DESCRIPTION + len(PARTS)
     router = n_in * n_experts

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from ciliary.agents.training.pool import split
 from ciliary.cortex import Cortex
-from ciliary.cortex.stages.weights import LEARNED, stages_to_bytes
+from ciliary.cortex.stages.table import LEARNED_STAGES
+from ciliary.cortex.stages.weights import stages_to_bytes
 from ciliary.envs.data.images import open_images
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
@@ -51,7 +52,7 @@ def newborn(seed: int) -> dict[str, nn.Module]:
     """All learned stages, untrained; the same seed gives the same. The global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return {name: make() for name, make in LEARNED.items()}
+        return {name: make() for name, make in LEARNED_STAGES.items()}
 
 
 def cortex_of(stages: Mapping[str, nn.Module]) -> Cortex:

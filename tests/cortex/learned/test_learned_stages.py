@@ -5,14 +5,14 @@ import torch
 
 from ciliary.cortex import Cortex, Cues, default_theta
 from ciliary.cortex.stages.m5_recognition import M5
-from ciliary.cortex.stages.weights import LEARNED
+from ciliary.cortex.stages.table import LEARNED_STAGES
 from ciliary.testing.stage import StageContract, photograph, tensors, with_cues
 
 
 def untrained(name):
     """The learned stage with seeded random weights, as a cortex would have it."""
     torch.manual_seed(0)
-    return LEARNED[name]().eval().requires_grad_(False)
+    return LEARNED_STAGES[name]().eval().requires_grad_(False)
 
 
 class TestLearnedM1(StageContract):
@@ -62,7 +62,7 @@ class TestLearnedM5(StageContract):
 
 @pytest.fixture(scope="module")
 def cortex():
-    return Cortex(**{name: untrained(name) for name in LEARNED})
+    return Cortex(**{name: untrained(name) for name in LEARNED_STAGES})
 
 
 @pytest.mark.parametrize("size", [(48, 64), (33, 47)])
@@ -82,12 +82,12 @@ def test_they_see_a_photograph_in_a_row(cortex, size):
 def test_each_has_another_answer_than_the_mathematics(cortex):
     image, cues = photograph(size=(48, 64)), with_cues(photograph(size=(48, 64)))
     plain = Cortex(recognise=True)
-    for name in LEARNED:
+    for name in LEARNED_STAGES:
         one = Cortex(**{"m5": M5(), name: getattr(cortex, name)})(image, cues=cues)
         other = plain(image, cues=cues)
         changed = {
             stage
-            for stage in ("retina", *LEARNED)
+            for stage in ("retina", *LEARNED_STAGES)
             if any(
                 a.shape != b.shape or not torch.equal(a, b)
                 for a, b in zip(
@@ -95,7 +95,7 @@ def test_each_has_another_answer_than_the_mathematics(cortex):
                 )
             )
         }
-        assert changed == set(list(LEARNED)[list(LEARNED).index(name) :]), name  # itself and all after it
+        assert changed == set(list(LEARNED_STAGES)[list(LEARNED_STAGES).index(name) :]), name  # itself and all after it
 
 
 def test_they_need_no_deep_maps(cortex):

@@ -13,7 +13,7 @@ from ciliary.cortex.stages.m1_learned import LEARNED_SHARE, N_LEARNED_REGIONS, L
 from ciliary.cortex.stages.m3_learned import TextureNet
 from ciliary.cortex.stages.m4_learned import N_KEY, ObjectNet, compete
 from ciliary.cortex.stages.m5_learned import N_CODE, ExpertBank, LearnedM5, spread_parts
-from ciliary.cortex.stages.weights import LEARNED
+from ciliary.cortex.stages.table import LEARNED_STAGES
 from ciliary.testing.stage import photograph, tensors, with_cues
 
 
@@ -274,7 +274,7 @@ def test_networks_see_nothing_beyond_their_reach():
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_a_blank_image_is_one_thing(value):
     torch.manual_seed(0)
-    cortex = Cortex(**{name: make() for name, make in LEARNED.items()})
+    cortex = Cortex(**{name: make() for name, make in LEARNED_STAGES.items()})
     image = torch.full((1, 3, 33, 47), value)
     percept = cortex(image, cues=with_cues(image))
     everything = tensors(percept)

@@ -5,15 +5,17 @@ import torch
 from safetensors.torch import save_file
 
 from ciliary.cortex import Cortex
+from ciliary.cortex.options import LEARNED, STAGES
 from ciliary.cortex.stages import weights
 from ciliary.cortex.stages.m2_grouping import M2
-from ciliary.cortex.stages.weights import LEARNED, load_stages, provenance, stage_names, stages_to_bytes
+from ciliary.cortex.stages.table import LEARNED_STAGES, TABLE
+from ciliary.cortex.stages.weights import load_stages, provenance, stage_names, stages_to_bytes
 from ciliary.testing.stage import photograph, tensors
 
 
 def stages():
     torch.manual_seed(0)
-    return {name: make() for name, make in LEARNED.items()}
+    return {name: make() for name, make in LEARNED_STAGES.items()}
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def test_unknown_stages_are_named(asked):
 
 def test_what_was_written_is_read_to_the_last_bit(file):
     found = load_stages(True, file)
-    assert list(found) == list(LEARNED)
+    assert list(found) == list(LEARNED_STAGES)
     for name, stage in stages().items():
         before, after = stage.state_dict(), found[name].state_dict()
         assert list(before) == list(after)
@@ -128,12 +130,12 @@ def test_weights_of_another_version_are_refused(tmp_path, change):
 # --- switches
 
 
-@pytest.mark.parametrize("name", list(LEARNED))
+@pytest.mark.parametrize("name", list(LEARNED_STAGES))
 def test_each_stage_has_its_own_switch(file, name):
     cortex = Cortex(learned=(name,), weights=file)
     mathematics = Cortex(recognise=name == "m5")
-    for other in LEARNED:
-        expected = LEARNED[name] if other == name else type(getattr(mathematics, other))
+    for other in LEARNED_STAGES:
+        expected = LEARNED_STAGES[name] if other == name else type(getattr(mathematics, other))
         assert type(getattr(cortex, other)) is expected
 
 
@@ -141,7 +143,7 @@ def test_a_stage_that_is_given_goes_before_a_learned_one(file):
     own = M2()
     cortex = Cortex(learned=True, weights=file, m2=own)
     assert cortex.m2 is own
-    assert isinstance(cortex.m1, LEARNED["m1"])
+    assert isinstance(cortex.m1, LEARNED_STAGES["m1"])
 
 
 def test_without_learned_stages_it_is_the_same_cortex_to_the_last_bit():
@@ -157,3 +159,8 @@ def test_learned_cortices_of_one_file_are_the_same(file):
     torch.manual_seed(1)  # whatever was drawn before
     one, other = (tensors(Cortex(learned=True, weights=file)(image)) for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_command_lines_know_the_same_stages():
+    assert tuple(TABLE) == STAGES
+    assert tuple(LEARNED_STAGES) == LEARNED

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ciliary.cortex.stages.weights import LEARNED, stages_to_bytes
+from ciliary.cortex.stages.table import LEARNED_STAGES
+from ciliary.cortex.stages.weights import stages_to_bytes
 
 CLASSES = ("blue_bar", "green_ring", "red_disc")
 SIDE_PX = 48
@@ -70,7 +71,7 @@ def write_runs(path, n_runs=2, n_ways=3, side_px=105):
 def write_weights(path):
     """A learned cortex that has learned nothing."""
     torch.manual_seed(0)
-    path.write_bytes(stages_to_bytes({name: stage() for name, stage in LEARNED.items()}, {}))
+    path.write_bytes(stages_to_bytes({name: stage() for name, stage in LEARNED_STAGES.items()}, {}))
     return path
 
 

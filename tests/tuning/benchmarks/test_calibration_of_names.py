@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
-from ciliary.tuning.benchmarks.confidence import calibration_error, confidence, fit_temperature
+from ciliary.tuning.benchmarks.naming import calibration_error, confidence, fit_temperature
 
 
 def test_calibration_error_by_hand():

@@ -14,9 +14,8 @@ from ciliary.cortex import Cortex
 from ciliary.cortex.description import N_DESCRIPTION
 from ciliary.cortex.stages.m5_learned import N_CODE, N_EXPERTS, ExpertBank
 from ciliary.tuning.benchmarks.energy import ACTIVITY, energy, stage_gini
-from ciliary.tuning.benchmarks.experts import codes_with, expert_load, with_active
 from ciliary.tuning.benchmarks.operations import expert_multiply_adds, stage_costs
-from ciliary.tuning.benchmarks.representations import LEARNED, representations
+from ciliary.tuning.benchmarks.representations import LEARNED, codes_with, expert_load, representations, with_active
 
 
 @pytest.mark.parametrize("n_experts", [3, 16])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ciliary.tuning.benchmarks.accuracy import unit_accuracy
 from ciliary.tuning.benchmarks.data import ReadSettings, read_named
-from ciliary.tuning.benchmarks.episodes import Episode, draw_episodes, most_shots
+from ciliary.tuning.benchmarks.episodes import Episode, draw_episodes, most_shots, unit_accuracy
 from ciliary.tuning.benchmarks.few_shot import few_shot, possible_shots
 from ciliary.tuning.benchmarks.perceive import Eye, Look
 from ciliary.tuning.benchmarks.representations import GLOBAL, LEARNED, MATHEMATICAL, RANDOM, WORDS, representations

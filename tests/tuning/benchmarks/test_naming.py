@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ciliary.tuning.benchmarks.episodes import Episode
-from ciliary.tuning.benchmarks.features import Features, sets, single, unit
 from ciliary.tuning.benchmarks.naming import (
     CLASSIFIERS,
     best_matches,
@@ -16,6 +15,7 @@ from ciliary.tuning.benchmarks.naming import (
     prototypes,
     votes,
 )
+from ciliary.tuning.benchmarks.tokens import Features, sets, single, unit
 
 NONE = np.empty(0, np.int64)
 

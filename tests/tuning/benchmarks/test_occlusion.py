@@ -9,9 +9,17 @@ import pytest
 import torch
 
 from ciliary.cortex.description import N_DESCRIPTION, PARTS
-from ciliary.tuning.benchmarks.completion import GIST, LEARNED, MEAN, Standard, completion_errors
+from ciliary.tuning.benchmarks.completion import (
+    GIST,
+    LEARNED,
+    MEAN,
+    OCCLUDERS,
+    Occluder,
+    Standard,
+    completion_errors,
+    occlude,
+)
 from ciliary.tuning.benchmarks.few_shot import few_shot
-from ciliary.tuning.benchmarks.occluders import OCCLUDERS, Occluder, occlude
 from ciliary.tuning.benchmarks.occlusion import CLEAN, CONDITIONS, SHARES, occlusion
 from ciliary.tuning.benchmarks.representations import MATHEMATICAL, representations
 from ciliary.tuning.benchmarks.tokens import Tokens

@@ -10,7 +10,8 @@ from torchvision.utils import save_image
 from ciliary.cortex import Cortex
 from ciliary.cortex.description import PARTS
 from ciliary.cortex.stages.m5_learned import ExpertBank
-from ciliary.cortex.stages.weights import LEARNED, load_stages, provenance
+from ciliary.cortex.stages.table import LEARNED_STAGES
+from ciliary.cortex.stages.weights import load_stages, provenance
 from ciliary.envs.data.sources import bundled
 from ciliary.tuning.cli.stopping import Stopped
 from ciliary.tuning.training import cortex as maturing
@@ -113,7 +114,7 @@ def test_the_same_seed_is_born_the_same_and_nothing_else_changes():
     before = torch.get_rng_state()
     one, other, third = newborn(1), newborn(1), newborn(2)
     assert torch.equal(torch.get_rng_state(), before)
-    for name in LEARNED:
+    for name in LEARNED_STAGES:
         a, b, c = (dict(s[name].state_dict()) for s in (one, other, third))
         assert all(torch.equal(a[k], b[k]) for k in a)
         assert any(not torch.equal(a[k], c[k]) for k in a)
@@ -171,7 +172,7 @@ def test_balanced_load_is_reached_and_hidden_parts_are_completed_better_than_by_
 def test_the_curriculum_that_comes_with_the_project():
     made = read_curriculum()
     assert tuple(made.phases) == PHASES
-    assert set(LEARNED) == {stage for phase in made.phases.values() for stage in phase.trains}
+    assert set(LEARNED_STAGES) == {stage for phase in made.phases.values() for stage in phase.trains}
 
 
 @pytest.mark.parametrize(
