@@ -6,11 +6,11 @@ Nothing is measured, and nothing is registered on the cortex, outside a call of 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -80,15 +80,15 @@ def watch(cortex: nn.Module, *, keep_outputs: bool = True) -> Iterator[StageTime
     started: dict[str, float] = {}
     handles = []
 
-    def start(name: str):
-        def hook(module, args):
+    def start(name: str) -> Callable[[nn.Module, Any], None]:
+        def hook(module: nn.Module, args: Any) -> None:
             _synchronise()
             started[name] = time.perf_counter()
 
         return hook
 
-    def stop(name: str):
-        def hook(module, args, output):
+    def stop(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
             _synchronise()
             timer.times_ms.setdefault(name, []).append(1000 * (time.perf_counter() - started.pop(name)))
             if timer.keep_outputs:
@@ -174,14 +174,14 @@ def render(reports: list[StageReport]) -> str:
     return "\n".join(lines)
 
 
-def _report(stage: str, times_ms: list[float], output) -> StageReport:
+def _report(stage: str, times_ms: list[float], output: Any) -> StageReport:
     tensors = _tensors(output)
     storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in tensors.values()}
     described = tuple(describe(name, value) for name, value in tensors.items())
     return StageReport(stage, median(times_ms), sum(storages.values()), described)
 
 
-def _tensors(output, prefix: str = "") -> dict[str, Tensor]:
+def _tensors(output: Any, prefix: str = "") -> dict[str, Tensor]:
     """Every tensor field by name, also those of dataclasses inside."""
     found: dict[str, Tensor] = {}
     for f in fields(output):

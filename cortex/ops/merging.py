@@ -42,7 +42,9 @@ def merge_patches(
         return _cut(parent, joined_at, joined_in, n_clusters)
 
 
-def _tree(total: Tensor, size: Tensor, length: Tensor, strength: Tensor, linkage: Linkage, *, n_merges: int):
+def _tree(
+    total: Tensor, size: Tensor, length: Tensor, strength: Tensor, linkage: Linkage, *, n_merges: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """Of each patch, the group that the group of its name joined, at what cost, and in which round: (B, N) each.
 
     A group goes by the name of its first patch; what never joined another has cost inf. As much of the
@@ -173,7 +175,16 @@ def merge_tree(total: Tensor, size: Tensor, length: Tensor, strength: Tensor, *,
     return MergeTree(torch.stack(firsts, 1), torch.stack(seconds, 1), torch.stack(heights, 1))
 
 
-def _join(total, size, length, strength, batch, first, second, is_real):
+def _join(
+    total: Tensor,
+    size: Tensor,
+    length: Tensor,
+    strength: Tensor,
+    batch: Tensor,
+    first: Tensor,
+    second: Tensor,
+    is_real: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Add row (and column) ``second`` to ``first`` and empty it, where ``is_real``."""
     s = size.shape[1]
     eye = torch.eye(s)

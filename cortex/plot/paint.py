@@ -8,6 +8,7 @@ import math
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, hsv_to_rgb, to_rgb
 from scipy.ndimage import distance_transform_edt
+from skimage.measure import label as measure_parts
 from skimage.segmentation import find_boundaries
 from torch import Tensor
 
@@ -170,9 +171,11 @@ def with_borders(picture: np.ndarray, borders: np.ndarray, ink: str) -> np.ndarr
 
 
 def count_regions(labels: np.ndarray) -> str:
-    """Such as ``12 regions``."""
+    """Such as ``12 regions``, or ``6 regions in 15 parts``: a region may lie apart."""
     n_regions = len(np.unique(labels))
-    return f"{n_regions} region{'s' if n_regions != 1 else ''}"
+    n_parts = int(measure_parts(labels, background=-1, connectivity=1).max())
+    words = f"{n_regions} region{'s' if n_regions != 1 else ''}"
+    return f"{words} in {n_parts} parts" if n_parts > n_regions else words
 
 
 def paint_labels(pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -73,8 +73,9 @@ def history(
 
 
 def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, float | None]) -> None:
-    """Pairs of bars of the total, the terms that were measured, and the predicted score if there is one."""
-    names = [name for name in ("total", *TERMS, *RECOGNITION_TERMS, "predicted_score") if name in before]
+    """Pairs of bars of the terms that were measured, and the predicted score or, without one, the total."""
+    result = "predicted_score" if "predicted_score" in before else "total"  # each other's complement: one will do
+    names = [name for name in (result, *TERMS, *RECOGNITION_TERMS) if name in before]
     x = np.arange(len(names))
     for offset, side, colour, label in ((-0.2, before, BEFORE, "before"), (0.2, after, AFTER, "after")):
         heights = np.array([side.get(name) for name in names], dtype=float)  # None becomes nan

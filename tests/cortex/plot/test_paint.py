@@ -133,3 +133,9 @@ def test_the_innermost_pixel_lies_in_the_thick_part():
     mask[8:17, 5:14] = True  # and a block of 9 x 9, whose middle it is
     assert paint.innermost(mask) == (12.0, 9.0)
     assert paint.innermost(np.ones((5, 5), bool)) == (2.0, 2.0)
+
+
+def test_regions_that_lie_apart_are_said_to():
+    assert paint.count_regions(np.array([[0, 1, 0]])) == "2 regions in 3 parts"
+    assert paint.count_regions(np.array([[0, 0, 1]])) == "2 regions"
+    assert paint.count_regions(np.zeros((2, 2), int)) == "1 region"
