@@ -1,6 +1,7 @@
 """The accommodation: controllers, and the one loop :func:`run_episode`."""
 
 from ciliary.agents.base import Controller as Controller
+from ciliary.agents.base import ControllerBase as ControllerBase
 from ciliary.agents.episode import EpisodeInterrupted as EpisodeInterrupted
 from ciliary.agents.episode import Progress as Progress
 from ciliary.agents.episode import run_episode as run_episode

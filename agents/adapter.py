@@ -1,44 +1,52 @@
-"""How the loop meets an environment: populations through ``evaluate``, or one setting at a time through ``step``."""
+"""How the loop meets an environment: Ciliary's own, which evaluate populations, and any other, one step at a time."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
 
+from ciliary.cortex.parameters import ParameterTable
+from ciliary.envs.batch import Evaluation
+from ciliary.envs.core import AbstractPerceptionEnv
+from ciliary.envs.dynamics import Rules
+
 Terms = dict[str, np.ndarray]
 
 
-class World:
+class EnvAdapter(ABC):
     """One environment during one episode. It counts evaluations and knows where the environment stands.
 
     Attributes:
-        env: the environment.
-        names: P parameter names; ``u0``, ``u1``, ... if the environment names none.
-        default_u: (P,) the default setting; zeros if the environment has none.
+        env: the environment, wrappers and all.
+        parameters: the columns of u; known after the reset, like all that follows.
+        default_u: (P,) the default setting.
+        frozen: names of parameters that can do nothing there and keep their defaults.
         starts: (M, P) settings the environment recommends to try first, or None.
         min_gain: gain in the total below which the environment finds a change not worth it.
         is_exact: whether a setting is worth the same on any views.
         objective: name of the environment's objective (``raw``, ``calibrated``), or None.
-        can_evaluate: whether the environment evaluates populations.
+        can_evaluate: whether populations are evaluated; else there is only ``step``.
         n_evaluations: settings evaluated so far.
         obs, info: of the latest reset or step.
         is_terminated, is_truncated: of the latest step.
     """
 
-    def __init__(self, env: gym.Env) -> None:
+    can_evaluate: bool = False
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
         self.env = env
-        self.inner: Any = env.unwrapped
-        self.can_evaluate = hasattr(self.inner, "evaluate")
         self.n_evaluations = 0
         self.obs: Any = None
         self.info: Mapping[str, Any] = {}
         self.is_terminated = self.is_truncated = False
-        self.default_u: np.ndarray = np.zeros(0)
-        self.names: tuple[str, ...] = ()
+        self.parameters: ParameterTable
+        self.default_u: np.ndarray
+        self.frozen: tuple[str, ...] = ()
         self.starts: np.ndarray | None = None
         self.min_gain = 0.0
         self.is_exact = False
@@ -48,45 +56,31 @@ class World:
         """Start the episode over; the same seed brings the same image and views."""
         self.obs, self.info = self.env.reset(seed=seed, options=dict(options) if options else None)
         self.is_terminated = self.is_truncated = False
-        default = getattr(self.inner, "default_u", None)
-        if default is None:
-            default = np.zeros(self.env.action_space.shape or ())
-        self.default_u = np.asarray(default, dtype=np.float32).ravel()
-        n_parameters = len(self.default_u)
-        starts = getattr(self.inner, "starts", None)
-        self.starts = None if starts is None else np.asarray(starts, dtype=np.float32)
-        self.objective = getattr(self.inner, "objective_name", None)
-        self.min_gain = float(getattr(self.inner, "min_gain", 0.0))
-        self.is_exact = bool(getattr(self.inner, "is_exact", False))
-        names = getattr(self.inner, "parameter_names", None) or tuple(self.info.get("theta", ()))
-        self.names = tuple(names) if len(names) == n_parameters else tuple(f"u{i}" for i in range(n_parameters))
+        self._describe()
 
     def pinned(self, u: np.ndarray) -> np.ndarray:
-        """Settings (N, P) with what can do nothing here at its default."""
-        frozen = getattr(self.inner, "frozen", ())
-        return np.where(np.isin(self.names, frozen), self.default_u, u) if frozen else u
+        """Settings (N, P) with what is frozen at its default."""
+        return np.where(np.isin(self.parameters.names, self.frozen), self.default_u, u) if self.frozen else u
 
+    @abstractmethod
+    def _describe(self) -> None:
+        """What the environment says of itself after a reset."""
+
+    @abstractmethod
+    def _rules(self) -> Rules:
+        """What an action does to u."""
+
+    @abstractmethod
     def evaluate(self, u: np.ndarray, *, views_seed: int | None = None) -> Terms:
         """Terms, each (N,), of the settings u (N, P) on the episode's views, or on fresh ones."""
-        fresh = {} if views_seed is None else {"views_seed": views_seed}
-        evaluation = self.inner.evaluate(u, **fresh)
-        self.n_evaluations += len(u)
-        return _as_terms(evaluation)
 
+    @abstractmethod
     def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Terms, np.ndarray]:
         """Terms of the settings u (N, P) on the episode's views, and d total / d u, (N, P).
 
         Raises:
             ValueError: the environment cannot tell.
         """
-        if not hasattr(self.inner, "evaluate_with_gradient"):
-            raise ValueError(
-                f"the controller descends along gradients, and {type(self.inner).__name__} has no "
-                "evaluate_with_gradient; choose a controller that searches, such as tpe"
-            )
-        evaluation, gradient = self.inner.evaluate_with_gradient(u)
-        self.n_evaluations += len(u)
-        return _as_terms(evaluation), np.asarray(gradient, dtype=np.float64)
 
     def step(self, u: np.ndarray) -> tuple[np.ndarray, Terms]:
         """Step towards the setting u (P,): the setting reached (1, P) and its terms, each (1,).
@@ -103,35 +97,113 @@ class World:
 
     def settle(self, u: np.ndarray) -> None:
         """Leave the environment at the setting u (P,): no step if it is there, one, or as many as its largest needs."""
-        n_most = math.ceil(2 / self._max_step()) + 1
-        for _ in range(n_most):
+        rules = self._rules()
+        for _ in range(math.ceil(2 / (rules.max_step if rules.action_mode == "delta" else 2.0)) + 1):
             if "u" in self.info and np.allclose(np.ravel(self.info["u"]), u, atol=1e-5):
                 return
             self.step(u)
             if "u" not in self.info:  # cannot tell where it stands: the action was the setting
                 return
 
-    def _max_step(self) -> float:
-        rules = getattr(self.inner, "rules", self.inner)
-        is_delta = getattr(rules, "action_mode", "absolute") == "delta"
-        return float(rules.max_step) if is_delta else 2.0
-
     def _action(self, u: np.ndarray) -> np.ndarray:
-        box = self.env.action_space
-        if not isinstance(box, gym.spaces.Box):
-            raise TypeError(f"expected a Box action space, got {type(box).__name__}; wrap the environment")
-        rules = getattr(self.inner, "rules", self.inner)
-        if getattr(rules, "action_mode", "absolute") == "delta":
+        box, rules = _box(self.env), self._rules()
+        if rules.action_mode == "delta":
             here = np.asarray(self.info.get("u", self.default_u), dtype=np.float64).ravel()
             unit = np.clip((u - here) / rules.max_step, -1, 1)
         else:
             unit = np.clip(u, -1, 1)
         low, high = box.low.ravel().astype(np.float64), box.high.ravel().astype(np.float64)
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise ValueError("expected a bounded action space, got infinite bounds; wrap it with RescaleAction")
         action = low + (unit + 1) / 2 * (high - low)
-        return np.clip(action, low, high).astype(box.dtype).reshape(box.shape)
+        return np.asarray(np.clip(action, low, high).astype(box.dtype)).reshape(box.shape)
+
+
+class PerceptionAdapter(EnvAdapter):
+    """An environment of :class:`ciliary.envs.core.AbstractPerceptionEnv`, which declares all that is asked here.
+
+    Populations go through the outermost wrapper that has ``evaluate``, so that one which remembers is heard.
+    """
+
+    can_evaluate = True
+
+    def __init__(self, env: gym.Env[Any, Any], world: AbstractPerceptionEnv) -> None:
+        super().__init__(env)
+        self._world = world
+
+    def _describe(self) -> None:
+        world = self._world
+        self.parameters, self.frozen = world.parameters, world.frozen
+        self.default_u = np.array(world.default_u, dtype=np.float32)
+        self.starts = None if world.starts is None else np.asarray(world.starts, dtype=np.float32)
+        self.min_gain, self.is_exact, self.objective = world.min_gain, world.is_exact, world.objective_name
+
+    def _rules(self) -> Rules:
+        return self._world.rules
+
+    def evaluate(self, u: np.ndarray, *, views_seed: int | None = None) -> Terms:
+        """See :class:`EnvAdapter`."""
+        fresh = {} if views_seed is None else {"views_seed": views_seed}
+        evaluation = self.env.get_wrapper_attr("evaluate")(u, **fresh)
+        self.n_evaluations += len(u)
+        return _as_terms(evaluation)
+
+    def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Terms, np.ndarray]:
+        """See :class:`EnvAdapter`."""
+        if not self._world.has_gradient:
+            raise ValueError(
+                f"the controller descends along gradients, and what {type(self._world).__name__} perceives with has "
+                "none; choose a controller that searches, such as tpe"
+            )
+        evaluation, gradient = self.env.get_wrapper_attr("evaluate_with_gradient")(u)
+        self.n_evaluations += len(u)
+        return _as_terms(evaluation), np.asarray(gradient, dtype=np.float64)
+
+
+class PlainAdapter(EnvAdapter):
+    """Any other Gymnasium environment with a bounded Box: u is mapped on its bounds, and only steps are made.
+
+    Its parameters are u itself, named by the keys of ``info["theta"]`` where they fit, else ``u0``, ``u1``, ...; the
+    default is the middle of the box.
+    """
+
+    def _describe(self) -> None:
+        n_parameters = int(np.prod(_box(self.env).shape))
+        names = tuple(self.info.get("theta", ()))
+        if len(names) != n_parameters:
+            names = tuple(f"u{i}" for i in range(n_parameters))
+        self.parameters = ParameterTable.generic(names)
+        self.default_u = np.zeros(n_parameters, dtype=np.float32)
+
+    def _rules(self) -> Rules:
+        return Rules("absolute")
+
+    def evaluate(self, u: np.ndarray, *, views_seed: int | None = None) -> Terms:
+        """Raises ValueError: there is only ``step``."""
+        raise ValueError(f"{type(self.env.unwrapped).__name__} evaluates no populations; go by steps")
+
+    def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Terms, np.ndarray]:
+        """Raises ValueError: it cannot tell."""
+        raise ValueError(
+            f"the controller descends along gradients, and {type(self.env.unwrapped).__name__} is no environment of "
+            "Ciliary that tells them; choose a controller that searches, such as tpe"
+        )
+
+
+def adapt(env: gym.Env[Any, Any]) -> EnvAdapter:
+    """The adapter that an environment needs."""
+    world = env.unwrapped
+    return PerceptionAdapter(env, world) if isinstance(world, AbstractPerceptionEnv) else PlainAdapter(env)
+
+
+def _box(env: gym.Env[Any, Any]) -> gym.spaces.Box:
+    """The action space, if settings can be mapped on it."""
+    box = env.action_space
+    if not isinstance(box, gym.spaces.Box):
+        raise TypeError(f"expected a Box action space, got {type(box).__name__}; wrap the environment")
+    if not (np.isfinite(box.low).all() and np.isfinite(box.high).all()):
+        raise ValueError("expected a bounded action space, got infinite bounds; wrap it with RescaleAction")
+    return box
 
 
 def _as_terms(evaluation: Any) -> Terms:
-    return {name: np.asarray(values, dtype=np.float64) for name, values in evaluation.terms.items()}
+    found = cast(Evaluation, evaluation).terms
+    return {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}

@@ -13,8 +13,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ciliary.agents.adapter import Terms, World
-from ciliary.agents.base import Controller, State, env_options_of, is_done, recall_of, uses_gradients, uses_steps
+from ciliary.agents.adapter import EnvAdapter, Terms, adapt
+from ciliary.agents.base import Controller, ControllerBase, State, as_controller
 from ciliary.agents.guard import Guard, choose, choose_exactly
 from ciliary.agents.trace import Ending, GuardDecision, Trace, best_trial, running_best, statistics_of
 
@@ -52,7 +52,6 @@ class _Log:
 
     u: list[np.ndarray] = field(default_factory=list)
     terms: list[Terms] = field(default_factory=list)
-    n_recalled: int = 0
     state: State = None
     before: dict[str, float] = field(default_factory=dict)
     statistics: np.ndarray | None = None
@@ -66,14 +65,14 @@ class _Log:
         return sum(len(u) for u in self.u)
 
     def columns(self) -> tuple[np.ndarray, Terms]:
-        names = list(dict.fromkeys(name for terms in self.terms for name in terms))  # recalled trials may lack terms
+        names = list(dict.fromkeys(name for terms in self.terms for name in terms))  # a trial may lack one
         blank = [np.full(len(u), np.nan) for u in self.u]
         columns = {n: np.concatenate([t.get(n, b) for t, b in zip(self.terms, blank, strict=True)]) for n in names}
         return np.concatenate(self.u), columns
 
 
 def run_episode(
-    env: gym.Env,
+    env: gym.Env[Any, Any],
     controller: Controller,
     seed: int,
     options: Mapping[str, Any] | None = None,
@@ -107,12 +106,12 @@ def run_episode(
     if n_trials < 1:
         raise ValueError(f"expected n_trials >= 1 (trial 0 is the default setting), got {n_trials}")
     start = time.perf_counter()
-    world, log = World(env), _Log()
+    player, world, log = as_controller(controller), adapt(env), _Log()
 
     def trace(i_chosen: int, decision: GuardDecision | None, ending: Ending) -> Trace:
         u, terms = log.columns()
         return Trace(
-            controller=controller.name,
+            controller=player.name,
             seed=seed,
             u=u,
             terms=terms,
@@ -125,13 +124,12 @@ def run_episode(
             ending=ending,
             n_evaluations=world.n_evaluations,
             seconds=time.perf_counter() - start,
-            parameter_names=world.names,
-            n_recalled=log.n_recalled,
+            parameters=world.parameters,
             statistics=log.statistics,
         )
 
     try:
-        ending = _search(world, controller, log, seed=seed, options=options, n_trials=n_trials, on_batch=on_batch)
+        ending = _search(world, player, log, seed=seed, options=options, n_trials=n_trials, on_batch=on_batch)
         u, terms = log.columns()
         i_chosen, decision = best_trial(terms["total"]), None
         if guard is not None and world.can_evaluate and len(u) > 1 and np.isfinite(terms["total"]).any():
@@ -152,8 +150,8 @@ def run_episode(
 
 
 def _search(
-    world: World,
-    controller: Controller,
+    world: EnvAdapter,
+    controller: ControllerBase,
     log: _Log,
     *,
     seed: int,
@@ -162,37 +160,31 @@ def _search(
     on_batch: Callable[[Progress], None] | None,
 ) -> Ending:
     """Fill the log, trial by trial or population by population."""
-    by_steps = uses_steps(controller) or not world.can_evaluate
+    by_steps = controller.use_steps or not world.can_evaluate
     world.reset(seed, options)
-    if extra := env_options_of(controller):  # `before` is measured on the image as it came
+    if extra := controller.env_options:  # `before` is measured on the image as it came
         log.before = _first(world.step(world.default_u)[1] if by_steps else world.evaluate(world.default_u[None]))
         world.reset(seed, {**(options or {}), **extra})
     log.statistics = statistics_of(world.obs)  # at the defaults: what similar images will be found by
 
     told = {
-        "parameter_names": world.names,
+        "parameters": world.parameters,
+        "parameter_names": world.parameters.names,
         "default_u": world.default_u.copy(),
+        "frozen": world.frozen,
         "n_trials": n_trials,
         "starts": None if world.starts is None else world.starts.copy(),
         "objective": world.objective,
     }
     log.state = controller.init(world.obs, {**world.info, **told}, seed)
-    recalled = recall_of(controller, log.state)
-    if recalled is not None:
-        u = recalled[0][:n_trials].astype(np.float32)
-        terms = {name: values[:n_trials] for name, values in recalled[1].items()}
-        _check(u, world, is_first=True)
-        log.add(u, terms)
-        log.n_recalled = len(u)
-
-    while len(log) < n_trials and not is_done(controller, log.state):
+    while len(log) < n_trials and not controller.is_done(log.state):
         n_remaining = n_trials - len(log)
         u, log.state = controller.act(log.state, world.obs, {**world.info, **told, "n_remaining": n_remaining})
         u = np.asarray(u, dtype=np.float32)  # the numbers the environments work with: a trace replays exactly
         _check(u, world, is_first=len(log) == 0)
         u = world.pinned(u[:n_remaining])
         found: dict[str, Any] = {}
-        if uses_gradients(controller):
+        if controller.use_gradients:
             terms, found["gradient"] = world.evaluate_with_gradient(u)
         elif by_steps:
             if len(u) != 1:
@@ -219,7 +211,7 @@ def _first(terms: Terms) -> dict[str, float]:
     return {name: float(values[0]) for name, values in terms.items()}
 
 
-def _check(u: np.ndarray, world: World, *, is_first: bool) -> None:
+def _check(u: np.ndarray, world: EnvAdapter, *, is_first: bool) -> None:
     """Raise ValueError if a proposal breaks the interface."""
     n_parameters = len(world.default_u)
     if u.ndim != 2 or u.shape[1] != n_parameters or len(u) == 0:
@@ -229,5 +221,5 @@ def _check(u: np.ndarray, world: World, *, is_first: bool) -> None:
     if is_first and not np.allclose(u[0], world.default_u, atol=1e-5):
         raise ValueError(
             "expected the first setting to be the default one, so that the search can be compared with it and fall "
-            "back to it; propose info['default_u'] first (a resumed study must have been started with these defaults)"
+            "back to it; propose info['default_u'] first"
         )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
@@ -28,26 +27,16 @@ class Guard:
         n_views_seeds: K, fresh sets of views, >= 2.
         z: one-sided normal quantile a gain must reach; 1.64 is the 5 % level. With K = 4 the standard error is itself a
             guess from four numbers, and about 10 % of gainless settings pass (Student's t, 3 degrees of freedom).
-        n_candidates: how many of the best trials are measured again; the best of them on the fresh views is tested.
-            With more than one, z is raised to the same level divided by their number (Bonferroni).
         min_gain: gain below which a change is not worth it, however sure; for objectives that predict a score.
     """
 
     n_views_seeds: int = 4
     z: float = 1.64
-    n_candidates: int = 1
     min_gain: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.n_views_seeds < 2 or self.n_candidates < 1:
-            raise ValueError(f"expected n_views_seeds >= 2 and n_candidates >= 1, got {self}")
-
-    def threshold(self, n_candidates: int) -> float:
-        """The quantile to reach when the best of ``n_candidates`` is tested."""
-        if n_candidates == 1:
-            return self.z
-        level = 1 - NormalDist().cdf(self.z)
-        return NormalDist().inv_cdf(1 - level / n_candidates)
+        if self.n_views_seeds < 2:
+            raise ValueError(f"expected n_views_seeds >= 2, got {self.n_views_seeds}")
 
 
 def views_seeds(seed: int, *, n: int) -> list[int]:
@@ -55,33 +44,27 @@ def views_seeds(seed: int, *, n: int) -> list[int]:
     return [int(s) for s in np.random.SeedSequence([seed, _STREAM]).generate_state(n)]
 
 
-def judge(default: np.ndarray, candidates: np.ndarray, *, guard: Guard) -> tuple[int, GuardDecision]:
+def judge(default: np.ndarray, candidate: np.ndarray, *, guard: Guard) -> GuardDecision:
     """Decide from fresh totals.
 
     Args:
         default: (K,) totals of the defaults.
-        candidates: (K, C) totals of the candidates, same views.
+        candidate: (K,) totals of the candidate, same views.
         guard: settings.
-
-    Returns:
-        the index of the candidate judged (its best on the fresh views) and the decision about it.
     """
-    usable = np.isfinite(candidates).all(axis=0)
-    if not usable.any():
-        return 0, GuardDecision(False, math.nan, math.nan, "Not finite on fresh views: defaults kept.")
-    i_best = int(np.argmin(np.where(usable, np.where(usable, candidates, 0).mean(axis=0), np.inf)))
+    if not np.isfinite(candidate).all():
+        return GuardDecision(False, math.nan, math.nan, "Not finite on fresh views: defaults kept.")
     if not np.isfinite(default).all():
-        return i_best, GuardDecision(True, math.nan, math.nan, "The defaults are not finite on fresh views: accepted.")
-    gains = default - candidates[:, i_best]
+        return GuardDecision(True, math.nan, math.nan, "The defaults are not finite on fresh views: accepted.")
+    gains = default - candidate
     gain = float(gains.mean())
     error = float(gains.std(ddof=1) / math.sqrt(len(gains)))
-    z = guard.threshold(candidates.shape[1])
-    is_accepted = gain > max(z * error, guard.min_gain)
+    is_accepted = gain > max(guard.z * error, guard.min_gain)
     sign, verdict = (">", "accepted") if is_accepted else ("<=", "defaults kept")
-    bar = f"{z:.2f} x standard error {error:.2g}" if z * error >= guard.min_gain else f"least gain {guard.min_gain:.3g}"
-    numbers = f"Mean gain {gain:.4g} {sign} {bar}"
-    reason = f"{numbers} on {len(gains)} fresh view sets: {verdict}."
-    return i_best, GuardDecision(is_accepted, gain, error, reason)
+    is_by_noise = guard.z * error >= guard.min_gain
+    bar = f"{guard.z:.2f} x standard error {error:.2g}" if is_by_noise else f"least gain {guard.min_gain:.3g}"
+    reason = f"Mean gain {gain:.4g} {sign} {bar} on {len(gains)} fresh view sets: {verdict}."
+    return GuardDecision(is_accepted, gain, error, reason)
 
 
 def choose_exactly(total: np.ndarray, *, guard: Guard) -> tuple[int, GuardDecision]:
@@ -120,12 +103,10 @@ def choose(
         seed: of the episode.
         guard: settings.
     """
-    finite = np.where(np.isfinite(total), total, np.inf)
-    order = np.argsort(finite, kind="stable")
-    order = order[finite[order] < finite[0]][: guard.n_candidates]
-    if len(order) == 0:
+    i_best = best_trial(total)
+    if i_best == 0:
         return 0, GuardDecision(False, 0.0, 0.0, "No trial beat the defaults: defaults kept.")
-    population = np.concatenate([u[:1], u[order]])
+    population = u[[0, i_best]]
     fresh = np.stack([evaluate(population, s) for s in views_seeds(seed, n=guard.n_views_seeds)])
-    i_best, decision = judge(fresh[:, 0], fresh[:, 1:], guard=guard)
-    return (int(order[i_best]) if decision.is_accepted else 0), decision
+    decision = judge(fresh[:, 0], fresh[:, 1], guard=guard)
+    return (i_best if decision.is_accepted else 0), decision

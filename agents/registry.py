@@ -1,4 +1,4 @@
-"""Controllers by name."""
+"""Controllers by name, by ``module:object``, or as they are."""
 
 from __future__ import annotations
 
@@ -6,44 +6,75 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ciliary.agents.base import Controller
-from ciliary.agents.controllers.fixed import FixedController
+from ciliary.agents.base import ControllerBase, as_controller
 from ciliary.agents.controllers.gradient import GradientController
 from ciliary.agents.controllers.homeostat import ReflexController
 from ciliary.agents.controllers.hybrid import HybridController
 from ciliary.agents.controllers.memory import MemoryController
-from ciliary.agents.controllers.normalise import NormaliseController
 from ciliary.agents.controllers.policy import PolicyController
-from ciliary.agents.controllers.portfolio import PortfolioController
-from ciliary.agents.controllers.random_search import RandomController
 from ciliary.agents.controllers.sb3 import Sb3Controller
 from ciliary.agents.controllers.search import SAMPLERS, SearchController
+from ciliary.agents.controllers.simple import FixedController, NormaliseController, RandomController
+from ciliary.cortex.loading import load_object, names_object
 
-CONTROLLERS: Mapping[str, Callable[..., Controller]] = {
+CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "fixed": FixedController,
     "policy": PolicyController,
     "random": RandomController,
     "normalise": NormaliseController,
-    "portfolio": PortfolioController,
     "gradient": GradientController,
     "hybrid": HybridController,
     "hybrid-cmaes": partial(HybridController, "cmaes"),
     "reflex": ReflexController,
     "memory": MemoryController,
     "sb3": Sb3Controller,
+    "search": SearchController,
     **{name: partial(SearchController, name) for name in SAMPLERS},
 }
 
+#: Names of before, and what to say of them.
+GONE: Mapping[str, str] = {
+    "portfolio": "is no more: its first setting was all that it gained; use policy, which tries that one (2 looks)",
+}
 
-def make_controller(name: str, **settings: Any) -> Controller:
-    """A controller by name, such as ``make_controller("tpe", population=8)``.
+
+def make_controller(controller: object, **settings: Any) -> ControllerBase:
+    """A controller with these settings.
+
+    Args:
+        controller: a name, as in ``make_controller("tpe", population=8)``; ``module:object`` for a class, a function
+            that makes a controller, or a finished one, as in ``"mine:Walker"``; or such an object itself.
+        settings: the fields of its dataclass, or the arguments of the class or function.
 
     Raises:
-        ValueError: for a name or a setting that does not exist.
+        ValueError: for a name or a setting that does not exist, a module or an object that is not found, or an object
+            that is no controller: what it lacks.
     """
-    if name not in CONTROLLERS:
-        raise ValueError(f"unknown controller {name!r}; choose from {', '.join(CONTROLLERS)}")
+    if not isinstance(controller, str):
+        return _build(controller, settings)
+    if controller in CONTROLLERS:
+        return _build(CONTROLLERS[controller], settings, name=controller)
+    if names_object(controller):
+        return _build(load_object(controller, what="controller"), settings, name=controller)
+    if controller in GONE:
+        raise ValueError(f"the controller {controller!r} {GONE[controller]}")
+    raise ValueError(
+        f"unknown controller {controller!r}; choose from {', '.join(CONTROLLERS)}, or give your own as module:object"
+    )
+
+
+def _build(what: object, settings: Mapping[str, Any], *, name: str | None = None) -> ControllerBase:
+    """A controller from a class or a function, which are called, or from a finished one."""
+    is_maker = isinstance(what, type) or (callable(what) and not hasattr(what, "act"))
+    if not is_maker:
+        return as_controller(what).with_options(**settings)
+    assert callable(what)
+    name = name or getattr(what, "__name__", repr(what))
     try:
-        return CONTROLLERS[name](**settings)
+        made = what(**settings)
     except TypeError as error:
-        raise ValueError(f"controller {name!r} does not take {settings}: {error}") from error
+        raise ValueError(f"controller {name!r} does not take {dict(settings)}: {error}") from error
+    try:
+        return as_controller(made)
+    except ValueError as error:
+        raise ValueError(f"controller {name!r}: {error}") from error

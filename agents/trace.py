@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from ciliary.agents.space import space_for
+from ciliary.cortex.parameters import ParameterTable
 
 
 class Ending(Enum):
@@ -57,8 +57,7 @@ class Trace:
         ending: why it ended.
         n_evaluations: settings evaluated in all: trials, guard, and the steps that applied the choice.
         seconds: wall clock of the whole episode.
-        parameter_names: P names, the columns of ``u``.
-        n_recalled: how many of the first rows were made by an earlier session and only remembered.
+        parameters: the columns of ``u``.
         statistics: (D,) what the reset's observation tells of the percept at the defaults; None if it tells nothing.
     """
 
@@ -75,8 +74,7 @@ class Trace:
     ending: Ending
     n_evaluations: int
     seconds: float
-    parameter_names: tuple[str, ...] = field(default=())
-    n_recalled: int = 0
+    parameters: ParameterTable
     statistics: np.ndarray | None = None
 
     @property
@@ -90,16 +88,19 @@ class Trace:
         return self.terms["total"]
 
     @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """P names."""
+        return self.parameters.names
+
+    @property
     def theta(self) -> dict[str, np.ndarray]:
         """Physical values by parameter name, each (T,)."""
-        physical = space_for(self.parameter_names).to_physical(self.u)
-        return dict(zip(self.parameter_names, physical.T, strict=True))
+        return self.parameters.by_name(self.u)
 
     @property
     def theta_chosen(self) -> dict[str, float]:
         """Physical values of the applied setting."""
-        physical = space_for(self.parameter_names).to_physical(self.u_chosen[None])[0]
-        return dict(zip(self.parameter_names, physical.tolist(), strict=True))
+        return {name: float(value[0]) for name, value in self.parameters.by_name(self.u_chosen[None]).items()}
 
 
 def statistics_of(obs: Any) -> np.ndarray | None:

@@ -3,7 +3,8 @@
 A few steps of 0.1-10 % of the box flip what the cortex decides discretely (which patch gets which label), so the
 landscape is rough: the local gradient is exact and still says little about the next hill. Hence long steps, which
 stride over the roughness, and several starts; the loop remembers the best of all places visited. Averaging the gradient
-over copies of a row is there too, and did no better than as many rows on the images tried.
+over copies of a row (randomised smoothing, Duchi, Bartlett & Wainwright 2012) did no better than as many rows on the
+images tried.
 """
 
 from __future__ import annotations
@@ -15,23 +16,61 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.optim import Adam
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from ciliary.agents.controllers.descent import Descent, DescentSettings
+from ciliary.agents.base import ControllerBase
+
+_LAST_RATE = 0.1  # learning rate of the last step as a share of the first
+_MAX_NORM = 1.0  # a row's gradient is shortened to this length; Adam divides most of it out again
+
+
+class Descent:
+    """Where N rows stand, and the optimiser's memory of how they came there. Changes with :meth:`step`.
+
+    Adam (Kingma & Ba 2015), which treats each coordinate by itself, so that rows do not know of each other; its
+    learning rate falls along a cosine (Loshchilov & Hutter 2017) and stays at its last value.
+    """
+
+    def __init__(self, u: Tensor, *, learning_rate: float, n_steps: int) -> None:
+        """Start at u (N, P) in [-1, 1]; the learning rate falls over ``n_steps`` >= 1."""
+        self._u = u.detach().clone().to(torch.float32)
+        self._optimiser = Adam([self._u], lr=learning_rate)
+        self._schedule = CosineAnnealingLR(self._optimiser, n_steps, eta_min=_LAST_RATE * learning_rate)
+        self._n_left = n_steps
+
+    @property
+    def u(self) -> Tensor:
+        """The present settings, a copy, (N, P)."""
+        return self._u.clone()
+
+    def step(self, gradient: Tensor) -> Tensor:
+        """Go down the gradient (N, P), back into the box; rows whose gradient is not finite stand still."""
+        gradient = gradient.to(torch.float32)
+        is_finite = gradient.isfinite().all(1, keepdim=True)
+        before = self.u
+        self._u.grad = torch.where(is_finite, gradient, 0.0).renorm(2, 0, _MAX_NORM)  # each row by itself
+        self._optimiser.step()
+        self._u.copy_(torch.where(is_finite, self._u.clamp(-1, 1), before))
+        if self._n_left > 0:
+            self._schedule.step()
+            self._n_left -= 1
+        return self.u
 
 
 @dataclass(frozen=True, eq=False)
 class GradientState:
-    """The settings to look at first (M, P); then the descent (it changes in place) and the seeded generator."""
+    """The settings to look at first (M, P); then the descent (it changes in place)."""
 
     first: np.ndarray
-    rng: np.random.Generator
     n_steps: int
     descent: Descent | None = None
     n_done: int = 0
 
 
 @dataclass(frozen=True)
-class GradientController:
+class GradientController(ControllerBase):
     """The defaults and a few other settings; then the best of these go downhill.
 
     Every setting evaluated is a trial, but one that costs more than elsewhere: with its backward pass it takes 2.6 to
@@ -50,9 +89,6 @@ class GradientController:
         learning_rate: of the first step, > 0; about the length of a step in each coordinate of u. None: 0.03 under an
             objective that recommends where to start, 0.1 under others.
         n_steps: steps down, >= 1; None takes as many as the budget pays for.
-        n_copies: settings around each row whose gradients are averaged (randomised smoothing, Duchi, Bartlett &
-            Wainwright 2012), >= 1, the row itself among them; each is a trial.
-        smoothing: standard deviation in u of these copies, >= 0.
     """
 
     n_restarts: int = 3
@@ -60,27 +96,20 @@ class GradientController:
     restart_spread: float = 0.1
     learning_rate: float | None = None
     n_steps: int | None = None
-    n_copies: int = 1
-    smoothing: float = 0.03
 
+    name = "gradient"
     use_gradients = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_restarts <= self.n_looks:
             raise ValueError(f"expected 1 <= n_restarts <= n_looks, got {self.n_restarts} and {self.n_looks}")
-        if self.n_copies < 1 or (self.n_steps is not None and self.n_steps < 1):
-            raise ValueError(f"expected n_copies and n_steps >= 1, got {self.n_copies} and {self.n_steps}")
+        if self.n_steps is not None and self.n_steps < 1:
+            raise ValueError(f"expected n_steps >= 1 or None, got {self.n_steps}")
         rate = 1.0 if self.learning_rate is None else self.learning_rate
-        if self.restart_spread <= 0 or self.smoothing < 0 or rate <= 0:
+        if self.restart_spread <= 0 or rate <= 0:
             raise ValueError(
-                "expected restart_spread > 0, smoothing >= 0 and learning_rate > 0, "
-                f"got {self.restart_spread}, {self.smoothing} and {self.learning_rate}"
+                f"expected restart_spread > 0 and learning_rate > 0, got {self.restart_spread} and {self.learning_rate}"
             )
-
-    @property
-    def name(self) -> str:
-        """``gradient``."""
-        return "gradient"
 
     def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> GradientState:
         """The defaults and the settings beside them."""
@@ -90,19 +119,14 @@ class GradientController:
         others = default[:0] if starts is None else np.asarray(starts, dtype=np.float64)[: self.n_looks - 1]
         n_more = self.n_looks - 1 - len(others)
         near = np.clip(default + self.restart_spread * rng.normal(size=(n_more, default.shape[1])), -1, 1)
-        n_paid = math.ceil((info["n_trials"] - self.n_looks) / (self.n_restarts * self.n_copies))
+        n_paid = math.ceil((info["n_trials"] - self.n_looks) / self.n_restarts)
         n_steps = max(1, n_paid) if self.n_steps is None else self.n_steps
-        return GradientState(np.concatenate([default, others, near]), rng, n_steps)
+        return GradientState(np.concatenate([default, others, near]), n_steps)
 
     def act(self, state: GradientState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, GradientState]:
-        """The settings to look at, (n_looks, P); then where the rows stand and their copies, (R * C, P)."""
+        """The settings to look at, (n_looks, P); then where the rows stand, (R, P)."""
         del obs, info
-        if state.descent is None:
-            return state.first, state
-        rows = state.descent.u.numpy()
-        jitter = self.smoothing * state.rng.normal(size=(self.n_copies, *rows.shape))
-        jitter[0] = 0  # rows before copies: a budget that ends here spends itself on the rows
-        return np.clip(rows + jitter, -1, 1).reshape(-1, rows.shape[1]), state
+        return (state.first if state.descent is None else state.descent.u.numpy()), state
 
     def learn(self, state: GradientState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> GradientState:
         """One step down for each row, along what it was told; a row without a finite gradient stands still."""
@@ -116,12 +140,10 @@ class GradientController:
             rows = np.argsort(total, kind="stable")[: self.n_restarts]
             own = 0.1 if info.get("starts") is None else 0.03
             rate = own if self.learning_rate is None else self.learning_rate
-            settings = DescentSettings(learning_rate=rate, n_steps=state.n_steps)
-            descent = Descent(torch.as_tensor(u[rows]), settings)
+            descent = Descent(torch.as_tensor(u[rows]), learning_rate=rate, n_steps=state.n_steps)
             descent.step(torch.as_tensor(gradient[rows]))
             return replace(state, descent=descent)
-        shape = (self.n_copies, self.n_restarts, u.shape[1])
-        state.descent.step(torch.as_tensor(_mean_of_finite(gradient.reshape(shape))))
+        state.descent.step(torch.as_tensor(gradient))
         return replace(state, n_done=state.n_done + 1)
 
     def is_done(self, state: GradientState) -> bool:
@@ -129,11 +151,4 @@ class GradientController:
         return state.n_done >= state.n_steps
 
     def _n_asked(self, state: GradientState) -> int:
-        return self.n_looks if state.descent is None else self.n_restarts * self.n_copies
-
-
-def _mean_of_finite(gradient: np.ndarray) -> np.ndarray:
-    """Means (R, P) over copies (C, R, P) whose gradient is finite; nan where none is."""
-    is_finite = np.isfinite(gradient).all(2, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        return np.where(is_finite, gradient, 0).sum(0) / is_finite.sum(0)
+        return self.n_looks if state.descent is None else self.n_restarts

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ciliary.agents.base import ControllerBase
 from ciliary.agents.trace import statistics_of
 from ciliary.envs.observation import STATISTICS
 
@@ -84,7 +85,7 @@ class ReflexState:
 
 
 @dataclass(frozen=True)
-class ReflexController:
+class ReflexController(ControllerBase):
     """The defaults, then a few steps of feedback.
 
     Loops that name a statistic or a parameter which the world does not have are at rest; if none is left, only the
@@ -107,20 +108,15 @@ class ReflexController:
     max_shift: float = 0.5
     policy: Path | None = None
 
+    name = "reflex"
     use_steps = True
     is_seedless = True  # it draws nothing
 
     def __post_init__(self) -> None:
         if self.n_steps < 1 or self.dead_zone < 0 or not (self.max_step > 0 and self.max_shift > 0):
             raise ValueError(f"expected n_steps >= 1, dead_zone >= 0, max_step > 0 and max_shift > 0, got {self}")
-
         if self.loops is not None and self.policy is not None:
             raise ValueError("expected loops or the file of a table (policy), got both; give one")
-
-    @property
-    def name(self) -> str:
-        """``reflex``."""
-        return "reflex"
 
     def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> ReflexState:
         """At the defaults, with the loops that fit this world."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ciliary.agents.controllers.portfolio import PortfolioController, PortfolioState
+from ciliary.agents.base import ControllerBase
 from ciliary.agents.trace import statistics_of
 
 _SAME_U = 1e-4  # settings nearer than this in every entry are one setting
@@ -104,12 +104,19 @@ def most_similar(memories: Memories, statistics: np.ndarray, *, objective: str |
     return rows[np.argsort(distance, kind="stable")]
 
 
+@dataclass(frozen=True, eq=False)
+class ListState:
+    """The settings that are left to propose, (N, P)."""
+
+    left: np.ndarray
+
+
 @dataclass(frozen=True)
-class MemoryController:
+class MemoryController(ControllerBase):
     """The defaults, then the settings of the most similar images seen before; done when they are tried.
 
     Without a memory that helps (none at all, none of this objective, none that can be compared because the world has
-    other parameters or statistics) it tries the objective's own list, if there is one, like ``portfolio``.
+    other parameters or statistics) it tries the objective's own list (:func:`recommended`).
 
     Attributes:
         memories: what is remembered; the path of a file of memories; or None.
@@ -121,45 +128,49 @@ class MemoryController:
     k: int | None = 5
     population: int = 16
 
+    name = "memory"
     is_seedless = True  # it draws nothing
 
     def __post_init__(self) -> None:
         if self.population < 1 or (self.k is not None and self.k < 1):
             raise ValueError(f"expected k >= 1 (or None) and population >= 1, got {self.k} and {self.population}")
 
-    @property
-    def name(self) -> str:
-        """``memory``."""
-        return "memory"
-
-    def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> PortfolioState:
+    def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> ListState:
         """Remember: the defaults and the settings to try."""
+        del seed
         memories = load_memories(self.memories) if isinstance(self.memories, (str, Path)) else self.memories
         statistics, default = statistics_of(obs), np.asarray(info["default_u"], dtype=np.float32)
         if memories is None or statistics is None or not _fits(memories, statistics, default):
-            return self._list.init(obs, info, seed)
+            return ListState(recommended(info))
         rows = most_similar(memories, statistics, objective=info.get("objective"))
         n_most = self.k if self.k is not None else info["n_trials"]
         found = _distinct(memories.u[rows].astype(np.float32), default, n_most)
-        if len(found) == 0:
-            return self._list.init(obs, info, seed)
-        return PortfolioState(np.concatenate([default[None], found]))
+        return ListState(np.concatenate([default[None], found]) if len(found) else recommended(info))
 
-    def act(self, state: PortfolioState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, PortfolioState]:
-        """The next remembered settings, (N, P)."""
-        return self._list.act(state, obs, info)
+    def act(self, state: ListState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, ListState]:
+        """The next settings of the list, (N, P)."""
+        del obs
+        n = min(self.population, info.get("n_remaining", self.population))
+        return state.left[:n], ListState(state.left[n:])
 
-    def learn(self, state: PortfolioState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> PortfolioState:
+    def learn(self, state: ListState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> ListState:
         """Nothing within an episode: the loop remembers the best, and the session the episode."""
-        return self._list.learn(state, u, obs, info)
+        del u, obs, info
+        return state
 
-    def is_done(self, state: PortfolioState) -> bool:
+    def is_done(self, state: ListState) -> bool:
         """Whether nothing is left to propose."""
-        return self._list.is_done(state)
+        return len(state.left) == 0
 
-    @property
-    def _list(self) -> PortfolioController:
-        return PortfolioController(self.population)
+
+def recommended(info: Mapping[str, Any]) -> np.ndarray:
+    """The defaults and the settings that the objective recommends, in its order, (1 + M, P).
+
+    The list was chosen on labelled training images so that for each of them some member is good (a portfolio of
+    complementary settings: Xu et al. 2010, Hydra).
+    """
+    default, starts = np.asarray(info["default_u"])[None], info.get("starts")
+    return default if starts is None else np.concatenate([default, starts])
 
 
 def _fits(memories: Memories, statistics: np.ndarray, default: np.ndarray) -> bool:

@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_save
 
+from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.network import NetworkShape, PolicyNetwork
 
 #: Weights that come with the project, by the objective they were trained for.
@@ -147,7 +148,7 @@ class PolicyState:
 
 
 @dataclass(frozen=True)
-class PolicyController:
+class PolicyController(ControllerBase):
     """The defaults, then ``n_steps`` proposals, each from what was seen at the one before.
 
     Attributes:
@@ -158,17 +159,13 @@ class PolicyController:
     policy: Proposer | Path | str | None = None
     n_steps: int = 1
 
+    name = "policy"
     use_steps = True  # it needs the observation of each setting
     is_seedless = True  # it draws nothing
 
     def __post_init__(self) -> None:
         if self.n_steps < 1:
             raise ValueError(f"expected n_steps >= 1, got {self.n_steps}")
-
-    @property
-    def name(self) -> str:
-        """``policy``."""
-        return "policy"
 
     def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> PolicyState:
         """Read the weights.

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ciliary.agents.base import ControllerBase
 from ciliary.envs.dynamics import Rules, move
 
 #: An entry that only the saved models of this algorithm have, asked in this order (DDPG is a case of TD3).
@@ -140,7 +141,7 @@ class Sb3State:
 
 
 @dataclass(frozen=True)
-class Sb3Controller:
+class Sb3Controller(ControllerBase):
     """The defaults, then ``n_steps`` proposals, each from what was seen at the one before.
 
     Attributes:
@@ -153,16 +154,12 @@ class Sb3Controller:
     n_steps: int = 4
     is_deterministic: bool = True
 
+    name = "sb3"
     use_steps = True  # it needs the observation of each setting
 
     def __post_init__(self) -> None:
         if self.n_steps < 1:
             raise ValueError(f"expected n_steps >= 1, got {self.n_steps}")
-
-    @property
-    def name(self) -> str:
-        """``sb3``."""
-        return "sb3"
 
     def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> Sb3State:
         """Read the zip.

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.trial import TrialState
 
-from ciliary.agents.base import History
-from ciliary.agents.space import Space, space_for
+from ciliary.agents.base import ControllerBase
+from ciliary.agents.controllers.cma_es import CmaesSampler
+from ciliary.cortex.loading import load_object, names_object
+from ciliary.cortex.parameters import ParameterTable
 
 Params = dict[str, float]
 
@@ -38,12 +40,13 @@ class Start:
 
 
 def _cmaes(start: Start) -> BaseSampler:
-    sigma = None if start.spread is None else start.spread / 2  # Optuna's CMA-ES lives in [0, 1], u in [-1, 1]
-    size = max(start.population, 2)
-    return CmaEsSampler(seed=start.seed, popsize=size, x0=start.centre, sigma0=sigma, warn_independent_sampling=False)
+    sigma = None if start.spread is None else start.spread / 2  # CMA-ES lives in [0, 1], u in [-1, 1]
+    return CmaesSampler(seed=start.seed, population=max(start.population, 2), mean=start.centre, sigma=sigma)
 
 
-SAMPLERS: Mapping[str, Callable[[Start], BaseSampler]] = {
+SamplerFactory = Callable[[Start], BaseSampler]
+
+SAMPLERS: Mapping[str, SamplerFactory] = {
     # constant_liar: the settings of one population keep away from each other although none is told yet
     "tpe": lambda start: TPESampler(seed=start.seed, multivariate=True, constant_liar=True),
     "cmaes": _cmaes,
@@ -54,7 +57,8 @@ SAMPLERS: Mapping[str, Callable[[Start], BaseSampler]] = {
 
 #: Settings asked at once. The Gaussian process learns most from every trial, and pays most for asking many at once:
 #: on the 30-parameter toy world, 64 trials leave 0.08 of the default's loss in populations of 4, 0.22 in those of 16.
-DEFAULT_POPULATION: Mapping[str, int] = {"tpe": 16, "cmaes": 16, "gp": 4, "nsga2": 16}
+DEFAULT_POPULATION: Mapping[str, int] = {"gp": 4}
+_POPULATION = 16  # of all others
 
 N_NEAR = 15
 """Trials around the defaults at the start of a search with a ``spread``."""
@@ -65,34 +69,32 @@ class SearchState:
     """The study (Optuna keeps its memory there, and changes it in place), and the trials asked but not yet told."""
 
     study: optuna.Study
-    space: Space
+    parameters: ParameterTable
+    frozen: tuple[str, ...] = ()  # not searched: they keep their defaults
     pending: tuple[optuna.Trial, ...] = ()
-    n_recalled: int = 0
 
 
 @dataclass(frozen=True)
-class SearchController:
+class SearchController(ControllerBase):
     """The defaults as trial 0, then what the sampler asks for.
 
     Attributes:
-        sampler: a key of :data:`SAMPLERS`.
+        sampler: a key of :data:`SAMPLERS`; a sampler of your own as a function that makes one from a :class:`Start`
+            (``lambda start: QMCSampler(seed=start.seed)``), as Optuna's class of it, or as the ``module:object`` of
+            either.
         population: settings asked and told at once, >= 1; also the population of CMA-ES and NSGA-II. None takes the
-            sampler's own from :data:`DEFAULT_POPULATION`.
-        warm_trials: finished trials of an earlier session of the same study, in order, to go on from. Running ones are
-            dropped. They count toward the budget and are not evaluated again.
+            sampler's own: 16, 4 for the Gaussian process.
         spread: how far from the defaults to start, as a standard deviation in u, > 0. None starts anywhere, which
             finds nothing in 64 trials when 30 parameters are each a quarter off. CMA-ES takes it as its first step
             size; the others get ``N_NEAR`` first trials around the defaults, at scales from spread down to spread / 8.
     """
 
-    sampler: str = "tpe"
+    sampler: str | SamplerFactory = "tpe"
     population: int | None = None
-    warm_trials: tuple[FrozenTrial, ...] = ()
     spread: float | None = None
 
     def __post_init__(self) -> None:
-        if self.sampler not in SAMPLERS:
-            raise ValueError(f"unknown sampler {self.sampler!r}; choose from {', '.join(SAMPLERS)}")
+        sampler_factory(self.sampler)  # a wrong one is answered here
         if self.population is not None and self.population < 1:
             raise ValueError(f"expected population >= 1, got {self.population}")
         if self.spread is not None and self.spread <= 0:
@@ -100,20 +102,18 @@ class SearchController:
 
     @property
     def name(self) -> str:
-        """The sampler's name."""
-        return self.sampler
+        """The sampler's name; of one's own ``search-NAME``."""
+        if not isinstance(self.sampler, str):
+            return f"search-{_name_of(self.sampler)}"
+        return self.sampler if self.sampler in SAMPLERS else f"search-{self.sampler.rpartition(':')[2]}"
 
     @property
     def n_asked(self) -> int:
         """Settings asked at once."""
-        return DEFAULT_POPULATION[self.sampler] if self.population is None else self.population
+        return DEFAULT_POPULATION.get(self.name, _POPULATION) if self.population is None else self.population
 
     def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> SearchState:
-        """A study in memory with the earlier trials, or with the defaults waiting as trial 0.
-
-        Raises:
-            ValueError: if the earlier trials were made in another space.
-        """
+        """A study in memory with the defaults waiting as trial 0."""
         del obs
         default, starts = info["default_u"], info.get("starts")
         if self.sampler == "cmaes":
@@ -129,22 +129,19 @@ class SearchController:
     ) -> SearchState:
         """A study as :meth:`init` makes it, with CMA-ES's mean at ``centre`` (P,).
 
-        ``first`` (M, P) are the settings to try right after the defaults, in a study without earlier trials.
+        ``first`` (M, P) are the settings to try right after the defaults.
         """
-        space = space_for(info["parameter_names"])
-        finished = [t for t in self.warm_trials if t.state in (TrialState.COMPLETE, TrialState.FAIL)]
-        _check_space(finished, distributions_of(space))
-        # a resumed sampler must not draw again what the first session drew
-        sampler_seed = int(np.random.SeedSequence([seed, len(finished)]).generate_state(1)[0])
-        start = Start(sampler_seed, self.n_asked, _params(space, centre), self.spread)
+        parameters: ParameterTable = info["parameters"]
+        sampler_seed = int(np.random.SeedSequence([seed, 0]).generate_state(1)[0])
+        frozen = tuple(info.get("frozen", ()))
+        start = Start(sampler_seed, self.n_asked, _params(parameters, centre, frozen), self.spread)
         with _quiet():
-            study = optuna.create_study(sampler=SAMPLERS[self.sampler](start))
-        study.add_trials(finished)
-        if not finished:
-            enqueue(study, space, info["default_u"][None])
-            if first is not None:
-                enqueue(study, space, first)
-        return SearchState(study, space, n_recalled=len(finished))
+            study = optuna.create_study(sampler=sampler_factory(self.sampler)(start))
+        state = SearchState(study, parameters, frozen)
+        enqueue(state, info["default_u"][None])
+        if first is not None:
+            enqueue(state, first)
+        return state
 
     def act(self, state: SearchState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, SearchState]:
         """Ask for a population, (N, P)."""
@@ -153,12 +150,14 @@ class SearchController:
         is_first = not state.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
         if is_first and self.sampler == "cmaes":
             n = 1  # it samples at random until one trial is told, and is better served by its own first generation
-        distributions = distributions_of(state.space)
+        distributions = distributions_of(state.parameters, state.frozen)
         pending = tuple(state.study.ask(fixed_distributions=distributions) for _ in range(n))
-        u = state.space.to_unit(np.array([[trial.params[name] for name in state.space.names] for trial in pending]))
+        kept = _params(state.parameters, info["default_u"])
+        values = [[trial.params.get(name, kept[name]) for name in state.parameters.names] for trial in pending]
+        u = state.parameters.to_u(np.array(values))
         if is_first:
             u[0] = info["default_u"]  # to the last digit
-        return u, SearchState(state.study, state.space, pending, state.n_recalled)
+        return u, replace(state, pending=pending)
 
     def learn(self, state: SearchState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> SearchState:
         """Tell the population. Trials without a finite total are told as failed; so are those the loop cut off."""
@@ -174,29 +173,42 @@ class SearchController:
                 state.study.tell(trial, total)
             else:
                 state.study.tell(trial, state=TrialState.FAIL)
-        return SearchState(state.study, state.space, (), state.n_recalled)
-
-    def recall(self, state: SearchState) -> History | None:
-        """The trials of the earlier session: u (T, P) and their terms, each (T,); nan where a trial failed."""
-        trials = state.study.get_trials(deepcopy=False)[: state.n_recalled]
-        if not trials:
-            return None
-        u = state.space.to_unit(np.array([[trial.params[name] for name in state.space.names] for trial in trials]))
-        names = dict.fromkeys(name for trial in trials for name, v in trial.user_attrs.items() if isinstance(v, float))
-        terms = {name: np.array([trial.user_attrs.get(name, math.nan) for trial in trials]) for name in names}
-        terms["total"] = np.array([math.nan if trial.value is None else trial.value for trial in trials])
-        return u, terms
+        return replace(state, pending=())
 
 
-def distributions_of(space: Space) -> dict[str, BaseDistribution]:
-    """Optuna's view of the space, in physical units. Counts are floats too: fractional counts are legal."""
-    return {axis.name: FloatDistribution(axis.low, axis.high, log=axis.is_log) for axis in space.axes}
+def sampler_factory(sampler: str | SamplerFactory) -> SamplerFactory:
+    """What makes the sampler of a study.
+
+    Raises:
+        ValueError: no such name, nothing of that address, or a finished sampler: it would carry its memory from
+            episode to episode.
+    """
+    if isinstance(sampler, str) and sampler in SAMPLERS:
+        return SAMPLERS[sampler]
+    if isinstance(sampler, str) and not names_object(sampler):
+        known = ", ".join(SAMPLERS)
+        raise ValueError(f"unknown sampler {sampler!r}; choose from {known}, or give your own as module:object")
+    own = load_object(sampler, what="sampler") if isinstance(sampler, str) else sampler
+    if isinstance(own, type) and issubclass(own, BaseSampler):
+        return lambda start: own(seed=start.seed)  # type: ignore[call-arg]  # as all of Optuna's
+    if isinstance(own, BaseSampler) or not callable(own):
+        raise ValueError(
+            f"expected a function that makes a sampler from a Start, or a sampler's class, got {own!r}; give for "
+            f"example lambda start: {type(own).__name__}(seed=start.seed)"
+        )
+    return own
 
 
-def enqueue(study: optuna.Study, space: Space, u: np.ndarray) -> None:
+def distributions_of(parameters: ParameterTable, frozen: Collection[str] = ()) -> dict[str, BaseDistribution]:
+    """Optuna's view of what can be moved, in physical units. Counts are floats too: fractional counts are legal."""
+    free = (p for p in parameters if p.name not in frozen)
+    return {p.name: FloatDistribution(p.low, p.high, log=p.scale == "log") for p in free}
+
+
+def enqueue(state: SearchState, u: np.ndarray) -> None:
     """Have the study try u (N, P) next, before anything its sampler asks for."""
     for row in u:
-        study.enqueue_trial(_params(space, row))
+        state.study.enqueue_trial(_params(state.parameters, row, state.frozen))
 
 
 def near(u: np.ndarray, *, spread: float, seed: int | Sequence[int], n: int = N_NEAR) -> np.ndarray:
@@ -206,37 +218,25 @@ def near(u: np.ndarray, *, spread: float, seed: int | Sequence[int], n: int = N_
     return np.clip(u + scale * rng.normal(size=(n, len(u))), -1, 1)
 
 
-def _params(space: Space, u: np.ndarray) -> Params:
-    return dict(zip(space.names, space.to_physical(np.asarray(u)[None])[0].tolist(), strict=True))
+def _params(parameters: ParameterTable, u: np.ndarray, without: Collection[str] = ()) -> Params:
+    values = zip(parameters.names, parameters.to_physical(np.asarray(u)[None])[0].tolist(), strict=True)
+    return {name: value for name, value in values if name not in without}
 
 
-def _check_space(trials: list[FrozenTrial], distributions: dict[str, BaseDistribution]) -> None:
-    for trial in trials:
-        if trial.distributions != distributions:
-            changed = sorted(
-                name
-                for name in {*trial.distributions, *distributions}
-                if trial.distributions.get(name) != distributions.get(name)
-            )
-            raise ValueError(
-                f"expected earlier trials in the present search space, but trial {trial.number} differs in {changed}; "
-                "start a new study (another storage or session name)"
-            )
+def _name_of(factory: SamplerFactory) -> str:
+    name = getattr(factory, "__name__", type(factory).__name__)
+    return "own" if name == "<lambda>" else str(name)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Creating a study in memory is not news, nor are arguments that this Optuna calls experimental or ageing.
-
-    Optuna 4 calls TPE's ``multivariate`` and ``constant_liar`` experimental; 4.9 announces that CMA-ES's ``x0`` and
-    ``sigma0`` leave in 6.0.
-    """
+    """Creating a study in memory is not news, nor are arguments that this Optuna calls experimental: TPE's
+    ``multivariate`` and ``constant_liar`` in Optuna 4."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            warnings.filterwarnings("ignore", "`(x0|sigma0)` has been deprecated", FutureWarning)
             yield
     finally:
         optuna.logging.set_verbosity(verbosity)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ciliary.agents import CONTROLLERS, make_controller, run_episode
-from ciliary.agents.base import Controller
+from ciliary.agents.base import ControllerBase
 from ciliary.testing.controller import ControllerContract, CountingToy
 from ciliary_tests.controllers import TRAINED, distances
 
@@ -150,18 +150,99 @@ def test_same_trace_in_a_fresh_process_with_another_hash_seed():
 
 
 def test_registry_names_what_the_command_line_takes():
-    plain = {"fixed", "random", "normalise", "portfolio", "reflex", "memory", "gradient"}
+    plain = {"fixed", "random", "normalise", "search", "reflex", "memory", "gradient"}
     assert set(CONTROLLERS) == plain | TRAINED | {"tpe", "cmaes", "gp", "nsga2"}
     for name in CONTROLLERS:
         controller = make_controller(name)
-        assert isinstance(controller, Controller)
-        assert controller.name == name
+        assert isinstance(controller, ControllerBase)
+        assert controller.name == ("tpe" if name == "search" else name)
 
 
 def test_registry_answers_wrong_names_and_settings():
-    with pytest.raises(ValueError, match=r"choose from fixed, .*random, .*portfolio, .*tpe"):
+    with pytest.raises(ValueError, match=r"choose from fixed, .*random, .*search, .*tpe"):
         make_controller("tpee")
+    with pytest.raises(ValueError, match="use policy"):
+        make_controller("portfolio")
     with pytest.raises(ValueError, match="does not take"):
         make_controller("fixed", population=3)
     with pytest.raises(ValueError, match="population >= 1"):
         make_controller("tpe", population=0)
+
+
+OWN = """
+from dataclasses import dataclass
+import numpy as np
+from ciliary.agents import ControllerBase
+from optuna.samplers import QMCSampler
+
+@dataclass(frozen=True)
+class Walker(ControllerBase):
+    step: float = 0.1
+
+    def init(self, obs, info, seed):
+        return np.random.default_rng(seed), np.asarray(info["default_u"]), np.inf, True
+
+    def act(self, state, obs, info):
+        rng, best, total, is_first = state
+        jump = 0 if is_first else self.step * np.random.default_rng(rng.integers(2**31)).normal(size=best.shape)
+        return np.clip(best + jump, -1, 1)[None], (rng, best, total, False)
+
+    def learn(self, state, u, obs, info):
+        rng, best, total, is_first = state
+        new = info["terms"]["total"][0]
+        return (rng, u[0], new, False) if np.isfinite(new) and new < total else state
+
+class Three:
+    def init(self, obs, info, seed): return info["default_u"]
+    def act(self, state, obs, info): return state[None], state
+    def learn(self, state, u, obs, info): return state
+
+class Two:
+    def act(self, state, obs, info): return state[None], state
+
+sampler = lambda start: QMCSampler(seed=start.seed)
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "own_players.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    yield
+    sys.modules.pop("own_players", None)
+
+
+def test_a_users_own_controller_by_module_and_object_or_as_it_is(own):
+    walker = make_controller("own_players:Walker", step=0.2)
+    assert walker.name == "Walker"
+    trace = run_episode(CountingToy(), walker, 0, n_trials=30)
+    assert trace.best_so_far[-1] < trace.total[0]
+    import own_players
+
+    assert make_controller(own_players.Walker(0.3)).step == 0.3
+    assert run_episode(CountingToy(), own_players.Three(), 0, n_trials=3).n_trials == 3  # the three methods are enough
+    with pytest.raises(ValueError, match="Two is no controller: it lacks init, learn"):
+        make_controller("own_players:Two")
+    with pytest.raises(ValueError, match="has no 'Wanderer'"):
+        make_controller("own_players:Wanderer")
+
+
+def test_a_users_own_sampler(own):
+    by_name = run_episode(CountingToy(), make_controller("search", sampler="own_players:sampler"), 0, n_trials=9)
+    import own_players
+
+    by_object = run_episode(CountingToy(), make_controller("search", sampler=own_players.sampler), 0, n_trials=9)
+    np.testing.assert_array_equal(by_name.u, by_object.u)
+    with pytest.raises(ValueError, match="unknown sampler 'tpee'"):
+        make_controller("search", sampler="tpee")
+
+
+def test_what_is_frozen_is_neither_searched_nor_moved():
+    class Frozen(CountingToy):
+        frozen = ("u1",)
+
+    for name in ("tpe", "cmaes", "random", "gradient"):
+        trace = run_episode(Frozen(), make_controller(name), 0, n_trials=18)
+        assert (trace.u[:, 1] == trace.u[0, 1]).all(), name
+        assert np.ptp(trace.u[:, 0]) > 0, name

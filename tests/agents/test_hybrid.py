@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from ciliary.agents import Ending, make_controller, run_episode
-from ciliary.agents.controllers.gain import expected_gain
-from ciliary.agents.controllers.hybrid import HybridController
+from ciliary.agents.controllers.hybrid import HybridController, expected_gain
 from ciliary.testing.controller import ControllerContract, CountingToy
 
 OPTIMUM = (0.5, -0.5, 0.25, -0.25)

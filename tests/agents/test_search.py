@@ -9,7 +9,6 @@ import pytest
 from optuna.trial import TrialState
 
 from ciliary.agents import make_controller, run_episode
-from ciliary.agents.controllers.search import SAMPLERS
 from ciliary.cortex.parameters import N_PARAMETERS, PARAMETERS
 from ciliary.testing.controller import CountingToy
 
@@ -51,62 +50,6 @@ def test_broken_losses_are_failed_trials_and_none_is_left_running():
 def test_last_population_is_cut_and_leaves_nothing_pending():
     _, study = run(n_trials=19, population=8)
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 19
-
-
-@pytest.mark.parametrize("sampler", list(SAMPLERS))
-def test_resumed_study_goes_on_and_evaluates_nothing_again(sampler):
-    n = (12, 16) if sampler == "gp" else (24, 40)
-    first, study = run(sampler, n_trials=n[0], env=CountingToy(spoilt=[5]))
-    env = CountingToy()
-    second, resumed = run(sampler, n_trials=n[1], env=env, warm_trials=tuple(study.get_trials()))
-    assert second.n_recalled == n[0]
-    assert second.n_trials == n[1] == len(resumed.trials)
-    assert env.n_searched == n[1] - n[0]
-    np.testing.assert_allclose(second.u[: n[0]], first.u, atol=1e-6)
-    np.testing.assert_array_equal(second.total[: n[0]], first.total)
-    np.testing.assert_array_equal(second.terms["stability"][: n[0]], first.terms["stability"])
-    assert second.before["total"] == first.before["total"]
-    assert second.best_so_far[-1] <= first.best_so_far[-1]
-    n_twins = n[1] - len(np.unique(second.u, axis=0))  # the sampler must not draw its first session again;
-    assert n_twins <= (4 if sampler == "nsga2" else 0)  # a child of NSGA-II may equal its parent
-
-
-def test_finished_study_is_not_evaluated_at_all():
-    first, study = run(n_trials=20)
-    env = CountingToy()
-    again, _ = run(n_trials=20, env=env, warm_trials=tuple(study.get_trials()))
-    assert env.n_searched == 0
-    assert again.i_chosen == first.i_chosen
-    np.testing.assert_allclose(env.u, first.u_chosen, atol=1e-6)
-
-
-def test_resume_survives_a_storage(tmp_path):
-    first, study = run("cmaes", n_trials=24)
-    stored = optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db")
-    stored.add_trials(study.get_trials())
-    from_memory, _ = run("cmaes", n_trials=40, warm_trials=tuple(study.get_trials()))
-    from_storage, _ = run("cmaes", n_trials=40, warm_trials=tuple(stored.get_trials()))
-    np.testing.assert_array_equal(from_memory.u, from_storage.u)
-    np.testing.assert_array_equal(from_storage.total[:24], first.total)
-
-
-def test_trials_that_were_running_are_dropped():
-    _, study = run(n_trials=20)
-    study.ask()
-    second, _ = run(n_trials=24, warm_trials=tuple(study.get_trials()))
-    assert second.n_recalled == 20
-
-
-def test_study_of_another_space_is_refused():
-    _, study = run(env=CountingToy(n_parameters=3))
-    with pytest.raises(ValueError, match=r"differs in .*u3.*start a new study"):
-        run(warm_trials=tuple(study.get_trials()))
-
-
-def test_study_of_other_defaults_is_refused():
-    _, study = run()
-    with pytest.raises(ValueError, match="first setting to be the default"):
-        run(warm_trials=tuple(study.get_trials()[1:]))
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2"])

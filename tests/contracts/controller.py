@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from ciliary.agents import Ending, EpisodeInterrupted, Guard, run_episode
-from ciliary.agents.base import Controller, env_options_of, is_done, uses_steps
+from ciliary.agents.base import as_controller
+from ciliary.cortex.table import ParameterTable
 from ciliary.envs.toy import ToyEnv
 
 P = 4
@@ -80,9 +81,16 @@ class ControllerContract:
 
     def by_hand(self, controller, losses):
         """Drive the controller without the loop: each setting is worth the next of ``losses``; returns all u."""
-        info = {"parameter_names": tuple("abcd"), "default_u": np.zeros(P, np.float32), "n_trials": len(losses)}
+        controller = as_controller(controller)
+        table = ParameterTable.generic("abcd")
+        info = {
+            "parameters": table,
+            "parameter_names": table.names,
+            "default_u": np.zeros(P, np.float32),
+            "n_trials": len(losses),
+        }
         state, seen = controller.init({}, info, 0), []
-        while len(seen) < len(losses) and not is_done(controller, state):
+        while len(seen) < len(losses) and not controller.is_done(state):
             u, state = controller.act(state, {}, {**info, "n_remaining": len(losses) - len(seen)})
             u = np.asarray(u)[: len(losses) - len(seen)]
             values = np.array(losses[len(seen) : len(seen) + len(u)])
@@ -91,9 +99,7 @@ class ControllerContract:
         return np.array(seen)
 
     def test_honours_the_interface_with_frozen_settings(self, controller):
-        assert isinstance(controller, Controller)
-        assert isinstance(controller.name, str)
-        assert controller.name
+        assert as_controller(controller).name
         assert is_dataclass(controller)
         assert type(controller).__dataclass_params__.frozen
 
@@ -125,9 +131,9 @@ class ControllerContract:
         trace = self.run(controller, env=env, n_trials=n_trials)
         expected = 1 if self.is_control else n_trials
         assert trace.n_trials == len(trace.best_so_far) == expected
-        n_raw = 1 if env_options_of(controller) else 0  # `before` on the image as it came
+        n_raw = 1 if controller.env_options else 0  # `before` on the image as it came
         assert trace.n_evaluations == env.n_searched + env.n_fresh + env.n_steps
-        if not uses_steps(controller):
+        if not controller.use_steps:
             assert env.n_searched == expected + n_raw
 
     @pytest.mark.parametrize("action_mode", ["absolute", "delta"])

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ciliary.agents import registry
-from ciliary.agents.base import Controller
+from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.search import SAMPLERS
-from ciliary.agents.registry import CONTROLLERS, make_controller
+from ciliary.agents.registry import CONTROLLERS, GONE, make_controller
 from ciliary.cortex import default_theta, default_unit, to_unit
 from ciliary.cortex.parameters import PARAMETERS, ParameterTable
 from ciliary.envs.objective.calibration import SHIPPED, load_calibration
@@ -32,7 +32,7 @@ BY_TABLE = ("best-fixed", "refit-fixed")
 FILES = {"policy": ("policy", (".safetensors", ".zip", ".json")), "memory": ("memories", (".npz",))}
 """What controllers learned on other images, by option: the field that takes the file, and how its name may end."""
 WEIGHTS = Path(registry.__file__).with_name("weights")
-_UNLEARNED = (FIXED, "normalise", "random", "portfolio", "gradient", *SAMPLERS)
+_UNLEARNED = (FIXED, "normalise", "random", "gradient", *SAMPLERS)
 _ONE_TRIAL = (FIXED, "normalise")
 
 
@@ -65,7 +65,7 @@ class Method:
     files: Mapping[str, str] | None = None
     options: Mapping[str, float] | None = None
 
-    def build(self) -> Controller:
+    def build(self) -> ControllerBase:
         """Its controller, as a session would have it.
 
         Raises:
@@ -73,7 +73,7 @@ class Method:
         """
         files = {FILES[name][0]: Path(path) for name, path in (self.files or {}).items()}
         controller: Any = build_controller(self.controller, spread=self.spread, policy=files.get("policy"))
-        built: Controller = replace(controller, **files, **(self.options or {}))
+        built: ControllerBase = replace(controller, **files, **(self.options or {}))
         return built
 
     def default_u(self, disturbance: str, table: ParameterTable = PARAMETERS) -> np.ndarray:
@@ -116,6 +116,8 @@ def parse_method(text: str) -> Method:
     if name == SETTING:
         path = Path(":".join(words))
         return Method(f"setting {path.stem}", FIXED, n_trials=1, u=read_setting(path))
+    if name in GONE:
+        raise ValueError(f"{text!r}: {name} {GONE[name]}")
     if name not in CONTROLLERS:
         known = ", ".join([*CONTROLLERS, f"{SETTING}:FILE.json"])
         raise ValueError(f"unknown method {text!r}; write CONTROLLER:OBJECTIVE:TRIALS with CONTROLLER from {known}")

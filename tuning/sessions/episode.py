@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ciliary.agents.base import Controller, env_options_of, uses_steps
+from ciliary.agents.base import ControllerBase
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.percept import Percept
 from ciliary.cortex.plot.overview import draw_stages
@@ -54,7 +54,7 @@ def make(
     settings: SessionSettings,
     *,
     env: gym.Env[Any, Any],
-    controller: Controller,
+    controller: ControllerBase,
     folder: Path,
     stem: str,
 ) -> Made:
@@ -99,7 +99,7 @@ def draw(
     settings: SessionSettings,
     *,
     env: gym.Env[Any, Any],
-    controller: Controller,
+    controller: ControllerBase,
     folder: Path,
     stem: str,
 ) -> list[tuple[str, Path, Callable[[Path], Path | None]]]:
@@ -114,7 +114,7 @@ def draw(
             after=played.after,
             u_before=played.u_before,
             u_after=played.trace.u_chosen,
-            names=played.trace.parameter_names,
+            names=played.trace.parameters.names,
         )
         return write_figure(figure, path)
 
@@ -124,14 +124,14 @@ def draw(
             played.trace,
             path,
             title=title(record),
-            by_steps=uses_steps(controller),
+            by_steps=controller.use_steps,
             known=_percepts(played),
         )
 
     figures: list[tuple[str, Path, Callable[[Path], Path | None]]] = []
     figures.append(("figure", folder / "figures" / f"{stem}.png", page))
     # the environment no longer stands at the image of a controller that changed it
-    if settings.is_animated and not env_options_of(controller):
+    if settings.is_animated and not controller.env_options:
         figures.append(("animation", folder / "figures" / f"{stem}.gif", animation))
     if isinstance(after := played.after, Percept):  # the cortex's, which has stages
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ciliary.agents.base import Controller
+from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.memory import Memories, MemoryController
 from ciliary.cortex.parameters import PARAMETERS
 from ciliary.cortex.table import ParameterTable
@@ -63,8 +63,11 @@ def add(memories: Memories | None, record: Mapping[str, Any], table: ParameterTa
 
 
 def with_memories(
-    controller: Controller, settings: SessionSettings, store: Store | None = None, table: ParameterTable = PARAMETERS
-) -> Controller:
+    controller: ControllerBase,
+    settings: SessionSettings,
+    store: Store | None = None,
+    table: ParameterTable = PARAMETERS,
+) -> ControllerBase:
     """A memory controller that remembers what lies in the session's output folder; any other as it is."""
     if not isinstance(controller, MemoryController) or controller.memories is not None:
         return controller
@@ -72,7 +75,9 @@ def with_memories(
     return dataclasses.replace(controller, memories=found)
 
 
-def with_memory(controller: Controller, record: Mapping[str, Any], table: ParameterTable = PARAMETERS) -> Controller:
+def with_memory(
+    controller: ControllerBase, record: Mapping[str, Any], table: ParameterTable = PARAMETERS
+) -> ControllerBase:
     """A memory controller that remembers one more episode; any other as it is."""
     if not isinstance(controller, MemoryController) or isinstance(controller.memories, (str, Path)):
         return controller

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ciliary.agents.base import Controller
+from ciliary.agents.base import ControllerBase
 from ciliary.cortex import default_unit
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.runs.fingerprints import cortex_options
@@ -26,7 +26,7 @@ def make_env(settings: SessionSettings, *, searches_all: bool = False) -> Accomm
     )
 
 
-def make_controller(settings: SessionSettings) -> Controller:
+def make_controller(settings: SessionSettings) -> ControllerBase:
     """The controller of a session. Raises as :func:`~ciliary.tuning.sessions.playing.build_controller`."""
     return build_controller(
         settings.controller, population=settings.population, spread=settings.spread, policy=settings.policy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.agents.base import Controller, env_options_of
+from ciliary.agents.base import ControllerBase
 from ciliary.agents.episode import Progress, run_episode
 from ciliary.agents.guard import Guard
 from ciliary.agents.registry import make_controller
@@ -53,7 +52,7 @@ class Played:
 
 def build_controller(
     name: str, *, population: int | None = None, spread: float | None = None, policy: Path | None = None
-) -> Controller:
+) -> ControllerBase:
     """A controller by name; those that have no populations, no spread are not given one.
 
     Raises:
@@ -61,9 +60,9 @@ def build_controller(
             needs it.
         FileNotFoundError: the policy is not there.
     """
-    controller: Any = make_controller(name)
+    controller = make_controller(name)
     offered = {"population": population, "spread": spread, "policy": policy}
-    known = {field.name for field in dataclasses.fields(controller)}
+    known = controller.option_names
     if policy is not None and "policy" not in known:
         raise ValueError(f"the controller {name} plays no policy; choose policy, hybrid or sb3")
     if policy is not None and not policy.is_file():
@@ -71,13 +70,12 @@ def build_controller(
     if policy is None and name == "sb3":
         raise ValueError("the controller sb3 plays a zip that stable-baselines3 saved; give it with --policy FILE")
     wanted = {name: value for name, value in offered.items() if name in known and value is not None}
-    built: Controller = dataclasses.replace(controller, **wanted)
-    return built
+    return controller.with_options(**wanted)
 
 
 def play(
     env: gym.Env[Any, Any],
-    controller: Controller,
+    controller: ControllerBase,
     image: Any,
     disturbance: str | None = None,
     *,
@@ -122,10 +120,10 @@ def play(
     after = inner.percept(trace.u_chosen)
     seen = torch.as_tensor(inner.image)
     before = None
-    if with_before and trace.i_chosen == 0 and not env_options_of(controller):
+    if with_before and trace.i_chosen == 0 and not controller.env_options:
         before = after
     elif with_before:
-        if env_options_of(controller):  # the controller changed the image: go back to the one that came
+        if controller.env_options:  # the controller changed the image: go back to the one that came
             env.reset(seed=seed, options=options)
         before = inner.percept(u_before)
     return Played(trace, seen, before, after, u_before, tuple(batches), time.perf_counter() - start)

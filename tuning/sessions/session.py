@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 from optuna.storages import BaseStorage
 
-from ciliary.agents.base import Controller
+from ciliary.agents.base import ControllerBase
 from ciliary.agents.episode import EpisodeInterrupted, Progress
 from ciliary.agents.guard import Guard
 from ciliary.envs.data.reading import Photograph, UnreadableImage
@@ -162,7 +162,7 @@ class _Loop:
         display: Display,
         stopper: Stopper,
         env: gym.Env[Any, Any],
-        controller: Controller,
+        controller: ControllerBase,
         storage: BaseStorage | None,
     ):
         self.settings, self.session, self.outcome = settings, session, outcome

@@ -21,7 +21,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
-from ciliary.agents.base import Controller, env_options_of
+from ciliary.agents.base import ControllerBase
 from ciliary.cortex.parameters import COLUMNS_V0, PARAMETERS
 from ciliary.cortex.table import ParameterTable
 from ciliary.envs.batch import Evaluation
@@ -131,13 +131,13 @@ class StudyCache:
 def open_study(
     storage: BaseStorage | None,
     settings: SessionSettings,
-    controller: Controller,
+    controller: ControllerBase,
     key: EpisodeKey,
     table: ParameterTable = PARAMETERS,
 ) -> StudyCache | None:
     """The stored study of an episode; None without a storage, or for a controller that looks at two versions of an
     image in one episode (a study knows settings, not images)."""
-    if storage is None or env_options_of(controller):
+    if storage is None or controller.env_options:
         return None
     name = study_name(
         controller=key.controller,
@@ -152,9 +152,9 @@ def open_study(
 class RememberingEnv(gym.Wrapper[Any, Any, Any, Any]):
     """Answers population evaluations on the episode's own views from a :class:`StudyCache`.
 
-    New settings are evaluated by the environment inside and kept, a batch at a time. ``unwrapped`` is this object, so
-    that a loop which reaches for ``env.unwrapped.evaluate`` is heard too; whatever is not defined here is the inner
-    environment's. Only for episodes that keep one image from beginning to end: a study knows settings, not images.
+    New settings are evaluated by the environment inside and kept, a batch at a time. The loop finds its ``evaluate``
+    before that of the environment inside. Only for episodes that keep one image from beginning to end: a study knows
+    settings, not images.
 
     Attributes:
         n_remembered: evaluations answered from the study.
@@ -164,16 +164,6 @@ class RememberingEnv(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self._study = study
         self.n_remembered = 0
-
-    @property
-    def unwrapped(self) -> Any:
-        """This object."""
-        return self
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "env":  # not there yet: say so instead of asking it for itself
-            raise AttributeError(name)
-        return getattr(self.env.unwrapped, name)
 
     def evaluate(self, u: np.ndarray, views_seed: int | None = None) -> Evaluation:
         """Terms of N settings u (N, P). Percepts are not remembered; measurements on fresh views are not kept."""

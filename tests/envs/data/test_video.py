@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ciliary.agents import make_controller, run_episode
-from ciliary.agents.controllers.random_search import RandomController
+from ciliary.agents.controllers.simple import RandomController
 from ciliary.envs import AccommodationEnv
 from ciliary_tests.photographs import photographs
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from PIL import Image
 
-from ciliary.agents.controllers.random_search import RandomController
+from ciliary.agents.controllers.simple import RandomController
 from ciliary.agents.episode import run_episode
 from ciliary.agents.trace import Ending, Trace, running_best
+from ciliary.cortex import PARAMETERS
 from ciliary.tuning.runs.store import SESSIONS, tracking_uri
 from ciliary.tuning.sessions.animation import Shot, animate_episode, plan_shots, write_gif
 from ciliary.tuning.sessions.session import run_session
@@ -58,6 +59,7 @@ def trace_of(total, *, i_chosen=None, n_parameters=None, **terms):
         ending=Ending.BUDGET_SPENT,
         n_evaluations=len(total),
         seconds=0.0,
+        parameters=PARAMETERS,
     )
 
 
