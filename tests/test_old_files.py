@@ -70,7 +70,7 @@ def plain(out: Path, **changes) -> SessionSettings:
 
 
 def play(settings: SessionSettings, *paths: Path):
-    inputs, _ = collect(paths, settings.long_side_px)
+    inputs, _, _ = collect(paths, settings.long_side_px)
     display = Recorder()
     outcome = sessions.run_session(settings, inputs, make_env=make_env, display=display)
     assert not display.problems

@@ -52,8 +52,8 @@ class Sheet:
         self.height_in = _TOP_IN + 0.12 + sum(row.height_in + row.gap_in for row in rows)
         self.figure = Figure(figsize=(width_in, self.height_in), dpi=DPI, facecolor="white")
         FigureCanvasAgg(self.figure)
-        self.figure.text(MARGIN_IN / width_in, 1 - 0.24 / self.height_in, title, **_TITLE)
-        self.figure.text(MARGIN_IN / width_in, 1 - 0.5 / self.height_in, note, **_NOTE)
+        self.figure.text(MARGIN_IN / width_in, 1 - 0.24 / self.height_in, title, parse_math=False, **_TITLE)
+        self.figure.text(MARGIN_IN / width_in, 1 - 0.5 / self.height_in, note, parse_math=False, **_NOTE)
         above = np.cumsum([_TOP_IN + 0.24, *(row.height_in + row.gap_in for row in rows)])[:-1]
         self._bottoms_in = [self.height_in - top - row.height_in for top, row in zip(above, rows, strict=True)]
 

@@ -134,7 +134,7 @@ def test_inputs_have_names_of_their_own(photo, tmp_path):
     twin = tmp_path / "deep" / "er" / "photo.jpg"
     twin.parent.mkdir(parents=True)
     Image.new("RGB", (64, 64)).save(twin)
-    inputs, problems = collect([photo, tmp_path / "deep", photo], 48)
+    inputs, problems, _ = collect([photo, tmp_path / "deep", photo], 48)
     assert [i.name for i in inputs] == ["photo", "photo_2"]
     assert problems == []
     assert inputs[1].load().original_size == (64, 64)

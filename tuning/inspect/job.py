@@ -88,7 +88,8 @@ def run(images: Sequence[str], settings: LookSettings, *, is_quiet: bool = False
     except ProviderUnavailable as error:
         _complain(str(error))
         return 1
-    inputs, problems = collect(images, settings.long_side_px) if images else (showcase(settings.long_side_px), [])
+    px = settings.long_side_px
+    inputs, problems, _ = collect(images, px) if images else (showcase(px), [], [])
     for line in problems:
         _complain(line)
     try:

@@ -115,25 +115,29 @@ def is_own(path: Path) -> bool:
     try:
         if path.suffix == ".png":
             with Image.open(path) as image:
-                return image.info.get("Software") == _SOFTWARE
+                return bool(image.info.get("Software") == _SOFTWARE)
         summary = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(summary, dict) and {"controller", "parameters", "labels", "boundary"} <= set(summary)
 
 
+class NotWritable(OSError):
+    """Results cannot be written where they were to go."""
+
+
 def check_writable(folder: Path) -> None:
     """Make a folder and try to write into it.
 
     Raises:
-        ValueError: it cannot be had; says why.
+        NotWritable: it cannot be had; says why.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(f"cannot write into {folder}: {error.strerror or error}; give another folder") from error
+        raise NotWritable(f"cannot write into {folder}: {error.strerror or error}; give another folder") from error
 
 
 def _names(stem: str) -> tuple[str, str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from ciliary.cortex.parameters import BY_NAME, check_names
 from ciliary.envs.data.disturbances import parse_disturbance
 from ciliary.envs.objective.make import make_objective
+from ciliary.tuning.runs.files import NotWritable
 from ciliary.tuning.runs.fingerprints import learned_mark
 from ciliary.tuning.runs.registry import find_policy
 from ciliary.tuning.runs.store import StoreError
@@ -55,15 +56,15 @@ def run(
     except (ValueError, KeyError, FileNotFoundError) as error:
         _complain(str(error.args[0]))
         return USAGE
-    inputs, missing = collect(images, asked.long_side_px) if images else (showcase(asked.long_side_px), [])
-    for line in missing:
+    inputs, missing, notes = collect(images, asked.long_side_px) if images else (showcase(asked.long_side_px), [], [])
+    for line in (*missing, *(() if quiet else notes)):
         _complain(line)
     if not inputs:
         return 1
     try:
         with TerminalDisplay(n_trials=asked.n_trials, is_quiet=quiet) as display:
             outcome = run_session(asked, inputs, make_env=make_env, display=display)
-    except (StoreError, StorageError) as error:
+    except (StoreError, StorageError, NotWritable) as error:
         _complain(str(error))
         return 1
     outcome.problems[:0] = missing

@@ -168,7 +168,8 @@ class _Film:
 
     def _text(self, x_px: float, y_px: float, text: str, *, size: float, color: str = style.INK, **more: Any) -> Any:
         x, y = x_px / _WIDTH_PX, 1 - y_px / self._height_px
-        return self._figure.text(x, y, text, fontsize=size, color=color, va="center", **more)
+        # user's text is no formula
+        return self._figure.text(x, y, text, fontsize=size, color=color, va="center", parse_math=False, **more)
 
     def _curve(self) -> tuple[Any, Any, Any]:
         left, right, bottom, top = 66, _MARGIN_PX, 34, 10

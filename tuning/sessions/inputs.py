@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from ciliary.envs.data.sources import Photograph, bundled, expand_paths, read_image
-from ciliary.tuning.runs.files import plan_stems
+from ciliary.tuning.runs.files import is_own, plan_stems
+from ciliary.tuning.runs.record import FILE, printable
 
 SHOWCASE = ("chelsea", "coffee", "rocket")
 SHOWCASE_DISTURBANCES = ("low_light:3", "gaussian_noise:3")
@@ -29,17 +30,37 @@ class Input:
     load: Callable[[], Photograph]
 
 
-def collect(paths: Sequence[str | Path], long_side_px: int) -> tuple[list[Input], list[str]]:
-    """Files and folders to inputs, and a line for each path which gave none.
+def collect(paths: Sequence[str | Path], long_side_px: int) -> tuple[list[Input], list[str], list[str]]:
+    """Files and folders to inputs, a line for each path which gave none, and notes about what was passed over.
 
-    A name is the file's stem; a repeated one gets ``_2``, ``_3``, ...
+    A name is the file's stem; a repeated one gets ``_2``, ``_3``, ... What Ciliary itself has written into a folder
+    (figures, maps, artifacts) is no photograph and is passed over, unless it is named as a file.
     """
     files, problems = expand_paths(paths)
-    names = [row["none"] for row in plan_stems((path.stem for path in files), ["none"])]
+    named = {Path(path).resolve() for path in paths}
+    own = [path for path in files if path.resolve() not in named and is_output(path)]
+    files = [path for path in files if path not in set(own)]
+    notes = (
+        [f"{len(own)} files that Ciliary wrote itself were passed over, such as {printable(str(own[0]))}"]
+        if own
+        else []
+    )
+    names = [row["none"] for row in plan_stems((printable(path.stem) for path in files), ["none"])]
     inputs = [
-        Input(name, str(path), partial(read_image, path, long_side_px)) for name, path in zip(names, files, strict=True)
+        Input(name, printable(str(path)), partial(read_image, path, long_side_px))
+        for name, path in zip(names, files, strict=True)
     ]
-    return inputs, [str(problem) for problem in problems]
+    return inputs, [printable(str(problem)) for problem in problems], notes
+
+
+def is_output(path: Path) -> bool:
+    """Whether an image is one that Ciliary wrote: a map (``--save``), a figure of a session, an artifact of a run."""
+    if path.name.endswith((".labels.png", ".boundary.png")):
+        page = path.with_name(f"{path.name.rsplit('.', 2)[0]}.json")
+        return is_own(path) or is_own(page)
+    if (path.parent.parent / FILE).is_file():  # figures/ and stages/ of a session
+        return True
+    return any(folder.name == "artifacts" and (folder.parent / "mlflow.db").is_file() for folder in path.parents)
 
 
 def showcase(long_side_px: int) -> list[Input]:

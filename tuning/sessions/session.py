@@ -18,11 +18,11 @@ from ciliary.agents.guard import Guard
 from ciliary.envs.data.reading import Photograph, UnreadableImage
 from ciliary.tuning.cli.stopping import EXIT_CODE, Stopped, Stopper
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.files import plan_stems
+from ciliary.tuning.runs.files import check_writable, plan_stems
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.run import Run
-from ciliary.tuning.runs.store import open_store
+from ciliary.tuning.runs.store import Store, StoreError, masked, open_store
 from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.episode import Made, make
 from ciliary.tuning.sessions.experience import with_memories, with_memory
@@ -106,13 +106,17 @@ def run_session(
 
     Raises:
         ValueError: if the controller or the session's name is none.
+        NotWritable: results cannot be written where they are to go.
         StoreError, StorageError: if tracking store or study storage cannot be opened.
     """
     controller = make_controller(settings)
+    for folder in (settings.out, settings.save):
+        if folder is not None:
+            check_writable(folder)  # before the work, not after it
     storage = None if settings.storage is None else open_storage(settings.storage)
     with Stopper() as stopper:
         store = open_store(settings.out)
-        session = open_session(store, settings)
+        session = _open(store, settings)
         outcome = Outcome(session.name, session.folder, store.command)
         status = "KILLED"  # until it is known better
         try:
@@ -130,6 +134,15 @@ def run_session(
         finally:
             _close(session, outcome, status)
     return outcome
+
+
+def _open(store: Store, settings: SessionSettings) -> Session:
+    try:
+        return open_session(store, settings)
+    except ValueError:
+        raise
+    except Exception as error:  # MLflow lets its drivers' errors through: a locked database, a server gone
+        raise StoreError(f"cannot open a session in {masked(store.uri)}: {_first_line(error)}") from error
 
 
 def _close(session: Session, outcome: Outcome, status: str) -> None:

@@ -70,3 +70,27 @@ def test_label_png_keeps_more_than_256_labels(tmp_path):
     path = saving.write_atomically(tmp_path / "l.png", saving._png(image))
     with Image.open(path) as back:
         np.testing.assert_array_equal(np.asarray(back), np.asarray(image))
+
+
+def test_files_of_others_are_not_written_over(percept, tmp_path):
+    """Found from outside: a LabelMe annotation lies beside its photograph, under the name of our JSON."""
+    annotation = b'{"shapes": [], "imagePath": "a.jpg"}'
+    (tmp_path / "a.json").write_bytes(annotation)
+    (tmp_path / "b.labels.png").write_bytes(b"somebody's")
+    stems = [row["none"] for row in saving.plan_stems(["a", "b", "c"], ["none"], tmp_path)]
+    assert stems == ["a_2", "b_2", "c"]
+    for stem in stems:
+        summary = {"controller": "fixed", "parameters": {}}
+        saving.save_episode(tmp_path, stem, percept=percept, size=(60, 80), summary=summary)
+    assert (tmp_path / "a.json").read_bytes() == annotation
+    assert [row["none"] for row in saving.plan_stems(["a", "b", "c"], ["none"], tmp_path)] == stems  # ours by now
+    (tmp_path / "c.json").unlink()
+    assert not saving.is_foreign(tmp_path, "c")  # the maps tell whose they are
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(saving.NotWritable, match="cannot write into"):
+        saving.check_writable(tmp_path / "file")
+    saving.check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
