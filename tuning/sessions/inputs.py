@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -47,10 +47,14 @@ def collect(paths: Sequence[str | Path], long_side_px: int) -> tuple[list[Input]
     )
     names = [row["none"] for row in plan_stems((printable(path.stem) for path in files), ["none"])]
     inputs = [
-        Input(name, printable(str(path)), partial(read_image, path, long_side_px))
+        Input(name, printable(str(path)), partial(_read, path, name, long_side_px))
         for name, path in zip(names, files, strict=True)
     ]
     return inputs, [printable(str(problem)) for problem in problems], notes
+
+
+def _read(path: Path, name: str, long_side_px: int) -> Photograph:
+    return replace(read_image(path, long_side_px), name=name)
 
 
 def is_output(path: Path) -> bool:

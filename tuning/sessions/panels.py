@@ -38,7 +38,7 @@ def scale(ax: Axes, total: np.ndarray, before: float) -> float:
     span = max([np.quantile(finite, 0.9), *known]) - low or max(abs(low), 1e-3)
     top = low + 1.25 * span
     ax.set_ylim(low - 0.12 * span, top)
-    return top
+    return float(top)
 
 
 def history(
