@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ciliary.cortex.loading import load_object, names_object
+from ciliary.cortex.loading import load_object, names_object, object_mark
 from ciliary.cortex.model import Cortex
 from ciliary.cortex.perceiver import Perceiver, check_perceiver
 from ciliary.cortex.segmenters import SEGMENTERS, SegmenterPerceiver
@@ -43,6 +43,11 @@ def make_perceiver(asked: Any = None, *, n_workers: int = 1) -> Perceiver:
         raise TypeError(f"perceiver {asked!r}: {error}") from error
     except ValueError as error:
         raise ValueError(f"perceiver {asked!r}: {error}") from error
+
+
+def perceiver_mark(asked: str) -> str:
+    """What numbers that depend on a perceiver are stored with: its name; a user's own with a digest of its source."""
+    return object_mark(asked, what="perceiver") if names_object(asked) else asked
 
 
 def _as_perceiver(found: Any, n_workers: int) -> Perceiver:

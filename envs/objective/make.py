@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex.loading import load_object, names_object
+from ciliary.cortex.loading import load_object, names_object, object_mark
 from ciliary.cortex.perceiver import AbstractPercept, Perceiver
 from ciliary.envs.objective.agreement_objective import AgreementObjective
 from ciliary.envs.objective.calibrated import CalibratedObjective
@@ -127,11 +126,6 @@ def objective_mark(asked: Any) -> str:
     if asked in UNCALIBRATED:
         return str(asked)
     if isinstance(asked, str) and names_object(asked) and not Path(asked).exists():
-        source = inspect.getsourcefile(inspect.getmodule(load_object(asked, what="objective")) or inspect)
-        return f"{asked} {_digest(Path(source).read_bytes() if source else asked.encode())}"
+        return object_mark(asked, what="objective")
     path = SHIPPED if asked in (None, "calibrated") else Path(asked)
-    return f"calibrated {_digest(path.read_bytes())}"
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+    return f"calibrated {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"

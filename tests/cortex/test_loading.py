@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ciliary.cortex.loading import load_object, names_object
+from ciliary.cortex.loading import load_object, names_object, object_mark
 
 
 @pytest.fixture
@@ -46,6 +46,18 @@ def test_working_directory_counts_and_neighbours_are_found(desk):
     )
     assert load_object("made_by_a_user:Outer.Inner").__name__ == "Inner"
     assert load_object("made_by_a_user:late")() == 3
+
+
+def test_a_mark_follows_the_source(desk):
+    file = desk / "marked_by_a_user.py"
+    file.write_text("THING = object()\n")
+    first = object_mark("marked_by_a_user:THING")
+    assert first.startswith("marked_by_a_user:THING ")
+    assert object_mark("marked_by_a_user:THING") == first
+    file.write_text("THING = object()  # another\n")
+    assert object_mark("marked_by_a_user:THING") != first
+    with pytest.raises(ValueError, match="objective 'marked_by_a_user:NONE'"):
+        object_mark("marked_by_a_user:NONE", what="objective")
 
 
 def test_what_is_installed_is_not_shadowed(desk):

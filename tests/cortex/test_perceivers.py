@@ -6,6 +6,7 @@ import pytest
 
 from ciliary.cortex import SegmenterPerceiver, make_perceiver
 from ciliary.cortex.perceiver import check_perceiver
+from ciliary.cortex.perceivers import perceiver_mark
 from ciliary_tests.segmentations import bands, images
 
 
@@ -45,6 +46,8 @@ def test_perceivers_of_a_module(tmp_path, monkeypatch):
     assert make_perceiver(at("segment")).table["threshold"].high == 2
     assert make_perceiver(at("described")).table["threshold"].high == 0.8
     assert make_perceiver(at("Made")).name == "made"
+    assert perceiver_mark(at("segment")).startswith(at("segment") + " ")
+    assert perceiver_mark("slic") == "slic"
     assert check_perceiver(make_perceiver(at("Made"))).cues(images()) is None
     with pytest.raises(TypeError, match=r"perceiver 'my_perceivers_for_a_test:Half': Half is no perceiver: it lacks"):
         make_perceiver(at("Half"))

@@ -156,7 +156,7 @@ class _Film:
         self._subtitle = self._text(_MARGIN_PX, 38, "", size=9)
         below = _TITLE_PX + self.picture_size[0] + 12
         self._lefts = (_MARGIN_PX, _WIDTH_PX // 2 + _MARGIN_PX // 2)
-        self._text(self._lefts[0], below, "what the cortex saw, borders of its regions", size=8, color=style.FAINT)
+        self._text(self._lefts[0], below, "what was seen, borders of its regions", size=8, color=style.FAINT)
         self._caption = self._text(self._lefts[1], below, "", size=8, color=style.FAINT)
         self._dots, self._best, self._now = self._curve()
         # axes and words are drawn once; a frame draws what moves on top of them, in a tenth of the time

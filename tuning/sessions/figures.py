@@ -39,7 +39,7 @@ def draw_episode(
 
     Args:
         record: see :mod:`ciliary.tuning.runs.record`.
-        image: (3, H, W) in [0, 1], as the cortex saw it.
+        image: (3, H, W) in [0, 1], as it was seen.
         before: the percept at the defaults (batch of one).
         after: the percept at the applied setting (batch of one).
         u_before: (P,) the defaults.
@@ -55,7 +55,7 @@ def draw_episode(
     page = Sheet(headline(record), "", rows, width_in=_WIDTH_IN)
 
     words = _words(record)
-    style.picture(page.axes(0, 0), seen, "What the cortex saw", f"{width} × {height} px")
+    style.picture(page.axes(0, 0), seen, "What was seen", f"{width} × {height} px")
     for column, (percept, title) in enumerate(((before, "defaults"), (after, words)), start=1):
         labels = percept.labels()[0].numpy()
         note = _note(labels, record["before" if column == 1 else "after"])
