@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.parameters import BY_NAME, check_names
 from ciliary.envs.data.disturbances import parse_disturbance
 from ciliary.envs.objective.make import make_objective
@@ -64,7 +65,7 @@ def run(
     try:
         with TerminalDisplay(n_trials=asked.n_trials, is_quiet=quiet) as display:
             outcome = run_session(asked, inputs, make_env=make_env, display=display)
-    except (StoreError, StorageError, NotWritable) as error:
+    except (StoreError, StorageError, NotWritable, ProviderUnavailable) as error:
         _complain(str(error))
         return 1
     outcome.problems[:0] = missing
