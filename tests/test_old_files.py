@@ -65,12 +65,12 @@ def _upgrade(database: Path) -> None:
 
 
 def plain(out: Path, **changes) -> SessionSettings:
-    settings = SessionSettings(long_side_px=40, out=out, is_animated=False, objective="raw")
+    settings = SessionSettings(size_px=40, out=out, is_animated=False, objective="raw")
     return replace(settings, **changes)
 
 
 def play(settings: SessionSettings, *paths: Path):
-    inputs, _, _ = collect(paths, settings.long_side_px)
+    inputs, _, _ = collect(paths, settings.size_px)
     display = Recorder()
     outcome = sessions.run_session(settings, inputs, make_env=make_env, display=display)
     assert not display.problems

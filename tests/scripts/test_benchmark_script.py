@@ -31,7 +31,7 @@ def asked(monkeypatch):
         machine = {"processor": "abacus", "n_threads": settings.n_threads, "load_average_1min": 0.0}
         return {"rows": rows, "growth": {"1": float("nan"), "16": 1.04}, "hardware": machine}
 
-    monkeypatch.setattr("ciliary.tuning.benchmarks.speed.run_benchmark", measured)
+    monkeypatch.setattr("ciliary.tuning.benchmarks.speed_job.run_benchmark", measured)
     return seen
 
 
@@ -65,5 +65,5 @@ def test_wrong_usage_is_one_clear_line(script, asked, tmp_path, capsys):
     assert script.main(["--compare", str(tmp_path / "missing.json")]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert "24 px" in lines[0]
+    assert "sizes_px (--sizes) must be at least 24, got 8" in lines[0]
     assert "missing.json" in lines[1]

@@ -20,4 +20,4 @@ def quick_page(monkeypatch):
 
 @pytest.fixture
 def settings(out, quick_page) -> SessionSettings:
-    return SessionSettings(controller="random", n_trials=6, population=3, long_side_px=64, out=out, session="s")
+    return SessionSettings(controller="random", n_trials=6, population=3, size_px=64, out=out, session="s")

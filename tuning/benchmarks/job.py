@@ -6,20 +6,16 @@ import datetime
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.stages.m5_learned import ExpertBank
 from ciliary.cortex.stages.weights import load_stages
 from ciliary.tuning.benchmarks.completion import Occluder, occlude
-from ciliary.tuning.benchmarks.data import ReadSettings, read_named
+from ciliary.tuning.benchmarks.data import read_named
 from ciliary.tuning.benchmarks.energy import energy
 from ciliary.tuning.benchmarks.few_shot import few_shot, possible_shots
 from ciliary.tuning.benchmarks.findings import Findings
@@ -27,14 +23,17 @@ from ciliary.tuning.benchmarks.occlusion import CLEAN, CONDITIONS, occlusion
 from ciliary.tuning.benchmarks.perceive import Eye, Look
 from ciliary.tuning.benchmarks.pictures import NamedImages
 from ciliary.tuning.benchmarks.representations import representations
+from ciliary.tuning.benchmarks.settings import ENERGY, FEW_SHOT, OCCLUSION, ExamSettings
 from ciliary.tuning.benchmarks.tokens import Tokens
-from ciliary.tuning.evaluation.job import NOTHING, SOME_FAILED, STOPPED, USAGE, terminable
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import NOTHING, SOME_FAILED, STOPPED, USAGE
+from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.cli.stopping import terminable
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import code_mark, versions
 from ciliary.tuning.runs.tables import pairs_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
 
-FEW_SHOT, OCCLUSION, ENERGY = "few-shot", "occlusion", "energy"
 TITLES = {
     FEW_SHOT: "Final exam: naming from few examples",
     OCCLUSION: "Final exam: robustness to occlusion",
@@ -46,33 +45,6 @@ DEEP_WARNING = (
 )
 
 
-@dataclass(frozen=True)
-class ExamSettings:
-    """What is examined, and on what.
-
-    Attributes:
-        exam: one of :data:`TITLES`.
-        data: named images; see :func:`~ciliary.tuning.benchmarks.data.read_named`.
-        reading: how much of them, and how large.
-        look: which cortex.
-        shots: numbers of examples of each class; occlusion and energy take the first.
-        n_episodes: draws of examples.
-        seed: of the draws, and of where occluders lie.
-        out: folder of page, figures, numbers and tokens.
-        is_quiet: only problems and the exit code.
-    """
-
-    exam: str
-    data: Path
-    reading: ReadSettings = field(default_factory=ReadSettings)
-    look: Look = field(default_factory=Look)
-    shots: tuple[int, ...] = (1, 5, 20)
-    n_episodes: int = 50
-    seed: int = 0
-    out: Path = Path("runs/examine")
-    is_quiet: bool = False
-
-
 def run(settings: ExamSettings) -> int:
     """Sit an exam; returns the exit code.
 
@@ -82,26 +54,24 @@ def run(settings: ExamSettings) -> int:
     """
     start = time.perf_counter()
     try:
-        if settings.exam not in TITLES:
-            raise ValueError(f"no exam {settings.exam!r}; choose from {', '.join(TITLES)}")
         eye = Eye(settings.look, settings.out / "tokens")
         net = _bank(settings.look)
         named = read_named(settings.data, settings.reading)
-        possible_shots(named, settings.shots)  # before an hour of perceiving
+        possible_shots(named, settings.tried)  # before an hour of perceiving
     except (ValueError, OSError) as error:
-        _complain(str(error))
+        complain("examine", error)
         return USAGE
     for line in named.problems:
-        _complain(line)
+        complain("examine", line)
     try:
         with terminable():
             findings, seconds = _sit(settings, named, eye, net)
             page = write_findings(settings, named, findings, perceiving_s=seconds, total_s=time.perf_counter() - start)
     except KeyboardInterrupt:
-        _complain("stopped; what was perceived is kept, the same command goes on from here")
+        complain("examine", "stopped; what was perceived is kept, the same command goes on from here")
         return STOPPED
     except (ProviderUnavailable, ValueError, RuntimeError, OSError) as error:
-        _complain(str(error))
+        complain("examine", error)
         return NOTHING
     if not settings.is_quiet:
         console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -139,23 +109,19 @@ def _sit(settings: ExamSettings, named: NamedImages, eye: Eye, net: ExpertBank |
     conditions = CONDITIONS if settings.exam == OCCLUSION else ()
     common = {"n_episodes": settings.n_episodes, "seed": settings.seed}
     n_images = len(named.train) + len(named.test) * (1 + len(conditions))
-    with _progress(settings.is_quiet) as bar:
-        task = bar.add_task("perceiving", total=n_images)
-
-        def more(n: int) -> None:
-            bar.advance(task, n)
-
+    with Bar(n_images, title="perceiving", is_quiet=settings.is_quiet) as bar:
+        more = bar.advance
         train, test = (eye.perceive(half.images, more) for half in (named.train, named.test))
         hidden: dict[Occluder, Tokens] = {CLEAN: test}
         for one in conditions:
             hidden[one] = eye.perceive(occlude(named.test.images, one, seed=settings.seed), more)
-        task = bar.add_task("naming", total=len(found) if settings.exam != ENERGY else None)
+        bar.next("naming", len(found) if settings.exam != ENERGY else None)
         if settings.exam == FEW_SHOT:
-            findings = few_shot(named, train, test, found, shots=settings.shots, progress=more, **common)
+            findings = few_shot(named, train, test, found, shots=settings.tried, progress=more, **common)
         elif settings.exam == OCCLUSION:
-            findings = occlusion(named, train, hidden, found, net, n_shots=settings.shots[0], progress=more, **common)
+            findings = occlusion(named, train, hidden, found, net, n_shots=settings.tried[0], progress=more, **common)
         else:
-            findings = energy(named, train, test, eye.cortex, net, n_shots=settings.shots[0], progress=more, **common)
+            findings = energy(named, train, test, eye.cortex, net, n_shots=settings.tried[0], progress=more, **common)
     return findings, float(np.median(test.seconds))
 
 
@@ -187,14 +153,3 @@ def _about(settings: ExamSettings, named: NamedImages, perceiving_s: float, tota
         "commit": f"{versions().get('commit', 'unknown')} (code mark {code_mark(rooms=('cortex', 'tuning/exams'))})",
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     }
-
-
-@contextmanager
-def _progress(is_quiet: bool) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=is_quiet, transient=True) as bar:
-        yield bar
-
-
-def _complain(text: str) -> None:
-    print(f"examine: {text}", file=sys.stderr)

@@ -25,36 +25,12 @@ from ciliary.envs.batch import ImageBatch, make_batch
 from ciliary.envs.evaluator import Evaluator
 from ciliary.envs.objective.terms import Objective
 from ciliary.envs.objective.views import sample_views
+from ciliary.tuning.benchmarks.settings import BenchmarkSettings
 from ciliary.tuning.runs.fingerprints import versions
 
 # Two records differ when both hold: a ratio alone makes noise of the small ones, a difference alone of the large ones.
 SLOWER_RATIO = 1.25
 SLOWER_FLOOR_MS = 1.0
-
-
-@dataclass(frozen=True)
-class BenchmarkSettings:
-    """What is measured. An image of long side s is 3:2, and has ``n_views`` views beside itself."""
-
-    sizes_px: tuple[int, ...] = (96, 192, 288, 384)
-    populations: tuple[int, ...] = (1, 16)
-    n_repeats: int = 7
-    n_warmup: int = 2
-    n_threads: int = 2
-    n_photometric: int = 2
-    n_geometric: int = 2
-    max_images: int = 20  # images per forward pass
-    depth: str = "none"
-    features: str = "none"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        counts = {"n_repeats": self.n_repeats, "n_threads": self.n_threads, "population": min(self.populations)}
-        for name, count in counts.items():
-            if count < 1:
-                raise ValueError(f"expected {name} >= 1, got {count}")
-        if min(self.sizes_px) < 24:
-            raise ValueError(f"expected a long side of at least 24 px (short side 16), got {min(self.sizes_px)}")
 
 
 @dataclass(frozen=True)
@@ -114,7 +90,7 @@ def run_benchmark(
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "hardware": hardware(n_threads=settings.n_threads),
         "versions": dict(versions()),
-        "settings": asdict(settings),
+        "settings": {k: v for k, v in asdict(settings).items() if k not in ("is_quiet", "out", "compare")},
         "rows": [asdict(row) for row in rows],
         "growth": {str(n): growth([row for row in rows if row.population == n]) for n in settings.populations},
     }

@@ -3,52 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from ciliary.cortex.parameters import PARAMETERS
-from ciliary.envs.data.labelled import LabelledSet
+from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_folder
 from ciliary.envs.objective.calibration import Calibration
 from ciliary.tuning.calibration.candidates import spread_settings, training_cases
 from ciliary.tuning.calibration.fit import NOT_SHIPPED, Comparison, calibrate, compare, input_groups
 from ciliary.tuning.calibration.regressors import FORMS
+from ciliary.tuning.calibration.settings import CalibrateSettings
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.evaluation.measure import Measure, MeasureSettings
 from ciliary.tuning.evaluation.table import ResponseTable, compute_table
-from ciliary.tuning.runs.fingerprints import code_mark, cortex_options, learned_mark
+from ciliary.tuning.runs.fingerprints import code_mark, cortex_options, learned_mark, versions
+from ciliary.tuning.runs.tables import rows_to_markdown
+
+PLACES = ("out", "folder", "bsds", "labelled", "n_images")  # what the data are is told in other words
 
 
-@dataclass(frozen=True)
-class CalibrateSettings:
-    """What a calibration is made of.
+def run(settings: CalibrateSettings) -> int:
+    """Learn and say what was kept; returns the exit code.
 
-    Attributes:
-        out: file to write.
-        folder: where the response table is kept; started again, the job goes on from there.
-        n_settings: settings in the table.
-        n_views: views for the terms of agreement; 0 does without them, in a fifth of the time.
-        n_panel: settings whose percepts stand in for people; 0 for none.
-        size_px: long side at which the cortex looks.
-        depth, features: providers of the cortex's cues.
-        learned: stages of the cortex that use their learned part.
-        form, inputs: as in the comparison, to be kept; the best one that can be shipped when None.
-        n_workers: processes.
-        seed: of the settings and the fit.
+    Returns:
+        0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
-
-    out: Path = Path("runs/calibrate/calibration.npz")
-    folder: Path = Path("runs/calibrate/table")
-    n_settings: int = 32
-    n_views: int = 0
-    n_panel: int = 32
-    size_px: int = 192
-    depth: str = "none"
-    features: str = "none"
-    learned: tuple[str, ...] = ()
-    form: str | None = None
-    inputs: str | None = None
-    n_workers: int = 2
-    seed: int = 0
+    s = settings
+    if (s.bsds is None) == (s.labelled is None):
+        complain("calibrate", "expected one source of labelled images: --bsds DIR or --labelled DIR")
+        return USAGE
+    try:
+        if s.labelled is not None:
+            data = read_labelled_folder(s.labelled)
+            data, source = data.evenly(s.n_images) if s.n_images else data, s.labelled.resolve().name
+        elif s.bsds is not None:
+            data, source = read_bsds(s.bsds, "train", n_images=s.n_images), "BSDS500 train"
+        calibration, rows, failed = learn(data, data.names, s, about={"data": source, **versions()})
+    except KeyboardInterrupt:
+        complain("calibrate", "stopped; the same command goes on where it stood")
+        return STOPPED
+    except (ValueError, RuntimeError, OSError) as error:
+        complain("calibrate", error)
+        return NOTHING
+    if not s.is_quiet:
+        print(rows_to_markdown(rows))
+        print(f"Kept: {calibration.about['form']}, {len(calibration.names)} inputs. Written to {s.out}.")
+    return SOME_FAILED if failed else ALL_WELL
 
 
 def measure_table(data: LabelledSet, names: Sequence[str], settings: CalibrateSettings) -> ResponseTable:
@@ -73,7 +73,7 @@ def measure_table(data: LabelledSet, names: Sequence[str], settings: CalibrateSe
     )
 
 
-def run(
+def learn(
     data: LabelledSet, names: Sequence[str], settings: CalibrateSettings, *, about: dict[str, Any]
 ) -> tuple[Calibration, list[Comparison], list[str]]:
     """The whole job; the calibration is in ``settings.out`` afterwards. Also which cases failed, one line each.
@@ -94,7 +94,7 @@ def run(
         inputs=input_groups(table)[kept.inputs],
         n_panel=settings.n_panel if kept.inputs == "+ panel" else 0,
         seed=settings.seed,
-        about=about | {"settings": {k: str(v) for k, v in asdict(settings).items() if k not in ("out", "folder")}},
+        about=about | {"settings": {k: str(v) for k, v in settings.values().items() if k not in PLACES}},
     )
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     calibration.save(settings.out)

@@ -1,13 +1,15 @@
-"""Stopping on request: the first SIGINT or SIGTERM ends the episode after its present batch, the second at once."""
+"""Stopping on request: at a safe place (:class:`Stopper`), or at once (:func:`terminable`)."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
-EXIT_CODE = 130  # 128 + SIGINT, what a shell expects of a stopped command
+Handler = Callable[[int, FrameType | None], object]
 
 
 class Stopped(KeyboardInterrupt):
@@ -15,24 +17,22 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stopper:
-    """Context manager that turns signals into a flag; ``check()`` raises :class:`Stopped` at a safe place.
+    """Context manager that turns the first SIGINT or SIGTERM into a flag, and the second into :class:`Stopped`.
 
-    Half a batch written to a database is worse than a second of patience, so the handler itself only takes note.
+    ``check()`` raises :class:`Stopped` at a safe place: half a batch written to a database is worse than a second of
+    patience, so the handler itself only takes note.
     """
 
     def __init__(self) -> None:
         self.is_asked = False
-        self._before: dict[int, object] = {}
+        self._handlers = handled(self._note, signal.SIGINT, signal.SIGTERM)
 
     def __enter__(self) -> Stopper:
-        if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+        self._handlers.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._handlers.__exit__(None, None, None)
 
     def check(self) -> None:
         """Raise :class:`Stopped` if a signal has come."""
@@ -46,3 +46,28 @@ class Stopper:
         self.is_asked = True
         name = signal.Signals(number).name
         print(f"\n{name}: stopping after this batch; once more to stop at once", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM as Ctrl-C, so that runs are closed and workers end."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt  # itself: shells start background jobs with SIGINT ignored
+
+    with handled(stop, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def handled(handler: Handler, *numbers: signal.Signals) -> Iterator[None]:
+    """Handle signals in the block; nothing happens outside the main thread, where Python allows no handlers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -6,7 +6,6 @@ Images without people's maps will do: then all but the covering is shown.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,7 +19,7 @@ from ciliary.tuning.evaluation.falls import (
     reference_of,
     shown_name,
 )
-from ciliary.tuning.evaluation.job import ContestSettings, Job, Played, about_job, run_job
+from ciliary.tuning.evaluation.job import Job, Played, about_job, run_job
 from ciliary.tuning.evaluation.methods import Method, make_methods, parse_method
 from ciliary.tuning.evaluation.play import play_methods
 from ciliary.tuning.evaluation.plots import strokes
@@ -34,6 +33,7 @@ from ciliary.tuning.evaluation.report import (
     oracle_and_note,
 )
 from ciliary.tuning.evaluation.selectors import COVERING
+from ciliary.tuning.evaluation.settings import CompareSettings
 from ciliary.tuning.evaluation.summary import FIXED, ContestRow, contest_rows, pooled, seed_means
 from ciliary.tuning.evaluation.table import ResponseTable
 from ciliary.tuning.runs.tables import empty_columns, rows_to_markdown
@@ -47,20 +47,6 @@ _TABLES = (
     "standard deviation of the mean fall over seeds. `evaluations`, `seconds`: of an episode, guard included. Against "
     "seconds a batch of trials counts when it is done, all of it at once.\n"
 )
-
-
-@dataclass(frozen=True)
-class CompareSettings(ContestSettings):
-    """What to race; see the command line of ``scripts/compare.py``.
-
-    Attributes:
-        n_seeds: of views and controllers.
-        reference: label of the method that shares refer to; TPE of most trials when None.
-    """
-
-    out: Path = Path("runs/compare")
-    n_seeds: int = 5
-    reference: str | None = None
 
 
 def run(settings: CompareSettings) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from ciliary.envs.metrics.regions import METRICS
 from ciliary.envs.objective.calibration import Calibration, load_calibration
 from ciliary.envs.objective.make import UNCALIBRATED
 from ciliary.tuning.evaluation.contact_sheet import contact_sheet, sheets
-from ciliary.tuning.evaluation.job import ContestSettings, Job, Played, about_job, run_job
+from ciliary.tuning.evaluation.job import Job, Played, about_job, run_job
 from ciliary.tuning.evaluation.methods import Method, make_methods
 from ciliary.tuning.evaluation.play import play_methods
 from ciliary.tuning.evaluation.plots import gap_plot, precision_recall
@@ -26,6 +25,7 @@ from ciliary.tuning.evaluation.report import (
     oracle_and_note,
 )
 from ciliary.tuning.evaluation.selectors import CLEAN, COVERING
+from ciliary.tuning.evaluation.settings import EvaluateSettings
 from ciliary.tuning.evaluation.summary import FIXED, contest_rows
 from ciliary.tuning.evaluation.systems import PEOPLE, boundary_summary, compute_portraits, portrait_rows
 from ciliary.tuning.evaluation.table import ResponseTable
@@ -35,20 +35,6 @@ from ciliary.tuning.runs.tables import pairs_to_markdown, rows_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
 
 DEFAULT_METHODS = ("normalise", "policy:calibrated:2", "tpe:raw:16", "tpe:calibrated:64")
-
-
-@dataclass(frozen=True)
-class EvaluateSettings(ContestSettings):
-    """What to evaluate; see the command line of ``scripts/evaluate.py``.
-
-    Attributes:
-        with_portraits: clean images by regions and boundaries, for all systems.
-        shown: label of the method of the figures and of the accommodated portrait; the last when None.
-    """
-
-    out: Path = Path("runs/evaluate")
-    with_portraits: bool = True
-    shown: str | None = None
 
 
 def run(settings: EvaluateSettings) -> int:

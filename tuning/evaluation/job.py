@@ -7,95 +7,27 @@ from __future__ import annotations
 
 import json
 import platform
-import signal
-import sys
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_folder, read_photographs
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import NOTHING, SOME_FAILED, STOPPED, USAGE
+from ciliary.tuning.cli.stopping import terminable
 from ciliary.tuning.evaluation.cases import make_cases, parse_disturbances
-from ciliary.tuning.evaluation.measure import MeasureSettings
 from ciliary.tuning.evaluation.methods import Method
 from ciliary.tuning.evaluation.report import Report, about, without_folders
+from ciliary.tuning.evaluation.settings import ContestSettings
 from ciliary.tuning.evaluation.table import Case, ResponseTable
-from ciliary.tuning.runs.fingerprints import code_mark, cortex_options, learned_mark
+from ciliary.tuning.runs.fingerprints import code_mark, learned_mark
 from ciliary.tuning.runs.run import Run, at
 from ciliary.tuning.runs.store import EVALUATIONS, StoreError, open_store
-
-DEFAULT_DISTURB = "none,mixed:3"
-USAGE, NOTHING, SOME_FAILED, STOPPED = 2, 1, 3, 130
-
-
-@dataclass(frozen=True)
-class ContestSettings:
-    """Who plays on which labelled images; the arguments of :func:`ciliary.tuning.cli.arguments.add_contest_arguments`.
-
-    Attributes:
-        bsds, labelled: where the labelled images are: one of the two, or
-        images: photographs nobody drew on, and folders of them (``compare`` alone can use them).
-        split: of BSDS500.
-        n_images: as many, evenly spaced; None for all.
-        methods: texts for :func:`parse_method`, or ``best-fixed`` and ``refit-fixed``; ``fixed`` always plays. None:
-            the job's own, without the calibrated ones where no calibration is.
-        disturb: text for :func:`parse_disturbances`.
-        n_workers: processes.
-        size_px: long side at which the cortex looks.
-        depth, features: providers of the cortex.
-        learned: stages of the cortex that use their learned part.
-        out: folder of everything that is kept, and of the tracking store.
-        table: response table of the same images: the oracle, the protocols, the validity report.
-        train_table: response table of other images: chooses the best fixed settings.
-        page: where the page goes; in ``out`` when None.
-        reading: Markdown that the page quotes; ``<page stem>_reading.md`` beside the page when None.
-        is_quiet: no progress.
-    """
-
-    bsds: Path | None = None
-    labelled: Path | None = None
-    images: tuple[Path, ...] = ()
-    split: str = "val"
-    n_images: int | None = None
-    methods: tuple[str, ...] | None = None
-    disturb: str = DEFAULT_DISTURB
-    n_workers: int = 1
-    size_px: int = 192
-    depth: str = "none"
-    features: str = "none"
-    learned: tuple[str, ...] = ()
-    out: Path = Path("runs/contest")
-    table: Path | None = None
-    train_table: Path | None = None
-    page: Path | None = None
-    reading: Path | None = None
-    is_quiet: bool = False
-
-    @property
-    def how(self) -> MeasureSettings:
-        """Cortex and size."""
-        cortex = cortex_options(depth=self.depth, features=self.features, learned=self.learned)
-        return MeasureSettings(cortex=cortex, size_px=self.size_px)
-
-    @property
-    def marks(self) -> dict[str, str]:
-        """What else the numbers depend on: the name of the data, and what is in the file of learned stages."""
-        return {"data": self.source} | ({"learned": learned_mark(self.learned)} if self.learned else {})
-
-    @property
-    def source(self) -> str:
-        """Where the images are from, in words."""
-        if self.images:
-            return "photographs that nobody drew on"
-        if self.labelled is not None:
-            return f"labelled images of {self.labelled.name}"
-        return f"BSDS500, {'validation' if self.split == 'val' else 'training'} images"
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +86,6 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
         SIGTERM; what was measured is kept, and the same call goes on from there.
     """
 
-    def complain(text: str) -> None:
-        print(f"{name}: {text}", file=sys.stderr)
-
     start = time.perf_counter()
     try:
         learned_mark(settings.learned)
@@ -168,11 +97,11 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
         cases = make_cases(list(data.names), words, known=() if table is None else table.cases)
         methods = tuple(choose(train, sorted({case.disturbance for case in cases})))
     except (ValueError, KeyError, FileNotFoundError) as error:
-        complain(str(error.args[0] if isinstance(error, KeyError) else error))
+        complain(name, error)
         return USAGE
     data, problems = readable(data)
     for line in problems:
-        complain(line)
+        complain(name, line)
     if not len(data):
         return NOTHING
     cases = [case for case in cases if case.image in set(data.names)]
@@ -193,13 +122,13 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
             for path in made.write(place, reading=reading):
                 run.keep(path, "figures" if path.suffix == ".png" else "")
     except KeyboardInterrupt:
-        complain("stopped; what was measured is kept, the same command goes on from here")
+        complain(name, "stopped; what was measured is kept, the same command goes on from here")
         return STOPPED
     except (StoreError, RuntimeError, ProviderUnavailable, ValueError) as error:
-        complain(str(error))
+        complain(name, error)
         return NOTHING
     for line in played.failed:
-        complain(line)
+        complain(name, line)
     if not settings.is_quiet:
         Console(highlight=False, soft_wrap=True).print(f"results  {place}", markup=False)
     return SOME_FAILED if problems or played.failed else 0
@@ -250,22 +179,5 @@ def readable(data: LabelledSet) -> tuple[LabelledSet, list[str]]:
 
 
 def _params(settings: ContestSettings, methods: Sequence[Method]) -> dict[str, str]:
-    params = {k: json.dumps(v, default=str) for k, v in asdict(settings).items()}
+    params = {k: json.dumps(v, default=str) for k, v in settings.values().items()}
     return {**params, "methods": json.dumps([m.label for m in methods]), "code": code_mark()}
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM as Ctrl-C, so that runs are closed and workers end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt  # itself: shells start background jobs with SIGINT ignored
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

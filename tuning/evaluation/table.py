@@ -20,10 +20,9 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ciliary.cortex.parameters import COLUMNS_V0, ParameterTable
+from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.evaluation.case_cache import Case as Case
 from ciliary.tuning.evaluation.case_cache import Measure as Measure
 from ciliary.tuning.evaluation.case_cache import Shard, case_mark, fingerprint, measure_cases, read_shard
@@ -211,7 +210,7 @@ def compute_table(
         marks = {case.image: case_mark(mark, (digests or {}).get(case.image)) for case in cases}
         left = [case for case in cases if read_shard(shards, case, mark=marks[case.image]) is None]
         failed: dict[Case, str] = {}
-        with _bar(progress, n_cases=len(cases), n_done=len(cases) - len(left)) as bar:
+        with Bar(len(cases), title="measuring", n_done=len(cases) - len(left), is_quiet=not progress) as bar:
             work = [(index[case.image], case) for case in left]
             with closing(
                 measure_cases(data, work, u, measure, folder=shards, marks=marks, n_workers=n_workers)
@@ -220,7 +219,8 @@ def compute_table(
                     if error:
                         failed[case] = error
                         bar.console.print(f"skipped {case}: {error}", markup=False)
-                    bar.update(bar.task_ids[0], advance=1, description=str(case))
+                    bar.move(title=str(case))
+                    bar.advance()
         found = [read_shard(shards, case, mark=marks[case.image]) for case in cases if case not in failed]
     finally:
         lock.release()
@@ -265,12 +265,3 @@ def _join(u: np.ndarray, shards: Sequence[Shard]) -> ResponseTable:
             raise ValueError(f"{shard.case} and {shards[0].case} differ in columns {differ}: measure into a new folder")
     columns = {name: np.stack([shard.columns[name] for shard in shards]) for name in sorted(names)}
     return ResponseTable(u, tuple(shard.case for shard in shards), columns)
-
-
-def _bar(is_wanted: bool, *, n_cases: int, n_done: int) -> Progress:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    columns = (BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    is_off = not is_wanted or not console.is_terminal
-    bar = Progress(TextColumn("{task.description}", markup=False), *columns, console=console, disable=is_off)
-    bar.add_task("measuring", total=n_cases, completed=n_done)
-    return bar

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from ciliary.cortex import Cortex, default_theta
+from ciliary.cortex import PARAMETERS, Cortex, default_theta
 from ciliary.cortex.cues.base import ProviderUnavailable
-from ciliary.cortex.parameters import BY_NAME, Theta, check_names
+from ciliary.cortex.parameters import Theta
 from ciliary.cortex.plot.early import draw_filters, draw_m1, draw_m2, draw_retina
 from ciliary.cortex.plot.experts import CutOut, draw_experts, with_preferred
 from ciliary.cortex.plot.late import draw_m3, draw_m4
@@ -22,12 +20,15 @@ from ciliary.cortex.plot.occlusion import draw_occlusion
 from ciliary.cortex.plot.recognition import draw_m5
 from ciliary.cortex.stages.weights import SHIPPED, stage_names
 from ciliary.envs.data.sources import Photograph
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
+from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.inspect.numbers import measure
 from ciliary.tuning.inspect.page import WORDS, Section, write_page
+from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import Input, collect, showcase
 
-USAGE, STOPPED = 2, 130
 PAGE = "index.html"
 FIGURES: Mapping[str, Callable[[Look], Figure]] = {
     "retina": draw_retina,
@@ -41,65 +42,39 @@ FIGURES: Mapping[str, Callable[[Look], Figure]] = {
 }
 
 
-@dataclass(frozen=True)
-class LookSettings:
-    """How to look.
-
-    Attributes:
-        learned: names of the stages that use their learned part; None is all of them if there are weights, else none.
-        weights: file of learned stages; None is the one that comes with the project.
-        changes: perceptual parameters whose default is replaced (name -> physical value).
-        long_side_px: images are shrunk to it.
-        depth, features: providers of cues.
-        out: folder of the pages.
-        has_experts: also draw what each expert of M5 answers for, over all images.
-    """
-
-    learned: tuple[str, ...] | None = None
-    weights: Path | None = None
-    changes: Mapping[str, float] = field(default_factory=dict)
-    long_side_px: int = 192
-    depth: str = "none"
-    features: str = "none"
-    out: Path = Path("runs/look")
-    has_experts: bool = False
-
-
-def run(images: Sequence[str], settings: LookSettings, *, is_quiet: bool = False) -> int:
+def run(settings: LookSettings) -> int:
     """Look at images, write a page of each, and say where it is.
 
     Args:
-        images: files and folders; none means a few bundled photographs.
-        settings: how to look.
-        is_quiet: say nothing but problems.
+        settings: what to look at, none being a few bundled photographs, and how.
 
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
     try:
         theta = theta_of(settings.changes)
-        learned = choose_learned(settings, note=_silent if is_quiet else _complain)
+        learned = choose_learned(settings, note=_silent if settings.is_quiet else _complain)
         cortex = Cortex(
             depth=settings.depth, features=settings.features, learned=learned, weights=settings.weights, recognise=True
         ).eval()
     except (ValueError, KeyError, FileNotFoundError) as error:
-        _complain(str(error.args[0]))
+        _complain(error)
         return USAGE
     except ProviderUnavailable as error:
-        _complain(str(error))
-        return 1
-    px = settings.long_side_px
-    inputs, problems, _ = collect(images, px) if images else (showcase(px), [], [])
+        _complain(error)
+        return NOTHING
+    size_px = settings.size_px
+    inputs, problems, _ = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
     for line in problems:
         _complain(line)
     try:
-        n_done = _look_at_all(cortex, theta, inputs, settings, problems, is_quiet=is_quiet)
+        n_done = _look_at_all(cortex, theta, inputs, settings, problems)
     except KeyboardInterrupt:
         _complain("stopped; what was written stays")
         return STOPPED
     if not n_done:
-        return 1
-    return 3 if problems else 0
+        return NOTHING
+    return SOME_FAILED if problems else ALL_WELL
 
 
 def theta_of(changes: Mapping[str, float]) -> Theta:
@@ -108,11 +83,9 @@ def theta_of(changes: Mapping[str, float]) -> Theta:
     Raises:
         KeyError, ValueError: naming what is wrong and what would be right.
     """
-    check_names(changes)
+    PARAMETERS.check_names(changes)
     for name, value in changes.items():
-        p = BY_NAME[name]
-        if not p.low <= value <= p.high:
-            raise ValueError(f"{name} must lie in {p.low:g}..{p.high:g}, got {value:g}")
+        PARAMETERS.check_value(name, value)
     return default_theta(1, **changes)
 
 
@@ -132,20 +105,17 @@ def _look_at_all(
     inputs: Sequence[Input],
     settings: LookSettings,
     problems: list[str],
-    *,
-    is_quiet: bool,
 ) -> int:
     """A page for each input; lines of what failed go to ``problems``. Returns how many pages were written."""
     stdout = Console(highlight=False, soft_wrap=True)
     n_done, kept = 0, list[list[CutOut]]()
-    with _progress(is_quiet) as bar:
-        task = bar.add_task("", total=len(inputs) * (len(FIGURES) + 1))
+    with Bar(len(inputs) * (len(FIGURES) + 1), unit="figures", is_quiet=settings.is_quiet) as bar:
         for i, item in enumerate(inputs):
-            bar.update(task, description=item.name, completed=i * (len(FIGURES) + 1))
+            bar.move(i * (len(FIGURES) + 1), title=item.name)
             try:
                 photograph = item.load()
                 one = look(cortex, photograph.image, theta, name=item.name)
-                page = write_look(one, photograph, settings, on_figure=lambda: bar.advance(task))
+                page = write_look(one, photograph, settings, on_figure=bar.advance)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
                 line = " ".join(str(error).split()) or type(error).__name__
                 problems.append(line if item.label in line else f"{item.label}: {line}")
@@ -153,11 +123,11 @@ def _look_at_all(
                 continue
             n_done += 1
             kept = with_preferred(kept, one) if settings.has_experts else kept
-            if not is_quiet:
+            if not settings.is_quiet:
                 stdout.print(f"look     {page}", markup=False)
     if kept:
         path = write_figure(draw_experts(kept, n_images=n_done), settings.out / "experts.png")
-        if not is_quiet:
+        if not settings.is_quiet:
             stdout.print(f"experts  {path}", markup=False)
     return n_done
 
@@ -197,14 +167,7 @@ def facts_of(one: Look, photograph: Photograph, settings: LookSettings) -> list[
     return [size, f"{stages}; {cues}", *photograph.notes]
 
 
-def _progress(is_quiet: bool) -> Progress:
-    console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn())
-    return Progress(*columns, console=console, disable=is_quiet or not console.is_terminal, transient=True)
-
-
-def _complain(text: str) -> None:
-    print(f"look: {text}", file=sys.stderr)
+_complain = partial(complain, "look")
 
 
 def _silent(text: str) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ciliary.agents.episode import Progress as Batch
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS
 from ciliary.envs.objective.terms import TERMS
+from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.sessions.resume import Session
 from ciliary.tuning.sessions.session import Outcome
 
@@ -37,51 +37,39 @@ class TerminalDisplay:
     """Progress and problems on stderr, so that stdout holds the table alone. A context manager."""
 
     def __init__(self, *, n_trials: int, is_quiet: bool = False) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._is_quiet = is_quiet
         self._n_trials = n_trials
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("trials"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=is_quiet or not self.console.is_terminal,
-            transient=True,
-        )
-        self._task = self._bar.add_task("opening the tracking store", total=None)
+        self._bar = Bar(None, title="opening the tracking store", unit="trials", is_quiet=is_quiet)
+        self.console = self._bar.console
         self._n_over = 0
 
     def __enter__(self) -> TerminalDisplay:
-        self._bar.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+        self._bar.__exit__(*error)
 
     def begin(self, session: Session, n_episodes: int) -> None:
         """Say where we stand."""
-        self._bar.update(self._task, total=n_episodes * self._n_trials)
+        self._bar.move(total=n_episodes * self._n_trials)
         if not self._is_quiet and session.is_continued:
             killed = f", {session.n_killed} runs left open now closed as KILLED" if session.n_killed else ""
             self._say(f"session {session.name} goes on: {len(session.done)} episodes already done{killed}")
 
     def episode(self, title: str) -> None:
         """Show which episode runs."""
-        self._bar.update(self._task, description=title)
+        self._bar.move(title=title)
 
     def batch(self, progress: Batch) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=self._n_over * self._n_trials + progress.n_done)
+        self._bar.move(self._n_over * self._n_trials + progress.n_done)
 
     def done(self, *, was_done_before: bool) -> None:
         """Move the bar to the end of the episode, however many trials it took."""
         del was_done_before
         self._n_over += 1
-        self._bar.update(self._task, completed=self._n_over * self._n_trials)
+        self._bar.move(self._n_over * self._n_trials)
 
     def note(self, text: str) -> None:
         """One plain line on stderr, unless quiet."""

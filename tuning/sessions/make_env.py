@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from ciliary.agents.base import ControllerBase
-from ciliary.cortex import default_unit
+from ciliary.cortex import PARAMETERS, make_perceiver
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.runs.fingerprints import cortex_options
 from ciliary.tuning.sessions.playing import build_controller
-from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.sessions.settings import CORTEX, SessionSettings
 
 
 def make_env(settings: SessionSettings, *, searches_all: bool = False) -> AccommodationEnv:
@@ -15,19 +18,27 @@ def make_env(settings: SessionSettings, *, searches_all: bool = False) -> Accomm
 
     ``searches_all``: parameters that can do nothing are searched too, as version 0.1 did.
     """
-    cortex = cortex_options(depth=settings.depth, features=settings.features, learned=settings.learned)
+    options = cortex_options(depth=settings.depth, features=settings.features, learned=settings.learned)
+    what: dict[str, Any] = {"cortex": options | ({"searches_all": True} if searches_all else {})}
+    table = PARAMETERS
+    if settings.perceiver != CORTEX:
+        what = {"perceiver": make_perceiver(settings.perceiver)}
+        table = what["perceiver"].table
     return AccommodationEnv(
-        cortex=cortex | ({"searches_all": True} if searches_all else {}),
+        **what,
         objective=settings.objective,
-        size_px=settings.long_side_px,
+        size_px=settings.size_px,
         action_mode="absolute",
         with_kl=True,  # logged beside the chance-corrected consistency; some 5 % of the time
-        default_u=default_unit(1, **settings.changes)[0].numpy(),
+        default_u=table.default_unit(1, **settings.changes)[0].numpy(),
     )
 
 
 def make_controller(settings: SessionSettings) -> ControllerBase:
     """The controller of a session. Raises as :func:`~ciliary.tuning.sessions.playing.build_controller`."""
     return build_controller(
-        settings.controller, population=settings.population, spread=settings.spread, policy=settings.policy
+        settings.controller,
+        population=settings.population,
+        spread=settings.spread,
+        policy=None if settings.policy is None else Path(settings.policy),
     )

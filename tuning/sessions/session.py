@@ -16,7 +16,8 @@ from ciliary.agents.base import ControllerBase
 from ciliary.agents.episode import EpisodeInterrupted, Progress
 from ciliary.agents.guard import Guard
 from ciliary.envs.data.reading import Photograph, UnreadableImage
-from ciliary.tuning.cli.stopping import EXIT_CODE, Stopped, Stopper
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
+from ciliary.tuning.cli.stopping import Stopped, Stopper
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import check_writable, plan_stems
 from ciliary.tuning.runs.fingerprints import digest
@@ -83,10 +84,10 @@ class Outcome:
     def exit_code(self) -> int:
         """0 all well, 1 nothing could be done, 3 some inputs failed, 130 stopped by a signal."""
         if self.is_stopped:
-            return EXIT_CODE
+            return STOPPED
         if not self.records:
-            return 1
-        return 3 if self.problems else 0
+            return NOTHING
+        return SOME_FAILED if self.problems else ALL_WELL
 
 
 def run_session(
@@ -120,7 +121,7 @@ def run_session(
         outcome = Outcome(session.name, session.folder, store.command)
         status = "KILLED"  # until it is known better
         try:
-            display.begin(session, len(inputs) * len(settings.disturbances))
+            display.begin(session, len(inputs) * len(settings.shown_as))
             controller = with_memories(controller, settings, store)
             env = make_env(settings, searches_all=True) if session.searches_all else make_env(settings)
             run = _Loop(settings, session, outcome, display, stopper, env, controller, storage)
@@ -186,8 +187,8 @@ class _Loop:
 
     def all(self, inputs: Sequence[Input]) -> None:
         names, save = [i.name for i in inputs], self.settings.save
-        stems = plan_stems(names, self.settings.disturbances, save)
-        for wanted, got in zip(plan_stems(names, self.settings.disturbances), stems, strict=True):
+        stems = plan_stems(names, self.settings.shown_as, save)
+        for wanted, got in zip(plan_stems(names, self.settings.shown_as), stems, strict=True):
             for disturbance in (d for d in wanted if wanted[d] != got[d]):
                 page = f"{save}/{wanted[disturbance]}.json"
                 self.display.note(f"{page} or a map beside it is not ours: saved as {got[disturbance]}.* instead")

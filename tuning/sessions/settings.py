@@ -1,14 +1,15 @@
 """What a session is asked to do: a frozen dataclass, and the names and hashes which follow from it."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
-from ciliary.agents.controllers.policy import SHIPPED
-from ciliary.envs.objective.make import objective_mark
+from ciliary.cortex.options import PERCEIVERS
+from ciliary.tuning.cli.exit_codes import IN_WORDS
+from ciliary.tuning.cli.options import at_least, one_of_or_object, option, words
+from ciliary.tuning.cli.settings import Changes, CortexOptions, Images
 from ciliary.tuning.runs.fingerprints import digest, learned_mark
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import masked
@@ -16,59 +17,100 @@ from ciliary.tuning.runs.store import masked
 #: Controllers that play the weights that come with the project unless they are given others.
 POLICY_CONTROLLERS = ("policy", "hybrid", "hybrid-cmaes")
 
+CORTEX = "cortex"
 DEFAULT_OUT = Path("runs/accommodate")
 
 # What can be changed without changing the result of an episode (it names places, not computations).
-_PLACES = ("out", "save", "session", "storage", "is_resumed", "is_animated", "disturbances", "controller", "seed")
+_PLACES = (
+    *("images", "out", "save", "session", "storage", "is_resumed", "is_animated"),
+    *("disturbances", "controller", "seed"),
+)
+
+EPILOG = f"""\
+controllers   look and react   fixed, normalise, portfolio, reflex, memory
+              learned          policy, sb3 (a policy of stable-baselines3; needs --policy)
+              search           random, tpe, cmaes, gp, nsga2, gradient, hybrid, hybrid-cmaes (a policy, then a search)
+disturbances  gaussian_noise, defocus_blur, motion_blur, low_light, low_contrast, fog, colour_cast, jpeg
+              with a severity from 0 to 5, as in fog:2.5; none shows the photograph as it is
+
+sessions      A session has a name: --session, or <controller>-seed<seed>. Stopped (Ctrl-C, kill, power cut), it goes on
+              when the same command is given again: finished episodes are not done twice. When it is complete, the same
+              name starts <name>-2; --resume opens the complete one again, to add images, or to repeat what failed.
+output        OUT/<session>/episodes.jsonl and figures/ (a page and a GIF an episode); runs in OUT/mlflow.db, or where
+              MLFLOW_TRACKING_URI says.
+              --save DIR writes <stem>.labels.png (16-bit, input resolution), <stem>.boundary.png (8-bit), <stem>.json;
+              with several disturbances <stem> becomes <stem>__<disturbance>_<severity>.
+{IN_WORDS}
+
+examples      ciliary accommodate holiday/ --disturb none,fog:3 --save maps
+              ciliary accommodate cat.jpg --controller cmaes --trials 128 --storage sqlite:///studies.db
+"""
 
 
-@dataclass(frozen=True)
-class SessionSettings:
-    """Everything a session does, apart from which images it is shown.
+def distance(texts: Sequence[str]) -> float | None:
+    """``0`` -> None, which is anywhere; any other number as it is."""
+    return float(texts[-1]) or None
 
-    Attributes:
-        controller: name known to the registry of controllers.
-        n_trials: candidate settings per episode, the default (trial 0) included.
-        long_side_px: photographs are reduced to this long side before they are perceived.
-        disturbances: specifications such as ``"gaussian_noise:3"``; ``"none"`` shows the photograph as it is.
-        seed: the one seed from which views, disturbance and controller draw.
-        out: folder of the tracking store, the episode records and the figures.
-        save: folder for label maps, boundary maps and JSON, or None.
-        session: name of the session; None makes one from controller and seed.
-        storage: Optuna storage (a database URL, or the path of a journal file) or None for memory only.
-        depth: provider of the depth cue.
-        features: provider of the backbone cue.
-        learned: stages of the cortex that use their learned part.
-        objective: ``raw``, ``recognition``, ``calibrated``, or the path of a calibration.
-        policy: file of a trained policy, for controllers that play one; None is the one that comes with the project.
-        use_guard: fall back to the defaults unless the gain exceeds the objective's own noise.
-        population: candidates evaluated in one batch; None leaves it to the controller (16, and 4 for gp).
-        spread: how far from the defaults searches start, as a standard deviation in u; None: anywhere.
-        changes: perceptual parameters whose default is replaced (name -> physical value).
-        is_resumed: continue the session even when it was complete.
-        is_animated: write an animation of each episode of more than one trial beside its figure.
+
+@dataclass(frozen=True, kw_only=True)
+class SessionSettings(CortexOptions):
+    """Accommodate the cortex to photographs, and show what it gained.
+
+    Without IMAGE, three bundled photographs are shown in low light and with noise.
     """
 
-    controller: str = "tpe"
-    n_trials: int = 64
-    long_side_px: int = 192
-    disturbances: tuple[str, ...] = ("none",)
-    seed: int = 0
-    out: Path = DEFAULT_OUT
-    save: Path | None = None
-    session: str | None = None
-    storage: str | None = None
-    depth: str = "none"
-    features: str = "none"
-    learned: tuple[str, ...] = ()
-    objective: str = "calibrated"
-    policy: Path | None = None
-    use_guard: bool = True
-    population: int | None = None
-    spread: float | None = 0.25
-    changes: Mapping[str, float] = field(default_factory=dict)
-    is_resumed: bool = False
-    is_animated: bool = True
+    epilog: ClassVar[str] = EPILOG
+
+    images: Images = field(default=(), kw_only=False)
+    perceiver: Annotated[
+        str, option("--perceiver", "|".join((*PERCEIVERS, "module:object")), "who sees"), one_of_or_object(*PERCEIVERS)
+    ] = CORTEX
+    controller: Annotated[str, option("--controller", "NAME|module:object", "who proposes settings")] = "tpe"
+    n_trials: Annotated[int, option("--trials", "N", "settings per episode, the defaults included"), at_least(1)] = 64
+    population: Annotated[
+        int | None, option("--population", "N", "settings evaluated in one batch (16; 4 for gp)"), at_least(1)
+    ] = None
+    spread: Annotated[
+        float | None,
+        option("--spread", "U", "how far from the defaults a search starts; 0: anywhere", convert=distance),
+        at_least(0),
+    ] = 0.25
+    disturbances: Annotated[
+        tuple[str, ...],
+        option("--disturb", "KIND:SEVERITY", "repeatable, or a comma list (none)", convert=words),
+    ] = ()
+    seed: Annotated[int, option("--seed", "N", "of views, disturbance and controller"), at_least(0)] = 0
+    objective: Annotated[
+        str,
+        option(
+            "--objective",
+            "calibrated|raw|recognition|agreement|FILE|module:object",
+            "what is minimised (calibrated; agreement for another perceiver than the cortex)",
+        ),
+    ] = ""
+    policy: Annotated[
+        str | Path | None,
+        option("--policy", "FILE", "a trained policy: .safetensors, .zip for sb3, or models:/NAME/VERSION"),
+    ] = None
+    changes: Changes = field(default_factory=dict)
+    use_guard: Annotated[
+        bool, option("--guard/--no-guard", "", "apply the defaults where the gain of the best trial may be noise")
+    ] = True
+    out: Annotated[Path, option("--out", "DIR", "where results go")] = DEFAULT_OUT
+    save: Annotated[Path | None, option("--save", "DIR", "write label maps, boundary maps and JSON there")] = None
+    session: Annotated[str | None, option("--session", "NAME", "name of the session")] = None
+    is_resumed: Annotated[bool, option("--resume", "", "open a complete session again")] = False
+    storage: Annotated[
+        str | None, option("--storage", "URL|FILE", "keep Optuna studies there, and continue those it holds")
+    ] = None
+    is_animated: Annotated[
+        bool, option("--animation/--no-animation", "", "write a GIF of each episode beside its figure")
+    ] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.objective:  # the calibration that comes with the project is the cortex's
+            object.__setattr__(self, "objective", "calibrated" if self.perceiver == CORTEX else "agreement")
 
     @property
     def session_base(self) -> str:
@@ -77,11 +119,11 @@ class SessionSettings:
 
     def as_params(self) -> dict[str, str]:
         """The settings as strings, for the parameters of a tracked run."""
-        values = asdict(self)
+        values = self._named()
         values["changes"] = json.dumps(dict(self.changes), sort_keys=True)
-        values["disturbances"] = ",".join(self.disturbances)
+        values["disturbances"] = ",".join(self.shown_as)
         values["learned"] = ",".join(self.learned) or "none"
-        return {name: masked(str(value)) for name, value in values.items()}
+        return {name: masked(str(value)) for name, value in values.items() if name != "images"}
 
     def numbers(self) -> dict[str, str]:
         """Those of the parameters that shape the numbers of an episode."""
@@ -92,8 +134,15 @@ class SessionSettings:
         return EpisodeKey(image, fingerprint, disturbance, self.controller, self.seed, self.fingerprint())
 
     @property
+    def shown_as(self) -> tuple[str, ...]:
+        """How each image is disturbed; ``none`` where nothing was said."""
+        return self.disturbances or ("none",)
+
+    @property
     def mark(self) -> str:
         """What totals are measured by: the mark of the objective, and of learned stages if there are any."""
+        from ciliary.envs.objective.make import objective_mark  # brings torch
+
         return objective_mark(self.objective) + (f" learned {learned_mark(self.learned)}" if self.learned else "")
 
     def fingerprint(self) -> str:
@@ -105,18 +154,29 @@ class SessionSettings:
         return self._digest_without((*_PLACES, "n_trials", "use_guard"))
 
     def _digest_without(self, names: tuple[str, ...]) -> str:
-        numbers = {name: value for name, value in asdict(self).items() if name not in names}
+        from ciliary.envs.objective.make import objective_mark
+
+        numbers = {name: value for name, value in self._named().items() if name not in names}
         numbers["objective"] = objective_mark(self.objective)  # a file may be recalibrated under its old name
         del numbers["policy"], numbers["learned"]
         if self.learned:
             numbers["learned"] = learned_mark(self.learned)
         weights = self.policy or _shipped_policy(self.controller, self.objective)
         if weights is not None:  # likewise: trained anew under its old name
-            numbers["policy"] = digest(weights.read_bytes())
+            numbers["policy"] = digest(Path(weights).read_bytes())
         return digest(json.dumps(numbers, sort_keys=True, default=str).encode())
+
+    def _named(self) -> dict[str, Any]:
+        """The settings under the names that they have had in fingerprints and tracked runs from the first version."""
+        values = self.values()
+        if self.perceiver == CORTEX:  # the only one there was
+            del values["perceiver"]
+        return {"long_side_px": values.pop("size_px"), **values, "disturbances": self.shown_as}
 
 
 def _shipped_policy(controller: str, objective: str) -> Path | None:
     """Weights that a controller takes when it is given none."""
+    from ciliary.agents.controllers.policy import SHIPPED
+
     path = SHIPPED / f"policy_{objective}.safetensors"
     return path if controller in POLICY_CONTROLLERS and path.is_file() else None

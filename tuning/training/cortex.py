@@ -21,6 +21,7 @@ from ciliary.cortex import Cortex
 from ciliary.cortex.stages.table import LEARNED_STAGES
 from ciliary.cortex.stages.weights import stages_to_bytes
 from ciliary.envs.data.images import open_images
+from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import versions
@@ -28,7 +29,6 @@ from ciliary.tuning.training.batches import Batches
 from ciliary.tuning.training.curriculum import PHASES, Curriculum, PhaseSettings
 from ciliary.tuning.training.curves import Curve, LearningRun, claim
 from ciliary.tuning.training.phases import PHASE_LOSSES, TAUGHT, remembered_pairs
-from ciliary.tuning.training.progress import Bar
 from ciliary.tuning.training.settings import MatureSettings
 
 N_CHECK_BATCHES = 3  # held-out batches that a look is made at
@@ -99,7 +99,7 @@ def mature(settings: MatureSettings, *, is_quiet: bool = False) -> Path:
                 run.log({f"{name}/{k}": v for k, v in values.items()}, int(values["at"]))
                 stopper.check()
 
-            with Bar(phase.n_steps, state.i_step, is_quiet=is_quiet, title=f"{name:<8}") as bar:
+            with Bar(phase.n_steps, n_done=state.i_step, is_quiet=is_quiet, title=f"{name:<8}") as bar:
                 run_phase(name, phase, curriculum, state, batches, checked, on_check=told, on_step=bar.advance)
             state.done.append(name)
             state.i_step, state.best, state.n_since_best, state.kept, state.optimiser = 0, math.inf, 0, {}, None

@@ -16,44 +16,48 @@ from ciliary.cortex.plot import style
 from ciliary.cortex.stages.weights import load_stages
 from ciliary.envs.data.images import open_images
 from ciliary.envs.data.reading import UnreadableImage
-from ciliary.tuning.cli.stopping import EXIT_CODE, Stopped
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, STOPPED
+from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.cli.stopping import Stopped
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.store import StoreError
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.appraisal import appraise, markdown
 from ciliary.tuning.training.batches import Batches
 from ciliary.tuning.training.cortex import mature, newborn
-from ciliary.tuning.training.curriculum import PHASES, read_curriculum
+from ciliary.tuning.training.curriculum import DEFAULT, PHASES, read_curriculum
 from ciliary.tuning.training.curves import Curve
-from ciliary.tuning.training.progress import Bar
+from ciliary.tuning.training.options import CortexTraining
 from ciliary.tuning.training.settings import MatureSettings
 
 
-def run(
-    *,
-    images: Sequence[str | Path],
-    config: Path | None,
-    out: Path,
-    is_quiet: bool = False,
-    with_report: bool = True,
-) -> int:
-    """Train and report; returns the exit code."""
+def run(asked: CortexTraining) -> int:
+    """Train and report; returns the exit code.
+
+    Returns:
+        0 all well, 1 nothing could be done, 130 stopped.
+    """
+    if asked.is_printing:
+        print(DEFAULT.read_text(encoding="utf-8"), end="")
+        return ALL_WELL
+    is_quiet, out = asked.is_quiet, asked.out
     try:
-        settings = MatureSettings(read_curriculum(config), tuple(images), out)
+        settings = MatureSettings(read_curriculum(asked.config), asked.images, out)
         weights = mature(settings, is_quiet=is_quiet)
         say = (lambda text: None) if is_quiet else print
         say(f"weights    {weights}")
         for figure in draw_curves(Curve(out / "progress.jsonl", sys.maxsize).rows, out):
             say(f"curves     {figure}")
-        if with_report:
+        if asked.with_report:
             say(f"report     {report(settings, weights, is_quiet=is_quiet)}")
     except Stopped:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return EXIT_CODE
+        complain("train_cortex", "stopped; the same command goes on from here")
+        return STOPPED
     except (ValueError, FileNotFoundError, UnreadableImage, StoreError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        complain("train_cortex", error)
+        return NOTHING
+    return ALL_WELL
 
 
 def report(settings: MatureSettings, weights: Path, *, is_quiet: bool = False) -> Path:
@@ -63,7 +67,7 @@ def report(settings: MatureSettings, weights: Path, *, is_quiet: bool = False) -
     held_out = split(photographs, curriculum.hold_out)[1]
     batches = Batches(held_out, shape_px=curriculum.shape_px, seed=curriculum.seed + 1, spread=curriculum.spread)
     n_batches = len(torch.split(torch.arange(len(batches)), curriculum.n_batch))
-    with Bar(n_batches, 0, is_quiet=is_quiet, title="report  ") as bar:
+    with Bar(n_batches, is_quiet=is_quiet, title="report  ") as bar:
         rows = appraise(
             load_stages(True, weights),
             newborn(curriculum.seed),

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ciliary.tuning.cli.arguments import STAGES
+from ciliary.cortex.options import LEARNED
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -45,9 +45,9 @@ class PhaseSettings:
     n_pairs: int = 256
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.trains) - set(STAGES))
+        unknown = sorted(set(self.trains) - set(LEARNED))
         if unknown or not self.trains:
-            raise ValueError(f"expected stages to train from {', '.join(STAGES)}, got {list(self.trains)}")
+            raise ValueError(f"expected stages to train from {', '.join(LEARNED)}, got {list(self.trains)}")
         if self.n_steps < 0 or self.rate <= 0 or self.temperature <= 0:
             raise ValueError(f"expected n_steps >= 0, rate > 0 and temperature > 0, got {self}")
 

@@ -13,12 +13,12 @@ from ciliary.agents.training.through_cortex import Check, Training
 from ciliary.envs.config import EnvConfig
 from ciliary.envs.data.images import open_images
 from ciliary.envs.evaluator import Evaluator
+from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learning_curve
-from ciliary.tuning.training.progress import Bar
 from ciliary.tuning.training.settings import GradientSettings
 
 
@@ -50,7 +50,7 @@ def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Pat
     how, n_iterations = settings.training, settings.training.n_iterations
     with Stopper() as stopper, LearningRun(out, _flat(about), name=f"gradient-{settings.objective}") as run:
         n_looks = settings.n_cases + settings.n_check_cases
-        with Bar(n_looks, 0, is_quiet=is_quiet, title="looking") as bar:
+        with Bar(n_looks, is_quiet=is_quiet, title="looking") as bar:
 
             def on_case() -> None:
                 bar.advance()
@@ -62,14 +62,14 @@ def train_gradient(settings: GradientSettings, *, is_quiet: bool = False) -> Pat
             job.load(checkpoint)
         curve = Curve(out / "progress.jsonl", job.i_iteration)
 
-        with Bar(n_iterations, job.i_iteration, is_quiet=is_quiet) as bar:
+        with Bar(n_iterations, n_done=job.i_iteration, title="training", is_quiet=is_quiet) as bar:
 
             def on_check(check: Check) -> None:
                 job.save(checkpoint)
                 values = {"train/total": check.train_total, "eval/gain": check.gain, "eval/total": check.totals[-1]}
                 for writer in (curve, run):
                     writer.log(values, check.i_iteration)
-                bar.move(check.i_iteration, check.gain)
+                bar.move(check.i_iteration, note=f"gain {check.gain:+.4f}")
                 stopper.check()
 
             network = job.run(on_check=on_check)

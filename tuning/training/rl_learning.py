@@ -16,11 +16,11 @@ from stable_baselines3.common.callbacks import CallbackList, CheckpointCallback,
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
+from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learning_curve
-from ciliary.tuning.training.progress import Bar
 from ciliary.tuning.training.settings import RlSettings
 
 _ROLLOUT_STEPS = 32  # steps of each copy between two updates of PPO
@@ -63,10 +63,11 @@ def learn(
         envs.seed(int(np.random.SeedSequence([settings.seed, n_done]).generate_state(1)[0]))
         model.set_logger(_logger(out, curve, run))
         evaluation, saving = _Evaluation(settings, eval_envs, curve), _Saving(settings)
-        with Bar(settings.n_steps, n_done, is_quiet=is_quiet) as bar:
+        with Bar(settings.n_steps, n_done=n_done, title="training", is_quiet=is_quiet) as bar:
 
             def on_step(*_: Any) -> bool:
-                bar.move(model.num_timesteps, evaluation.last_mean_reward)
+                gain = evaluation.last_mean_reward  # not finite before the first
+                bar.move(model.num_timesteps, note=f"gain {gain:+.4f}" if np.isfinite(gain) else "")
                 return not stopper.is_asked
 
             told = CallbackList([evaluation, saving, ConvertCallback(on_step)])

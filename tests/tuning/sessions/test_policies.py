@@ -51,7 +51,7 @@ def test_fingerprint_follows_the_content_not_the_path(zipped, tmp_path):
 
 
 def test_shipped_weights_are_part_of_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("ciliary.tuning.sessions.settings.SHIPPED", tmp_path)
+    monkeypatch.setattr("ciliary.agents.controllers.policy.SHIPPED", tmp_path)
     tpe, policy = SessionSettings(objective="raw"), SessionSettings(objective="raw", controller="policy")
     without = [tpe.fingerprint(), policy.fingerprint()]
     assert without[0] == without[1]  # the name is not part of it

@@ -59,7 +59,7 @@ def test_studies_of_other_sizes_or_pixels_are_other_studies(storage):
 
     assert name(settings).startswith("accommodate__tpe__cat__fog:2__0__")
     assert name(settings) == name(replace(settings, n_trials=7, use_guard=False))
-    assert len({name(settings), name(settings, "g"), name(replace(settings, long_side_px=96))}) == 3
+    assert len({name(settings), name(settings, "g"), name(replace(settings, size_px=96))}) == 3
 
 
 def test_a_controller_which_changes_the_image_keeps_no_memory(storage):

@@ -1,0 +1,132 @@
+"""The command ``ciliary``, and the same jobs as programs of their own: parse, then import the job and call it.
+
+A subcommand is a row of :data:`COMMANDS`: its settings (light to import), and its job ``run(settings) -> exit code``,
+which is imported when it is to run: ``--help`` and a wrong option do not wait for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from ciliary.tuning.benchmarks.settings import BenchmarkSettings, ExamSettings
+from ciliary.tuning.calibration.settings import CalibrateSettings
+from ciliary.tuning.cli import processor
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import ALL_WELL, USAGE
+from ciliary.tuning.cli.settings import Settings
+from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
+from ciliary.tuning.inspect.settings import LookSettings
+from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.training.options import CortexTraining, PolicySettings
+
+#: Command -> its settings, and ``module:function`` of its job.
+COMMANDS: dict[str, tuple[type[Settings], str]] = {
+    "accommodate": (SessionSettings, "ciliary.tuning.sessions.accommodate:accommodate"),
+    "look": (LookSettings, "ciliary.tuning.inspect.job:run"),
+    "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
+    "compare": (CompareSettings, "ciliary.tuning.evaluation.compare:run"),
+    "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),
+    "train policy": (PolicySettings, "ciliary.tuning.training.policy_job:run"),
+    "train cortex": (CortexTraining, "ciliary.tuning.training.cortex_job:run"),
+    "examine": (ExamSettings, "ciliary.tuning.benchmarks.job:run"),
+    "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
+}
+GROUPS = {"train": "Train a policy, or the cortex itself."}
+POSITIONAL = {
+    "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],
+    "word": Annotated[str | None, Parameter(help="which of those below")],
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks for."""
+
+    command: str
+    settings: Settings
+
+
+def main(argv: Sequence[str] | None = None, *, owns_process: bool = False) -> int:
+    """``ciliary COMMAND ...``; returns the exit code."""
+    app = _app("ciliary", help="Active perception: a visual cortex that accommodates to each image, without labels.")
+    groups = {name: _app(name, help=text) for name, text in GROUPS.items()}
+    for group in groups.values():
+        app.command(group)
+    for command in COMMANDS:
+        within, _, name = command.rpartition(" ")
+        (groups[within] if within else app).command(_command_app(command, name))
+    return _run(app, argv, "ciliary", owns_process=owns_process)
+
+
+def door(command: str) -> Callable[..., int]:
+    """The ``main(argv=None, *, owns_process=False) -> exit code`` of a program that is one of :data:`COMMANDS`."""
+
+    def main(argv: Sequence[str] | None = None, *, owns_process: bool = False) -> int:
+        name = command.replace(" ", "_")
+        return _run(_command_app(command, name), argv, name, owns_process=owns_process)
+
+    return main
+
+
+def program() -> None:
+    """The installed command."""
+    sys.exit(main(owns_process=True))
+
+
+def _run(app: App, argv: Sequence[str] | None, name: str, *, owns_process: bool) -> int:
+    tokens = sys.argv[1:] if argv is None else list(argv)
+    name = "_".join(app.parse_commands(tokens)[0]) or name
+    try:
+        asked = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        complain(name, f"{error} (see --help)")
+        return USAGE
+    except ValueError as error:  # the settings' own checks
+        complain(name, error)
+        return USAGE
+    if not isinstance(asked, Asked):  # a page of help was all
+        return ALL_WELL
+    if owns_process:
+        processor.be_patient()
+        processor.flush_denormals()
+        if asked.settings.n_threads is not None:
+            processor.use_threads(asked.settings.n_threads)
+    module, _, function = COMMANDS[asked.command][1].partition(":")
+    job: Callable[[Settings], int] = getattr(importlib.import_module(module), function)
+    return job(asked.settings)
+
+
+def _command_app(command: str, name: str) -> App:
+    """The command line of one job, which gives what is :class:`Asked`."""
+    settings_type = COMMANDS[command][0]
+    app = _app(name, help=settings_type.__doc__ or "", help_epilogue=settings_type.epilog)
+    is_optional = all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(settings_type))
+    first = next((f.name for f in fields(settings_type) if not f.kw_only), "")
+
+    def of_images(*images: Any, settings: Any) -> Asked:
+        return Asked(command, replace(settings, images=images) if images else settings)
+
+    def of_one(word: Any = None, /, *, settings: Any) -> Asked:
+        return Asked(command, replace(settings, **{first: word}) if word else settings)
+
+    def of_none(*, settings: Any) -> Asked:
+        return Asked(command, settings)
+
+    function: Any = {"images": of_images, "": of_none}.get(first, of_one)
+    function.__annotations__ = {"settings": Annotated[settings_type, Parameter(name="*")]} | POSITIONAL
+    function.__kwdefaults__ = {"settings": settings_type()} if is_optional else None
+    app.default(function)
+    return app
+
+
+def _app(name: str, **texts: str) -> App:
+    """An app that prints plainly, in files and pipes at the width of the texts."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    return App(name=name, console=console, help_format="plaintext", version_flags=(), **texts)  # type: ignore[arg-type]

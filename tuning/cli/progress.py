@@ -1,0 +1,59 @@
+"""The one progress bar: on stderr, so that stdout holds results alone, and nowhere but at a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Bar:
+    """What is done, done of all, elapsed, left. A context manager.
+
+    Args:
+        total: steps to do; None if that is not known yet.
+        title: what is being done.
+        n_done: steps done before.
+        unit: what is counted, such as ``trials``.
+        is_quiet: show nothing.
+    """
+
+    def __init__(
+        self, total: int | None, *, title: str = "", n_done: int = 0, unit: str = "", is_quiet: bool = False
+    ) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}", markup=False),
+            TextColumn("{task.fields[note]}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=is_quiet or not self.console.is_terminal,
+            transient=True,
+        )
+        self._task = self._progress.add_task(title, total=total, completed=n_done, unit=unit, note="")
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def advance(self, n: int = 1) -> None:
+        """So many more are done."""
+        self._progress.advance(self._task, n)
+
+    def move(
+        self, n_done: int | None = None, *, title: str | None = None, total: int | None = None, note: str | None = None
+    ) -> None:
+        """Set what is given: steps done, what is being done, steps to do, and a word behind the count."""
+        more = {} if note is None else {"note": note}
+        self._progress.update(self._task, completed=n_done, description=title, total=total, **more)  # type: ignore[arg-type]
+
+    def next(self, title: str, total: int | None) -> None:
+        """Begin another row below: ``title``, ``total`` steps."""
+        self._task = self._progress.add_task(title, total=total, unit="", note="")

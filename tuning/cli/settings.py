@@ -1,0 +1,76 @@
+"""What the settings of all jobs share, each option once. They are checked whenever they are made, here or in Python.
+
+Imports nothing heavy: ``--help`` must not wait for torch. Modules of settings do without ``from __future__ import
+annotations``: the annotations of a field are read where a job inherits it, and there its names need not be known.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, get_type_hints
+
+from cyclopts import Parameter
+
+from ciliary.cortex.options import BACKBONES, DEPTHS, LEARNED
+from ciliary.tuning.cli.options import (
+    PYTHON_ONLY,
+    Check,
+    assignments,
+    at_least,
+    one_of,
+    option,
+    stages,
+)
+
+Changes = Annotated[Mapping[str, float], option("--set", "NAME=VALUE", "change a default", convert=assignments)]
+Learned = option("--learned", "all|none|m1,m2,...", "stages that use their learned part", convert=stages)
+Seed = Annotated[int, option("--seed", "N", "of everything that is drawn"), at_least(0)]
+Size = Annotated[int, option("--size", "PX", "long side that images are shrunk to"), at_least(32)]
+Workers = Annotated[int, option("--workers", "N", "processes"), at_least(1)]
+#: Positional; the command line gives them in front of everything else.
+Images = Annotated[tuple[str, ...], PYTHON_ONLY]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every job is told: how much to say, and on how many threads.
+
+    A job's settings are a frozen subclass, whose docstring opens the page of ``--help`` and :attr:`epilog` closes it.
+    """
+
+    epilog: ClassVar[str] = ""
+
+    is_quiet: Annotated[bool, option("--quiet", "", "no progress, no tables: only problems and the exit code")] = False
+    n_threads: Annotated[int | None, option("--threads", "N", "threads of computation (torch's)"), at_least(1)] = None
+
+    def __post_init__(self) -> None:
+        for name, (flag, checks) in _checks(type(self)).items():
+            value = getattr(self, name)
+            for check in checks if value is not None else ():
+                if complaint := check.wrong(value):
+                    raise ValueError(f"{flag} {complaint}")
+
+    def values(self) -> dict[str, Any]:
+        """All fields by name but those that say how a job runs, not what it does."""
+        return {k: v for k, v in asdict(self).items() if k not in ("is_quiet", "n_threads")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CortexOptions(Settings):
+    """Which cortex looks, and how large it sees."""
+
+    size_px: Size = 192
+    depth: Annotated[str, option("--depth", "|".join(DEPTHS), "depth cue"), one_of(*DEPTHS)] = "none"
+    features: Annotated[str, option("--features", "|".join(BACKBONES), "backbone cue"), one_of(*BACKBONES)] = "none"
+    learned: Annotated[tuple[str, ...], Learned, one_of(*LEARNED)] = ()
+
+
+def _checks(settings: type["Settings"]) -> dict[str, tuple[str, list[Check]]]:
+    """Field -> what to call it in a complaint, and its checks."""
+    found = {}
+    for name, hint in get_type_hints(settings, include_extras=True).items():
+        about = getattr(hint, "__metadata__", ())
+        flags = [flag for one in about if isinstance(one, Parameter) for flag in one.name or ()]
+        called = f"{name} ({flags[0]})" if flags and flags[0] != f"--{name}" else name
+        found[name] = called, [one for one in about if isinstance(one, Check)]
+    return {name: row for name, row in found.items() if row[1]}

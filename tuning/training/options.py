@@ -1,0 +1,109 @@
+"""What is trained, and on what: the settings of training a policy and of training the cortex."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from ciliary.tuning.cli.options import at_least, one_of, option, words
+from ciliary.tuning.cli.settings import CortexOptions, Seed, Settings, Size
+
+ALGORITHMS = ("gradient", "ppo", "sac", "reflex")
+CODES = "exit code     0 all well · 1 nothing could be done · 2 wrong usage · 130 stopped by Ctrl-C or SIGTERM"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicySettings(CortexOptions):
+    """Train a policy: what to set the cortex to, from what it sees, learned beforehand on photographs without labels.
+
+    Play it with accommodate --controller policy (gradient), sb3 (ppo, sac) or reflex, and --policy FILE.
+    """
+
+    epilog: ClassVar[str] = f"""\
+algorithms    gradient  the objective's own gradient through the cortex; OUT/policy.safetensors
+              ppo, sac  reinforcement learning (stable-baselines3: pip install 'ciliary[rl]'); OUT/policy.zip, which
+                        holds pickled objects: load only files you trust
+              reflex    set points and gains of the homeostat, measured; OUT/reflex.json
+how long      a step of ppo or sac is one look at one image, and its views where the objective has any. The calibrated
+              objective first looks at each of the --cases under 32 settings.
+output        in OUT, beside the policy: learning_curve.png, progress.jsonl, checkpoints, and the run in mlflow.db (or
+              where MLFLOW_TRACKING_URI says).
+interrupted   The same command goes on where it stood, and with more --steps it goes on when it was complete. Other
+              settings need another --out.
+{CODES}
+
+examples      ciliary train policy --algo ppo --images holiday/ --steps 20000 --out runs/policies/holiday
+              ciliary accommodate beach.jpg --controller sb3 --policy runs/policies/holiday/policy.zip
+"""
+
+    algo: Annotated[str, option("--algo", "|".join(ALGORITHMS), "how it is trained"), one_of(*ALGORITHMS)]
+    images: Annotated[str | Path, option("--images", "FOLDER", "photographs to learn from")] = "bundled"
+    bsds: Annotated[Path | None, option("--bsds", "DIR", "BSDS500: its training images are used")] = None
+    objective: Annotated[str, option("--objective", "calibrated|raw|recognition|FILE", "what is to fall")] = (
+        "calibrated"
+    )
+    n_steps: Annotated[
+        int | None, option("--steps", "N", "looks (ppo, sac: 20000), or optimiser steps (gradient: 400)"), at_least(1)
+    ] = None
+    n_views: Annotated[
+        int | None,
+        option("--views", "N", "views a percept is judged by; fewer are faster (the objective's)"),
+        at_least(1),
+    ] = None
+    n_cases: Annotated[
+        int | None, option("--cases", "N", "disturbed photographs to learn from (ppo, sac: 256)"), at_least(1)
+    ] = None
+    without: Annotated[
+        tuple[str, ...],
+        option("--without", "KIND,...", "gradient: disturbances to leave out, to test on them later", convert=words),
+    ] = ()
+    n_envs: Annotated[int, option("--envs", "N", "ppo, sac: episodes side by side"), at_least(1)] = 8
+    size_px: Size = 96
+    seed: Seed = 0
+    out: Annotated[
+        Path | None, option("--out", "DIR", "folder of this training (runs/policies/<algo>-<objective>)")
+    ] = None
+    register: Annotated[
+        str | None, option("--register", "NAME", "also register it in MLflow; then --policy models:/NAME/VERSION")
+    ] = None
+    store: Annotated[
+        Path | None, option("--store", "DIR", "whose registry (runs/accommodate: where accommodate looks)")
+    ] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.register and self.algo == "reflex":
+            raise ValueError("a reflex is a table, not a policy that can be registered")
+        if self.bsds is not None and self.images != "bundled":
+            raise ValueError("--images and --bsds exclude each other")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CortexTraining(Settings):
+    """Train the learned parts of the cortex, from newborn to adult, on any folder of photographs. No labels.
+
+    Use what it learned with --learned all in the other commands, or cortex.Cortex(learned=True, weights=FILE).
+    """
+
+    epilog: ClassVar[str] = f"""\
+curriculum    M1 soft regions, M2 contours, M1 again behind M2's barrier, M3 texture code, M4 proto-objects, M5 experts,
+              M1-M4 together lightly. Each phase follows its own losses, the other stages stand still, and ends when the
+              photographs held out no longer gain. All numbers are in one file: copy the one that --print-config shows.
+output        OUT/cortex.safetensors (with where it comes from), curves.png, report.md (each stage beside its
+              mathematical part, the untrained network and trivial solutions), progress.jsonl, checkpoint.pt, and a run
+              in mlflow.db (or where MLFLOW_TRACKING_URI says).
+interrupted   The same command goes on where it stood.
+{CODES}
+
+examples      ciliary train cortex --images holiday/ --out runs/cortex
+              ciliary look beach.jpg --learned all --weights runs/cortex/cortex.safetensors
+"""
+
+    images: Annotated[tuple[str, ...], option("--images", "FOLDER ...", "photographs to learn from", is_list=True)] = (
+        "bundled",
+    )
+    config: Annotated[Path | None, option("--config", "FILE", "another curriculum (TOML)")] = None
+    is_printing: Annotated[
+        bool, option("--print-config", "", "show the curriculum that comes with the project, and stop")
+    ] = False
+    out: Annotated[Path, option("--out", "DIR", "folder of this training")] = Path("runs/cortex")
+    with_report: Annotated[bool, option("--report/--no-report", "", "a report beside the weights")] = True
