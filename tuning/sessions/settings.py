@@ -27,7 +27,7 @@ _PLACES = (
 )
 
 EPILOG = f"""\
-controllers   look and react   fixed, normalise, portfolio, reflex, memory
+controllers   look and react   fixed, normalise, reflex, memory
               learned          policy, sb3 (a policy of stable-baselines3; needs --policy)
               search           random, tpe, cmaes, gp, nsga2, gradient, hybrid, hybrid-cmaes (a policy, then a search)
 disturbances  gaussian_noise, defocus_blur, motion_blur, low_light, low_contrast, fog, colour_cast, jpeg
