@@ -1,0 +1,114 @@
+"""The command line: every option there ever was is understood, and nothing heavy is imported to understand it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import MISSING, fields
+from types import SimpleNamespace
+
+import pytest
+
+from ciliary.tuning.cli import app
+from ciliary.tuning.cli.settings import CortexOptions
+from ciliary.tuning.sessions.settings import SessionSettings
+
+#: The options of version 0.1.0, in no need of being added to: what is here must stay.
+FROZEN = {
+    "accommodate": "--controller --trials --population --spread --size --depth --features --learned --disturb --seed "
+    "--objective --policy --set --no-guard --out --save --session --resume --storage --no-animation --quiet",
+    "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
+    "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
+    "--out --table --train-table --page --quiet --no-portraits --show",
+    "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
+    "--out --table --train-table --page --quiet --seeds --reference",
+    "calibrate": "--bsds --labelled --out --work --images --settings --views --panel --form --inputs --size --depth "
+    "--features --learned --workers --seed",
+    "train policy": "--algo --images --bsds --objective --steps --views --cases --without --envs --size --depth "
+    "--features --seed --out --register --store --quiet",
+    "train cortex": "--images --config --print-config --out --no-report --quiet",
+    "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
+    "--quiet",
+    "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
+}
+SWITCHES = [
+    "--no-guard",
+    "--resume",
+    "--no-animation",
+    "--quiet",
+    "--experts",
+    "--no-portraits",
+    "--print-config",
+    "--no-report",
+]
+WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
+WORDS |= {"--split": "train", "--form": "line", "--inputs": "terms", "--algo": "ppo", "--objective": "raw"}
+NEEDED = {"train policy": ["--algo", "gradient"], "examine": ["--data", "x"]}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Settings that jobs were called with, in place of the jobs."""
+    seen: list[object] = []
+    job = SimpleNamespace(run=lambda s: seen.append(s) or 0, accommodate=lambda s: seen.append(s) or 0)
+    monkeypatch.setattr(app, "importlib", SimpleNamespace(import_module=lambda name: job))
+    return seen
+
+
+@pytest.mark.parametrize("command", FROZEN)
+def test_every_old_option_is_understood(command, asked, capsys):
+    assert set(FROZEN) == set(app.COMMANDS)
+    for flag in FROZEN[command].split():
+        value = [] if flag in SWITCHES else [WORDS.get(flag, "48")]
+        needed = [] if flag in NEEDED.get(command, ()) else NEEDED.get(command, [])
+        assert app.main([*command.split(), *needed, flag, *value]) == 0, capsys.readouterr().err
+    assert len(asked) == len(FROZEN[command].split())
+
+
+def test_options_become_fields(asked):
+    told = "a.jpg b.jpg --trials 3 --disturb none,fog:3 --disturb jpeg:2 --set a=1 --set b=-2 --spread 0 --no-guard"
+    assert app.door("accommodate")([*told.split(), "--seed", "1", "--seed", "2", "c.jpg"]) == 0
+    (settings,) = asked
+    assert settings.images == ("a.jpg", "b.jpg", "c.jpg")
+    assert (settings.n_trials, settings.spread, settings.use_guard, settings.seed) == (3, None, False, 2)
+    assert settings.disturbances == ("none", "fog:3", "jpeg:2")
+    assert settings.changes == {"a": 1.0, "b": -2.0}
+
+
+@pytest.mark.parametrize("command", FROZEN)
+def test_without_options_the_settings_are_python_s(command, asked):
+    assert app.main([*command.split(), *NEEDED.get(command, [])]) == 0
+    for field in fields(asked[0]):
+        if field.default is not MISSING and field.name not in ("algo", "data", "objective"):
+            assert getattr(asked[0], field.name) == field.default
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda: CortexOptions(size_px=8), r"size_px \(--size\) must be at least 32, got 8"),
+        (lambda: CortexOptions(depth="radar"), "depth knows no 'radar'; choose from none, pictorial, midas"),
+        (lambda: SessionSettings(perceiver="eye"), "perceiver knows no 'eye'; .* module:object"),
+        (lambda: SessionSettings(n_trials=0), "at least 1"),
+    ],
+)
+def test_python_meets_the_same_checks(make, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        make()
+
+
+def test_another_perceiver_is_judged_by_agreement():
+    assert SessionSettings().objective == "calibrated"
+    assert SessionSettings(perceiver="slic").objective == "agreement"
+
+
+def test_help_and_wrong_usage_import_nothing_heavy():
+    lines = [["--help"], ["train", "policy", "--help"], ["look", "--depth", "radar"], ["compare", "--nonsense"]]
+    code = (
+        "import sys; from ciliary.tuning.cli.app import main\n"
+        f"print('codes', *[main(line) for line in {lines}])\n"
+        "print('heavy', *{'torch', 'mlflow', 'optuna', 'matplotlib', 'skimage'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["codes 0 0 2 2", "heavy"]
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["look", "compare"]
