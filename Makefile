@@ -49,7 +49,7 @@ format: $(INSTALLED) ## mend what ruff can mend
 benchmark: $(INSTALLED) ## time per stage, in a population, and by image size
 	$(RUN) scripts/benchmark.py $(ARGS)
 
-readme: $(INSTALLED) ## write the parameter table of the README anew
+readme: $(INSTALLED) ## write the parameter table of docs/stages.md anew
 	$(RUN) scripts/write_readme_table.py
 
 clean: ## remove caches and build products; runs/ and .venv stay

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write the parameter table between the README's two markers anew, from ``ciliary.cortex.parameters``."""
+"""Write the parameter table between the two markers of its page anew, from ``ciliary.cortex.parameters``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ciliary.cortex.parameters import PARAMETERS
 from ciliary.cortex.table import ParameterTable
 from ciliary.tuning.runs.tables import markdown_table
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "stages.md"
 BEGIN = "<!-- parameters:begin -->"
 END = "<!-- parameters:end -->"
 
@@ -25,16 +25,16 @@ def parameter_table(table: ParameterTable) -> str:
     return markdown_table(columns, rows).rstrip()
 
 
-def with_table(readme: str, table: str) -> str:
-    """The README's text with ``table`` between its markers; ``ValueError`` unless each is there once, in order."""
-    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
+def with_table(page: str, table: str) -> str:
+    """The page's text with ``table`` between its markers; ``ValueError`` unless each is there once, in order."""
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
         raise ValueError(f"expected one {BEGIN} and below it one {END}; put them where the table belongs")
-    before, rest = readme.split(BEGIN)
+    before, rest = page.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
-def main(path: Path = README) -> int:
+def main(path: Path = PAGE) -> int:
     """Rewrite the file if its table is not up to date; the exit code says whether that was possible."""
     old = path.read_text(encoding="utf-8")
     try:

@@ -7,12 +7,16 @@ import re
 import pytest
 
 from ciliary.cortex.parameters import PARAMETERS
-from scripts.write_readme_table import BEGIN, END, main, parameter_table, with_table
+from ciliary_tests.loading import load_script
+
+writer = load_script("write_readme_table")
+BEGIN, END, main = writer.BEGIN, writer.END, writer.main
+parameter_table, with_table = writer.parameter_table, writer.with_table
 
 
 def test_the_parameter_table_is_in_step(repository):
-    readme = (repository / "README.md").read_text(encoding="utf-8")
-    assert readme == with_table(readme, parameter_table(PARAMETERS)), (
+    page = (repository / "docs" / "stages.md").read_text(encoding="utf-8")
+    assert page == with_table(page, parameter_table(PARAMETERS)), (
         "the parameter table is out of date; run make readme"
     )
 
@@ -35,10 +39,14 @@ def test_every_make_target_it_names_exists(repository):
 
 
 def test_every_local_link_leads_somewhere(repository):
-    readme = (repository / "README.md").read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", readme):
-        if "://" not in target:
-            assert (repository / target).exists(), f"README links to {target}, which is not there"
+    pages = [repository / "README.md", repository / "CONTRIBUTING.md", *sorted((repository / "docs").glob("*.md"))]
+    lost = [
+        f"{page.name} -> {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert not lost
 
 
 def test_writing_replaces_what_stood_there(tmp_path):
