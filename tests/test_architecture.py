@@ -1,8 +1,9 @@
-"""Who may know whom, and how long a file may be: read from the sources, never from memory."""
+"""Who may know whom, who goes round in circles, and how long a file may be: read from the sources, never from memory."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,66 +15,117 @@ ROOM_FILES = sorted(path for room in ROOMS for path in (REPOSITORY / room).rglob
 ALL_FILES = sorted([*ROOM_FILES, *(REPOSITORY / "tests").rglob("*.py")])
 
 
-def imported_rooms(source: str, package: str) -> set[str]:
-    """Rooms a module imports, wherever in it, also by a relative import or ``import_module("room.x")``."""
-    found = set()
-    for node in ast.walk(ast.parse(source)):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
-                names = [".".join([*parents, node.module or ""])]
-            else:
-                names = [node.module or ""]
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
-            "import_module",
-            "__import__",
-        ):
-            names = [str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)]
-        found |= {name.removeprefix("ciliary.").split(".")[0] for name in names}
-    return found & set(ROOMS)
-
-
-def to_the_right(room: str, imported: set[str]) -> set[str]:
-    return {other for other in imported if ROOMS.index(other) > ROOMS.index(room)}
-
-
 def relative(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
-@pytest.mark.parametrize("path", ROOM_FILES, ids=relative)
-def test_no_room_imports_from_its_right(path):
-    room, *_ = relative(path).split("/")
-    package = relative(path.parent).replace("/", ".")
-    wrong = to_the_right(room, imported_rooms(path.read_text(encoding="utf-8"), package))
-    assert not wrong, f"{relative(path)} imports {sorted(wrong)}; the order is {' <- '.join(ROOMS)}"
+def module_of(path: Path) -> str:
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize("path", ALL_FILES, ids=relative)
-def test_no_file_is_two_rooms(path):
-    n_lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert n_lines <= MAX_LINES, f"{relative(path)} has {n_lines} lines, more than {MAX_LINES}: split it by role"
+def imported(source: str, package: str, *, at_load: bool = False) -> Iterator[str]:
+    """Names of ours that a module imports, without ``ciliary.``: wherever in it, or only what runs when it is loaded.
+
+    Relative imports and ``import_module("room.x")`` count; what is under ``if TYPE_CHECKING`` does not run.
+    """
+    tree = ast.parse(source)
+    skipped: set[ast.AST] = set()
+    if at_load:
+        for node in ast.walk(tree):
+            is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) or is_typing:
+                skipped |= set(ast.walk(node))
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            base = ".".join(parents[: len(parents) - node.level + 1] if node.level else [])
+            module = ".".join(part for part in (base, node.module) if part)
+            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if called in ("import_module", "__import__"):
+                names = [str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)]
+        yield from (name.removeprefix("ciliary.") for name in names)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_room_is_visited(room):
-    assert any(relative(path).startswith(f"{room}/") for path in ROOM_FILES)
+def rooms_of(source: str, package: str) -> set[str]:
+    return {name.split(".")[0] for name in imported(source, package)} & set(ROOMS)
+
+
+def to_the_right(room: str, found: set[str]) -> set[str]:
+    return {other for other in found if ROOMS.index(other) > ROOMS.index(room)}
+
+
+def test_no_room_imports_from_its_right():
+    wrong = []
+    for path in ROOM_FILES:
+        room, package = relative(path).split("/")[0], relative(path.parent).replace("/", ".")
+        found = to_the_right(room, rooms_of(path.read_text(encoding="utf-8"), package))
+        wrong += [f"{relative(path)} imports {other}" for other in sorted(found)]
+    assert not wrong, f"the order is {' <- '.join(ROOMS)}"
+    assert {relative(path).split("/")[0] for path in ROOM_FILES} == set(ROOMS)
+
+
+def test_no_file_is_two_rooms():
+    n_lines = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in ALL_FILES}
+    assert not {name: n for name, n in n_lines.items() if n > MAX_LINES}, f"more than {MAX_LINES} lines: split by role"
+
+
+def test_no_import_goes_round_in_a_circle():
+    modules = {module_of(path): path for path in ROOM_FILES}
+    edges = {
+        name: {
+            target
+            for target in imported(
+                path.read_text(encoding="utf-8"), module_of(path.parent / "__init__.py"), at_load=True
+            )
+            if target in modules and target != name and modules[target].name != "__init__.py"
+        }
+        for name, path in modules.items()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join([*trail[trail.index(name) :], name])
+        if name not in done:
+            for target in sorted(edges[name]):
+                visit(target, (*trail, name))
+            done.add(name)
+
+    for name in sorted(modules):
+        visit(name, ())
+
+
+def test_sources_name_rooms_as_they_are_installed():
+    """``import envs`` would find a folder of the repository here, and somebody else's anywhere else."""
+    bare = [
+        f"{relative(path)}:{node.lineno}"
+        for path in ALL_FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Import, ast.ImportFrom)) and not getattr(node, "level", 0)
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+        if name.split(".")[0] in ROOMS[:-1]
+    ]
+    assert not [place for place in bare if "fixtures/" not in place]
 
 
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [
-        ("import ciliary.agents.controllers.search", {"agents"}),
+        ("import ciliary.agents.search", {"agents"}),
         ("from ciliary.tuning import figures", {"tuning"}),
         ("def f():\n    from ciliary.agents.base import x", {"agents"}),
-        ("import importlib\nimportlib.import_module('scripts.accommodate')", {"scripts"}),
+        ("import importlib\nimportlib.import_module('ciliary.tuning.x')", {"tuning"}),
         ("from ciliary.cortex import Cortex", set()),
         ("from . import base", set()),
         ("from .base import x", set()),
     ],
 )
 def test_the_reader_sees_every_kind_of_import(line, wrong):
-    assert to_the_right("envs", imported_rooms(line, "envs")) == wrong
+    assert to_the_right("envs", rooms_of(line, "envs")) == wrong
