@@ -10,12 +10,14 @@ from PIL import Image
 
 from ciliary.tuning.inspect import job
 from ciliary.tuning.inspect.page import WORDS
+from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.sessions.inputs import SHOWCASE
+from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary_tests.learned import write_untrained
 from ciliary_tests.loading import SCRIPTS, load_script
 
 SCRIPT = SCRIPTS / "look.py"
-QUICK = ["--size", "48", "--learned", "none"]
+QUICK = ["--size", "48"]
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +112,11 @@ def test_bundled_photographs_when_none_is_given(script, tmp_path, quick, capsys)
     assert all(page.is_file() for page in pages)
 
 
-def test_without_weights_the_mathematics_is_shown_and_said(script, photo, tmp_path, quick, capsys, monkeypatch):
-    monkeypatch.setattr(job, "SHIPPED", tmp_path / "none.safetensors")
+def test_the_cortex_is_that_of_every_other_door(script, photo, tmp_path, quick):
+    mine, sessions = LookSettings(), SessionSettings()
+    for name in ("size_px", "learned", "depth", "features"):
+        assert getattr(mine, name) == getattr(sessions, name)
     assert script.main([str(photo), "--size", "48", "--out", str(tmp_path)]) == 0
-    assert "no learned weights" in capsys.readouterr().err
     assert "no learned stages" in (tmp_path / "photo" / "index.html").read_text(encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from ciliary.cortex.plot.late import draw_m3, draw_m4
 from ciliary.cortex.plot.look import Look, look
 from ciliary.cortex.plot.occlusion import draw_occlusion
 from ciliary.cortex.plot.recognition import draw_m5
-from ciliary.cortex.stages.weights import SHIPPED, stage_names
+from ciliary.cortex.stages.weights import SHIPPED
 from ciliary.envs.data.sources import Photograph
 from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
@@ -53,9 +53,12 @@ def run(settings: LookSettings) -> int:
     """
     try:
         theta = theta_of(settings.changes)
-        learned = choose_learned(settings, note=_silent if settings.is_quiet else _complain)
         cortex = Cortex(
-            depth=settings.depth, features=settings.features, learned=learned, weights=settings.weights, recognise=True
+            depth=settings.depth,
+            features=settings.features,
+            learned=settings.learned or settings.weights is not None,
+            weights=settings.weights,
+            recognise=True,
         ).eval()
     except (ValueError, KeyError, FileNotFoundError) as error:
         _complain(error)
@@ -87,16 +90,6 @@ def theta_of(changes: Mapping[str, float]) -> Theta:
     for name, value in changes.items():
         PARAMETERS.check_value(name, value)
     return default_theta(1, **changes)
-
-
-def choose_learned(settings: LookSettings, *, note: Callable[[str], None]) -> tuple[str, ...]:
-    """The stages to be learned ones; ``note`` is told when there are none because there are no weights."""
-    if settings.learned is not None:
-        return settings.learned
-    if settings.weights is not None or SHIPPED.is_file():
-        return stage_names(True)
-    note("no learned weights come with this copy: the mathematical stages alone are shown")
-    return ()
 
 
 def _look_at_all(
@@ -168,7 +161,3 @@ def facts_of(one: Look, photograph: Photograph, settings: LookSettings) -> list[
 
 
 _complain = partial(complain, "look")
-
-
-def _silent(text: str) -> None:
-    del text

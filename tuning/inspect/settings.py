@@ -4,18 +4,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from ciliary.cortex.options import LEARNED
 from ciliary.tuning.cli.exit_codes import IN_WORDS
-from ciliary.tuning.cli.options import one_of, option
-from ciliary.tuning.cli.settings import Changes, CortexOptions, Images, Learned
+from ciliary.tuning.cli.options import option
+from ciliary.tuning.cli.settings import Changes, CortexOptions, Images
 
 EPILOG = f"""\
-learned       without --learned: all stages that have weights
+learned       --learned all shows what the networks add beside the mathematics
 output        OUT/<image>/index.html, a page that holds its pictures, and the same pictures as PNG files beside it:
               retina, filters, m1, m2, m3, m4, m5, occlusion. --experts adds OUT/experts.png, over all images.
 {IN_WORDS}
 
-examples      ciliary look photo.jpg --set n_regions=5 --learned none
+examples      ciliary look photo.jpg --set n_regions=5 --learned all
               ciliary look holiday/ --experts --out pages
 """
 
@@ -30,9 +29,9 @@ class LookSettings(CortexOptions):
     epilog: ClassVar[str] = EPILOG
 
     images: Images = field(default=(), kw_only=False)
-    learned: Annotated[tuple[str, ...] | None, Learned, one_of(*LEARNED)] = None  # type: ignore[assignment]
     weights: Annotated[
-        Path | None, option("--weights", "FILE", "learned stages (the file that comes with Ciliary)")
+        Path | None,
+        option("--weights", "FILE", "learned stages of another file than Ciliary's, all unless --learned says which"),
     ] = None
     changes: Changes = field(default_factory=dict)
     has_experts: Annotated[
