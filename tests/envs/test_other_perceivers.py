@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from ciliary_tests.segmentations import bands
 
 from ciliary.agents.episode import run_episode
 from ciliary.agents.registry import make_controller
 from ciliary.cortex import SegmenterPerceiver
 from ciliary.envs.single import AccommodationEnv
+from ciliary_tests.segmentations import bands
 
 SETTINGS = np.linspace(-0.9, 0.9, 10, dtype=np.float32).reshape(5, 2)
 

@@ -1,0 +1,67 @@
+"""The page on one's own parts is run: its files are written, its programs executed, its commands understood."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def blocks(repository):
+    text = (repository / "docs" / "perceivers.md").read_text(encoding="utf-8")
+    return [(kind, body) for kind, body in BLOCK.findall(text)]
+
+
+@pytest.fixture(scope="module")
+def folder(blocks, tmp_path_factory) -> Path:
+    """A user's folder with the files of the page in it."""
+    folder = tmp_path_factory.mktemp("user")
+    for kind, body in blocks:
+        name = re.match(r"# (\w+\.py)\n", body)
+        if kind == "python" and name:
+            with (folder / name[1]).open("a", encoding="utf-8") as file:
+                file.write(body)
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_its_programs_run(blocks, folder):
+    programs = [body for kind, body in blocks if kind == "python" and not body.startswith("# ")]
+    assert len(programs) >= 6
+    (folder / "programs.py").write_text("\n".join(programs), encoding="utf-8")
+    run(folder, "programs.py")
+
+
+def test_its_exam_is_passed(folder):
+    run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py")
+
+
+def test_its_links_lead_to_its_headings(repository):
+    text = (repository / "docs" / "perceivers.md").read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^\w -]", "", line[3:]).lower().replace(" ", "-") for line in re.findall("^## .*$", text, re.M)
+    }
+    assert set(re.findall(r"\(#([^)]+)\)", text)) <= headings
+
+
+def test_what_its_commands_name_is_there(blocks, folder):
+    commands = [shlex.split(body) for kind, body in blocks if not kind]
+    named = {word for command in commands for word in command if word.startswith("mine:")}
+    assert {"mine:segment", "mine:my_cortex", "mine:few_segments", "mine:Walker", "mine:quasi_random"} <= named
+    program = "import mine\n" + "\n".join(f"mine.{word.partition(':')[2]}" for word in sorted(named))
+    (folder / "names.py").write_text(program, encoding="utf-8")
+    run(folder, "names.py")
