@@ -59,13 +59,13 @@ class ControllerBase(ABC):
     ``info`` given to all three methods is the environment's info plus ``parameters`` (the
     :class:`~ciliary.cortex.parameters.ParameterTable` of the columns of u), ``parameter_names`` (its P names),
     ``default_u`` (P,), ``frozen`` (names of parameters that can do nothing there: whatever is proposed for them, the
-    defaults are tried), ``n_trials`` (the budget), ``starts`` ((M, P) settings the objective recommends to try first, or
-    None) and ``objective`` (its name, ``raw`` or ``calibrated``; None where the environment names none). ``info`` given
-    to ``act`` also has ``n_remaining``, the trials left: a population larger than that is cut. ``info`` given to
+    defaults are tried), ``n_trials`` (the budget), ``starts`` ((M, P) settings the objective recommends to try first,
+    or None) and ``objective`` (its name, ``raw`` or ``calibrated``; None where the environment names none). ``info``
+    given to ``act`` also has ``n_remaining``, the trials left: a population larger than that is cut. ``info`` given to
     ``learn`` also has ``terms``, each (N,), which may be nan or inf.
 
-    Rules (all in ``ciliary.testing.controller``, the exam): the first setting ever proposed is ``default_u``; u stays in
-    [-1, 1]; same seed, same proposals; non-finite losses are survived.
+    Rules (all in ``ciliary.testing.controller``, the exam): the first setting ever proposed is ``default_u``; u stays
+    in [-1, 1]; same seed, same proposals; non-finite losses are survived.
 
     Attributes, declared by the class where they differ from here:
         use_steps: True if it needs the observation after each single setting; the loop then steps the environment

@@ -29,7 +29,7 @@ for _name, _size in (
 ):
     _start = max((s.stop for s in PARTS.values()), default=0)
     PARTS[_name] = slice(_start, _start + _size)
-N_DESCRIPTION = PARTS["strokes"].stop
+N_DESCRIPTION: int = PARTS["strokes"].stop
 
 
 def describe_objects(retina: RetinaOut, m1: M1Out, m4: M4Out) -> Tensor:
@@ -89,7 +89,8 @@ def _in_frame(masks: Tensor, centre: Tensor, spread: Tensor, long_side: float, n
     """Each mask at the cells of its own frame, (B, S, cells); 0 outside of the image."""
     grid = _points(centre, spread, long_side, n_cells, (masks.shape[-2], masks.shape[-1])).flatten(0, 1)[:, None]
     own = F.grid_sample(masks.flatten(0, 1)[:, None], grid, align_corners=False)
-    return own.flatten(1).unflatten(0, masks.shape[:2])
+    framed: Tensor = own.flatten(1).unflatten(0, masks.shape[:2])
+    return framed
 
 
 def _at_points(

@@ -1,4 +1,4 @@
-"""From settings to loss terms: a whole population of settings, over one image or many, in one batch of the perceiver."""
+"""From settings to loss terms: a population of settings, over one image or many, in one batch of the perceiver."""
 
 from __future__ import annotations
 

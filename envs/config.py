@@ -25,9 +25,9 @@ class EnvConfig:
         perceiver: another perceiver in its place: an object, a name (:data:`ciliary.cortex.segmenters.SEGMENTERS`),
             ``module:object``, or a function ``segment(image, **parameters) -> label map``.
         objective: ``calibrated``, the path of a calibration, ``raw``, ``recognition`` (raw, and that what is recognised
-            holds too), ``agreement`` (with a panel drawn around the defaults), ``module:object``, an :class:`Objective`,
-            its settings, or a function ``(images, percept) -> losses``. None: ``calibrated`` where the perceiver is the
-            cortex, ``agreement`` for any other.
+            holds too), ``agreement`` (with a panel drawn around the defaults), ``module:object``, an
+            :class:`Objective`, its settings, or a function ``(images, percept) -> losses``. None: ``calibrated``
+            where the perceiver is the cortex, ``agreement`` for any other.
         source: photographs to choose from: ``bundled``, ``scenes`` (synthetic, with known answers), a bundled name, the
             path of a file or folder, a list of these, or images in memory (photographs, arrays, PIL, tensors).
         disturbances: specs to choose from uniformly (None is clean, ``"fog"`` draws its severity), ``"all"`` (clean and

@@ -43,7 +43,7 @@ class AccommodationEnv(AbstractPerceptionEnv):
     | key | shape | dtype | range | meaning |
     |---|---|---|---|---|
     | ``image`` | (3, 48, 48) | uint8 | 0 .. 255 | the disturbed image, resampled without regard to its aspect |
-    | ``statistics`` | (D,) | float32 | [-1, 1] | the percept: ``ciliary.envs.observation.STATISTICS`` names the entries |
+    | ``statistics`` | (D,) | float32 | [-1, 1] | the percept: ``ciliary.envs.observation.STATISTICS`` names them |
     | ``terms`` | (5,) | float32 | [-2, 2] | stability, consistency, collapse, economy, total (0: not measured) |
     | ``u`` | (P,) | float32 | [-1, 1] | the present settings |
 
@@ -75,8 +75,8 @@ class AccommodationEnv(AbstractPerceptionEnv):
     (image and disturbance as one string), ``image`` (name), ``disturbance`` (such as ``fog:3``), ``views_seed``.
 
     ## Arguments
-    Those of :class:`ciliary.envs.config.EnvConfig`, by keyword, and ``render_mode``: ``rgb_array``, (480, 640, 3) uint8:
-    image, contours, segments, losses; or None.
+    Those of :class:`ciliary.envs.config.EnvConfig`, by keyword, and ``render_mode``: ``rgb_array``, (480, 640, 3)
+    uint8: image, contours, segments, losses; or None.
 
     ## Video
     ``gymnasium.wrappers.RecordVideo`` (with moviepy: the extra ``video``) takes a frame at the reset and at each step,
@@ -84,8 +84,8 @@ class AccommodationEnv(AbstractPerceptionEnv):
     its search is shown by :mod:`ciliary.tuning.sessions.animation`.
 
     ## Vector form
-    ``gymnasium.make_vec("Ciliary/Accommodation-v0", num_envs=8)`` gives :class:`ciliary.envs.vector.AccommodationVectorEnv`:
-    all episodes in one forward pass.
+    ``gymnasium.make_vec("Ciliary/Accommodation-v0", num_envs=8)`` gives
+    :class:`ciliary.envs.vector.AccommodationVectorEnv`: all episodes in one forward pass.
 
     ## Version history
     v0: first version.

@@ -37,7 +37,7 @@ class CmaesSampler(BaseSampler):
     def __init__(self, *, seed: int, population: int, mean: Mapping[str, float], sigma: float | None) -> None:
         self._population, self._mean = population, dict(mean)
         self._sigma = _OWN_SIGMA if sigma is None else max(sigma, _LEAST_SIGMA)
-        self._rng = np.random.RandomState(seed)  # noqa: NPY002 -- Optuna's, whose numbers are kept
+        self._rng = np.random.RandomState(seed)
         self._random = RandomSampler(seed=seed)
         self._space = IntersectionSearchSpace()
         self._generation: dict[int, int] = {}  # by number of the trial

@@ -3,8 +3,8 @@
 Homeostatic plasticity scales a gain until activity returns to its target (Turrigiano 2008); here activity, contour
 density, affinity and the entropies of slots and masks are fed back to light adaptation, cue weights, barriers,
 temperatures and the merging threshold. The law is integral feedback: each step adds gain x error to the parameter, so
-that a loop alone leaves the share 1 + gain x response of its error after every step (``ciliary.agents.training.homeostat_fit``
-measures set points, spreads and gains on training images).
+that a loop alone leaves the share 1 + gain x response of its error after every step
+(``ciliary.agents.training.homeostat_fit`` measures set points, spreads and gains on training images).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Loop:
     """One feedback loop.
 
     Attributes:
-        statistic: name in :data:`ciliary.envs.observation.STATISTICS`; ``s0``, ``s1``, ... in a world with other statistics.
+        statistic: name in :data:`ciliary.envs.observation.STATISTICS`; ``s0``, ``s1``, ... in a world with others.
         parameter: name of the parameter that is moved.
         set_point: value of the statistic that is held.
         spread: how far the statistic usually lies from it, > 0; the unit of the error.

@@ -3,10 +3,10 @@
 Starting a search from a learned proposal: Feurer, Springenberg & Hutter 2015 (Bayesian optimisation); Nomura et al.
 2021 (CMA-ES).
 
-When to stop: Optuna's terminators do not fit so short a search in so many parameters. Their regret bounds come from a Gaussian
-process; after 8 to 64 trials in 36 parameters that process is little more than its prior, and the bound stays at about
-two standard deviations of the trials whatever they were (measured on a bowl, Optuna 5.0). Counting trials without
-progress (``BestValueStagnationEvaluator``) does not say how much is left to gain.
+When to stop: Optuna's terminators do not fit so short a search in so many parameters. Their regret bounds come from a
+Gaussian process; after 8 to 64 trials in 36 parameters that process is little more than its prior, and the bound stays
+at about two standard deviations of the trials whatever they were (measured on a bowl, Optuna 5.0). Counting trials
+without progress (``BestValueStagnationEvaluator``) does not say how much is left to gain.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class HybridController(ControllerBase):
     proposal, its first step size ``local_spread``.
 
     Attributes:
-        sampler: ``tpe`` or ``cmaes``; others of :data:`ciliary.agents.controllers.search.SAMPLERS` and an own one work too.
+        sampler: ``tpe`` or ``cmaes``; others of :data:`ciliary.agents.controllers.search.SAMPLERS` and an own one work
+            too.
         policy: a policy, the file of one, or None: what
             :func:`~ciliary.agents.controllers.policy.proposer_for` finds for the objective.
         population: settings tried at once, >= 2.
@@ -101,8 +102,8 @@ class HybridController(ControllerBase):
         """Ask the policy once, at the defaults, and lay out the study.
 
         Raises:
-            FileNotFoundError, ValueError: as :func:`ciliary.agents.controllers.policy.proposer_for`, or if the policy does not know the
-                observation.
+            FileNotFoundError, ValueError: as :func:`ciliary.agents.controllers.policy.proposer_for`, or if the policy
+                does not know the observation.
         """
         proposed = proposer_for(self.policy, info).propose(depart(obs, info))
         proposal = np.clip(np.asarray(proposed, dtype=np.float64), -1, 1)

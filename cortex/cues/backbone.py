@@ -76,7 +76,8 @@ def principal_maps(maps: Tensor, *, n_components: int) -> Tensor:
     covariance = flat @ flat.mT / flat.shape[2]
     # float64: the small eigenvalues of 112 channels over about 100 cells are zeros that float32 leaves to chance
     axes = torch.linalg.eigh(covariance.double())[1].flip(2)[..., :n_components].to(maps.dtype)
-    return (axes.mT @ flat).unflatten(2, maps.shape[2:])
+    reduced: Tensor = (axes.mT @ flat).unflatten(2, maps.shape[2:])
+    return reduced
 
 
 class EfficientNetLite0Features(nn.Module):
@@ -142,7 +143,8 @@ class EfficientNetLite0Deep(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) sRGB in [0, 1]; best at 160 to 224 px, what the network was trained for."""
         check_image(image)
-        return self.classifier.forward_features((image - MEAN) / STD)  # type: ignore[operator]
+        features: Tensor = self.classifier.forward_features((image - MEAN) / STD)  # type: ignore[operator]
+        return features
 
 
 def make_deep(name: str = "none", **settings: Any) -> BackboneProvider | None:

@@ -110,7 +110,7 @@ def load_midas(settings: MidasSettings) -> nn.Module:
         raise DepthUnavailable(_message(settings, f"there is no file {settings.checkpoint}"))
     try:
         if is_local:
-            net = torch.hub.load(repo, ENTRY, source="local", pretrained=settings.checkpoint is None)
+            net: nn.Module = torch.hub.load(repo, ENTRY, source="local", pretrained=settings.checkpoint is None)
         else:
             # MiDaS' inner call of torch.hub cannot say that it trusts the encoder's repository, and would stop to ask.
             torch.hub.list(ENCODER_REPO, skip_validation=True, trust_repo=True)

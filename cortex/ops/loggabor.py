@@ -66,7 +66,8 @@ def _crop_spectrum(spectrum: Tensor, stride: int) -> Tensor:
 
 def spectrum_of(x: Tensor, *, pad_px: int, multiple: int = 8) -> Tensor:
     """Complex spectrum (B, C, H', W') of a reflect-padded image (B, C, H, W)."""
-    return torch.fft.fft2(reflect_pad(x, pad_px, multiple))
+    spectrum: Tensor = torch.fft.fft2(reflect_pad(x, pad_px, multiple))
+    return spectrum
 
 
 def log_gabor(
@@ -86,7 +87,8 @@ def log_gabor(
     log_sigma = (_LOG_SIGMA_PER_OCTAVE * bandwidth_octaves).view(-1, 1, 1)
     radial = torch.exp(-0.5 * ((log_radius + torch.log(wavelength_px).view(-1, 1, 1)) / log_sigma) ** 2)
     radial = radial[:, None, None] * angular
-    return torch.fft.ifft2(_crop_spectrum(spectrum, stride)[:, :, None] * radial)
+    response: Tensor = torch.fft.ifft2(_crop_spectrum(spectrum, stride)[:, :, None] * radial)
+    return response
 
 
 def crop_to_image(x: Tensor, *, pad_px: int, stride: int, size: tuple[int, int]) -> Tensor:

@@ -202,7 +202,10 @@ def draw_contour(ax: Axes, m2: M2Out, title: str = "Contour and its end points")
 def end_points(m2: M2Out) -> np.ndarray:
     """(n, 2) places (y, x) of the strongest local maxima of the end-stopped response; a batch of one."""
     response = m2.end_points[0, 0].detach().numpy()
-    return peak_local_max(response, min_distance=4, threshold_abs=_LEAST_END, num_peaks=_ENDS, exclude_border=False)
+    places: np.ndarray = peak_local_max(
+        response, min_distance=4, threshold_abs=_LEAST_END, num_peaks=_ENDS, exclude_border=False
+    )
+    return places
 
 
 @torch.no_grad()

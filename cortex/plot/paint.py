@@ -26,7 +26,7 @@ OFF_ON = ("#3c4a86", "white", "#d2601a")
 
 def as_picture(image: Tensor) -> np.ndarray:
     """(3, H, W) in [0, 1] to (H, W, 3)."""
-    return np.clip(image.detach().permute(1, 2, 0).numpy(), 0, 1)
+    return np.asarray(np.clip(image.detach().permute(1, 2, 0).numpy(), 0, 1))
 
 
 def grey(field: Tensor, low: float, high: float) -> np.ndarray:
@@ -65,12 +65,17 @@ def orientation_picture(m1: M1Out) -> np.ndarray:
 
 def oriented_strength(m1: M1Out) -> Tensor:
     """(H, W): root of the mean square over scales of V1's energy, at the strongest orientation; a batch of one."""
-    return m1.energy[0].detach().unflatten(0, (-1, N_ORIENTATIONS)).square().mean(0).amax(0).sqrt()
+    return _by_scale(m1).square().mean(0).amax(0).sqrt()
 
 
 def energy_scales(m1: M1Out) -> Tensor:
     """(A, H, W): mean over orientations of V1's energy at each scale, finest first; a batch of one."""
-    return m1.energy[0].detach().unflatten(0, (-1, N_ORIENTATIONS)).mean(1)
+    return _by_scale(m1).mean(1)
+
+
+def _by_scale(m1: M1Out) -> Tensor:
+    scales: Tensor = m1.energy[0].detach().unflatten(0, (-1, N_ORIENTATIONS))
+    return scales
 
 
 def region_labels(regions: Tensor) -> dict[str, np.ndarray]:
@@ -160,12 +165,12 @@ def mean_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     flat = labels.ravel()
     n_pixels = np.maximum(np.bincount(flat), 1)
     mean = [np.bincount(flat, weights=channel.ravel()) / n_pixels for channel in np.moveaxis(image, -1, 0)]
-    return np.stack(mean, -1)[labels]
+    return np.asarray(np.stack(mean, -1)[labels])
 
 
 def with_borders(picture: np.ndarray, borders: np.ndarray, ink: str) -> np.ndarray:
     """The picture (H, W, 3) in [0, 1] with its border pixels (H, W) bool in one colour."""
-    page = picture.copy()
+    page: np.ndarray = picture.copy()
     page[borders] = to_rgb(ink)
     return page
 

@@ -86,7 +86,8 @@ def complete_without(look: Look, part: str) -> Tensor:
     visible = torch.ones(len(standard), len(PARTS))
     visible[:, list(PARTS).index(part)] = 0
     _, completed, _, _ = stage.net(standard, visible)
-    return completed * stage.net.spread + stage.net.mean
+    physical: Tensor = completed * stage.net.spread + stage.net.mean
+    return physical
 
 
 def shape_frame(description: Tensor) -> np.ndarray:

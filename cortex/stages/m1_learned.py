@@ -40,7 +40,8 @@ class RegionNet(nn.Module):
 
     def forward(self, cues: Tensor) -> Tensor:
         """Logits."""
-        return _GAIN * self.layers(cues)
+        logits: Tensor = _GAIN * self.layers(cues)
+        return logits
 
 
 def region_cues(m1: M1Out) -> Tensor:

@@ -129,8 +129,9 @@ def soft_regions(points: Tensor, theta: Theta) -> Tensor:
     centres, presence = soft_kmeans(
         coarse, count=theta["n_regions"], temperature=theta["region_temperature"], n_max=N_REGIONS_MAX
     )
-    regions = soft_assign(points.flatten(2).transpose(1, 2), centres, theta["region_temperature"], presence)
-    return regions.unflatten(2, points.shape[-2:])
+    shares = soft_assign(points.flatten(2).transpose(1, 2), centres, theta["region_temperature"], presence)
+    regions: Tensor = shares.unflatten(2, points.shape[-2:])
+    return regions
 
 
 class M1(nn.Module):

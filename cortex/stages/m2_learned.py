@@ -43,7 +43,8 @@ class ContourNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         x = self.enter(x)
-        return self.leave(torch.cat([x, *(F.relu(scale(x)) for scale in self.scales)], 1))
+        logits: Tensor = self.leave(torch.cat([x, *(F.relu(scale(x)) for scale in self.scales)], 1))
+        return logits
 
 
 def contour_inputs(m1: M1Out, contour: Tensor) -> Tensor:

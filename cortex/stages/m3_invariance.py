@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ciliary.cortex.ops.geodesic import geodesic_distance, neighbour_lists
 from ciliary.cortex.ops.kmeans import ramp, squared_distance
-from ciliary.cortex.ops.merging import contrast_linkage, merge_patches, merge_tree, soft_cut
+from ciliary.cortex.ops.merging import Linkage, contrast_linkage, merge_patches, merge_tree, soft_cut
 from ciliary.cortex.ops.patches import Patches, border_graph, sample_at, soft_patches
 from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.parameters import Theta
@@ -53,7 +53,7 @@ def slot_seeds(cue: Tensor, patches: Patches, length: Tensor, strength: Tensor, 
     return merge_patches(total, patches.size, length, strength, linkage=linkage, n_clusters=N_SLOTS_MAX)
 
 
-def _linkage(patches: Patches, theta: Theta):
+def _linkage(patches: Patches, theta: Theta) -> Linkage:
     unit = patches.image_size[0] * patches.image_size[1] / patches.size.shape[1]
     return contrast_linkage(
         exponent=theta["linkage_exponent"], contour_weight=theta["geodesic_barrier_weight"], unit_size=unit

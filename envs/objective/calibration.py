@@ -29,8 +29,9 @@ class Calibration:
     """A model of the score people would give, and what it needs.
 
     Attributes:
-        names: F inputs: ``term.*`` of the raw objective, ``feature.*`` of :mod:`ciliary.envs.objective.features`, ``agreement.<k>``
-            and ``covered.<k>`` with the k-th percept of the panel. Never the setting itself: a search would exploit it.
+        names: F inputs: ``term.*`` of the raw objective, ``feature.*`` of :mod:`ciliary.envs.objective.features`,
+            ``agreement.<k>`` and ``covered.<k>`` with the k-th percept of the panel. Never the setting itself: a search
+            would exploit it.
         mean, scale: (F,) inputs are standardised by them, then clipped to +-``CLIP``.
         layers: weights (out, in) and biases (out,) one after the other; ReLU between, none after the last, which has
             one output: the predicted score (region covering, in [0, 1]).

@@ -1,9 +1,9 @@
 """What can be told about a percept without any label, beside its agreement with views: one number per feature.
 
-They look at the percept and at the image, through fixed features of the image (:mod:`ciliary.envs.objective.reference`) that theta
-cannot move: how many segments and of what sizes, whether their borders lie where the image changes, how unlike
-neighbours are, how far the setting is from the defaults. All are differentiable in the masks. What each is worth is
-for the calibration to say.
+They look at the percept and at the image, through fixed features of the image
+(:mod:`ciliary.envs.objective.reference`) that theta cannot move: how many segments and of what sizes, whether their
+borders lie where the image changes, how unlike neighbours are, how far the setting is from the defaults. All are
+differentiable in the masks. What each is worth is for the calibration to say.
 """
 
 from __future__ import annotations

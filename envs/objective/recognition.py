@@ -1,7 +1,8 @@
 """What an objective may ask of recognition besides: codes that hold, completion that fits, experts that are sure.
 
 Each term lies in [0, 1], is to be minimised, and is differentiable in theta. None of them is measured unless it has a
-weight. Constant codes hold perfectly: these terms belong beside those of :mod:`ciliary.envs.objective.terms`, not in their place.
+weight. Constant codes hold perfectly: these terms belong beside those of :mod:`ciliary.envs.objective.terms`, not in
+their place.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def code_stability(masks: Tensor, code: Tensor, back: WayBack | None, *, n_photo
             continue
         if first > n_photometric and way is None:
             raise ValueError(
-                f"got {n_geometric} geometric views and no way back; build it with ciliary.envs.objective.views.way_back"
+                f"got {n_geometric} geometric views and no way back; "
+                "build it with ciliary.envs.objective.views.way_back"
             )
         own, own_code = (x[:, :1].expand(-1, n_seen, *x.shape[2:]).flatten(0, 1) for x in (masks, code))
         seen, seen_code = (x[:, first : first + n_seen].flatten(0, 1) for x in (masks, code))

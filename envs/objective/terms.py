@@ -49,7 +49,7 @@ class ObjectiveSettings:
     stride: int = 2
     sharpness: float = 4.0  # power the masks are raised to: judge the decision, not the confidence it is made with
     min_segments: float = 4.0  # effective segments under which a percept is taken as less and less active
-    # terms of :mod:`ciliary.envs.objective.recognition`, for a cortex that recognises; without a weight they are not measured
+    # terms of :mod:`ciliary.envs.objective.recognition`, for a cortex that recognises; not measured without a weight
     code_stability: float = 0.0
     completion: float = 0.0
     gate_entropy: float = 0.0
@@ -101,7 +101,8 @@ def view_agreement(
     if n_geometric:
         if back is None:
             raise ValueError(
-                f"got {n_geometric} geometric views and no way back; build it with ciliary.envs.objective.views.way_back"
+                f"got {n_geometric} geometric views and no way back; "
+                "build it with ciliary.envs.objective.views.way_back"
             )
         restored = back(masks[:, 1 + n_photometric :].flatten(0, 1))
         pairs.append((_repeat(masks[:, 0], n_geometric), restored, back.valid, n_geometric))
@@ -259,9 +260,9 @@ class Objective:
 
         Returns:
             One (N,) tensor for each of :data:`TERMS` (without views, those about views were not measured and are left
-            out) and for each of :data:`~ciliary.envs.objective.recognition.RECOGNITION_TERMS` that has a weight, ``total`` (their
-            weighted sum; lower is better), and for the log ``n_segments`` (effective number). Non-finite values are
-            passed on as they are.
+            out) and for each of :data:`~ciliary.envs.objective.recognition.RECOGNITION_TERMS` that has a weight,
+            ``total`` (their weighted sum; lower is better), and for the log ``n_segments`` (effective number).
+            Non-finite values are passed on as they are.
 
         Raises:
             ValueError: a term of recognition has a weight, and the percepts are of a cortex that does not recognise.

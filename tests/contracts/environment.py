@@ -152,7 +152,7 @@ class EnvironmentContract:
     def test_the_clock_belongs_to_the_time_limit(self) -> None:
         env = gym.make(self.env_id, max_episode_steps=2, **(self.settings | {"patience": 0}))
         env.reset(seed=0)
-        still = np.zeros(env.action_space.shape, np.float32)
+        still = np.zeros_like(env.action_space.sample(), np.float32)
         assert [env.step(still)[2:4] for _ in range(2)] == [(False, False), (False, True)]
         assert gym.spec(self.env_id).max_episode_steps is not None
 

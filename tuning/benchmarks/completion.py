@@ -85,7 +85,7 @@ class Standard:
 
     def apply(self, description: np.ndarray) -> np.ndarray:
         """Descriptions (..., d) in units of the spread, within ``CLAMP``."""
-        return np.clip((description - self.mean) / self.spread, -CLAMP, CLAMP).astype(np.float32)
+        return np.asarray(np.clip((description - self.mean) / self.spread, -CLAMP, CLAMP), np.float32)
 
 
 def completion_errors(
@@ -129,4 +129,5 @@ def _completed(net: ExpertBank, truth: np.ndarray, i_part: int) -> np.ndarray:
     flat = torch.from_numpy(truth).flatten(0, 1)
     visible = torch.ones(len(flat), len(PARTS))
     visible[:, i_part] = 0
-    return net(flat, visible)[1].numpy().reshape(truth.shape)
+    completed: np.ndarray = net(flat, visible)[1].numpy().reshape(truth.shape)
+    return completed

@@ -89,7 +89,7 @@ def unit_accuracy(scores: np.ndarray, named: NamedImages, episodes: Sequence[Epi
         is_asked[i, one.query] = True
     is_right = (scores.argmax(2) == named.test.labels) & is_asked
     axis = 1 if named.has_runs else 0
-    return is_right.sum(axis) / is_asked.sum(axis)
+    return np.asarray(is_right.sum(axis) / is_asked.sum(axis))
 
 
 def unit_words(named: NamedImages) -> str:

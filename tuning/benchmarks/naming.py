@@ -64,7 +64,7 @@ def prototypes(
 ) -> np.ndarray:
     """Cosine (N, C) of each image's mean vector with the mean of each class's examples (Snell et al. 2017)."""
     is_of_class = (labels[support] == np.arange(n_classes)[:, None]).astype(np.float32)
-    return targets.means @ unit(is_of_class @ train.means[support]).T
+    return np.asarray(targets.means @ unit(is_of_class @ train.means[support]).T)
 
 
 def fit_head(train: Features, support: np.ndarray, labels: np.ndarray) -> LogisticRegression:
@@ -143,7 +143,7 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def confidence(scores: np.ndarray, temperature: float) -> np.ndarray:
     """(N,) probability of the class named, of scores (N, C) at a temperature."""
-    return softmax(scores / temperature, axis=1).max(1)
+    return np.asarray(softmax(scores / temperature, axis=1).max(1))
 
 
 def calibration_error(sureness: np.ndarray, is_right: np.ndarray, *, n_bins: int = N_BINS) -> float:

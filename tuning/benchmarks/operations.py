@@ -88,7 +88,7 @@ class _Elementwise(TorchDispatchMode):
     """Counts what is computed number by number in each stage; hooks on the stages say which is at work."""
 
     def __init__(self, cortex: nn.Module, stages: Sequence[str]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it without annotations
         self.counts: Counter[str] = Counter()
         self._now: str | None = None
         self._handles = []
@@ -120,15 +120,15 @@ def _transform(share: float, shape: Sequence[int], dims: Sequence[int]) -> int:
     return round(share * 5 * math.prod(shape) * math.log2(n)) if n > 1 else 0
 
 
-def _complex(shape, dims, *_: Any, **__: Any) -> int:
+def _complex(shape: Sequence[int], dims: Sequence[int], *_: Any, **__: Any) -> int:
     return _transform(1.0, shape, dims)
 
 
-def _to_complex(shape, dims, *_: Any, **__: Any) -> int:
+def _to_complex(shape: Sequence[int], dims: Sequence[int], *_: Any, **__: Any) -> int:
     return _transform(0.5, shape, dims)
 
 
-def _to_real(shape, dims, *_: Any, out_shape: Any, **__: Any) -> int:
+def _to_real(shape: Sequence[int], dims: Sequence[int], *_: Any, out_shape: Sequence[int], **__: Any) -> int:
     return _transform(0.5, out_shape, dims)
 
 

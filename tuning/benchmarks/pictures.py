@@ -82,4 +82,4 @@ def evenly(n: int, n_kept: int | None) -> np.ndarray:
     """Which ``n_kept`` of ``n`` to keep, evenly spaced; all when None or when there are not more."""
     if n_kept is None or n_kept >= n:
         return np.arange(n)
-    return np.linspace(0, n - 1, n_kept).round().astype(np.int64)
+    return np.asarray(np.linspace(0, n - 1, n_kept).round(), np.int64)

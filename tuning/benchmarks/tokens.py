@@ -74,7 +74,7 @@ def single(vectors: np.ndarray) -> Features:
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., D) at length 1, float32; what is 0 stays 0."""
     vectors = np.asarray(vectors, np.float32)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12))
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,7 +56,7 @@ def run(settings: PolicySettings) -> int:
 
             given |= {} if s.n_steps is None else {"n_steps": s.n_steps}
             shape_px = (max(32, round(s.size_px * 2 / 3)), s.size_px)
-            more = {"algo": algo, "shape_px": shape_px, "n_envs": s.n_envs, "seed": s.seed}
+            more: dict[str, Any] = {"algo": algo, "shape_px": shape_px, "n_envs": s.n_envs, "seed": s.seed}
             path = train_rl(RlSettings(**common, **given, **more), is_quiet=s.is_quiet)
         words = f"Policy: {path}"
         if s.register is not None:
