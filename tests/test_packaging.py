@@ -25,6 +25,7 @@ DATA = (
     "envs/objective/calibration.npz",
     "agents/weights/policy_raw.safetensors",
     "agents/weights/reflex.json",
+    "tuning/inspect/page.html.j2",
     "tuning/training/curriculum.toml",
     *(f"{room}/py.typed" for room in ROOMS),
 )

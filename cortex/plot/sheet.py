@@ -18,6 +18,7 @@ from ciliary.cortex.plot import style
 
 DPI = 110
 WIDTH_IN, MARGIN_IN, GUTTER_IN = 11.4, 0.22, 0.2
+HEADING_IN = 0.38  # the title's strip at the top; the note is below it
 _TOP_IN = 0.72
 _TALLEST = 1.3  # of a picture's cell, in its own widths
 _TITLE: dict[str, Any] = {"fontsize": 12.5, "color": style.INK, "weight": "bold", "va": "center"}

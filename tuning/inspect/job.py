@@ -24,7 +24,7 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.inspect.numbers import measure
-from ciliary.tuning.inspect.page import WORDS, Section, write_page
+from ciliary.tuning.inspect.page import WORDS, Section, without_heading, write_page
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import Input, collect, showcase
@@ -133,7 +133,7 @@ def write_look(
     sections = []
     for name, draw in FIGURES.items():
         path = write_figure(draw(one), folder / f"{name}.png")
-        sections.append(Section(name, *WORDS[name], (path,)))
+        sections.append(Section(name, *WORDS[name], without_heading(path)))
         on_figure()
     numbers, reports = measure(one)
     return write_page(

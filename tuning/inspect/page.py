@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 from ciliary.cortex.parameters import PARAMETERS, Theta
 from ciliary.cortex.plot import style
+from ciliary.cortex.plot.sheet import DPI, HEADING_IN
 from ciliary.cortex.profile import StageReport, render
 from ciliary.tuning.inspect.numbers import ACTIVE_FROM, StageNumbers
 from ciliary.tuning.runs.files import write_atomically
 
-_STYLE = f"""
-body {{ margin: 0 auto; max-width: 1260px; padding: 1.2rem; color: {style.INK}; background: white;
-       font: 15px/1.5 system-ui, sans-serif; }}
-h1 {{ font-size: 1.5rem; margin: 0 0 .2rem; }}
-h2 {{ font-size: 1.15rem; margin: 2.2rem 0 .2rem; border-top: 1px solid {style.GRID}; padding-top: 1rem; }}
-p {{ margin: .2rem 0 .6rem; max-width: 56rem; }} .faint {{ color: {style.FAINT}; }}
-img {{ max-width: 100%; display: block; }}
-table {{ border-collapse: collapse; font-size: .9rem; }} nav a {{ margin-right: .9rem; color: {style.AFTER}; }}
-th, td {{ text-align: right; padding: .15rem .8rem; border-bottom: 1px solid {style.GRID}; }}
-th:first-child, td:first-child, td.words {{ text-align: left; }}
-pre {{ font-size: .75rem; overflow-x: auto; }}
-summary {{ cursor: pointer; color: {style.FAINT}; margin: .8rem 0; }}
-"""
+_TEMPLATE = "page.html.j2"
+_LEAST_PX = 880  # width of a sheet of panels under which its words cannot be read
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what there is to see, and the pictures under it."""
+    """A heading, what there is to see, and the picture under it."""
 
     name: str  # of its anchor
     title: str
     words: str
-    pictures: tuple[Path, ...] = ()
+    png: bytes
 
 
 def write_page(
@@ -55,39 +48,54 @@ def write_page(
         path: of the HTML file.
         title: name of the image.
         facts: lines under the title.
-        sections: in their order; their PNG files are copied into the page.
+        sections: in their order.
         numbers, reports: of :func:`ciliary.tuning.inspect.numbers.measure`.
         theta: (1,) each, the setting in use.
     """
-    anchors = [(section.name, section.title) for section in sections] + [("numbers", "Numbers"), ("setting", "Setting")]
-    parts = [
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>',
-        f"<h1>{escape(title)}</h1>",
-        *(f'<p class="faint">{escape(fact)}</p>' for fact in facts),
-        "<nav>" + " ".join(f'<a href="#{name}">{escape(words)}</a>' for name, words in anchors) + "</nav>",
-        *(_section(section) for section in sections),
-        _numbers(numbers, reports),
-        _setting(theta),
-        "</body></html>\n",
-    ]
-    return write_atomically(path, "\n".join(parts).encode())
-
-
-def _section(section: Section) -> str:
-    images = "\n".join(
-        f'<img alt="{escape(section.title)}" src="data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}">'
-        for png in section.pictures
+    values = [(p, float(theta[p.name])) for p in PARAMETERS]
+    moved = [(p, value) for p, value in values if abs(value - p.default) > 1e-6 * max(abs(p.default), 1)]
+    text = (
+        _templates()
+        .get_template(_TEMPLATE)
+        .render(
+            title=title,
+            facts=facts,
+            sections=sections,
+            numbers=_rows(numbers),
+            fields=render(list(reports)),
+            changed=[f"{p.name} = {value:.4g} (default {p.default:g})" for p, value in moved],
+            parameters=[(p.name, p.stage, f"{value:.4g}", f"{p.default:g}", p.unit) for p, value in values],
+            active_percent=f"{100 * ACTIVE_FROM:.0f}",
+            style=style,
+            least_px=_LEAST_PX,
+        )
     )
-    return f'<h2 id="{section.name}">{escape(section.title)}</h2>\n<p>{escape(section.words)}</p>\n{images}'
+    return write_atomically(path, text.encode())
 
 
-def _numbers(numbers: Sequence[StageNumbers], reports: Sequence[StageReport]) -> str:
-    words = (
-        "Time is the median of the passes over this image alone. A unit counts as active if it answers at least "
-        f"{100 * ACTIVE_FROM:.0f} % of what the strongest does. Gini: 0 all alike, towards 1 few do everything."
+def _templates() -> Environment:
+    """Whatever comes from a file's name or a user's words is escaped, and a value that is not there is an error."""
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    head = ("stage", "time (ms)", "output (MiB)", "field judged", "share active", "Gini", "not finite")
+    made.filters["base64"] = lambda content: base64.b64encode(content).decode()
+    return made
+
+
+def without_heading(path: Path) -> bytes:
+    """The PNG file of a sheet without the title that is drawn on it: on a page it stands above already."""
+    with Image.open(path) as sheet:
+        cut, buffer = sheet.crop((0, round(HEADING_IN * DPI), *sheet.size)), io.BytesIO()
+    cut.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _rows(numbers: Sequence[StageNumbers]) -> list[tuple[str, ...]]:
+    """The table of what stages cost and how they answer, and its sum."""
     rows = [
         (
             row.stage,
@@ -100,29 +108,11 @@ def _numbers(numbers: Sequence[StageNumbers], reports: Sequence[StageReport]) ->
         )
         for row in numbers
     ]
-    total_ms, total_mib = sum(row.time_ms for row in numbers), sum(row.memory_mib for row in numbers)
-    rows.append(("all", f"{total_ms:.1f}", f"{total_mib:.2f}", "", "", "", str(sum(r.n_not_finite for r in numbers))))
-    fields = f"<details><summary>every field</summary><pre>{escape(render(list(reports)))}</pre></details>"
-    return f'<h2 id="numbers">Numbers</h2>\n<p>{escape(words)}</p>\n{_table(head, rows)}\n{fields}'
-
-
-def _setting(theta: Theta) -> str:
-    rows, moved = [], []
-    for p in PARAMETERS:
-        value = float(theta[p.name])
-        is_moved = abs(value - p.default) > 1e-6 * max(abs(p.default), 1)
-        moved += [f"{p.name} = {value:.4g} (default {p.default:g})"] if is_moved else []
-        rows.append((p.name, p.stage, f"{value:.4g}", f"{p.default:g}", p.unit))
-    words = "Changed: " + "; ".join(moved) + "." if moved else "The defaults."
-    table = _table(("parameter", "stage", "value", "default", "unit"), rows)
-    details = f"<details><summary>all {len(rows)} parameters</summary>{table}</details>"
-    return f'<h2 id="setting">Setting</h2>\n<p>{escape(words)}</p>\n{details}'
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    titles = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{titles}</tr>\n{body}</table>"
+    time_ms, memory_mib = sum(row.time_ms for row in numbers), sum(row.memory_mib for row in numbers)
+    return [
+        *rows,
+        ("all", f"{time_ms:.1f}", f"{memory_mib:.2f}", "", "", "", str(sum(r.n_not_finite for r in numbers))),
+    ]
 
 
 def _number(value: float | None) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 from html import unescape
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ciliary.cortex import default_theta
+from ciliary.cortex.plot.sheet import Row, Sheet
 from ciliary.tuning.inspect.numbers import ACTIVITY, measure, share_active
-from ciliary.tuning.inspect.page import WORDS, Section, write_page
+from ciliary.tuning.inspect.page import WORDS, Section, without_heading, write_page
+from ciliary.tuning.sessions.figures import write_figure
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -24,9 +29,7 @@ def measured(mathematical):
 
 
 def page(tmp_path, measured, *, title="x", theta=None):
-    picture = tmp_path / "retina.png"
-    picture.write_bytes(PIXEL)
-    sections = [Section(name, *words, (picture,)) for name, words in WORDS.items()]
+    sections = [Section(name, *words, PIXEL) for name, words in WORDS.items()]
     numbers, reports = measured
     path = write_page(
         tmp_path / "sub" / "index.html",
@@ -57,10 +60,31 @@ def test_it_needs_no_other_file(tmp_path, measured):
 
 
 def test_names_are_words_not_markup(tmp_path, measured):
-    text = page(tmp_path, measured, title="<b>a & b</b>")
+    text = page(tmp_path, measured, title="<b>a & b</b>\"'{{ 1 }}")
     assert "<b>" not in text
     assert "<script>" not in text
-    assert "<h1><b>a & b</b></h1>" in unescape(text)
+    assert """<h1><b>a & b</b>"'{{ 1 }}</h1>""" in unescape(text)
+
+
+def test_each_heading_stands_once(tmp_path, measured):
+    sheet = Sheet("A title", "a note", [Row(1, 1.0)])
+    path = write_figure(sheet.figure, tmp_path / "sheet.png")
+    whole, cut = (np.asarray(Image.open(x).convert("L")) for x in (path, io.BytesIO(without_heading(path))))
+    n_cut = len(whole) - len(cut)
+    assert (cut == whole[n_cut:]).all()
+    assert (whole[:n_cut] < 128).any()  # the title
+    assert (whole[n_cut - 3 : n_cut + 3] == 255).all()  # no letter is cut in two
+    assert (cut[:30] < 200).any()  # the note is still there
+    text = page(tmp_path, measured)
+    for title, _ in WORDS.values():
+        assert len(re.findall(rf">{re.escape(title)}</h\d>", text)) == 1
+
+
+def test_telephones_are_told_to_keep_words_readable(tmp_path, measured):
+    text = page(tmp_path, measured)
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in text
+    assert "@media (max-width: 700px)" in text
+    assert text.count('<div class="wide"><table>') == text.count("<table>") == 2  # a wide table is pushed, not the page
 
 
 def test_what_was_changed_is_said(tmp_path, measured):
