@@ -16,9 +16,7 @@ parameter_table, with_table = writer.parameter_table, writer.with_table
 
 def test_the_parameter_table_is_in_step(repository):
     page = (repository / "docs" / "stages.md").read_text(encoding="utf-8")
-    assert page == with_table(page, parameter_table(PARAMETERS)), (
-        "the parameter table is out of date; run make readme"
-    )
+    assert page == with_table(page, parameter_table(PARAMETERS)), "the parameter table is out of date; run make readme"
 
 
 def test_the_table_has_every_parameter():

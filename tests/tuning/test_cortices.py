@@ -22,6 +22,7 @@ from ciliary.tuning.evaluation.play import make_entries, play_methods
 from ciliary.tuning.runs.fingerprints import cortex_options, described, digest, learned_mark
 from ciliary.tuning.runs.record import append
 from ciliary.tuning.sessions.experience import with_memories
+from ciliary.tuning.sessions.inputs import collect
 from ciliary.tuning.sessions.make_env import make_env
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary_tests.labelled import write_labelled
@@ -195,3 +196,28 @@ def test_a_table_of_another_cortex_is_refused(shipped, tmp_path):
     other = measure_table(data, data.names, replace(learned, folder=tmp_path / "u"))
     assert (other.column("term.collapse") != plain.column("term.collapse")).any()
     assert other.meta["learned"] == learned_mark(("m2",))
+
+
+# --- stages and photographs of one's own
+
+
+def test_a_stage_of_ones_own_is_asked_for_by_name(tmp_path, monkeypatch):
+    (tmp_path / "own_stage.py").write_text("from ciliary.cortex.stages.m2_grouping import M2\nclass Mine(M2): pass\n")
+    monkeypatch.chdir(tmp_path)
+    plain, own = SessionSettings(), SessionSettings(own_stages=("m2=own_stage:Mine",))
+    assert type(make_env(own).evaluator.perceiver.m2).__name__ == "Mine"
+    assert own.fingerprint() != plain.fingerprint()
+    first = own.fingerprint()
+    (tmp_path / "own_stage.py").write_text("from ciliary.cortex.stages.m2_grouping import M2\nclass Mine(M2): x = 1\n")
+    assert own.fingerprint() != first
+    with pytest.raises(ValueError, match=r"--stage.*expected STAGE=module:object with STAGE from"):
+        SessionSettings(own_stages=("m9=own_stage:Mine",))
+
+
+def test_bundled_photographs_are_inputs_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inputs, problems, _ = collect(["coffee", "nowhere.png", "coffee"], 48)
+    assert [one.name for one in inputs] == ["coffee"]
+    assert inputs[0].load().image.shape == (3, 32, 48)
+    assert len(problems) == 1
+    assert "nowhere.png" in problems[0]

@@ -13,7 +13,7 @@ from typing import Any
 
 from cyclopts import Parameter
 
-from ciliary.cortex.options import LEARNED
+from ciliary.cortex.options import LEARNED, STAGES
 
 #: A field that has no option.
 PYTHON_ONLY = Parameter(parse=False)
@@ -118,6 +118,20 @@ def stages(texts: Sequence[str]) -> tuple[str, ...]:
     if names <= {"all"} or names <= {"none"}:
         return LEARNED if "all" in names else ()
     return (*(name for name in LEARNED if name in names), *sorted(names - set(LEARNED)))
+
+
+def stage_objects(texts: Sequence[str]) -> tuple[str, ...]:
+    """``m2=mine:Grouping`` as it is, one a stage; unknown stages are for the check to name."""
+    return tuple(sorted(text.replace(" ", "") for text in texts))
+
+
+def is_stage(value: tuple[str, ...]) -> str | None:
+    """The check of :func:`stage_objects`."""
+    for text in value:
+        name, _, path = text.partition("=")
+        if name not in STAGES or ":" not in path:
+            return f"expected STAGE=module:object with STAGE from {', '.join(STAGES)}, got {text!r}"
+    return None
 
 
 def _shown(default: Any) -> str | None:

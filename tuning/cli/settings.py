@@ -10,14 +10,17 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 
 from cyclopts import Parameter
 
-from ciliary.cortex.options import BACKBONES, DEPTHS, LEARNED
+from ciliary.cortex.options import BACKBONES, DEPTHS, LEARNED, PERCEIVERS
 from ciliary.tuning.cli.options import (
     PYTHON_ONLY,
     Check,
     assignments,
     at_least,
+    is_stage,
     one_of,
+    one_of_or_object,
     option,
+    stage_objects,
     stages,
 )
 
@@ -26,6 +29,9 @@ Learned = option("--learned", "all|none|m1,m2,...", "stages that use their learn
 Seed = Annotated[int, option("--seed", "N", "of everything that is drawn"), at_least(0)]
 Size = Annotated[int, option("--size", "PX", "long side that images are shrunk to"), at_least(32)]
 Workers = Annotated[int, option("--workers", "N", "processes"), at_least(1)]
+Perceivers = Annotated[
+    str, option("--perceiver", "|".join((*PERCEIVERS, "module:object")), "who sees"), one_of_or_object(*PERCEIVERS)
+]
 #: Positional; the command line gives them in front of everything else.
 Images = Annotated[tuple[str, ...], PYTHON_ONLY]
 
@@ -63,6 +69,13 @@ class CortexOptions(Settings):
     depth: Annotated[str, option("--depth", "|".join(DEPTHS), "depth cue"), one_of(*DEPTHS)] = "none"
     features: Annotated[str, option("--features", "|".join(BACKBONES), "backbone cue"), one_of(*BACKBONES)] = "none"
     learned: Annotated[tuple[str, ...], Learned, one_of(*LEARNED)] = ()
+    own_stages: Annotated[
+        tuple[str, ...],
+        option(
+            "--stage", "STAGE=module:object", "a stage of your own in place of ours; repeatable", convert=stage_objects
+        ),
+        Check(is_stage),
+    ] = ()
 
 
 def _checks(settings: type["Settings"]) -> dict[str, tuple[str, list[Check]]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option, words
-from ciliary.tuning.cli.settings import CortexOptions, Images, Workers
+from ciliary.tuning.cli.settings import CortexOptions, Images, Perceivers, Workers
 from ciliary.tuning.runs.fingerprints import cortex_options, learned_mark
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class ContestSettings(CortexOptions):
     ] = None
     labelled: Annotated[Path | None, option("--labelled", "FOLDER", "your own: images/ and labels/<name>*.png")] = None
     split: Annotated[str, option("--split", "val|train", "of BSDS500"), one_of("val", "train")] = "val"
+    perceiver: Perceivers = "cortex"
     n_images: Annotated[int | None, option("--images", "N", "so many, evenly spaced (all)"), at_least(1)] = None
     methods: Annotated[tuple[str, ...] | None, option("--methods", "A,B,C", "who plays (see below)", convert=words)] = (
         None
@@ -50,8 +51,11 @@ class ContestSettings(CortexOptions):
         """Cortex and size."""
         from ciliary.tuning.evaluation.measure import MeasureSettings  # brings torch
 
-        cortex = cortex_options(depth=self.depth, features=self.features, learned=self.learned)
-        return MeasureSettings(cortex=cortex, size_px=self.size_px)
+        cortex = cortex_options(
+            depth=self.depth, features=self.features, learned=self.learned, own_stages=self.own_stages
+        )
+        own = None if self.perceiver == "cortex" else self.perceiver
+        return MeasureSettings(cortex=cortex, size_px=self.size_px, perceiver=own)
 
     @property
     def marks(self) -> dict[str, str]:

@@ -59,6 +59,7 @@ def run(settings: LookSettings) -> int:
             learned=settings.learned or settings.weights is not None,
             weights=settings.weights,
             recognise=True,
+            **dict(text.split("=", 1) for text in settings.own_stages),  # type: ignore[arg-type]
         ).eval()
     except (ValueError, KeyError, FileNotFoundError) as error:
         _complain(error)

@@ -108,13 +108,16 @@ def _imported(path: Path) -> list[str]:
 # --- the cortex
 
 
-def cortex_options(*, depth: str, features: str, learned: Collection[str] = ()) -> dict[str, Any]:
-    """Keyword arguments of a cortex, in JSON types. Nothing is said of learned stages where there are none, so that
-    what was measured before there were any keeps its name."""
+def cortex_options(
+    *, depth: str, features: str, learned: Collection[str] = (), own_stages: Collection[str] = ()
+) -> dict[str, Any]:
+    """Keyword arguments of a cortex, in JSON types. Nothing is said of learned stages, or of one's own (``m2=mine:M2``),
+    where there are none, so that what was measured before there were any keeps its name."""
     from ciliary.cortex.stages import weights
 
     options: dict[str, Any] = {"depth": depth, "features": features}
-    return options | ({"learned": list(weights.stage_names(learned))} if learned else {})
+    options |= {"learned": list(weights.stage_names(learned))} if learned else {}
+    return options | dict(text.split("=", 1) for text in own_stages)
 
 
 def learned_mark(learned: Collection[str]) -> str:

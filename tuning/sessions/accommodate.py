@@ -85,6 +85,7 @@ def check(settings: SessionSettings) -> SessionSettings:
     check_name(settings.session_base)
     spelled = tuple(dict.fromkeys(str(parse_disturbance(text)) for text in settings.shown_as))
     learned_mark(settings.learned)
+    settings.numbers()  # loads objects of one's own: better missed now than in the middle
     other = None if settings.perceiver == CORTEX else make_perceiver(settings.perceiver)
     table = PARAMETERS if other is None else other.table
     table.check_names(settings.changes)

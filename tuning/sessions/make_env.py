@@ -18,7 +18,9 @@ def make_env(settings: SessionSettings, *, searches_all: bool = False) -> Accomm
 
     ``searches_all``: parameters that can do nothing are searched too, as version 0.1 did.
     """
-    options = cortex_options(depth=settings.depth, features=settings.features, learned=settings.learned)
+    options = cortex_options(
+        depth=settings.depth, features=settings.features, learned=settings.learned, own_stages=settings.own_stages
+    )
     what: dict[str, Any] = {"cortex": options | ({"searches_all": True} if searches_all else {})}
     table = PARAMETERS
     if settings.perceiver != CORTEX:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from ciliary.cortex.options import PERCEIVERS
 from ciliary.tuning.cli.exit_codes import IN_WORDS
-from ciliary.tuning.cli.options import at_least, one_of_or_object, option, words
-from ciliary.tuning.cli.settings import Changes, CortexOptions, Images
+from ciliary.tuning.cli.options import at_least, option, words
+from ciliary.tuning.cli.settings import Changes, CortexOptions, Images, Perceivers
 from ciliary.tuning.runs.fingerprints import digest, learned_mark
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import masked
@@ -62,9 +61,7 @@ class SessionSettings(CortexOptions):
     epilog: ClassVar[str] = EPILOG
 
     images: Images = field(default=(), kw_only=False)
-    perceiver: Annotated[
-        str, option("--perceiver", "|".join((*PERCEIVERS, "module:object")), "who sees"), one_of_or_object(*PERCEIVERS)
-    ] = CORTEX
+    perceiver: Perceivers = CORTEX
     controller: Annotated[str, option("--controller", "NAME|module:object", "who proposes settings")] = "tpe"
     n_trials: Annotated[int, option("--trials", "N", "settings per episode, the defaults included"), at_least(1)] = 64
     population: Annotated[
@@ -168,9 +165,19 @@ class SessionSettings(CortexOptions):
 
     def _named(self) -> dict[str, Any]:
         """The settings under the names that they have had in fingerprints and tracked runs from the first version."""
+        from ciliary.cortex.loading import object_mark
+        from ciliary.cortex.perceivers import perceiver_mark
+
         values = self.values()
-        if self.perceiver == CORTEX:  # the only one there was
+        # Later fields do not count while they say what was the only thing to say.
+        if self.perceiver == CORTEX:
             del values["perceiver"]
+        else:
+            values["perceiver"] = perceiver_mark(self.perceiver)
+        if not self.own_stages:
+            del values["own_stages"]
+        else:
+            values["own_stages"] = [object_mark(text.split("=", 1)[1], what="stage") for text in self.own_stages]
         return {"long_side_px": values.pop("size_px"), **values, "disturbances": self.shown_as}
 
 
