@@ -102,10 +102,3 @@ COLUMNS_V0: tuple[str, ...] = (
     "contrast_weight",
     "variance_weight",
 )
-
-# Old names, until nothing uses them.
-NAMES = PARAMETERS.names
-N_PARAMETERS = len(PARAMETERS)
-BY_NAME = PARAMETERS
-STAGES: tuple[str, ...] = ("retina", "M1", "M2", "M3", "M4")
-check_names = PARAMETERS.check_names

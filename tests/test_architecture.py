@@ -1,4 +1,4 @@
-"""Who may know whom, who goes round in circles, and how long a file may be: read from the sources, never from memory."""
+"""Who may know whom, who goes round in circles, and how long a file may be: read from the sources."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ciliary.cortex.ops.kmeans import presence_mask
 from ciliary.cortex.ops.smoothing import halve
-from ciliary.cortex.parameters import BY_NAME, Theta
+from ciliary.cortex.parameters import PARAMETERS, Theta
 from ciliary.cortex.percept import Cues, M1Out, RetinaOut
 from ciliary.cortex.stages.m1_perception import N_COLOUR, N_TEXTURE, perceive
 
@@ -19,7 +19,7 @@ N_LEARNED_REGIONS = 8  # K of the original notes
 # which were set without them, changes by -0.010 at 0.003, -0.018 at 0.015, -0.020 at 0.05 and -0.074 at 0.15.
 LEARNED_SHARE = 0.005
 _GAIN = 8.0  # newborn regions must differ: where all are equal, nothing says which way to part
-_TEMPERATURE = BY_NAME["region_temperature"].default
+_TEMPERATURE = PARAMETERS["region_temperature"].default
 
 
 class RegionNet(nn.Module):

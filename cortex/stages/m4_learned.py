@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ciliary.cortex.parameters import BY_NAME, Theta
+from ciliary.cortex.parameters import PARAMETERS, Theta
 from ciliary.cortex.percept import N_ORIENTATIONS, M3Out, M4Out
 from ciliary.cortex.stages.m1_perception import N_COLOUR, N_SCALES
 from ciliary.cortex.stages.m4_objects import alive, appraise, cut, describe, regroup
@@ -17,7 +17,7 @@ N_KEY = 16
 _N_CUES = N_COLOUR + 1 + N_SCALES * N_ORIENTATIONS  # colour, depth, energy statistics: there in every cortex
 _N_ROUNDS = 2
 _LEAST_SHARE = 0.05  # of a patch, under which a slot is less and less there, as in M3
-_TEMPERATURE = BY_NAME["merge_temperature"].default
+_TEMPERATURE = PARAMETERS["merge_temperature"].default
 #: What objectness is read from.
 EVIDENCE = ("contrast", "closure", "variance", "log_size", "extent_y", "extent_x")
 

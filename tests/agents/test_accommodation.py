@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ciliary.agents import Ending, make_controller, run_episode
-from ciliary.cortex.parameters import NAMES
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs import AccommodationEnv
 
 OPTIONS = {"image": 0, "disturbance": "gaussian_noise:2"}
@@ -18,7 +18,7 @@ def env():
 @pytest.mark.parametrize("name", ["fixed", "normalise", "random", "tpe"])
 def test_episode_on_a_scene(env, name):
     trace = run_episode(env, make_controller(name), 0, OPTIONS, n_trials=6)
-    assert trace.parameter_names == NAMES
+    assert trace.parameter_names == PARAMETERS.names
     assert {"total", "stability", "consistency", "collapse", "economy"} <= set(trace.before)
     assert trace.ending is not Ending.NON_FINITE
     np.testing.assert_allclose(env.u, trace.u_chosen, atol=1e-6)
@@ -26,7 +26,7 @@ def test_episode_on_a_scene(env, name):
     assert total == pytest.approx(trace.after["total"], abs=1e-4)
     if name != "normalise":
         assert trace.after["total"] <= trace.before["total"]
-    assert set(trace.theta_chosen) == set(NAMES)
+    assert set(trace.theta_chosen) == set(PARAMETERS.names)
 
 
 def test_normalise_measures_before_on_the_image_as_it_came(env):

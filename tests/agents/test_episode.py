@@ -9,7 +9,7 @@ import pytest
 import ciliary.envs  # noqa: F401  (registers the ids)
 from ciliary.agents import Ending, EpisodeInterrupted, Guard, Trace, make_controller, run_episode
 from ciliary.agents.trace import best_trial, running_best
-from ciliary.cortex.parameters import N_PARAMETERS, PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.testing.controller import CountingToy, assert_same_trace
 
 
@@ -192,7 +192,7 @@ def test_guard_falls_back_to_before():
 
 
 def test_theta_is_physical_where_the_world_is():
-    trace = run_episode(CountingToy(n_parameters=N_PARAMETERS), make_controller("random"), 0, n_trials=3)
+    trace = run_episode(CountingToy(n_parameters=len(PARAMETERS)), make_controller("random"), 0, n_trials=3)
     for p in PARAMETERS:
         assert trace.theta[p.name].shape == (3,)
         assert trace.theta[p.name][0] == pytest.approx(p.default, rel=1e-5, abs=1e-5)

@@ -8,7 +8,7 @@ import pytest
 
 from ciliary.agents import Ending, make_controller, run_episode
 from ciliary.agents.controllers.homeostat import SHIPPED, Loop, ReflexController, fit, load_loops
-from ciliary.cortex.parameters import NAMES
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs import ToyEnv
 from ciliary.envs.observation import STATISTICS
 from ciliary.testing.controller import ControllerContract, CountingToy
@@ -114,7 +114,7 @@ def test_an_environment_that_moves_less_than_asked_is_followed():
 
 def test_shipped_table_is_of_this_cortex():
     loops = load_loops()
-    assert len(fit(loops, len(STATISTICS), NAMES)) == len(loops) >= 4
+    assert len(fit(loops, len(STATISTICS), PARAMETERS.names)) == len(loops) >= 4
     assert len({loop.parameter for loop in loops}) == len(loops)
     table = json.loads(SHIPPED.read_text())
     assert table["spectral_radius"] < 1

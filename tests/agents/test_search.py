@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from ciliary.agents import make_controller, run_episode
-from ciliary.cortex.parameters import N_PARAMETERS, PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.testing.controller import CountingToy
 
 
@@ -22,7 +22,7 @@ def run(sampler="tpe", *, env=None, n_trials=20, seed=0, **settings):
 
 
 def test_study_holds_physical_values_and_terms():
-    trace, study = run(env=CountingToy(n_parameters=N_PARAMETERS))
+    trace, study = run(env=CountingToy(n_parameters=len(PARAMETERS)))
     first = study.trials[0]
     for p in PARAMETERS:
         assert first.params[p.name] == pytest.approx(p.default, rel=1e-5, abs=1e-5)

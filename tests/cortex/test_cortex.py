@@ -7,19 +7,13 @@ from hypothesis import strategies as st
 
 from ciliary.cortex import Cortex, Cues
 from ciliary.cortex.model import MIN_SIDE_PX
-from ciliary.cortex.parameters import (
-    N_PARAMETERS,
-    NAMES,
-    STAGES,
-    default_theta,
-    from_unit,
-    repeat_theta,
-)
+from ciliary.cortex.options import STAGES
+from ciliary.cortex.parameters import PARAMETERS, default_theta, from_unit, repeat_theta
 from ciliary.cortex.percept import Percept
 from ciliary.testing.stage import ANSWERS, photograph, tensors, with_cues
 
-FIELDS = [stage.lower() for stage in STAGES]
-u_rows = st.lists(st.floats(-1, 1), min_size=N_PARAMETERS, max_size=N_PARAMETERS)
+FIELDS = STAGES[:-1]  # of a cortex that does not recognise
+u_rows = st.lists(st.floats(-1, 1), min_size=len(PARAMETERS), max_size=len(PARAMETERS))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +47,7 @@ def check(percept, image):
 
 def test_one_image_under_many_settings_in_one_pass(cortex):
     """What makes a population of candidates one forward pass."""
-    u = torch.rand(5, N_PARAMETERS, generator=torch.Generator().manual_seed(3)) - 0.5
+    u = torch.rand(5, len(PARAMETERS), generator=torch.Generator().manual_seed(3)) - 0.5
     theta, cues = from_unit(u), with_cues(photograph())
     with torch.no_grad():
         together = cortex(photograph().expand(5, -1, -1, -1), theta, cues[torch.zeros(5, dtype=torch.int64)])
@@ -121,7 +115,7 @@ def test_any_setting_on_any_image_is_a_sound_percept(rows, kind, size):
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_a_blank_is_one_segment(cortex, value):
     image = torch.full((3, 3, 33, 47), value)
-    theta = from_unit(torch.tensor([-1.0, 0.0, 1.0])[:, None].expand(3, N_PARAMETERS))
+    theta = from_unit(torch.tensor([-1.0, 0.0, 1.0])[:, None].expand(3, len(PARAMETERS)))
     # A count alone makes several of anything: not beside the heaviest weights of position.
     theta["threshold_adaptation"] = torch.tensor([1.0, 0.5, 0.0])
     percept = cortex(image, theta)
@@ -201,7 +195,7 @@ def test_wrong_settings_are_named(cortex):
     with pytest.raises(ValueError, match=r"expected shape \(1,\), one value per image, got \(2,\)"):
         cortex(photograph(), default_theta(2))
     with pytest.raises(KeyError, match="lacks"):
-        cortex(photograph(), {name: value for name, value in default_theta(1).items() if name != NAMES[0]})
+        cortex(photograph(), {name: value for name, value in default_theta(1).items() if name != PARAMETERS.names[0]})
     with pytest.raises(KeyError, match=r"unknown parameter.*choose from"):
         cortex(photograph(), {**default_theta(1), "focus": torch.ones(1)})
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.data.disturbances import DISTURBANCES
 from ciliary.envs.data.reading import UnreadableImage
 from ciliary.envs.episode import crop, draw_episode, resize, stretch
@@ -172,7 +172,7 @@ def test_statistics_are_named_bounded_and_alive(env):
     rng = np.random.default_rng(0)
     for seed in range(6):
         env.reset(seed=seed)
-        obs, *_ = env.step(rng.uniform(-1, 1, N_PARAMETERS).astype(np.float32))
+        obs, *_ = env.step(rng.uniform(-1, 1, len(PARAMETERS)).astype(np.float32))
         rows.append(obs["statistics"])
     rows = np.array(rows)
     assert rows.shape[1] == len(STATISTICS) == len(set(STATISTICS))
@@ -189,7 +189,7 @@ def test_a_percept_that_is_not_a_number_stays_in_the_space():
     env = make(objective=Broken())
     obs, _ = env.reset(seed=0)
     assert env.observation_space.contains(obs)
-    obs, gain, terminated, *_ = env.step(np.zeros(N_PARAMETERS, np.float32))
+    obs, gain, terminated, *_ = env.step(np.zeros(len(PARAMETERS), np.float32))
     assert np.isfinite(gain)
     assert not terminated
 
@@ -213,7 +213,7 @@ def test_percept_and_loss_at_u(env):
 def test_evaluation_with_gradient_is_the_evaluation_and_the_slope_of_the_loss_pass_by_pass():
     inner = make().unwrapped
     inner.reset(seed=2)
-    jitter = 0.05 * np.random.default_rng(0).normal(size=(3, N_PARAMETERS))
+    jitter = 0.05 * np.random.default_rng(0).normal(size=(3, len(PARAMETERS)))
     settings = np.clip(inner.default_u + jitter, -1, 1).astype(np.float32)
     u = torch.tensor(settings, requires_grad=True)
     (expected,) = torch.autograd.grad(inner.loss(u).sum(), u)

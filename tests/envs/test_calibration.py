@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ciliary.cortex import Cortex, default_unit
-from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import Calibration, load_calibration
 from ciliary.envs.objective.make import make_objective, objective_mark
@@ -46,7 +46,7 @@ def test_two_layers_and_the_clip_by_hand():
         (np.array([[1.0, 10.0]], np.float32), np.zeros(1, np.float32)),
     )
     one = np.ones(1, np.float32)
-    model = Calibration(("a",), one, 2 * one, layers, np.zeros((0, N_PARAMETERS)), np.zeros((0, N_PARAMETERS)))
+    model = Calibration(("a",), one, 2 * one, layers, np.zeros((0, len(PARAMETERS))), np.zeros((0, len(PARAMETERS))))
     z = 4 * np.tanh((np.array([1e6, -3.0]) - 1) / 2 / 4)
     expected = np.maximum(z, 0) + 10 * np.maximum(-z, 0)
     np.testing.assert_allclose(model.predict({"a": torch.tensor([1e6, -3.0])}).numpy(), expected, rtol=1e-5)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ciliary.cortex.parameters import N_PARAMETERS, default_unit
+from ciliary.cortex.parameters import PARAMETERS, default_unit
 from ciliary.envs.objective.features import FEATURES, percept_features
 from ciliary.envs.objective.reference import make_reference
 
@@ -151,7 +151,7 @@ def test_distance_from_the_defaults():
     u[1, :5] += 0.4
     far = features(hard(LABELS["true"]).expand(2, -1, -1, -1), u=u)["prior_distance"]
     assert far[0].item() == pytest.approx(0, abs=1e-3)
-    assert far[1].item() == pytest.approx(0.4 * math.sqrt(5 / N_PARAMETERS), abs=1e-3)
+    assert far[1].item() == pytest.approx(0.4 * math.sqrt(5 / len(PARAMETERS)), abs=1e-3)
 
 
 def test_what_is_of_the_image_is_the_same_for_all_percepts(told):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from ciliary.cortex.parameters import N_PARAMETERS, default_unit
+from ciliary.cortex.parameters import PARAMETERS, default_unit
 from ciliary.testing.environment import EnvironmentContract
 
 EXAMPLE = {"n_parameters": 4}
@@ -22,7 +22,7 @@ class TestContract(EnvironmentContract):
 
 def test_default_size_is_the_cortex_s():
     env = gym.make("Ciliary/Toy-v0").unwrapped
-    assert env.n_parameters == N_PARAMETERS
+    assert env.n_parameters == len(PARAMETERS)
     np.testing.assert_allclose(env.default_u, default_unit()[0].numpy())
 
 
@@ -46,7 +46,7 @@ def test_the_optimum_is_the_minimum_and_is_worth_zero():
     assert (env.evaluate(others).terms["total"] <= 1).all()
 
 
-@pytest.mark.parametrize("n_parameters", [1, 8, N_PARAMETERS])
+@pytest.mark.parametrize("n_parameters", [1, 8, len(PARAMETERS)])
 def test_optimum_is_neither_at_the_centre_nor_at_the_default(n_parameters):
     env = make(n_parameters=n_parameters)
     for seed in range(20):

@@ -7,7 +7,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 import ciliary.envs  # noqa: F401  (registers the ids)
-from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.vector import AccommodationVectorEnv
 from ciliary_tests.photographs import photographs
 
@@ -33,7 +33,7 @@ def play(vector, actions, seed=0):
 
 @pytest.fixture(scope="module")
 def actions():
-    return np.random.default_rng(0).uniform(-1, 1, (5, 3, N_PARAMETERS)).astype(np.float32)
+    return np.random.default_rng(0).uniform(-1, 1, (5, 3, len(PARAMETERS))).astype(np.float32)
 
 
 def test_make_vec_is_silent_and_gives_the_vector_environment():
@@ -171,7 +171,7 @@ def test_gymnasium_s_vector_wrappers_work(actions):
 
 def test_what_cannot_be_is_named():
     with pytest.raises(gym.error.ResetNeeded, match="reset"):
-        make().unwrapped.step(np.zeros((3, N_PARAMETERS), np.float32))
+        make().unwrapped.step(np.zeros((3, len(PARAMETERS)), np.float32))
     with pytest.raises(ValueError, match="num_envs"):
         AccommodationVectorEnv(0)
     vector = make()
@@ -182,7 +182,7 @@ def test_what_cannot_be_is_named():
 def test_loss_is_the_batched_total_with_each_row_s_own_gradient(actions):
     vector = make().unwrapped
     with pytest.raises(gym.error.ResetNeeded):
-        vector.loss(torch.zeros(3, N_PARAMETERS))
+        vector.loss(torch.zeros(3, len(PARAMETERS)))
     _, info = vector.reset(seed=4)
     u = torch.as_tensor(np.repeat(info["u"], 2, axis=0) + 0.2 * actions[:2].reshape(6, -1)).clamp(-1, 1)
     u.requires_grad_(True)

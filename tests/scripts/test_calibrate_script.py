@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.objective.calibration import load_calibration
 from ciliary.tuning.calibration.regressors import FORMS
 from ciliary.tuning.evaluation.measure import Measure
@@ -51,8 +51,8 @@ def test_from_labelled_images_to_an_objective(script, labelled, measured, tmp_pa
     assert sum(case.disturbance != "none" for case in measured) == 10
 
     calibration = load_calibration(file)
-    assert calibration.panel.shape == (3, N_PARAMETERS)
-    assert calibration.starts.shape == (2, N_PARAMETERS)  # but for the defaults
+    assert calibration.panel.shape == (3, len(PARAMETERS))
+    assert calibration.starts.shape == (2, len(PARAMETERS))  # but for the defaults
     assert {"agreement.02", "covered.00", "feature.confidence"} <= set(calibration.names)
     assert calibration.n_views == 0
     about = calibration.about

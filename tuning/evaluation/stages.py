@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ciliary.cortex.parameters import BY_NAME, Theta
+from ciliary.cortex.parameters import PARAMETERS, Theta
 from ciliary.cortex.percept import Percept
 from ciliary.cortex.stages.m4_objects import make_objects
 from ciliary.envs.metrics.boundaries import label_boundaries
@@ -107,7 +107,7 @@ def object_hierarchy(
         (H, W) float32 in [0, 1], one pixel wide.
     """
     _check_single(percept)
-    table = BY_NAME["merge_threshold"]
+    table = PARAMETERS["merge_threshold"]
     total = np.zeros(size, dtype=np.float32)
     with torch.no_grad():
         for threshold in np.geomspace(table.low, table.high, n_thresholds):

@@ -114,7 +114,7 @@ def draw(
             after=played.after,
             u_before=played.u_before,
             u_after=played.trace.u_chosen,
-            names=played.trace.parameters.names,
+            table=played.trace.parameters,
         )
         return write_figure(figure, path)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.plot import paint, style
 from ciliary.cortex.plot.sheet import DPI, MARGIN_IN, Row, Sheet
+from ciliary.cortex.table import ParameterTable
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions import panels
 
@@ -33,7 +34,7 @@ def draw_episode(
     after: AbstractPercept,
     u_before: np.ndarray,
     u_after: np.ndarray,
-    names: tuple[str, ...],
+    table: ParameterTable,
 ) -> Figure:
     """The page of one episode.
 
@@ -44,7 +45,7 @@ def draw_episode(
         after: the percept at the applied setting (batch of one).
         u_before: (P,) the defaults.
         u_after: (P,) the applied setting.
-        names: P parameter names.
+        table: the P parameters.
     """
     seen = image.detach().permute(1, 2, 0).numpy()
     height, width = seen.shape[:2]
@@ -62,7 +63,7 @@ def draw_episode(
         style.picture(page.axes(0, column), paint.paint_regions(seen, labels), f"Regions, {title}", note)
         style.picture(page.axes(1, column), percept.boundary[0, 0].detach().numpy(), f"Boundary, {title}")
     moved = page.axes(1, 0, left_in=1.52, right_in=0.92)
-    panels.moved(moved, u_before, u_after, record["parameters"], names=names)
+    panels.moved(moved, u_before, u_after, record["parameters"], table)
     trials, first = record["history"], record["before"]["total"]
     losses = page.axes(2, 0, n_columns=2, left_in=0.5)
     panels.history(

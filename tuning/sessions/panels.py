@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ciliary.cortex.parameters import BY_NAME
 from ciliary.cortex.plot.style import AFTER, BEFORE, FAINT, INK, TRIAL, legend, plain, spelled
+from ciliary.cortex.table import ParameterTable
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS
 from ciliary.envs.objective.terms import TERMS
 
@@ -89,7 +89,7 @@ def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, floa
 
 
 def moved(
-    ax: Axes, u_before: np.ndarray, u_after: np.ndarray, theta: Mapping[str, float], *, names: Sequence[str]
+    ax: Axes, u_before: np.ndarray, u_after: np.ndarray, theta: Mapping[str, float], table: ParameterTable
 ) -> None:
     """The parameters which moved most, as dumbbells on u in [-1, 1]; the physical values stand beside them."""
     change = np.abs(u_after - u_before)
@@ -101,14 +101,16 @@ def moved(
             0, 0.92, "nothing: the defaults are in place", fontsize=9, color=FAINT, transform=ax.transAxes, va="top"
         )
         return
+    names, defaults = table.names, table.to_physical(u_before)
     y = np.arange(len(order))
     ax.hlines(y, u_before[order], u_after[order], color=AFTER, lw=1.6, alpha=0.55)
     ax.plot(u_before[order], y, "o", color=BEFORE, ms=5)
     ax.plot(u_after[order], y, "o", color=AFTER, ms=6.5)
     ax.set_yticks(y, [names[i] for i in order], fontsize=8)
     for row, i in enumerate(order):
-        default = f"{BY_NAME[names[i]].default:.3g} → " if names[i] in BY_NAME else ""
-        ax.text(1.1, row, f"{default}{theta[names[i]]:.3g}", fontsize=8, color=FAINT, va="center", clip_on=False)
+        ax.text(
+            1.1, row, f"{defaults[i]:.3g} → {theta[names[i]]:.3g}", fontsize=8, color=FAINT, va="center", clip_on=False
+        )
     ax.set_xlim(-1.05, 1.05)
     ax.set_ylim(-0.7, len(order) - 0.3)
     ax.set_xticks([-1, 1], ["low", "high"], fontsize=8)

@@ -8,7 +8,7 @@ import torch
 
 from ciliary.cortex import Cortex
 from ciliary.cortex.description import N_DESCRIPTION, PARTS
-from ciliary.cortex.parameters import BY_NAME
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.cortex.stages.m1_learned import LEARNED_SHARE, N_LEARNED_REGIONS, LearnedM1, RegionNet, rupture
 from ciliary.cortex.stages.m3_learned import TextureNet
 from ciliary.cortex.stages.m4_learned import N_KEY, ObjectNet, compete
@@ -184,7 +184,7 @@ def contest(merge_temperature, seed=0):
     return m3, assignment, {"merge_temperature": torch.tensor([merge_temperature])}
 
 
-@pytest.mark.parametrize("merge_temperature", [BY_NAME["merge_temperature"].low, 0.15, 1.0])
+@pytest.mark.parametrize("merge_temperature", [PARAMETERS["merge_temperature"].low, 0.15, 1.0])
 @pytest.mark.parametrize("log_gain", [0.0, 1.0])
 def test_a_slot_without_patches_stays_without(merge_temperature, log_gain):
     net = ObjectNet()

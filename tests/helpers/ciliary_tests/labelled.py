@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ciliary.cortex.parameters import NAMES
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.objective.calibration import Calibration
 
 
@@ -33,8 +33,8 @@ def write_labelled(root: Path, *, n_images: int = 2, size: tuple[int, int] = (48
 def write_calibration(path: Path, *, likes: str = "log_segments") -> Path:
     """A calibration that finds a percept the better, the more of one feature it has; one start, no panel, no views."""
     name = f"feature.{likes}"
-    start = np.zeros((1, len(NAMES)), np.float32)
+    start = np.zeros((1, len(PARAMETERS)), np.float32)
     layers = ((np.full((1, 1), 0.01, np.float32), np.zeros(1, np.float32)),)
     one = np.ones(1, np.float32)
-    Calibration((name,), 0 * one, one, layers, np.zeros((0, len(NAMES)), np.float32), start).save(path)
+    Calibration((name,), 0 * one, one, layers, np.zeros((0, len(PARAMETERS)), np.float32), start).save(path)
     return path

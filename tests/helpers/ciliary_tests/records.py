@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ciliary.cortex.parameters import N_PARAMETERS, NAMES
+from ciliary.cortex.parameters import PARAMETERS
 
 
 def record_of(i=0, *, image=None, **changes):
     """A record with what is remembered of it."""
-    u = np.full((3, N_PARAMETERS), 0.1 * i)
+    u = np.full((3, len(PARAMETERS)), 0.1 * i)
     made = {
         "key": f"key {i}",
         "status": "FINISHED",
@@ -17,7 +17,7 @@ def record_of(i=0, *, image=None, **changes):
         "fingerprint": f"print {i}",
         "disturbance": "none",
         "objective": "raw",
-        "parameters": dict.fromkeys(NAMES, 1.0),
+        "parameters": dict.fromkeys(PARAMETERS.names, 1.0),
         "i_chosen": 2,
         "before": {"total": 0.5},
         "after": {"total": 0.2},

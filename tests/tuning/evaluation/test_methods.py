@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ciliary.cortex import default_theta, default_unit, to_unit
-from ciliary.cortex.parameters import NAMES
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.tuning.evaluation.methods import Method, parse_method, read_setting
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary_tests.labelled import write_calibration
@@ -43,12 +43,14 @@ def test_wrong_methods_are_explained(text, complaint):
 
 
 def save_setting(path, by_pattern):
-    path.write_text(json.dumps({"u": {k: dict(zip(NAMES, map(float, u), strict=True)) for k, u in by_pattern.items()}}))
+    path.write_text(
+        json.dumps({"u": {k: dict(zip(PARAMETERS.names, map(float, u), strict=True)) for k, u in by_pattern.items()}})
+    )
     return path
 
 
 def test_fixed_settings_come_from_files(tmp_path):
-    u = np.linspace(-1, 1, len(NAMES)).astype(np.float32)
+    u = np.linspace(-1, 1, len(PARAMETERS)).astype(np.float32)
     method = parse_method(f"setting:{save_setting(tmp_path / 's.json', {'*': u})}")
     assert (method.controller, method.label) == ("fixed", "setting s")
     np.testing.assert_allclose(method.default_u("fog:3"), u, atol=1e-6)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ciliary.cortex import default_unit
-from ciliary.cortex.parameters import NAMES
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.data.labelled import read_labelled_folder, read_photographs
 from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.cases import make_cases
@@ -111,7 +111,9 @@ def test_every_episode_is_kept(tmp_path, data, calibration, monkeypatch):
     np.testing.assert_array_equal(both.column("best.02")[:, 1:], first.column("best.02"))
     assert first.column("before")[0, 0] != first.column("before")[0, 1]  # other views
     known = PlayMeasure(SETTINGS).play(data[0], cases[0], random)  # seed 0 is the case's own
-    np.testing.assert_allclose([first.column(f"u.{name}")[0, 0] for name in NAMES], known.trace.u_chosen, atol=1e-6)
+    np.testing.assert_allclose(
+        [first.column(f"u.{name}")[0, 0] for name in PARAMETERS.names], known.trace.u_chosen, atol=1e-6
+    )
     np.testing.assert_allclose(first.column("term.total")[0, 0], known.trace.after["total"], atol=1e-6)
     losses = np.stack([both.column(f"best.{mark:02d}")[0] for mark in MARKS])
     assert (np.diff(losses, axis=0) <= 0).all()
@@ -160,7 +162,7 @@ def test_fixed_scores_as_the_response_table_does(tmp_path, data):
     for name in ("score.covering", "score.pri", "score.voi"):
         np.testing.assert_allclose(own[name], known[name], atol=1e-6)
     assert own["is_changed"] == 0
-    np.testing.assert_allclose([own[f"u.{name}"][0] for name in NAMES], FINE, atol=1e-5)
+    np.testing.assert_allclose([own[f"u.{name}"][0] for name in PARAMETERS.names], FINE, atol=1e-5)
 
 
 def test_methods_play_the_same_case(tmp_path, data, calibration):
@@ -172,7 +174,7 @@ def test_methods_play_the_same_case(tmp_path, data, calibration):
     assert (columns["score.voi"] <= 0).all()
     assert columns["n_segments"].min() >= 1
     assert columns["n_evaluations"][0] < columns["n_evaluations"][3]
-    chosen = np.array([columns[f"u.{name}"][2] for name in NAMES])
+    chosen = np.array([columns[f"u.{name}"][2] for name in PARAMETERS.names])
     assert columns["is_changed"][2] == (np.abs(chosen - FINE).max() > 1e-4)
     # normalise and the fixed setting stand on different images, and the raw objective tells them apart
     assert columns["term.total"][0] != columns["term.total"][1]
@@ -185,7 +187,7 @@ def test_a_method_starts_where_it_is_told(tmp_path, data):
     method = Method("moved", "fixed", n_trials=1, u={"*": tuple(map(float, u))})
     measure = PlayMeasure(SETTINGS, entries_of(tmp_path, method, parse_method("fixed")))
     columns = measure(data[0], Case("im0"), np.repeat(FINE[None], 2, 0))
-    chosen = np.array([columns[f"u.{name}"] for name in NAMES]).T
+    chosen = np.array([columns[f"u.{name}"] for name in PARAMETERS.names]).T
     np.testing.assert_allclose(chosen, [u, FINE], atol=1e-5)
     assert not columns["is_changed"].any()
 
@@ -200,7 +202,7 @@ def test_it_is_resumed_and_grows(tmp_path, data, monkeypatch):
     assert played[2:] == [("im0", "normalise", 0), ("im1", "normalise", 0)]
     np.testing.assert_array_equal(both.column("score.covering")[:, 0], first.column("score.covering")[:, 0])
     assert both.meta["methods"] == ["fixed", "normalise"]
-    assert both.parameters == NAMES
+    assert both.parameters == PARAMETERS.names
     again = play_methods(tmp_path, data, cases, SETTINGS, [fixed, normalise], progress=False, n_workers=2)
     np.testing.assert_array_equal(again.column("score.covering"), both.column("score.covering"))
     assert len(played) == 4

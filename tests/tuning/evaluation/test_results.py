@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ciliary.cortex.parameters import NAMES
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.data.labelled import read_labelled_folder
 from ciliary.envs.metrics.boundaries import DEFAULT_THRESHOLDS
 from ciliary.envs.objective.calibration import Calibration
@@ -142,13 +142,13 @@ def test_the_page_says_all_of_it(contest, tmp_path):
 def calibration_of(names, weights, panel=None) -> Calibration:
     n = len(names)
     layers = ((np.asarray([weights], np.float32), np.zeros(1, np.float32)),)
-    panel = np.zeros((0, len(NAMES)), np.float32) if panel is None else panel
+    panel = np.zeros((0, len(PARAMETERS)), np.float32) if panel is None else panel
     mean, scale = np.zeros(n, np.float32), np.ones(n, np.float32)
     return Calibration(tuple(names), mean, scale, layers, panel, panel)
 
 
 def test_predictions_are_those_of_the_calibration():
-    u = np.zeros((2, len(NAMES)), np.float32)
+    u = np.zeros((2, len(PARAMETERS)), np.float32)
     u[1, 2] = 0.5
     table = table_of([[0, 0], [0, 0]], u=u, feature_x=[[0.1, 0.2], [0.3, 0.4]], feature_z=[[0, 0.5], [0, 0.5]])
     model = calibration_of(["feature.x", "feature.z"], [1, 10])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ciliary.agents.controllers.memory import Memories, MemoryController
-from ciliary.cortex.parameters import N_PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.store import open_store
 from ciliary.tuning.sessions.experience import add, recollect, with_memories, with_memory
@@ -37,7 +37,7 @@ def test_a_record_becomes_a_memory(tmp_path):
     write(tmp_path / "s", record_of(3))
     found = recollect(tmp_path)
     np.testing.assert_allclose(found.statistics, [[0.3, 0.2]])
-    np.testing.assert_allclose(found.u, np.full((1, N_PARAMETERS), 0.3))
+    np.testing.assert_allclose(found.u, np.full((1, len(PARAMETERS)), 0.3))
     np.testing.assert_allclose(found.gain, [0.3])
     assert (found.mark, found.names) == (("raw",), ("print 3|none",))
 
@@ -59,8 +59,8 @@ def test_no_folder_is_no_memories(tmp_path):
         {"after": {}},
         {"i_chosen": 3},
         {"history": {"u": [[0.1, 0.2]] * 3}},
-        {"history": {"u": [[3.0] * N_PARAMETERS] * 3}},
-        {"history": {"u": [[float("nan")] * N_PARAMETERS] * 3}},
+        {"history": {"u": [[3.0] * len(PARAMETERS)] * 3}},
+        {"history": {"u": [[float("nan")] * len(PARAMETERS)] * 3}},
         {"history": None},
     ],
 )
@@ -89,7 +89,7 @@ def test_images_can_be_left_out_by_name_or_fingerprint_and_objectives_by_mark(tm
 def test_what_a_search_found_is_remembered_and_tried_first(settings):
     settings = replace(settings, n_trials=40, population=8, use_guard=False, objective="raw")
     searched = play(replace(settings, controller="cmaes", session="search"), ("a",)).records[0]
-    assert len(searched["statistics"]) == N_PARAMETERS
+    assert len(searched["statistics"]) == len(PARAMETERS)
     assert searched["objective"] == "raw"
     remembered = play(replace(settings, controller="memory", session="m"), ("a",)).records[0]
     assert remembered["n_trials"] == 2
@@ -98,7 +98,7 @@ def test_what_a_search_found_is_remembered_and_tried_first(settings):
 
 def test_a_session_learns_from_its_own_episodes(settings, monkeypatch):
     """Each episode of the session is in the memory of the next, beside those of earlier sessions."""
-    write(settings.out / "past", record_of(5, statistics=[0.5] * N_PARAMETERS))
+    write(settings.out / "past", record_of(5, statistics=[0.5] * len(PARAMETERS)))
     n_remembered = []
 
     def watched(env, controller, *arguments, **more):
@@ -112,7 +112,7 @@ def test_a_session_learns_from_its_own_episodes(settings, monkeypatch):
     assert n_remembered == [1, 2, 3]
     again = with_memories(MemoryController(), settings)
     assert len(again.memories) == 4
-    assert len(with_memory(again, record_of(6, statistics=[0.6] * N_PARAMETERS)).memories) == 5
+    assert len(with_memory(again, record_of(6, statistics=[0.6] * len(PARAMETERS))).memories) == 5
 
 
 def test_where_the_file_is_gone_the_store_remembers(settings):
@@ -128,7 +128,7 @@ def test_where_the_file_is_gone_the_store_remembers(settings):
 
 
 def test_other_controllers_and_given_memories_are_left_alone(settings):
-    given = Memories(np.zeros((0, 2)), np.zeros((0, N_PARAMETERS)), np.zeros(0), (), ())
+    given = Memories(np.zeros((0, 2)), np.zeros((0, len(PARAMETERS))), np.zeros(0), (), ())
     controller = MemoryController(given)
     assert with_memories(controller, settings) is controller
     assert with_memories("tpe", settings) == with_memory("tpe", record_of()) == "tpe"

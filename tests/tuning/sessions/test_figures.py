@@ -42,7 +42,7 @@ def page(settings=SETTINGS, picture=None, env=None):
         after=played.after,
         u_before=played.u_before,
         u_after=played.trace.u_chosen,
-        names=played.trace.parameters.names,
+        table=played.trace.parameters,
     )
 
 

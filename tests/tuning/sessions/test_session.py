@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from ciliary.cortex.parameters import N_PARAMETERS, NAMES
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.store import SESSIONS, tracking_uri
 from ciliary.tuning.sessions.inputs import Input
@@ -55,7 +55,7 @@ def test_round_trip(settings):
         assert [m.step for m in series] == list(range(6)), key
     logged = [m.value for m in client.get_metric_history(one.info.run_id, "loss/total")]
     np.testing.assert_allclose(logged, made["history"]["total"])
-    assert {k.removeprefix("final/") for k in one.data.metrics if k.startswith("final/")} == set(NAMES)
+    assert {k.removeprefix("final/") for k in one.data.metrics if k.startswith("final/")} == set(PARAMETERS.names)
     assert one.data.metrics["after/total"] == pytest.approx(min(logged))
     assert one.data.metrics["accommodated/total"] == one.data.metrics["after/total"]
     gain = one.data.metrics["before/total"] - one.data.metrics["after/total"]
@@ -85,7 +85,7 @@ def test_every_batch_keeps_to_the_limits_of_the_store(settings, monkeypatch):
     assert max(sum(size) for size in sizes) <= 1000
     assert max(size[1] for size in sizes) <= 100
     n_metrics = sum(size[0] for size in sizes)
-    assert n_metrics >= 64 * (N_PARAMETERS + 6)
+    assert n_metrics >= 64 * (len(PARAMETERS) + 6)
     assert len(sizes) <= 4 + n_metrics // 1000  # parameters of session and episode, means, the trials in full requests
 
 
@@ -102,7 +102,7 @@ def test_records_are_readable_without_the_store(settings):
     lines = (outcome.folder / "episodes.jsonl").read_text().splitlines()
     assert [json.loads(line)["image"] for line in lines] == ["a", "b"]
     first = json.loads(lines[0])
-    assert set(first["parameters"]) == set(NAMES)
+    assert set(first["parameters"]) == set(PARAMETERS.names)
     assert len(first["history"]["total"]) == 6
     assert first["versions"]["torch"]
 
@@ -244,7 +244,7 @@ def test_saved_files(settings, tmp_path, controller):
     page = json.loads((save / "a.json").read_text())
     assert {"controller", "disturbance", "seed", "parameters", "before", "after", "seconds"} <= set(page)
     assert page["controller"] == controller
-    assert set(page["parameters"]) == set(NAMES)
+    assert set(page["parameters"]) == set(PARAMETERS.names)
     for side in ("before", "after"):
         assert {"total", "stability", "consistency", "collapse", "economy"} <= set(page[side])
     raw = (save / "a.labels.png").read_bytes()

@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 import pytest
 
-from ciliary.cortex.parameters import N_PARAMETERS, PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.sessions.study_cache import StorageError, StudyCache, open_storage, open_study
@@ -22,7 +22,7 @@ def storage(tmp_path):
 
 def test_what_is_kept_comes_back_to_the_last_bit(storage):
     rng = np.random.default_rng(0)
-    u = rng.uniform(-1, 1, (3, N_PARAMETERS))
+    u = rng.uniform(-1, 1, (3, len(PARAMETERS)))
     terms = {"total": rng.random(3), "stability": rng.random(3)}
     StudyCache(storage, "a").keep(u, terms)
     again = StudyCache(storage, "a")
@@ -35,15 +35,15 @@ def test_what_is_kept_comes_back_to_the_last_bit(storage):
 
 def test_a_trial_that_is_not_finite_is_kept_as_failed(storage):
     memory = StudyCache(storage, "a")
-    memory.keep(np.zeros((1, N_PARAMETERS)), {"total": np.array([math.nan])})
+    memory.keep(np.zeros((1, len(PARAMETERS))), {"total": np.array([math.nan])})
     (trial,) = memory.study.trials
     assert trial.state == optuna.trial.TrialState.FAIL
-    assert StudyCache(storage, "a").recall(np.zeros((1, N_PARAMETERS))) == [{"total": None}]
+    assert StudyCache(storage, "a").recall(np.zeros((1, len(PARAMETERS)))) == [{"total": None}]
 
 
 def test_a_study_reads_in_physical_units(storage):
     memory = StudyCache(storage, "a")
-    memory.keep(np.stack([-np.ones(N_PARAMETERS), np.ones(N_PARAMETERS)]), {"total": np.array([0.5, 0.25])})
+    memory.keep(np.stack([-np.ones(len(PARAMETERS)), np.ones(len(PARAMETERS))]), {"total": np.array([0.5, 0.25])})
     assert memory.study.best_value == 0.25
     for side, trial in zip(("low", "high"), memory.study.trials, strict=True):
         assert trial.params == pytest.approx({p.name: getattr(p, side) for p in PARAMETERS})
