@@ -30,6 +30,7 @@ class EnvAdapter(ABC):
         min_gain: gain in the total below which the environment finds a change not worth it.
         is_exact: whether a setting is worth the same on any views.
         objective: name of the environment's objective (``raw``, ``calibrated``), or None.
+        observed: names of the entries of the observation's ``statistics`` and ``terms``, where it tells them.
         can_evaluate: whether populations are evaluated; else there is only ``step``.
         n_evaluations: settings evaluated so far.
         obs, info: of the latest reset or step.
@@ -51,6 +52,7 @@ class EnvAdapter(ABC):
         self.min_gain = 0.0
         self.is_exact = False
         self.objective: str | None = None
+        self.observed: Mapping[str, tuple[str, ...]] = {}
 
     def reset(self, seed: int, options: Mapping[str, Any] | None) -> None:
         """Start the episode over; the same seed brings the same image and views."""
@@ -135,6 +137,7 @@ class PerceptionAdapter(EnvAdapter):
         self.default_u = np.array(world.default_u, dtype=np.float32)
         self.starts = None if world.starts is None else np.asarray(world.starts, dtype=np.float32)
         self.min_gain, self.is_exact, self.objective = world.min_gain, world.is_exact, world.objective_name
+        self.observed = world.observed
 
     def _rules(self) -> Rules:
         return self._world.rules

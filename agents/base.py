@@ -60,7 +60,8 @@ class ControllerBase(ABC):
     :class:`~ciliary.cortex.parameters.ParameterTable` of the columns of u), ``parameter_names`` (its P names),
     ``default_u`` (P,), ``frozen`` (names of parameters that can do nothing there: whatever is proposed for them, the
     defaults are tried), ``n_trials`` (the budget), ``starts`` ((M, P) settings the objective recommends to try first,
-    or None) and ``objective`` (its name, ``raw`` or ``calibrated``; None where the environment names none). ``info``
+    or None), ``objective`` (its name, ``raw`` or ``calibrated``; None where the environment names none), ``observed``
+    (names of the entries of the observation's ``statistics`` and ``terms``, where the environment tells them). ``info``
     given to ``act`` also has ``n_remaining``, the trials left: a population larger than that is cut. ``info`` given to
     ``learn`` also has ``terms``, each (N,), which may be nan or inf.
 

@@ -175,6 +175,7 @@ def _search(
         "n_trials": n_trials,
         "starts": None if world.starts is None else world.starts.copy(),
         "objective": world.objective,
+        "observed": world.observed,
     }
     log.state = controller.init(world.obs, {**world.info, **told}, seed)
     while len(log) < n_trials and not controller.is_done(log.state):

@@ -141,6 +141,11 @@ class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
         """Whether :meth:`evaluate_with_gradient` has an answer."""
         return False
 
+    @property
+    def observed(self) -> dict[str, tuple[str, ...]]:
+        """Names of the entries of the observation's ``statistics`` and ``terms``, where they have names."""
+        return {}
+
     # --- the columns of u
     @property
     def parameters(self) -> ParameterTable:

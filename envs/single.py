@@ -150,6 +150,11 @@ class AccommodationEnv(AbstractPerceptionEnv):
         return self.evaluator.n_views == 0
 
     @property
+    def observed(self) -> dict[str, tuple[str, ...]]:
+        """Names of what the observer tells."""
+        return {"statistics": self._observer.statistics, "terms": self._observer.terms}
+
+    @property
     def has_gradient(self) -> bool:
         """Whether the perceiver declares one."""
         return "gradient" in self.evaluator.perceiver.answers

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.trace import statistics_of
+from ciliary.cortex.parameters import COLUMNS_V0, ParameterTable
 
 _SAME_U = 1e-4  # settings nearer than this in every entry are one setting
 
@@ -33,9 +34,10 @@ class Memories:
         mark: M marks of the objective the gain was measured by: its name, and after a space whatever tells two of one
             name apart.
         names: M names of what was looked at; of two memories of one name and mark the newest counts.
+        parameters: P names of the columns of ``u``; empty where they are not known.
 
     Raises:
-        ValueError: if the shapes do not fit together, or a number is not finite, or u leaves [-1, 1].
+        ValueError: if the shapes or the names do not fit together, or a number is not finite, or u leaves [-1, 1].
     """
 
     statistics: np.ndarray
@@ -43,6 +45,7 @@ class Memories:
     gain: np.ndarray
     mark: tuple[str, ...]
     names: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shapes = (self.statistics.ndim, self.u.ndim, self.gain.ndim)
@@ -52,6 +55,8 @@ class Memories:
                 "expected statistics (M, D), u (M, P), gain (M,), M marks and M names, got "
                 f"{self.statistics.shape}, {self.u.shape}, {self.gain.shape}, {len(self.mark)} and {len(self.names)}"
             )
+        if self.parameters and len(self.parameters) != self.u.shape[1]:
+            raise ValueError(f"expected {self.u.shape[1]} names of parameters or none, got {len(self.parameters)}")
         if not all(np.isfinite(x).all() for x in (self.statistics, self.u, self.gain)):
             raise ValueError("expected memories of finite numbers; leave episodes with nan or inf out")
         if np.abs(self.u).max(initial=0) > 1 + 1e-6:
@@ -64,6 +69,8 @@ class Memories:
 def load_memories(path: Path) -> Memories:
     """Memories from a file that ``ciliary.tuning.sessions.experience.save_memories`` wrote.
 
+    A file of version 0.1 does not name the parameters: with as many columns as that had, they are its.
+
     Raises:
         FileNotFoundError: no such file.
         ValueError: another kind of file.
@@ -71,12 +78,26 @@ def load_memories(path: Path) -> Memories:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("statistics", "u", "gain", "mark", "names")}
+            parameters = tuple(file["parameters"].tolist()) if "parameters" in file else ()
     except FileNotFoundError:
         raise
     except Exception as error:  # broken archives raise almost anything
         raise ValueError(f"{path}: not a file of memories ({error}); write one with save_memories") from error
     mark, names = (tuple(arrays.pop(name).tolist()) for name in ("mark", "names"))
-    return Memories(**arrays, mark=mark, names=names)
+    if not parameters and arrays["u"].ndim == 2 and arrays["u"].shape[1] == len(COLUMNS_V0):
+        parameters = COLUMNS_V0
+    return Memories(**arrays, mark=mark, names=names, parameters=parameters)
+
+
+def aligned(memories: Memories, table: ParameterTable | None) -> Memories:
+    """The memories with the columns of this table, if both are known by name and have a parameter in common.
+
+    A parameter that was not remembered has its default.
+    """
+    if table is None or memories.parameters == table.names or not any(name in table for name in memories.parameters):
+        return memories
+    u, _ = table.align(memories.parameters, memories.u)
+    return replace(memories, u=u, parameters=table.names)
 
 
 def most_similar(memories: Memories, statistics: np.ndarray, *, objective: str | None = None) -> np.ndarray:
@@ -140,7 +161,10 @@ class MemoryController(ControllerBase):
         del seed
         memories = load_memories(self.memories) if isinstance(self.memories, (str, Path)) else self.memories
         statistics, default = statistics_of(obs), np.asarray(info["default_u"], dtype=np.float32)
-        if memories is None or statistics is None or not _fits(memories, statistics, default):
+        if memories is None or statistics is None:
+            return ListState(recommended(info))
+        memories = aligned(memories, info.get("parameters"))
+        if not _fits(memories, statistics, default):
             return ListState(recommended(info))
         rows = most_similar(memories, statistics, objective=info.get("objective"))
         n_most = self.k if self.k is not None else info["n_trials"]

@@ -74,7 +74,8 @@ class PolicyNetwork(nn.Module):
         parts = [self._standard("statistics", obs), self._standard("terms", obs), u]
         if self.shape.has_image:
             parts.append(self.eye(obs["image"].float() / 127.5 - 1))
-        return torch.tanh(torch.atanh(u) + self.head(self.trunk(torch.cat(parts, 1))))
+        change: Tensor = self.head(self.trunk(torch.cat(parts, 1)))
+        return torch.tanh(torch.atanh(u) + change)
 
     def standardise(self, obs: Mapping[str, Tensor]) -> None:
         """Measure the scale of the inputs on N observations; entries that do not vary there are left out."""
@@ -85,5 +86,5 @@ class PolicyNetwork(nn.Module):
             getattr(self, f"{name}_std").copy_(torch.where(std > 1e-6, std, torch.full_like(std, 1e6)))
 
     def _standard(self, name: str, obs: Mapping[str, Tensor]) -> Tensor:
-        x = (obs[name].float() - getattr(self, f"{name}_mean")) / getattr(self, f"{name}_std")
+        x: Tensor = (obs[name].float() - getattr(self, f"{name}_mean")) / getattr(self, f"{name}_std")
         return x.clamp(-_CLIP, _CLIP)

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as safetensors_save
 
 from ciliary.agents.base import ControllerBase
+from ciliary.agents.controllers.columns import Names, align, columns_of_file
 from ciliary.agents.controllers.network import NetworkShape, PolicyNetwork
 
 #: Weights that come with the project, by the objective they were trained for.
@@ -50,20 +51,34 @@ class Policy:
 
     Attributes:
         network: from observations to settings.
-        about: provenance: data, objective, date, seed, scores; JSON types.
+        about: provenance: data, objective, date, seed, scores, and the names of the columns; JSON types.
     """
 
     network: PolicyNetwork
     about: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> Names:
+        """Names of what it sets and sees, see :func:`ciliary.agents.controllers.columns.columns_of_file`."""
+        return columns_of_file(self.about, self._sizes)
+
+    @property
+    def usual(self) -> Mapping[str, np.ndarray]:
+        """Means of ``statistics`` and ``terms`` over its training data."""
+        return {"statistics": self.network.statistics_mean.numpy(), "terms": self.network.terms_mean.numpy()}
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        shape = self.network.shape
+        return {"statistics": shape.n_statistics, "terms": shape.n_terms, "u": shape.n_parameters}
+
     def propose(self, obs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The setting (P,) float32 in [-1, 1] that follows one observation.
+        """The setting (P,) float32 in [-1, 1] that follows one observation, both in the columns of its training.
 
         Raises:
             ValueError: the observation is not one the network knows.
         """
-        shape = self.network.shape
-        sizes = {"statistics": shape.n_statistics, "terms": shape.n_terms, "u": shape.n_parameters}
+        shape, sizes = self.network.shape, self._sizes
         got = {name: np.size(obs[name]) if name in obs else None for name in sizes}
         if got != sizes or (shape.has_image and "image" not in obs):
             wanted = sizes | ({"image": "(3, 48, 48)"} if shape.has_image else {})
@@ -73,7 +88,8 @@ class Policy:
             )
         batch = {name: torch.as_tensor(np.asarray(obs[name]))[None] for name in (*sizes, *self._image())}
         with torch.no_grad():
-            return self.network(batch)[0].numpy().astype(np.float32)
+            proposed: np.ndarray = self.network(batch)[0].numpy().astype(np.float32)
+        return proposed
 
     def to_bytes(self) -> bytes:
         """Weights, shape and provenance as one safetensors file."""
@@ -125,14 +141,18 @@ def depart(obs: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
 def proposer_for(policy: Proposer | Path | str | None, info: Mapping[str, Any]) -> Proposer:
     """What proposes in an episode: the policy given, that of a file, the shipped one, or the recommendation itself.
 
+    A policy trained with other columns is brought to those of the environment, and then has ``notes``.
+
     Raises:
         FileNotFoundError, ValueError: as :func:`load_policy`; no policy is shipped for an objective that recommends
             nothing either.
     """
+    if isinstance(policy, Policy):
+        return align(policy, info)
     if isinstance(policy, Proposer):
         return policy
     try:
-        return load_policy(policy, info.get("objective"))
+        return align(load_policy(policy, info.get("objective")), info)
     except FileNotFoundError:
         if policy is None and info.get("starts") is not None:
             return Recommendation()

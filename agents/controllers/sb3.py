@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from ciliary.agents.base import ControllerBase
+from ciliary.agents.controllers.columns import Aligned, Names, align, columns_of_file
 from ciliary.envs.dynamics import Rules, move
 
 #: An entry that only the saved models of this algorithm have, asked in this order (DDPG is a case of TD3).
@@ -54,8 +55,20 @@ class Sb3Policy:
     rules: Rules = field(default_factory=Rules)
     about: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> Names:
+        """Names of what it sets and sees, see :func:`ciliary.agents.controllers.columns.columns_of_file`."""
+        spaces = {name: tuple(space.shape) for name, space in self.model.observation_space.spaces.items()}
+        shapes = {**spaces, "u": tuple(self.model.action_space.shape)}
+        return columns_of_file(self.about, {name: shape[0] for name, shape in shapes.items() if len(shape) == 1})
+
+    @property
+    def usual(self) -> Mapping[str, np.ndarray]:
+        """Not known: what it is not told is told as 0."""
+        return {}
+
     def propose(self, obs: Mapping[str, np.ndarray], *, sample_seed: int | None = None) -> np.ndarray:
-        """The setting (P,) float32 in [-1, 1] that follows one observation.
+        """The setting (P,) float32 in [-1, 1] that follows one observation, both in the columns of its training.
 
         Args:
             obs: the environment's observation.
@@ -80,7 +93,8 @@ class Sb3Policy:
                 torch.manual_seed(sample_seed)
             action, _ = self.model.predict(batch, deterministic=sample_seed is None)
         action = np.nan_to_num(np.asarray(action, dtype=np.float32), nan=0.0)
-        return move(np.asarray(obs["u"], dtype=np.float32)[None], action, rules=self.rules)[0]
+        moved: np.ndarray = move(np.asarray(obs["u"], dtype=np.float32)[None], action, rules=self.rules)[0]
+        return moved
 
 
 def load_sb3(path: Path | str) -> Sb3Policy:
@@ -135,7 +149,7 @@ def _read_data(path: Path) -> dict[str, Any]:
 class Sb3State:
     """The policy read, the seed, and how often it has proposed (-1: not even the defaults were tried)."""
 
-    policy: Sb3Policy
+    policy: Sb3Policy | Aligned
     seed: int
     n_proposed: int = -1
 
@@ -167,13 +181,13 @@ class Sb3Controller(ControllerBase):
         Raises:
             ValueError: no policy was given; else as :func:`load_sb3`.
         """
-        del obs, info
+        del obs
         if self.policy is None:
             raise ValueError(
                 "the controller sb3 plays a policy trained with stable-baselines3; give its zip with --policy FILE"
             )
         policy = self.policy if isinstance(self.policy, Sb3Policy) else load_sb3(self.policy)
-        return Sb3State(policy, seed)
+        return Sb3State(align(policy, info), seed)
 
     def act(self, state: Sb3State, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, Sb3State]:
         """The defaults first, then what the policy proposes, (1, P)."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ciliary.agents.base import ControllerBase
-from ciliary.agents.controllers.memory import Memories, MemoryController
+from ciliary.agents.controllers.memory import Memories, MemoryController, aligned
 from ciliary.cortex.parameters import PARAMETERS
 from ciliary.cortex.table import ParameterTable
 from ciliary.tuning.runs import record as records
@@ -53,13 +53,13 @@ def recollect(
     read = (record for file in files for record in records.read(file))
     tracked = finished_episodes(store, lambda session: not (folder / session / records.FILE).exists()) if store else ()
     rows = [row for record in (*tracked, *read) if _is_wanted(record, mark, without) for row in _rows_of(record, table)]
-    return _stack(rows, len(table))
+    return _stack(rows, table)
 
 
 def add(memories: Memories | None, record: Mapping[str, Any], table: ParameterTable = PARAMETERS) -> Memories:
     """The memories with one more episode; with no more if its record has nothing to remember."""
-    before = [] if memories is None else list(_rows(memories))
-    return _stack([*before, *_rows_of(record, table)], len(table))
+    before = [] if memories is None else list(_rows(aligned(memories, table)))
+    return _stack([*before, *_rows_of(record, table)], table)
 
 
 def with_memories(
@@ -94,6 +94,7 @@ def save_memories(path: Path, memories: Memories) -> Path:
         gain=memories.gain,
         mark=np.array(memories.mark, dtype=np.str_),
         names=np.array(memories.names, dtype=np.str_),
+        parameters=np.array(memories.parameters, dtype=np.str_),
     )
     return write_atomically(path, buffer.getvalue())
 
@@ -124,10 +125,10 @@ def _rows(memories: Memories) -> Iterator[Row]:
     return zip(memories.statistics, memories.u, memories.gain, memories.mark, memories.names, strict=True)
 
 
-def _stack(rows: Iterable[Row], n_parameters: int) -> Memories:
+def _stack(rows: Iterable[Row], table: ParameterTable) -> Memories:
     rows = list(rows)
     rows = [row for row in rows if len(row[0]) == len(rows[-1][0])]
     if not rows:
-        return Memories(np.zeros((0, 0)), np.zeros((0, n_parameters)), np.zeros(0), (), ())
+        return Memories(np.zeros((0, 0)), np.zeros((0, len(table))), np.zeros(0), (), (), table.names)
     statistics, u, gain, mark, names = zip(*rows, strict=True)
-    return Memories(np.stack(statistics), np.stack(u), np.array(gain), mark, names)
+    return Memories(np.stack(statistics), np.stack(u), np.array(gain), mark, names, table.names)
