@@ -47,13 +47,23 @@ def draw_retina(look: Look) -> Figure:
     style.picture(sheet.axes(1, 0), paint.grey(opponent[0], low, high), "Luminance", note)
     bound = paint.limit(opponent[1:])
     for column, (title, colours, plus, minus) in enumerate(_OPPONENTS, start=1):
-        picture = paint.signed(opponent[column], colours, bound)
-        style.picture(sheet.axes(1, column), picture, title, f"{plus} +{bound:.2f}, {minus} −{bound:.2f}")
+        draw_opponent(sheet.axes(1, column), opponent[column], colours, bound, title, plus=plus, minus=minus)
     on_off = (retina.on_off[0, 0] - retina.on_off[0, 1]).detach()
     bound = paint.limit(on_off)
     picture = paint.signed(on_off, paint.OFF_ON, bound)
     style.picture(sheet.axes(1, 3), picture, "ON and OFF cells", f"ON (orange) and OFF (blue) up to {bound:.3f}")
     return sheet.figure
+
+
+def draw_opponent(
+    ax: Axes, field: Tensor, colours: tuple[str, str, str], bound: float, title: str, *, plus: str = "", minus: str = ""
+) -> None:
+    """A channel of colour (H, W) up to ``bound``; where there is no colour, a word in place of a blank frame."""
+    is_blank = paint.is_blank(field)
+    note = f"{plus} +{bound:.2f}, {minus} −{bound:.2f}" if plus and not is_blank else ""
+    style.picture(ax, paint.signed(field, colours, bound), title, note)
+    if is_blank:
+        style.nothing(ax, "a grey image: no colour")
 
 
 def draw_filters(look: Look) -> Figure:

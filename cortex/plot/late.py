@@ -23,6 +23,7 @@ from ciliary.cortex.stages.m4_objects import log_threshold
 
 _N_STATISTICS = N_SCALES * N_ORIENTATIONS  # channels of the energy statistics; a learned texture code follows them
 _EDGE = 0.06  # share of a side that numbers keep from its ends
+_NUMBER_IN = (0.15, 0.25)  # height and width of a number such as ".25", and some air
 _HIGHEST = math.exp(10)  # a merge that costs more is none: M4 counts from the last one below
 
 
@@ -70,23 +71,38 @@ def draw_m4(look: Look) -> Figure:
 
 
 def draw_objects(ax: Axes, image: np.ndarray, percept: Percept, title: str = "Proto-objects") -> None:
-    """Proto-objects outlined in their mean colours, objectness as a number on each that has room for it."""
+    """Proto-objects outlined in their own colours, objectness as a number on each that has room for it."""
     labels = paint.without_gaps(label_map(percept))
-    blend = 0.45 * image + 0.55 * paint.mean_colours(image, labels)
+    blend = 0.45 * image + 0.55 * paint.own_colours(image, labels)
     page = paint.outlined(blend, labels)
-    sharp(ax, page, title, f"{labels.max() + 1} proto-objects")
     factor = len(page) / len(labels)
+    is_free = np.ones(labels.shape, dtype=bool)
+    px_per_in = labels.shape[1] * ax.figure.dpi / ax.bbox.width
+    reach_y, reach_x = (math.ceil(inches * px_per_in) for inches in _NUMBER_IN)
+    n_numbered = 0
     for one in proto_objects(percept):
-        number(ax, one.mask, f"{one.objectness:.2f}".lstrip("0"), factor=factor)
+        if not (room := one.mask & is_free).any():
+            continue
+        n_numbered += 1
+        y, x = (round(place) for place in number(ax, room, f"{one.objectness:.2f}".lstrip("0"), factor=factor))
+        is_free[max(0, y - reach_y) : y + reach_y + 1, max(0, x - reach_x) : x + reach_x + 1] = False
+    n = int(labels.max()) + 1
+    words = f"{n} proto-object{'s' if n != 1 else ''}"
+    sharp(ax, page, title, words if n_numbered == n else f"{words}, {n_numbered} numbered")
 
 
-def number(ax: Axes, mask: np.ndarray, text: str, *, factor: float = 1.0, size: float = 7.5) -> None:
-    """A number at the innermost pixel of a mask, on a picture ``factor`` times its size, and never across its edge."""
+def number(ax: Axes, mask: np.ndarray, text: str, *, factor: float = 1.0, size: float = 7.5) -> tuple[float, float]:
+    """A number at the innermost pixel of a mask, on a picture ``factor`` times its size, and never across its edge.
+
+    Returns:
+        Where (y, x) it stands, in pixels of the mask.
+    """
     inside = zip(paint.innermost(mask), mask.shape, strict=True)
     y, x = (min(max(place, _EDGE * n), (1 - _EDGE) * n - 1) for place, n in inside)
     how: dict[str, Any] = {"fontsize": size, "color": "white", "ha": "center", "va": "center", "weight": "bold"}
     words = ax.text((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5, text, **how)
     words.set_path_effects([patheffects.withStroke(linewidth=1.8, foreground=style.INK)])
+    return y, x
 
 
 def merge_curve(m4: M4Out, theta: Theta) -> tuple[np.ndarray, np.ndarray, float]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ciliary.cortex.percept import Percept
 from ciliary.cortex.plot import paint, style
-from ciliary.cortex.plot.early import draw_contour, draw_regions, sharp
+from ciliary.cortex.plot.early import draw_contour, draw_opponent, draw_regions, sharp
 from ciliary.cortex.plot.late import draw_objects, texture_pictures
 from ciliary.cortex.plot.recognition import draw_usage
 from ciliary.cortex.plot.sheet import Row, Sheet, picture_row
@@ -33,8 +33,7 @@ def draw_stages(image: Tensor, percept: Percept, *, title: str, note: str = "") 
     retina, m1, m2, m3 = percept.retina, percept.m1, percept.m2, percept.m3
     style.picture(sheet.axes(0, 0), seen, "What the cortex saw", f"{seen.shape[1]} × {seen.shape[0]} px")
     chroma = retina.opponent[0, 1:].detach()
-    picture = paint.signed(chroma[0], paint.RED_GREEN, paint.limit(chroma))
-    style.picture(sheet.axes(0, 1), picture, "Retina: red – green")
+    draw_opponent(sheet.axes(0, 1), chroma[0], paint.RED_GREEN, paint.limit(chroma), "Retina: red – green")
     on_off = (retina.on_off[0, 0] - retina.on_off[0, 1]).detach()
     picture = paint.signed(on_off, paint.OFF_ON, paint.limit(on_off))
     style.picture(sheet.axes(0, 2), picture, "Retina: ON and OFF cells", "ON orange, OFF blue")

@@ -19,6 +19,9 @@ _FINE = 4  # region borders are drawn on a grid this much finer than the percept
 _FINE_PX = 576  # long side on which outlines are drawn, so that they are thin lines
 _LEAST = 1e-3  # contrast under which there is only rounding to amplify
 _LEAST_ENERGY = 0.01  # likewise of oriented energy: half strength is at 0.04 to 0.06
+_APART = 0.25  # distance of colours in RGB from which they are told apart at a glance
+_TINTS = ("#f4a11d", "#2f7fd0", "#3aa657", "#b54bc4", "#e0423c", "#20b8b8")  # of regions that would look alike
+_TINT_SHARE = 0.5
 RED_GREEN = ("#2c8a57", "white", "#c0392f")
 BLUE_YELLOW = ("#c9a21f", "white", "#2f5fb0")
 OFF_ON = ("#3c4a86", "white", "#d2601a")
@@ -38,6 +41,11 @@ def grey(field: Tensor, low: float, high: float) -> np.ndarray:
 def limit(field: Tensor, least: float = _LEAST) -> float:
     """Where a picture of a field should end: the 99.5th percentile of its magnitude, and no less than ``least``."""
     return max(float(np.quantile(np.abs(field.detach().numpy()), 0.995)), least)
+
+
+def is_blank(field: Tensor) -> bool:
+    """Whether there is nothing in a field but rounding."""
+    return bool(field.detach().abs().max() < _LEAST)
 
 
 def signed(field: Tensor, colours: tuple[str, str, str], bound: float) -> np.ndarray:
@@ -154,10 +162,45 @@ def innermost(mask: np.ndarray) -> tuple[float, float]:
 
 
 def paint_regions(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Each region in its mean colour with white borders: image (H, W, 3), labels (H, W) -> (4H, 4W, 3)."""
+    """Each region in a colour of its own with white borders: image (H, W, 3), labels (H, W) -> (4H, 4W, 3)."""
     fine = labels.repeat(_FINE, 0).repeat(_FINE, 1)
-    page = mean_colours(image, labels).repeat(_FINE, 0).repeat(_FINE, 1)
+    page = own_colours(image, labels).repeat(_FINE, 0).repeat(_FINE, 1)
     return with_borders(page, find_boundaries(fine, mode="inner", background=-1), "white")
+
+
+def own_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Each region in its mean colour, tinted where a neighbour would look like it.
+
+    The largest regions are painted first, and keep their mean where they can. A tint has to differ from the neighbours
+    painted so far, and should differ from all that is painted.
+
+    Args:
+        image: (H, W, 3) in [0, 1].
+        labels: (H, W) int, from 0.
+
+    Returns:
+        (H, W, 3).
+    """
+    labels = without_gaps(labels)
+    flat, n = labels.ravel(), int(labels.max()) + 1
+    n_pixels = np.bincount(flat)
+    mean = np.stack([np.bincount(flat, weights=channel.ravel()) for channel in np.moveaxis(image, -1, 0)], -1)
+    mean /= n_pixels[:, None]
+    sides = np.zeros((n, n), dtype=bool)
+    for one, other in ((labels[:, 1:], labels[:, :-1]), (labels[1:], labels[:-1])):
+        sides[one, other] = sides[other, one] = True
+    tints = np.array([to_rgb(tint) for tint in _TINTS])
+    painted, is_painted = mean.copy(), np.zeros(n, dtype=bool)
+    for i in np.argsort(-n_pixels, kind="stable"):
+        around = painted[sides[i] & is_painted]
+        if len(around) and np.linalg.norm(mean[i] - around, axis=1).min() < _APART:
+            choice = (1 - _TINT_SHARE) * mean[i] + _TINT_SHARE * tints
+            near, far = (
+                np.linalg.norm(choice[:, None] - others, axis=2).min(1) for others in (around, painted[is_painted])
+            )
+            painted[i] = choice[np.argmax(np.minimum(near, _APART) + 0.1 * far)]
+        is_painted[i] = True
+    return painted[labels]
 
 
 def mean_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:

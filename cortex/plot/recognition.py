@@ -53,9 +53,9 @@ def draw_m5(look: Look) -> Figure:
             style.picture(sheet.axes(row, column), shape_frame(description[one.slot]), "")
             sheet.figure.axes[-1].images[0].set_interpolation("nearest")
         if has_experts:
-            _bars(sheet.axes(3, column), m5.gate[0, one.slot].detach().numpy())
+            _bars(sheet.axes(3, column), m5.gate[0, one.slot].detach().numpy(), is_first=column == 1)
     if has_experts:
-        sheet.words(3, 0, "its experts\nand their share")
+        sheet.words(3, 0, f"its experts, of {m5.gate.shape[2]},\nand their share")
     _where(sheet.axes(4, 0), image, objects)
     _likeness(sheet.axes(4, 1, left_in=0.35), likeness(m5, objects))
     if has_experts:
@@ -106,14 +106,16 @@ def likeness(m5: M5Out, objects: Sequence[ProtoObject]) -> np.ndarray:
     return (code @ code.T).numpy()
 
 
-def _bars(ax: Axes, gate: np.ndarray) -> None:
-    """The gate of one proto-object: a bar an expert, those at work named below."""
+def _bars(ax: Axes, gate: np.ndarray, *, is_first: bool) -> None:
+    """The gate of one proto-object: a bar an expert, those at work named below; the first says what the axes are."""
     _usage_bars(ax, gate)
     ax.set_ylim(0, 1)
-    ax.set_xticks([])
-    ax.set_yticks([])
+    ax.set_yticks([0, 0.5, 1], ["0", "", "1"] if is_first else [""] * 3, fontsize=7.5)
+    ax.set_xticks([0, len(gate) - 1], ["1", str(len(gate))], fontsize=7.5)
+    ax.grid(axis="y", color=style.GRID, lw=0.7)
+    ax.set_axisbelow(True)
     active = ", ".join(str(i + 1) for i in np.flatnonzero(gate > 0))
-    ax.set_xlabel(active, fontsize=8, color=style.FAINT, labelpad=2)
+    ax.set_xlabel(active, fontsize=8, color=style.INK, labelpad=-6)
 
 
 def draw_usage(ax: Axes, m5: M5Out) -> None:

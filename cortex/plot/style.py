@@ -26,6 +26,12 @@ def picture(ax: Axes, image: np.ndarray, title: str, note: str = "") -> None:
         ax.set_xlabel(note, fontsize=8.5, color=FAINT, loc="left", labelpad=3)
 
 
+def nothing(ax: Axes, words: str) -> None:
+    """Why a picture is blank, across its middle."""
+    place: dict[str, Any] = {"ha": "center", "va": "center", "transform": ax.transAxes}
+    ax.text(0.5, 0.5, words, fontsize=9, color=FAINT, **place)
+
+
 def plain(ax: Axes, title: str, label: str) -> None:
     """Title and label, faint ticks, and no more lines than it takes."""
     ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5)

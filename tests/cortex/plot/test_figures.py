@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from dataclasses import replace
 
 import matplotlib
@@ -13,7 +14,7 @@ import torch
 
 from ciliary.cortex import Cortex, default_theta
 from ciliary.cortex.description import PARTS
-from ciliary.cortex.plot.early import contour_parts, end_points
+from ciliary.cortex.plot.early import contour_parts, draw_retina, end_points
 from ciliary.cortex.plot.late import merge_curve, texture_pictures
 from ciliary.cortex.plot.look import label_map, look, proto_objects
 from ciliary.cortex.plot.overview import draw_stages
@@ -118,6 +119,48 @@ def test_objectness_stands_on_the_objects(mathematical):
     figure = FIGURES["m4"](mathematical)
     numbers = [t.get_text() for t in figure.axes[0].texts]
     assert numbers == [f"{o.objectness:.2f}".lstrip("0") for o in proto_objects(mathematical.percept)]
+
+
+def test_numbers_that_have_no_room_are_counted_not_piled_up(mathematical):
+    """Twelve blocks of 2 px, far smaller than a number, and wide stripes, along which numbers can step aside."""
+    m4 = mathematical.percept.m4
+    n = m4.masks.shape[1]
+    owner = (n - 5 + torch.arange(48) // 10)[:, None].repeat(1, 64)
+    owner[20:28, 30:36] = torch.arange(12).reshape(4, 3).repeat_interleave(2, 0).repeat_interleave(2, 1)
+    striped = replace(m4)
+    vars(striped)["masks"] = (torch.arange(n)[:, None, None] == owner).float()[None]  # else made of patches, once
+    percept = replace(mathematical.percept, m4=striped, m5=None)
+    figure = draw_stages(mathematical.image, percept, title="stripes")
+    (ax,) = [ax for ax in figure.axes if ax.get_title(loc="left") == "M4: objectness"]
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert 6 <= len(boxes) < 17
+    assert ax.get_xlabel() == f"17 proto-objects, {len(boxes)} numbered"
+
+
+def test_a_grey_image_says_that_it_has_no_colour(mathematical):
+    grey = mathematical.image.mean(0, keepdim=True).expand(3, -1, -1).contiguous()
+    seen = look(mathematical.cortex, grey)
+    figures = (draw_retina(seen), draw_stages(seen.image, seen.percept, title="grey"))
+    for figure, titles in zip(figures, (("Red – green", "Blue – yellow"), ("Retina: red – green",)), strict=True):
+        blank = [ax for ax in figure.axes if [t.get_text() for t in ax.texts] == ["a grey image: no colour"]]
+        assert tuple(ax.get_title(loc="left") for ax in blank) == titles
+        figure.canvas.draw()
+        assert all(ax.bbox.width > ax.texts[0].get_window_extent().width for ax in blank)  # within its frame
+    assert not any("grey" in t.get_text() for ax in draw_retina(mathematical).axes for t in ax.texts)
+
+
+def test_the_experts_of_an_object_stand_on_axes(learned):
+    bars = [ax for ax in draw_m5(learned).axes if len(ax.patches) == 16][:-1]  # the last is of the whole image
+    gate = learned.percept.m5.gate[0].numpy()
+    for ax, one in zip(bars, proto_objects(learned.percept, n_most=8), strict=True):
+        np.testing.assert_allclose([bar.get_height() for bar in ax.patches], gate[one.slot], atol=1e-6)
+        assert ax.get_ylim() == (0, 1)
+        assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "16"]
+        named = [int(word) - 1 for word in ax.get_xlabel().split(",")]
+        assert named == np.flatnonzero(gate[one.slot] > 0).tolist()
+    assert [label.get_text() for label in bars[0].get_yticklabels()] == ["0", "", "1"]
 
 
 def test_the_merge_curve_by_hand(mathematical):

@@ -135,6 +135,27 @@ def test_the_innermost_pixel_lies_in_the_thick_part():
     assert paint.innermost(np.ones((5, 5), bool)) == (2.0, 2.0)
 
 
+def test_neighbours_of_one_colour_are_told_apart():
+    """Sixteen squares of nearly one grey: no two that touch look alike, and the largest keeps its own colour."""
+    labels = np.kron(np.arange(16).reshape(4, 4), np.ones((5, 5), int))
+    labels[labels == 1] = 0
+    rng = np.random.default_rng(0)
+    page = paint.own_colours(np.full((20, 20, 3), 0.5) + rng.uniform(0, 0.01, (20, 20, 1)), labels)
+    for one, other in ((page[:, 1:], page[:, :-1]), (page[1:], page[:-1])):
+        change = np.linalg.norm(one - other, axis=2)
+        assert ((change == 0) | (change > 0.15)).all()
+    np.testing.assert_allclose(page[0, 0], 0.505, atol=0.01)
+
+
+def test_neighbours_that_differ_keep_their_mean():
+    rng = np.random.default_rng(0)
+    labels = np.kron([[4, 9], [9, 4]], np.ones((6, 6), int))  # numbers may be left out
+    image = np.where(labels[..., None] == 4, [0.9, 0.2, 0.1], [0.1, 0.2, 0.9]) + rng.uniform(0, 0.05, (12, 12, 3))
+    page = paint.own_colours(image, labels)
+    for label in (4, 9):
+        np.testing.assert_allclose(page[labels == label], np.tile(image[labels == label].mean(0), (72, 1)))
+
+
 def test_regions_that_lie_apart_are_said_to():
     assert paint.count_regions(np.array([[0, 1, 0]])) == "2 regions in 3 parts"
     assert paint.count_regions(np.array([[0, 0, 1]])) == "2 regions"
