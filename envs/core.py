@@ -52,7 +52,38 @@ class Settings:
         return np.where(self._is_frozen, default_u, u)
 
 
-class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
+class HasSettings:
+    """What an environment says of the columns of u, single or vector."""
+
+    _settings: Settings
+
+    @property
+    def parameters(self) -> ParameterTable:
+        """P parameters, the columns of u."""
+        return self._settings.parameters
+
+    @property
+    def n_parameters(self) -> int:
+        """P."""
+        return len(self.parameters)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """P names."""
+        return self.parameters.names
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Parameters that can do nothing here and keep their defaults; not worth a search, or a line on a page."""
+        return self._settings.frozen
+
+    @property
+    def default_u(self) -> np.ndarray:
+        """Where episodes start, a copy, (P,) float32."""
+        return np.array(self._settings.default_u)
+
+
+class AbstractPerceptionEnv(HasSettings, gym.Env[Any, np.ndarray]):
     """One image, one episode: actions move the settings u, the reward is the fall of the total loss.
 
     Subclasses give ``_begin`` (a new episode from the seeded generator and the options), ``evaluate`` (a population
@@ -146,27 +177,7 @@ class AbstractPerceptionEnv(gym.Env[Any, np.ndarray]):
         """Names of the entries of the observation's ``statistics`` and ``terms``, where they have names."""
         return {}
 
-    # --- the columns of u
-    @property
-    def parameters(self) -> ParameterTable:
-        """P parameters, the columns of u."""
-        return self._settings.parameters
-
-    @property
-    def n_parameters(self) -> int:
-        """P."""
-        return len(self.parameters)
-
-    @property
-    def parameter_names(self) -> tuple[str, ...]:
-        """P names."""
-        return self.parameters.names
-
-    @property
-    def frozen(self) -> tuple[str, ...]:
-        """Parameters that can do nothing here and keep their defaults; not worth a search, or a line on a page."""
-        return self._settings.frozen
-
+    # --- where it stands
     @property
     def default_u(self) -> np.ndarray:
         """Where the episode starts, a copy, (P,) float32; given to the constructor, or to a reset as an option."""

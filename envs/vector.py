@@ -14,10 +14,9 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from ciliary.cortex.perceiver import AbstractPercept
-from ciliary.cortex.table import ParameterTable
 from ciliary.envs.batch import ImageBatch, stack_batches
 from ciliary.envs.config import EnvConfig
-from ciliary.envs.core import Obs, Settings
+from ciliary.envs.core import HasSettings, Obs, Settings
 from ciliary.envs.dynamics import count_still, is_converged, move, reward
 from ciliary.envs.episode import Episode
 from ciliary.envs.evaluator import Evaluator
@@ -26,7 +25,7 @@ from ciliary.envs.render import Renderer
 from ciliary.envs.single import check_render_mode, describe, source_of
 
 
-class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
+class AccommodationVectorEnv(HasSettings, VectorEnv[Any, np.ndarray, np.ndarray]):
     """E copies of :class:`ciliary.envs.single.AccommodationEnv`, evaluated in one forward pass of the cortex.
 
     Same actions, observations, rewards and infos, with a leading axis E; infos follow Gymnasium's vector form (arrays,
@@ -91,31 +90,6 @@ class AccommodationVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         self._n_still = np.zeros(num_envs, dtype=np.int64)
         self._is_over = np.zeros(num_envs, dtype=bool)
         self._renderer: Renderer | None = None
-
-    @property
-    def parameters(self) -> ParameterTable:
-        """P parameters, the columns of u."""
-        return self._settings.parameters
-
-    @property
-    def n_parameters(self) -> int:
-        """P."""
-        return len(self.parameters)
-
-    @property
-    def parameter_names(self) -> tuple[str, ...]:
-        """P names."""
-        return self.parameters.names
-
-    @property
-    def frozen(self) -> tuple[str, ...]:
-        """Parameters that can do nothing here and keep their defaults."""
-        return self._settings.frozen
-
-    @property
-    def default_u(self) -> np.ndarray:
-        """Where episodes start, a copy, (P,) float32."""
-        return np.array(self._settings.default_u)
 
     @property
     def episodes(self) -> tuple[Episode, ...]:

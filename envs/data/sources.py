@@ -91,16 +91,21 @@ def bundled(long_side_px: int | None = 192, names: Sequence[str] | None = None) 
     Raises:
         ValueError: listing the legal names if one of ``names`` is not there.
     """
-    spec = importlib.util.find_spec("skimage")
-    if spec is None or spec.origin is None:
-        raise UnreadableImage("skimage/data", "scikit-image is not installed; run pip install scikit-image")
-    data = Path(spec.origin).parent / "data"
-    present = {name: data / file_name for name, file_name in BUNDLED.items() if (data / file_name).is_file()}
+    present = bundled_files()
     chosen = tuple(present) if names is None else tuple(names)
     unknown = [name for name in chosen if name not in present]
     if unknown:
         raise ValueError(f"no bundled photograph {', '.join(unknown)}; choose from {', '.join(present)}")
     return _of_files([present[name] for name in chosen], chosen, long_side_px)
+
+
+def bundled_files() -> dict[str, Path]:
+    """Files of the bundled photographs that are on this machine, by name."""
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or spec.origin is None:
+        raise UnreadableImage("skimage/data", "scikit-image is not installed; run pip install scikit-image")
+    data = Path(spec.origin).parent / "data"
+    return {name: data / file_name for name, file_name in BUNDLED.items() if (data / file_name).is_file()}
 
 
 def file(path: str | Path, long_side_px: int | None = 192) -> Source:
@@ -179,7 +184,7 @@ def from_array(image: Image.Image | np.ndarray | Tensor, name: str, long_side_px
 
 
 def expand_paths(paths: Iterable[str | Path]) -> tuple[list[Path], list[UnreadableImage]]:
-    """Files and folders to image files; what cannot be is returned as a problem, never raised.
+    """Files, folders and names of bundled photographs to image files; what cannot be is returned as a problem.
 
     A file is taken whatever its extension; a folder gives the files below it whose extension is an image's
     (:data:`EXTENSIONS`, in any case; hidden files are left out), sorted. A file named twice is taken once.
@@ -187,6 +192,8 @@ def expand_paths(paths: Iterable[str | Path]) -> tuple[list[Path], list[Unreadab
     found: dict[Path, Path] = {}
     problems: list[UnreadableImage] = []
     for path in map(Path, paths):
+        if not path.exists() and str(path) in BUNDLED:
+            path = bundled_files().get(str(path), path)
         if not path.exists():
             problems.append(UnreadableImage(path, "no such file or folder"))
             continue

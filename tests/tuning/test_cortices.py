@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ciliary.cortex import Cortex
@@ -221,3 +222,5 @@ def test_bundled_photographs_are_inputs_by_name(tmp_path, monkeypatch):
     assert inputs[0].load().image.shape == (3, 32, 48)
     assert len(problems) == 1
     assert "nowhere.png" in problems[0]
+    inputs, _, _ = collect([np.zeros((40, 60, 3), np.uint8)], 48)
+    assert [(one.name, tuple(one.load().image.shape)) for one in inputs] == [("image_0", (3, 32, 48))]

@@ -6,6 +6,7 @@ annotations``: the annotations of a field are read where a job inherits it, and 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, get_type_hints
 
 from cyclopts import Parameter
@@ -50,6 +51,10 @@ class Settings:
     n_threads: Annotated[int | None, option("--threads", "N", "threads of computation (torch's)"), at_least(1)] = None
 
     def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():  # in Python a folder may be given as text
+            value = getattr(self, name)
+            if isinstance(value, str) and kind in (Path, Path | None):
+                object.__setattr__(self, name, Path(value))
         for name, (flag, checks) in _checks(type(self)).items():
             value = getattr(self, name)
             for check in checks if value is not None else ():

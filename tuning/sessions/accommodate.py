@@ -26,16 +26,19 @@ from ciliary.tuning.sessions.settings import CORTEX, SessionSettings
 from ciliary.tuning.sessions.study_cache import StorageError
 
 
-def run(images: Sequence[str | Path] = (), *, quiet: bool = False, **settings: Any) -> int:
+def run(images: Sequence[Any] = (), *, quiet: bool = False, **settings: Any) -> int:
     """Accommodate to images from Python; as :func:`accommodate`.
 
     Args:
-        images: files, folders and names of bundled photographs; none means a few of these under a few disturbances.
+        images: files, folders, names of bundled photographs, arrays, PIL images or tensors; none means a few bundled
+            photographs under a few disturbances.
         quiet: say nothing but problems.
         settings: the other fields of :class:`~ciliary.tuning.sessions.settings.SessionSettings`.
     """
     try:
-        asked = SessionSettings(tuple(map(str, images)), is_quiet=quiet, **settings)
+        asked = SessionSettings(
+            tuple(str(one) if isinstance(one, Path) else one for one in images), is_quiet=quiet, **settings
+        )
     except ValueError as error:
         complain("accommodate", error)
         return USAGE

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ciliary.envs.data.sources import BUNDLED, Photograph, bundled, expand_paths, read_image
+from ciliary.envs.data.images import as_photograph
+from ciliary.envs.data.sources import Photograph, bundled, expand_paths, read_image
 from ciliary.tuning.runs.files import is_own, plan_stems
 from ciliary.tuning.runs.record import FILE, printable
 
@@ -30,15 +32,16 @@ class Input:
     load: Callable[[], Photograph]
 
 
-def collect(paths: Sequence[str | Path], long_side_px: int) -> tuple[list[Input], list[str], list[str]]:
-    """Files, folders and names of bundled photographs to inputs, a line for each path which gave none, and notes about
-    what was passed over.
+def collect(paths: Sequence[Any], long_side_px: int) -> tuple[list[Input], list[str], list[str]]:
+    """Files, folders, names of bundled photographs and images in memory to inputs, a line for each path which gave none,
+    and notes about what was passed over.
 
     A name is the file's stem; a repeated one gets ``_2``, ``_3``, ... What Ciliary itself has written into a folder
     (figures, maps, artifacts) is no photograph and is passed over, unless it is named as a file.
     """
-    ours = [str(path) for path in paths if not Path(path).exists() and str(path) in BUNDLED]
-    files, problems = expand_paths(path for path in paths if str(path) not in ours)
+    held = [image for image in paths if not isinstance(image, (str, Path))]
+    paths = [path for path in paths if isinstance(path, (str, Path))]
+    files, problems = expand_paths(paths)
     named = {Path(path).resolve() for path in paths}
     own = [path for path in files if path.resolve() not in named and is_output(path)]
     files = [path for path in files if path not in set(own)]
@@ -52,7 +55,9 @@ def collect(paths: Sequence[str | Path], long_side_px: int) -> tuple[list[Input]
         Input(name, printable(str(path)), partial(_read, path, name, long_side_px))
         for name, path in zip(names, files, strict=True)
     ]
-    inputs += [one for one in named_bundled(ours, long_side_px) if one.name not in names]
+    for i, image in enumerate(held):
+        name = str(getattr(image, "name", None) or f"image_{i}")
+        inputs.append(Input(name, name, partial(as_photograph, image, name, long_side_px)))
     return inputs, [printable(str(problem)) for problem in problems], notes
 
 
@@ -72,10 +77,5 @@ def is_output(path: Path) -> bool:
 
 def showcase(long_side_px: int) -> list[Input]:
     """The handful of bundled photographs that is shown when no image is given."""
-    return named_bundled(SHOWCASE, long_side_px)
-
-
-def named_bundled(names: Sequence[str], long_side_px: int) -> list[Input]:
-    """Bundled photographs as inputs, each once."""
-    source = bundled(long_side_px, tuple(dict.fromkeys(names)))
+    source = bundled(long_side_px, SHOWCASE)
     return [Input(name, name, partial(source.find, name)) for name in source.names]

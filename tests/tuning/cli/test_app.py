@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import MISSING, fields
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -112,3 +113,10 @@ def test_help_and_wrong_usage_import_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-2:] == ["codes 0 0 2 2", "heavy"]
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["look", "compare"]
+
+
+def test_a_folder_may_be_given_as_text_in_python():
+    from ciliary.tuning.sessions.settings import SessionSettings
+
+    settings = SessionSettings(out="here", save="there")
+    assert (settings.out, settings.save) == (Path("here"), Path("there"))
