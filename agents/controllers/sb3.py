@@ -1,13 +1,11 @@
 """A policy trained with stable-baselines3, played as a controller: any zip of PPO, A2C, SAC, TD3 or DDPG.
 
-Load only files you trust: such a zip holds pickled Python objects beside its weights, and reading them can run any
-code. Policies of Ciliary's own (:mod:`ciliary.agents.controllers.policy`) are plain tensors.
+Such a zip holds pickled Python objects beside its weights. They are not read, so that a stranger's zip cannot run code
+(:mod:`ciliary.agents.controllers.sb3_file`), unless the caller says that the zip is to be trusted.
 """
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,27 +16,8 @@ import torch
 
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.columns import Aligned, Names, align, columns_of_file
+from ciliary.agents.controllers.sb3_file import read_model
 from ciliary.envs.dynamics import Rules, move
-
-#: An entry that only the saved models of this algorithm have, asked in this order (DDPG is a case of TD3).
-_MARKS = {"PPO": "clip_range", "SAC": "target_entropy", "TD3": "target_policy_noise", "A2C": "normalize_advantage"}
-
-#: Left out when a zip is read: only training needs them, and they are what breaks between versions.
-_UNNEEDED: Mapping[str, Any] = {
-    "learning_rate": 0.0,
-    "lr_schedule": lambda _: 0.0,
-    "clip_range": lambda _: 0.0,
-    "clip_range_vf": None,
-    "replay_buffer_class": None,
-    "replay_buffer_kwargs": {},
-    "_last_obs": None,
-    "_last_original_obs": None,
-    "_last_episode_starts": None,
-    "ep_info_buffer": None,
-    "ep_success_buffer": None,
-    "buffer_size": 1,
-    "seed": None,  # it would seed all generators of the process
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,52 +76,24 @@ class Sb3Policy:
         return moved
 
 
-def load_sb3(path: Path | str) -> Sb3Policy:
-    """Read a zip that ``model.save`` of stable-baselines3 wrote. It unpickles: load only what you trust.
+def load_sb3(path: Path | str, *, trust: bool = False) -> Sb3Policy:
+    """Read a zip that ``model.save`` of stable-baselines3 wrote.
 
     A zip of Ciliary's training says what its actions mean; any other is taken to be trained in the environment's
     default mode (``delta``, 0.25).
 
+    Args:
+        path: of the zip.
+        trust: unpickle what it holds: needed for networks with parts of their maker's own, and able to run any code.
+
     Raises:
         FileNotFoundError: no such file.
         ImportError: stable-baselines3 is not installed.
-        ValueError: not such a zip, or of an algorithm or a space that cannot be played here.
+        ValueError: not such a zip, or of an algorithm or a space that cannot be played here, or one that needs trust.
     """
-    path = Path(path)
-    data = _read_data(path)
-    try:
-        import stable_baselines3
-    except ImportError as error:
-        raise ImportError(
-            f"a policy of stable-baselines3 needs that library ({error}); install it with: pip install 'ciliary[rl]'"
-        ) from error
-    algorithm = next((name for name, mark in _MARKS.items() if mark in data), None)
-    if algorithm is None:
-        raise ValueError(f"{path} is of an algorithm that cannot be played here; expected one of {', '.join(_MARKS)}")
-    unneeded = {name: value for name, value in _UNNEEDED.items() if name in data}
-    try:
-        with torch.random.fork_rng(devices=[]):  # networks are initialised before their weights are read
-            model = getattr(stable_baselines3, algorithm).load(path, device="cpu", custom_objects=unneeded)
-        model.observation_space.spaces  # noqa: B018 -- no observations by name: no policy of ours
-    except Exception as error:  # unpickling meets broken and foreign bytes with almost any exception
-        raise ValueError(f"{path} cannot be read as a {algorithm} policy on observations by name ({error})") from error
-    about = data.get("ciliary") or {}
+    model, about = read_model(Path(path), trust=trust)
     known = {name: about[name] for name in ("action_mode", "max_step") if name in about}
     return Sb3Policy(model, Rules(**known), about)
-
-
-def _read_data(path: Path) -> dict[str, Any]:
-    """The zip's own description, read without unpickling anything."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no policy at {path}; train one with scripts/train_policy.py --algo ppo")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            data = json.loads(archive.read("data"))
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is no model saved by stable-baselines3 ({error})") from error
-    if not isinstance(data, dict):
-        raise ValueError(f"{path} is no model saved by stable-baselines3 (its data is a {type(data).__name__})")
-    return data
 
 
 @dataclass(frozen=True)
@@ -159,14 +110,16 @@ class Sb3Controller(ControllerBase):
     """The defaults, then ``n_steps`` proposals, each from what was seen at the one before.
 
     Attributes:
-        policy: a policy, or the zip that stable-baselines3 saved (load only what you trust).
+        policy: a policy, or the zip that stable-baselines3 saved.
         n_steps: proposals, >= 1; as many as an episode of its training had.
         is_deterministic: the mean action rather than a sampled one.
+        trust: whether what is pickled in the zip may be read, which can run any code (see :func:`load_sb3`).
     """
 
     policy: Sb3Policy | Path | str | None = None
     n_steps: int = 4
     is_deterministic: bool = True
+    trust: bool = False
 
     name = "sb3"
     use_steps = True  # it needs the observation of each setting
@@ -186,7 +139,7 @@ class Sb3Controller(ControllerBase):
             raise ValueError(
                 "the controller sb3 plays a policy trained with stable-baselines3; give its zip with --policy FILE"
             )
-        policy = self.policy if isinstance(self.policy, Sb3Policy) else load_sb3(self.policy)
+        policy = self.policy if isinstance(self.policy, Sb3Policy) else load_sb3(self.policy, trust=self.trust)
         return Sb3State(align(policy, info), seed)
 
     def act(self, state: Sb3State, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, Sb3State]:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import pickle
 import sys
 import zipfile
+from collections import OrderedDict
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
+from stable_baselines3.common.save_util import data_to_json
+from stable_baselines3.common.torch_layers import CombinedExtractor
 
 from ciliary.agents import make_controller, run_episode
 from ciliary.agents.controllers.sb3 import Sb3Controller, Sb3Policy, load_sb3
+from ciliary.agents.controllers.sb3_file import _actions, _observations
+from ciliary.cortex.parameters import ParameterTable
 from ciliary.envs.dynamics import Rules
 from ciliary.envs.toy import ToyEnv
 from ciliary.testing.controller import ControllerContract, CountingToy
@@ -132,6 +141,115 @@ def test_sampled_actions_follow_the_seed_and_leave_other_generators_alone(zip_fi
     assert not np.array_equal(play(1), play(1, is_deterministic=True))
     assert torch.equal(torch.random.get_rng_state(), before)
     np.testing.assert_array_equal(np.random.get_state()[1], before_numpy)  # noqa: NPY002
+
+
+class Bomb:
+    """Reading it writes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (exec, (f"open({str(self.path)!r}, 'w').write('run')",))
+
+
+def rewritten(source, path, changes=None, files=None):
+    """The zip with other entries of its description and other files."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        data = json.loads(old.read("data")) | (changes or {})
+        for name in old.namelist():
+            new.writestr(name, json.dumps(data) if name == "data" else (files or {}).get(name, old.read(name)))
+    return path
+
+
+def pickled(what, **said):
+    return {":type:": "<class 'object'>", **said, ":serialized:": base64.b64encode(pickle.dumps(what)).decode()}
+
+
+def test_a_strangers_zip_runs_nothing(zip_file, tmp_path):
+    trap = tmp_path / "trap"
+    data = json.loads(zipfile.ZipFile(zip_file).read("data"))
+    obs = {"statistics": np.array(OPTIMUM), "terms": np.zeros(5), "u": np.zeros(4)}
+    expected = load_sb3(zip_file).propose(obs)
+    for entry in ("policy_class", "policy_kwargs", "observation_space", "action_space", "lr_schedule", "env", "gamma"):
+        said = data.get(entry)
+        bomb = (said if isinstance(said, dict) else {}) | {":serialized:": pickled(Bomb(trap))[":serialized:"]}
+        bad = rewritten(zip_file, tmp_path / "bad.zip", {entry: bomb})
+        np.testing.assert_array_equal(load_sb3(bad).propose(obs), expected)
+        assert not trap.exists()
+    for name in ("policy.pth", "pytorch_variables.pth"):
+        buffer = io.BytesIO()
+        torch.save({"x": Bomb(trap)}, buffer)
+        for content in (buffer.getvalue(), pickle.dumps(Bomb(trap))):
+            with pytest.raises(ValueError, match="cannot be read as a PPO policy"):
+                load_sb3(rewritten(zip_file, tmp_path / "bad.zip", files={name: content}))
+            assert not trap.exists()
+    load_sb3(rewritten(zip_file, tmp_path / "bad.zip", {"gamma": pickled(Bomb(trap))}), trust=True)
+    assert trap.exists()  # the trap works
+
+
+class OwnExtractor(CombinedExtractor):
+    """What a user may train with, and nobody else has."""
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"activation_fn": torch.nn.ReLU, "net_arch": {"pi": [5], "vf": [3]}},
+        {"features_extractor_class": CombinedExtractor, "log_std_init": -1.0, "net_arch": [3]},
+    ],
+)
+def test_networks_of_the_library_are_read_without_trust(network, tmp_path):
+    env = ToyEnv(n_parameters=3, is_context_visible=True)
+    model = PPO("MultiInputPolicy", env, policy_kwargs=network, n_steps=2, batch_size=2, device="cpu", seed=1)
+    model.save(tmp_path / "model.zip")
+    obs, _ = env.reset(seed=0)
+    expected = load_sb3(tmp_path / "model.zip", trust=True).propose(obs)
+    np.testing.assert_array_equal(load_sb3(tmp_path / "model.zip").propose(obs), expected)
+
+
+def test_parts_of_the_makers_own_need_trust(tmp_path):
+    env = ToyEnv(n_parameters=3, is_context_visible=True)
+    network = {"features_extractor_class": OwnExtractor, "net_arch": [3]}
+    model = PPO("MultiInputPolicy", env, policy_kwargs=network, n_steps=2, batch_size=2, device="cpu", seed=1)
+    model.save(tmp_path / "own.zip")
+    with pytest.raises(ValueError, match=r"features_extractor_class .*OwnExtractor.*trust=True .*--trust"):
+        run_episode(env, Sb3Controller(tmp_path / "own.zip"), 0)
+    assert run_episode(env, Sb3Controller(tmp_path / "own.zip", trust=True), 0, guard=None).n_trials > 1
+    foreign = rewritten(tmp_path / "own.zip", tmp_path / "foreign.zip", {"policy_class": pickled(1, __module__="mine")})
+    with pytest.raises(ValueError, match="its policy class is its maker's own"):
+        load_sb3(foreign)
+
+
+def test_spaces_with_images_and_in_any_order_are_read_back():
+    boxes = {
+        "u": gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32),
+        "image": gymnasium.spaces.Box(0, 255, (3, 48, 48), np.uint8),
+    }
+    for space in (gymnasium.spaces.Dict(boxes), gymnasium.spaces.Dict(OrderedDict(boxes))):
+        actions = gymnasium.spaces.Box(np.array([-1, -0.5], np.float32), np.float32(1), (2,), np.float32)
+        said = json.loads(data_to_json({"o": space, "a": actions}))
+        found = _observations(said["o"])
+        assert list(found.spaces.items()) == list(space.spaces.items())
+        assert _actions(said["a"]) == actions
+    discrete = gymnasium.spaces.Dict(u=boxes["u"], n=gymnasium.spaces.Discrete(3))
+    with pytest.raises(ValueError, match="dictionary of boxes"):
+        _observations(json.loads(data_to_json({"o": discrete}))["o"])
+
+
+def test_a_parameter_more_and_one_fewer(tmp_path):
+    model = knowing(n=2)
+    model.ciliary = {"names": ["a", "b"], "statistics": ["p", "q"]}
+    model.save(tmp_path / "named.zip")
+    table = ParameterTable.generic("xb")
+    info = {"parameters": table, "default_u": np.array([0.6, 0], np.float32), "observed": {"statistics": ("q", "p")}}
+    state = Sb3Controller(tmp_path / "named.zip").init({}, info, 0)
+    assert state.policy.notes == (
+        "parameters that the policy does not know keep their defaults: x",
+        "parameters that the policy knows and are none here: a",
+    )
+    obs = {"statistics": np.array([0.2, -0.1]), "terms": np.zeros(5), "u": np.array([0.6, 0.0])}
+    np.testing.assert_allclose(state.policy.propose(obs), [0.6, 0.2], atol=1e-6)
 
 
 def test_another_world_is_refused_in_words(zip_file):
