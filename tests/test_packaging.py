@@ -80,6 +80,7 @@ def run(site: Path, folder: Path, code: str) -> str:
     (folder / "program.py").write_text(code)
     done = subprocess.run(
         [sys.executable, "program.py"],
+        check=False,
         env=os.environ | {"PYTHONPATH": str(site)},
         cwd=folder,
         capture_output=True,

@@ -53,7 +53,7 @@ def test_its_exam_is_passed(folder):
 def test_its_links_lead_to_its_headings(repository):
     text = (repository / "docs" / "perceivers.md").read_text(encoding="utf-8")
     headings = {
-        re.sub(r"[^\w -]", "", line[3:]).lower().replace(" ", "-") for line in re.findall("^## .*$", text, re.M)
+        re.sub(r"[^\w -]", "", line[3:]).lower().replace(" ", "-") for line in re.findall("^## .*$", text, re.MULTILINE)
     }
     assert set(re.findall(r"\(#([^)]+)\)", text)) <= headings
 

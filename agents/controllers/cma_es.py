@@ -90,8 +90,10 @@ class CmaesSampler(BaseSampler):
 
 
 class _Box:
-    """The search space as [0, 1], logarithmic where the distributions are. With scalars of ``math``, as Optuna has it:
-    NumPy's logarithm differs in the last digit."""
+    """The search space as [0, 1], logarithmic where the distributions are.
+
+    With scalars of ``math``, as Optuna has it: NumPy's logarithm differs in the last digit.
+    """
 
     def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
         self.names = tuple(space)

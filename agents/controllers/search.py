@@ -230,8 +230,10 @@ def _name_of(factory: SamplerFactory) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Creating a study in memory is not news, nor are arguments that this Optuna calls experimental: TPE's
-    ``multivariate`` and ``constant_liar`` in Optuna 4."""
+    """Creating a study in memory is not news, nor are arguments that this Optuna calls experimental.
+
+    TPE's ``multivariate`` and ``constant_liar`` in Optuna 4 are.
+    """
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
     try:

@@ -195,10 +195,10 @@ def _join(
     total_two = total[batch, second][:, None] * is_real[:, None, None]
     total = total + (give - take)[..., None] * total_two
     out = []
-    for x in (length, strength):
-        row = x[batch, second] * is_real[:, None]  # (B, S)
+    for old in (length, strength):
+        row = old[batch, second] * is_real[:, None]  # (B, S)
         delta = (give - take)[:, :, None] * row[:, None, :]
-        x = x + delta
+        x = old + delta
         # Columns after rows, with the row just updated, keeps the matrix symmetric.
         column = x[batch, :, second] * is_real[:, None]
         x = x + column[:, :, None] * (give - take)[:, None, :]

@@ -103,7 +103,7 @@ class Workers:
             except BrokenProcessPool:
                 end()
                 raise
-        except Exception as error:  # pickle raises what it likes
+        except Exception as error:  # noqa: BLE001 -- pickle raises what it likes
             reason = "worker processes cannot import it" if isinstance(error, BrokenProcessPool) else str(error)
             warnings.warn(
                 f"{self.name} is called in this process alone and not in {self.n_workers} ({reason}); define it in a "
@@ -123,7 +123,7 @@ _received: tuple[Segment, str] | None = None  # in a worker: what it was started
 
 
 def _receive(sent: bytes, name: str) -> None:
-    global _received
+    global _received  # noqa: PLW0603 -- how a pool's initialiser leaves something for its tasks
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to answer
     _received = pickle.loads(sent), name
 

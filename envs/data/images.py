@@ -46,8 +46,7 @@ def open_images(images: Any = "bundled", long_side_px: int | None = 192) -> Sequ
         where = [(part, i) for part in parts for i in range(len(part))]
         names = _unique([part.names[i] for part, i in where])
         return Source(names, partial(_load_joined, where, names))
-    photographs = [as_photograph(image, f"image_{i}", long_side_px) for i, image in enumerate(images)]
-    return photographs
+    return [as_photograph(image, f"image_{i}", long_side_px) for i, image in enumerate(images)]
 
 
 def as_photograph(image: Any, name: str = "image", long_side_px: int | None = None) -> Photograph:

@@ -178,7 +178,7 @@ def _read(file: Image.Image, path: Path, long_side_px: int | None) -> Photograph
 def _orientation(file: Image.Image) -> int:
     try:
         return int(file.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # a damaged EXIF block does not spoil the pixels
+    except Exception:  # noqa: BLE001 -- a damaged EXIF block does not spoil the pixels
         return 1
 
 

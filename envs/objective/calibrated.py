@@ -26,8 +26,10 @@ from ciliary.envs.objective.terms import Objective, ObjectiveSettings, coarse_ma
 
 
 class CalibratedObjective(Objective):
-    """``total`` is 1 - the predicted score; the raw terms measured, their weighted sum ``raw_total`` and
-    ``predicted_score`` stand beside it. Without views the terms about views are missing, in ``raw_total`` too.
+    """``total`` is 1 - the predicted score.
+
+    The raw terms measured, their weighted sum ``raw_total`` and ``predicted_score`` stand beside it. Without views the
+    terms about views are missing, in ``raw_total`` too.
     """
 
     name = "calibrated"

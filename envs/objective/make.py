@@ -117,8 +117,10 @@ def make_objective(
 
 
 def objective_mark(asked: Any) -> str:
-    """What numbers depend on: ``raw``, ``recognition``, ``agreement``, or ``calibrated`` and 16 hex digits of the
-    calibration; a user's own by its name and its source.
+    """What numbers depend on.
+
+    ``raw``, ``recognition``, ``agreement``, or ``calibrated`` and 16 hex digits of the calibration; a user's own by its
+    name and its source.
 
     Raises:
         FileNotFoundError: no such file.

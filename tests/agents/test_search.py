@@ -17,7 +17,7 @@ def run(sampler="tpe", *, env=None, n_trials=20, seed=0, **settings):
     """A trace and its study."""
     states = []
     controller = make_controller(sampler, **settings)
-    trace = run_episode(env or CountingToy(), controller, seed, n_trials=n_trials, on_batch=lambda p: states.append(p))
+    trace = run_episode(env or CountingToy(), controller, seed, n_trials=n_trials, on_batch=states.append)
     return trace, states[-1].state.study if states else None
 
 

@@ -110,7 +110,7 @@ def test_pictorial_on_true_disparity():
     """Middlebury's motorcycle, indoors: 0.63, carried by the height cue alone (0.67); the others are below 0 here."""
     try:
         left, _, disparity = data.stereo_motorcycle()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- of a network, a mirror, a file: whatever pooch raises
         pytest.skip(f"scikit-image cannot give stereo_motorcycle here: {error}")
     image = torch.from_numpy(left).permute(2, 0, 1)[None].float() / 255
     known = np.isfinite(disparity)

@@ -43,7 +43,7 @@ def percent(value: Interval | float) -> str:
 
 def rounded(value: float, digits: int = 2) -> str:
     """A number, or "–" for NaN."""
-    return NONE if value != value else f"{value:.{digits}f}"
+    return NONE if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def millions(count: float) -> str:

@@ -133,7 +133,7 @@ def _to_real(shape: Sequence[int], dims: Sequence[int], *_: Any, out_shape: Sequ
 
 
 _FOURIER: dict[Any, Any] = {
-    torch.ops.aten._fft_c2c: _complex,
-    torch.ops.aten._fft_r2c: _to_complex,
-    torch.ops.aten._fft_c2r: _to_real,
+    torch.ops.aten._fft_c2c: _complex,  # noqa: SLF001 -- torch names them so
+    torch.ops.aten._fft_r2c: _to_complex,  # noqa: SLF001 -- torch names them so
+    torch.ops.aten._fft_c2r: _to_real,  # noqa: SLF001 -- torch names them so
 }

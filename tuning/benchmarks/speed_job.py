@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Any
 
@@ -36,7 +37,7 @@ def run(settings: BenchmarkSettings) -> int:
     write_record(record, settings.out)
     console.print(table(record))
     for population, exponent in record["growth"].items():
-        if exponent == exponent:  # not NaN: more than one size
+        if not math.isnan(exponent):  # more than one size
             console.print(f"population {population}: time grows as pixels^{exponent:.2f}")
     machine = record["hardware"]
     console.print(f"{machine['processor']}, {machine['n_threads']} threads, load {machine['load_average_1min']}")

@@ -64,7 +64,12 @@ def one_of_or_object(*known: str) -> Check:
 
 
 def option(
-    flag: str, shape: str = "", help: str = "", *, convert: Convert | None = None, is_list: bool = False
+    flag: str,
+    shape: str = "",
+    help: str = "",  # noqa: A002 -- what every command line calls it
+    *,
+    convert: Convert | None = None,
+    is_list: bool = False,
 ) -> Parameter:
     """What an option is called, what its value looks like, and what it is for.
 

@@ -167,7 +167,7 @@ def _try(work: _Work, i_image: int, case: Case) -> str:
     """Empty, or the error and where it came from; one bad case must not cost the others."""
     try:
         work(i_image, case)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- reported with the case
         place = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
     return ""
@@ -177,7 +177,7 @@ _work: _Work | None = None  # of this worker process
 
 
 def _start_worker(work: _Work) -> None:
-    global _work
+    global _work  # noqa: PLW0603 -- how a pool's initialiser leaves something for its tasks
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()

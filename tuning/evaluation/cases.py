@@ -22,7 +22,8 @@ def parse_disturbances(text: str) -> list[str]:
         ValueError: naming the legal kinds.
     """
     words: list[str] = []
-    for word in (part.strip() for part in text.split(",")):
+    for part in text.split(","):
+        word = part.strip()
         if not word:
             continue
         if word.replace(".", "", 1).isdigit() and words and ":" in words[-1]:

@@ -85,7 +85,6 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images or cases failed, 130 stopped by Ctrl-C or
         SIGTERM; what was measured is kept, and the same call goes on from there.
     """
-
     start = time.perf_counter()
     try:
         learned_mark(settings.learned)

@@ -29,8 +29,8 @@ def write_atomically(path: Path, data: bytes) -> Path:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # mkstemp makes files which only their owner reads
-        os.replace(name, path)
+        Path(name).chmod(0o644)  # mkstemp makes files which only their owner reads
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

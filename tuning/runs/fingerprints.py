@@ -111,8 +111,11 @@ def _imported(path: Path) -> list[str]:
 def cortex_options(
     *, depth: str, features: str, learned: Collection[str] = (), own_stages: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Keyword arguments of a cortex, in JSON types. Nothing is said of learned stages, or of one's own (``m2=mine:M2``),
-    where there are none, so that what was measured before there were any keeps its name."""
+    """Keyword arguments of a cortex, in JSON types.
+
+    Nothing is said of learned stages, or of one's own (``m2=mine:M2``), where there are none, so that what was measured
+    before there were any keeps its name.
+    """
     from ciliary.cortex.stages import weights
 
     options: dict[str, Any] = {"depth": depth, "features": features}

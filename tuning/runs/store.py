@@ -121,7 +121,7 @@ def _database(uri: str) -> Path | None:
     """The file behind a SQLite address, or None for any other store."""
     if not uri.startswith(_SQLITE) or uri == _SQLITE:
         return None
-    return Path(uri[len(_SQLITE) :].split("?")[0]).absolute()
+    return Path(uri[len(_SQLITE) :].partition("?")[0]).absolute()
 
 
 def _program() -> str:

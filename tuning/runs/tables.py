@@ -105,7 +105,7 @@ def rows_to_csv(rows: Sequence[Any]) -> str:
                 line.append(value)
             else:
                 line += [None] * 3 if value is None else [value.mean, value.low, value.high]
-        writer.writerow(["" if value is None or value != value else value for value in line])  # NaN != NaN
+        writer.writerow(["" if value is None or value != value else value for value in line])  # noqa: PLR0124 -- NaN; may be text
     return text.getvalue()
 
 
@@ -138,7 +138,7 @@ def shown(value: Any) -> str:
         if not (math.isfinite(value.low) and math.isfinite(value.high)):
             return _rounded(value.mean)  # too few images to say how sure
         return f"{_rounded(value.mean)} [{_rounded(value.low)}, {_rounded(value.high)}]"
-    if value is None or value != value:  # NaN
+    if value is None or value != value:  # noqa: PLR0124 -- NaN; may be text
         return NONE
     if not isinstance(value, float):
         return str(value)

@@ -84,7 +84,7 @@ def make(
     for role, path, drawing in draw(played, record, settings, env=env, controller=controller, folder=folder, stem=stem):
         try:
             made = drawing(path)
-        except Exception as error:  # of Matplotlib, of a font, of a full disk: the result is worth more
+        except Exception as error:  # noqa: BLE001 -- of Matplotlib, of a font, of a full disk: the result is worth more
             problems.append(f"no {role}: {type(error).__name__}: {error}")
             continue
         if made is not None:

@@ -142,7 +142,7 @@ def _open(store: Store, settings: SessionSettings) -> Session:
         return open_session(store, settings)
     except ValueError:
         raise
-    except Exception as error:  # MLflow lets its drivers' errors through: a locked database, a server gone
+    except Exception as error:
         raise StoreError(f"cannot open a session in {masked(store.uri)}: {_first_line(error)}") from error
 
 
@@ -161,7 +161,7 @@ def _close(session: Session, outcome: Outcome, status: str) -> None:
                 outcome.records, outcome.run_ids, outcome.problems, session.store.experiment_id
             ),
         )
-    except Exception as error:  # MLflow lets its drivers' errors through
+    except Exception as error:  # noqa: BLE001 -- MLflow lets its drivers' errors through
         outcome.problems.append(f"the session's run could not be ended: {_first_line(error)}")
 
 
@@ -236,7 +236,7 @@ class _Loop:
                 made_so_far = records.build(key, stop.trace, photograph, status="KILLED")
                 tracking.track_stopped(run, made_so_far, stop.trace.theta)
             raise Stopped from stop
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- one image's failure is recorded, the others are played
             self._problem(f"{item.label} ({key.disturbance}): {_first_line(error)}")
             with suppress(Exception):  # of a full disk, a store that is gone: said above
                 records.append(self.file, records.build_failed(key, error, photograph))

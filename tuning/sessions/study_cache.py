@@ -135,8 +135,11 @@ def open_study(
     key: EpisodeKey,
     table: ParameterTable = PARAMETERS,
 ) -> StudyCache | None:
-    """The stored study of an episode; None without a storage, or for a controller that looks at two versions of an
-    image in one episode (a study knows settings, not images)."""
+    """The stored study of an episode.
+
+    None without a storage, or for a controller that looks at two versions of an image in one episode (a study knows
+    settings, not images).
+    """
     if storage is None or controller.env_options:
         return None
     name = study_name(

@@ -34,9 +34,10 @@ def trial_metrics(record: Mapping[str, Any], theta: Theta) -> Iterator[Metric]:
 
 
 def episode_metrics(record: Mapping[str, Any]) -> Iterator[Metric]:
-    """Once: ``accommodated/total`` and ``accommodated/gain`` (before minus after; both first in the alphabet, so that
-    they stand on top), ``after/<term>``, ``before/<term>``, ``final/<name>``, ``seconds``, ``n_evaluations``,
-    ``n_nonfinite``.
+    """What is measured once in an episode.
+
+    ``accommodated/total`` and ``accommodated/gain`` (before minus after; both first in the alphabet, so that they stand
+    on top), ``after/<term>``, ``before/<term>``, ``final/<name>``, ``seconds``, ``n_evaluations``, ``n_nonfinite``.
     """
     once = {f"final/{name}": value for name, value in record["parameters"].items()}
     once |= {f"{side}/{name}": value for side in ("before", "after") for name, value in record[side].items()}

@@ -199,8 +199,10 @@ def gather_pairs(cortex: Cortex, batches: Batches, *, n_rounds: int, n_batch: in
     """:func:`remembered_pairs` of all photographs, ``n_rounds`` times under other views and settings."""
     found = []
     for k in range(n_rounds):
-        for rows in torch.split(torch.arange(len(batches)), n_batch):
-            found.append(remembered_pairs(cortex, batches.batch(rows, seed=1000 * k + int(rows[0]))))
+        found += [
+            remembered_pairs(cortex, batches.batch(rows, seed=1000 * k + int(rows[0])))
+            for rows in torch.split(torch.arange(len(batches)), n_batch)
+        ]
     one, other, owner = (torch.cat([x[i] for x in found]) for i in range(3))
     return one, other, owner
 

@@ -73,10 +73,10 @@ def learn(
             told = CallbackList([evaluation, saving, ConvertCallback(on_step)])
             model.learn(max(settings.n_steps - n_done, 1), callback=told, reset_num_timesteps=False, log_interval=1)
         saving.save_freq = evaluation.eval_freq = 1  # now is the turn of either
-        saving._on_step()
+        saving._on_step()  # noqa: SLF001 -- no public call has it
         stopper.check()
         if curve.values(_GAIN)[-1][0] != model.num_timesteps:
-            evaluation._on_step()
+            evaluation._on_step()  # noqa: SLF001 -- no public call has it
         model.save(out / "last.zip")
         write_atomically(policy, (out / "best_model.zip").read_bytes())
         figure = write_figure(draw_learning_curve(curve.rows, about), out / "learning_curve.png")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,7 +124,7 @@ print(peak_kb() - before, *photograph.original_size, *photograph.image.shape)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is read from /proc, which is Linux's")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc, which is Linux's")
 @pytest.mark.parametrize(("extension", "limit_mb"), [("jpg", 60), ("png", 600)])
 def test_a_hundred_megapixels_take_little_memory(tmp_path, extension, limit_mb):
     """12,000 x 9,000: 324 MB as plain bytes. A JPEG is never held whole; a PNG is, once (4 bytes a pixel)."""

@@ -41,7 +41,7 @@ class ToyMeasure:
     is_fatal: bool = False
 
     def __call__(self, item: ToyImage, case: Case, u: np.ndarray) -> dict[str, np.ndarray]:
-        with open(self.log, "a", encoding="utf-8") as file:
+        with Path(self.log).open("a", encoding="utf-8") as file:
             file.write(f"{case.image}|{case.disturbance}|{os.getpid()}|{torch.get_num_threads()}\n")
         if case.image == self.bad:
             if self.is_fatal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,9 +58,8 @@ def test_files_are_kept_under_names_that_can_be_fetched(store, tmp_path):
         run.keep(path, "figures", name="figure.png", is_linked=True)
         run.keep(path, name="copy.png")
     kept = store.client.download_artifacts(run.run_id, "figures/figure.png")
-    with open(kept, "rb") as file:
-        assert file.read() == b"picture"
-    assert os.stat(path).st_nlink == 2  # one file on the disk, and a copy
+    assert Path(kept).read_bytes() == b"picture"
+    assert path.stat().st_nlink == 2  # one file on the disk, and a copy
 
 
 def test_the_browser_is_told_what_it_shows(store):

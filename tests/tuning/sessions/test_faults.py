@@ -80,7 +80,7 @@ def test_own_outputs_are_no_photographs(settings, tmp_path):
 def test_a_name_that_is_no_text_stops_nothing(settings, tmp_path):
     path = os.fsencode(tmp_path) + b"/caf\xe9.png"
     try:
-        with open(path, "wb") as file:
+        with open(path, "wb") as file:  # noqa: PTH123 -- a name in bytes
             Image.new("RGB", (64, 48), "grey").save(file, "PNG")
     except OSError:
         pytest.skip("this file system takes no such name")
