@@ -71,7 +71,7 @@ def columns_of_file(about: Mapping[str, Any], sizes: Mapping[str, int]) -> Names
         ("terms", "terms", TERMS_V0),
     ):
         said = tuple(about.get(key) or ())
-        names = said if said else old
+        names = said or old
         if len(names) == sizes.get(entry):
             known[entry] = tuple(str(name) for name in names)
     return known

@@ -184,8 +184,8 @@ def own_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     labels = without_gaps(labels)
     flat, n = labels.ravel(), int(labels.max()) + 1
     n_pixels = np.bincount(flat)
-    mean = np.stack([np.bincount(flat, weights=channel.ravel()) for channel in np.moveaxis(image, -1, 0)], -1)
-    mean /= n_pixels[:, None]
+    total = np.stack([np.bincount(flat, weights=channel.ravel()) for channel in np.moveaxis(image, -1, 0)], -1)
+    mean = total / n_pixels[:, None]
     sides = np.zeros((n, n), dtype=bool)
     for one, other in ((labels[:, 1:], labels[:, :-1]), (labels[1:], labels[:-1])):
         sides[one, other] = sides[other, one] = True
@@ -200,7 +200,7 @@ def own_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
             )
             painted[i] = choice[np.argmax(np.minimum(near, _APART) + 0.1 * far)]
         is_painted[i] = True
-    return painted[labels]
+    return np.asarray(painted[labels])
 
 
 def mean_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
