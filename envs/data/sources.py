@@ -191,7 +191,8 @@ def expand_paths(paths: Iterable[str | Path]) -> tuple[list[Path], list[Unreadab
     """
     found: dict[Path, Path] = {}
     problems: list[UnreadableImage] = []
-    for path in map(Path, paths):
+    for asked in map(Path, paths):
+        path = asked
         if not path.exists() and str(path) in BUNDLED:
             path = bundled_files().get(str(path), path)
         if not path.exists():

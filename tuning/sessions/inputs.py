@@ -33,8 +33,9 @@ class Input:
 
 
 def collect(paths: Sequence[Any], long_side_px: int) -> tuple[list[Input], list[str], list[str]]:
-    """Files, folders, names of bundled photographs and images in memory to inputs, a line for each path which gave none,
-    and notes about what was passed over.
+    """Files, folders, names of bundled photographs and images in memory to inputs.
+
+    Also a line for each path which gave none, and notes about what was passed over.
 
     A name is the file's stem; a repeated one gets ``_2``, ``_3``, ... What Ciliary itself has written into a folder
     (figures, maps, artifacts) is no photograph and is passed over, unless it is named as a file.
