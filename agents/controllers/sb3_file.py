@@ -160,7 +160,7 @@ def _observations(said: Mapping[str, Any]) -> spaces.Dict:
     text = str(said.get("spaces"))
     if not str(said.get(":type:")).endswith("spaces.dict.Dict'>") or not _FRAME.fullmatch(_BOX.sub("", text)):
         raise ValueError(f"expected observations as a dictionary of boxes, got {said.get(':type:')} {text}")
-    boxes = OrderedDict()
+    boxes: OrderedDict[str, spaces.Space[Any]] = OrderedDict()
     for name, low, high, shape, dtype in _BOX.findall(text):
         sizes = tuple(int(size) for size in shape.split(",") if size.strip())
         boxes[name] = spaces.Box(float(low), float(high), sizes, np.dtype(dtype).type)
