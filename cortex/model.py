@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -104,6 +105,12 @@ class Cortex(nn.Module):
         with torch.no_grad():
             backbone, deep = (None if make is None else make(image) for make in (self.backbone, self.deep))
             return Cues(self.depth(image), backbone, deep)
+
+    if TYPE_CHECKING:  # a torch module takes and returns Any
+
+        def __call__(self, image: Tensor, theta: Theta | None = None, cues: Cues | None = None) -> Percept:
+            """As :meth:`forward`."""
+            ...
 
     def forward(self, image: Tensor, theta: Theta | None = None, cues: Cues | None = None) -> Percept:
         """Perceive.

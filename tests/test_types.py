@@ -42,13 +42,14 @@ def right(cortex: Cortex, played: Played) -> None:
     print(config, u, PARAMETERS["n_slots"].default + 1.0, write_atomically(Path("a"), b"b"))
 
 
-def wrong(eye: Perceiver, trace: Trace, played: Played) -> None:
+def wrong(eye: Perceiver, cortex: Cortex, trace: Trace, played: Played) -> None:
     images_per_pass("96", 96)  # wrong: text for a number
     images_per_pass(PARAMETERS["n_slots"], 96)  # wrong: cortex to envs
     EnvConfig(n_views=default_theta(1)["n_slots"])  # wrong: cortex to envs
     perceiver: Perceiver = Blind()  # wrong: lacks what a perceiver has
     make_controller("random").act({}, {}, EnvConfig())  # wrong: envs to agents
-    eye(trace.total, default_theta(1))  # wrong: agents to cortex
+    eye(trace.total, default_theta(1), None)  # wrong: agents to cortex, as any perceiver
+    cortex(trace.total, default_theta(1))  # wrong: agents to cortex
     write_atomically(PARAMETERS.names, b"")  # wrong: cortex to tuning
     shade: Tensor = played.trace  # wrong: agents to tuning, and on
     print(perceiver, shade)
