@@ -30,6 +30,14 @@ def optima(n, seed=0):
     return rng.uniform(0.2, 0.8, (n, P)) * rng.choice([-1, 1], (n, P))
 
 
+class ListToy(CountingToy):
+    """The toy world with a list of recommended settings, the third of which is its optimum."""
+
+    @property
+    def starts(self):
+        return np.array([[0.9] * P, [-0.9] * P, np.ravel(self.optimum), [0.5] * P], np.float32)
+
+
 class ShowingToy(CountingToy):
     """The toy world that shows its optimum in the statistics."""
 
@@ -171,3 +179,27 @@ def test_wrong_memories_are_answered(tmp_path):
         memories_of(optima(2), np.ones((3, P)))
     with pytest.raises(ValueError, match="k >= 1"):
         make_controller("memory", k=0)
+
+
+def test_without_memories_it_tries_the_objectives_list_in_its_order_and_takes_the_best():
+    trace = run_episode(env := ListToy(), make_controller("memory", population=2), 0, guard=None)
+    np.testing.assert_allclose(trace.u[1:], env.starts, atol=1e-6)
+    assert trace.i_chosen == 3
+    assert trace.ending is Ending.CONVERGED
+    few = run_episode(env := ListToy(), make_controller("memory"), 0, n_trials=3)
+    np.testing.assert_allclose(few.u[1:], env.starts[:2], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp", "nsga2"])
+def test_searches_begin_with_the_objectives_list(name):
+    trace = run_episode(env := ListToy(), make_controller(name), 0, n_trials=8)
+    np.testing.assert_allclose(trace.u[1:5], env.starts, atol=1e-5)
+    assert trace.after["total"] <= trace.terms["total"][3] + 1e-9
+
+
+def test_the_environments_own_least_gain_holds():
+    gain = run_episode(ListToy(), make_controller("memory"), 0).guard.gain
+    trace = run_episode(ListToy(min_gain=gain * 1.5), make_controller("memory"), 0)
+    assert trace.i_chosen == 0
+    assert not trace.guard.is_accepted
+    assert "least gain" in trace.guard.reason
