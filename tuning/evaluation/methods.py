@@ -17,6 +17,7 @@ from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.search import SAMPLERS
 from ciliary.agents.registry import CONTROLLERS, GONE, make_controller
 from ciliary.cortex import default_theta, default_unit, to_unit
+from ciliary.cortex.loading import names_object, object_mark
 from ciliary.cortex.parameters import PARAMETERS, ParameterTable
 from ciliary.envs.objective.calibration import SHIPPED, load_calibration
 from ciliary.envs.objective.make import UNCALIBRATED, objective_mark
@@ -93,6 +94,8 @@ class Method:
         """All that its results depend on (JSON types); calibration and what was learned by what is in the files."""
         about = {k: v for k, v in asdict(self).items() if k not in ("label", "objective", "files", "options")}
         about |= {"options": dict(self.options)} if self.options else {}
+        if names_object(self.controller):  # edited, it is another one
+            about["controller"] = object_mark(self.controller, what="controller")
         learned = {name: content_mark(Path(path)) for name, path in (self.files or {}).items()}
         if not learned and self.controller not in _UNLEARNED:
             learned = {"shipped": content_mark(WEIGHTS)} if WEIGHTS.is_dir() else {}

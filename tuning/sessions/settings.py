@@ -151,10 +151,13 @@ class SessionSettings(CortexOptions):
         return self._digest_without((*_PLACES, "n_trials", "use_guard"))
 
     def _digest_without(self, names: tuple[str, ...]) -> str:
+        from ciliary.cortex.loading import names_object, object_mark
         from ciliary.envs.objective.make import objective_mark
 
         numbers = {name: value for name, value in self._named().items() if name not in names}
         numbers["objective"] = objective_mark(self.objective)  # a file may be recalibrated under its old name
+        if names_object(self.controller):  # likewise: edited under its old name
+            numbers["controller"] = object_mark(self.controller, what="controller")
         del numbers["policy"], numbers["learned"]
         if self.learned:
             numbers["learned"] = learned_mark(self.learned)

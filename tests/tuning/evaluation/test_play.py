@@ -25,6 +25,7 @@ from ciliary.tuning.evaluation.play import (
     seeds_of,
 )
 from ciliary.tuning.runs.fingerprints import episode_mark
+from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary_tests.labelled import write_labelled
 
 SETTINGS = MeasureSettings(size_px=64, n_views=0, score_stride=1)
@@ -80,6 +81,23 @@ def test_an_episode_depends_on_its_own_controller_only(tmp_path):
     assert marks() == third
     (tmp_path / "cortex" / "a.py").write_text("x = 2")
     assert marks()[0] != third[0]
+
+
+def test_episodes_of_ones_own_controller_are_played_anew_once_it_is_edited(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "from ciliary.agents import make_controller\ndef mine(): return make_controller('random', population={})\n"
+    file = tmp_path / "their_controller.py"
+    digests, keys = [], []
+    for population in (4, 4, 8):
+        file.write_text(text.format(population))
+        (entry,) = entries_of(tmp_path, Method("mine", "their_controller:mine"))
+        digests.append(entry.mark)
+        session = SessionSettings(controller="their_controller:mine")
+        keys.append((session.fingerprint(), session.study_fingerprint()))
+    assert digests[0] == digests[1] != digests[2]
+    assert keys[0] == keys[1]
+    assert all(one != other for one, other in zip(keys[1], keys[2], strict=True))
 
 
 def watched(monkeypatch) -> list[tuple[str, str, int]]:
