@@ -112,10 +112,10 @@ def test_a_checkpoint_is_whole_or_is_none_and_old_names_are_known(out, monkeypat
 def test_a_signal_ends_it_with_a_checkpoint_and_it_goes_on(out, monkeypatch):
     moved = learning.Bar.move
 
-    def move_and_stop(self, n_done, gain):
+    def move_and_stop(self, n_done, **said):
         if n_done == 10:
             os.kill(os.getpid(), signal.SIGTERM)
-        moved(self, n_done, gain)
+        moved(self, n_done, **said)
 
     with monkeypatch.context() as patch:
         patch.setattr(learning.Bar, "move", move_and_stop)
