@@ -43,4 +43,5 @@ def make_controller(settings: SessionSettings) -> ControllerBase:
         population=settings.population,
         spread=settings.spread,
         policy=None if settings.policy is None else Path(settings.policy),
+        trust=settings.is_trusted or None,
     )

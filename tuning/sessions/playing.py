@@ -51,9 +51,14 @@ class Played:
 
 
 def build_controller(
-    name: str, *, population: int | None = None, spread: float | None = None, policy: Path | None = None
+    name: str,
+    *,
+    population: int | None = None,
+    spread: float | None = None,
+    policy: Path | None = None,
+    trust: bool | None = None,
 ) -> ControllerBase:
-    """A controller by name; those that have no populations, no spread are not given one.
+    """A controller by name; those that have no populations, no spread, no doubts about a file are not given one.
 
     Raises:
         ValueError: naming the controllers there are; or a policy was given to one that plays none, or none to one that
@@ -61,7 +66,7 @@ def build_controller(
         FileNotFoundError: the policy is not there.
     """
     controller = make_controller(name)
-    offered = {"population": population, "spread": spread, "policy": policy}
+    offered = {"population": population, "spread": spread, "policy": policy, "trust": trust}
     known = controller.option_names
     if policy is not None and "policy" not in known:
         raise ValueError(f"the controller {name} plays no policy; choose policy, hybrid or sb3")

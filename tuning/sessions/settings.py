@@ -21,7 +21,7 @@ DEFAULT_OUT = Path("runs/accommodate")
 
 # What can be changed without changing the result of an episode (it names places, not computations).
 _PLACES = (
-    *("images", "out", "save", "session", "storage", "is_resumed", "is_animated"),
+    *("images", "out", "save", "session", "storage", "is_resumed", "is_animated", "is_trusted"),
     *("disturbances", "controller", "seed"),
 )
 
@@ -89,6 +89,9 @@ class SessionSettings(CortexOptions):
         str | Path | None,
         option("--policy", "FILE", "a trained policy: .safetensors, .zip for sb3, or models:/NAME/VERSION"),
     ] = None
+    is_trusted: Annotated[
+        bool, option("--trust", "", "read all of that .zip: only if you trust its maker, whose code may then run")
+    ] = False
     changes: Changes = field(default_factory=dict)
     use_guard: Annotated[
         bool, option("--guard/--no-guard", "", "apply the defaults where the gain of the best trial may be noise")
@@ -177,6 +180,8 @@ class SessionSettings(CortexOptions):
             del values["perceiver"]
         else:
             values["perceiver"] = perceiver_mark(self.perceiver)
+        if not self.is_trusted:
+            del values["is_trusted"]
         if not self.own_stages:
             del values["own_stages"]
         else:

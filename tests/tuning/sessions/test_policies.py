@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from stable_baselines3 import PPO
@@ -48,6 +49,7 @@ def test_fingerprint_follows_the_content_not_the_path(zipped, tmp_path):
     assert moved.fingerprint() != before
     assert SessionSettings(controller="sb3").fingerprint() != one.fingerprint()
     assert one.as_params()["policy"] == str(zipped)
+    assert replace(one, is_trusted=True).fingerprint() == one.fingerprint()
 
 
 def test_shipped_weights_are_part_of_it(tmp_path, monkeypatch):
@@ -64,6 +66,9 @@ def test_only_controllers_that_play_one_take_it(zipped, tmp_path):
     controller = make_controller(SessionSettings(controller="sb3", policy=zipped))
     assert isinstance(controller, Sb3Controller)
     assert controller.policy == zipped
+    assert not controller.trust
+    assert make_controller(SessionSettings(controller="sb3", policy=zipped, is_trusted=True)).trust
+    assert not hasattr(make_controller(SessionSettings(controller="tpe", is_trusted=True)), "trust")
     with pytest.raises(ValueError, match="tpe plays no policy"):
         make_controller(SessionSettings(controller="tpe", policy=zipped))
     with pytest.raises(ValueError, match="--policy FILE"):
