@@ -203,14 +203,6 @@ def own_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.asarray(painted[labels])
 
 
-def mean_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Each region in its mean colour: image (H, W, C), labels (H, W) from 0 -> (H, W, C)."""
-    flat = labels.ravel()
-    n_pixels = np.maximum(np.bincount(flat), 1)
-    mean = [np.bincount(flat, weights=channel.ravel()) / n_pixels for channel in np.moveaxis(image, -1, 0)]
-    return np.asarray(np.stack(mean, -1)[labels])
-
-
 def with_borders(picture: np.ndarray, borders: np.ndarray, ink: str) -> np.ndarray:
     """The picture (H, W, 3) in [0, 1] with its border pixels (H, W) bool in one colour."""
     page: np.ndarray = picture.copy()

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 INK, FAINT, GRID = "#22262b", "#7b838c", "#e6e8ea"
-BEFORE, AFTER, TRIAL = "#8a93a0", "#d2601a", "#c9ced4"
+BEFORE, AFTER, TRIAL = "#8a93a0", "#d2601a", "#b3bac2"
 
 
 def picture(ax: Axes, image: np.ndarray, title: str, note: str = "") -> None:

@@ -79,6 +79,7 @@ def animate_episode(
     title: str,
     by_steps: bool = False,
     known: Mapping[int, AbstractPercept] | None = None,
+    n_recommended: int = 0,
 ) -> Path | None:
     """Write the animation of an episode; None (and no file) if it has nothing to move, such as a single trial.
 
@@ -88,6 +89,7 @@ def animate_episode(
         path: of the GIF.
         title: the line above.
         by_steps: see :func:`plan_shots`.
+        n_recommended: trials before searching began, see :func:`ciliary.tuning.sessions.panels.count_recommended`.
         known: percepts (batch of one) that are there already, by trial; the others cost one forward pass each.
     """
     shots = plan_shots(trace.total, i_chosen=trace.i_chosen, by_steps=by_steps)
@@ -95,7 +97,7 @@ def animate_episode(
         return None
     world = getattr(env, "unwrapped", env)
     image = torch.as_tensor(world.image)
-    film = _Film(image, trace, title)
+    film = _Film(image, trace, title, n_recommended)
     labels = _perceive(world, trace.u, [s.i_shown for s in shots], film.picture_size, known or {})
     frames = [film.frame(shot, labels[shot.i_shown], is_last=shot is shots[-1]) for shot in shots]
     return write_gif(frames, path)
@@ -143,8 +145,8 @@ def _perceive(
 class _Film:
     """Draws the frames of one episode on one figure, laid out once; pictures are pasted in, pixel for pixel."""
 
-    def __init__(self, image: Tensor, trace: Trace, title: str):
-        self.trace = trace
+    def __init__(self, image: Tensor, trace: Trace, title: str, n_recommended: int):
+        self.trace, self._n_recommended = trace, n_recommended
         height, width = image.shape[-2:]
         scale = min(_PICTURE_PX[0] / width, _PICTURE_PX[1] / height)
         self.picture_size = round(height * scale), round(width * scale)  # (H, W)
@@ -179,7 +181,8 @@ class _Film:
         panels.scale(ax, self.trace.total, self.trace.before["total"])
         style.plain(ax, "", panels.loss_label(self.trace.before))
         ax.axhline(self.trace.before["total"], color=style.BEFORE, lw=1.2, ls=(0, (5, 3)), zorder=1)
-        ax.set_xlabel("trial (dashed: the defaults)", fontsize=8, color=style.FAINT)
+        words = panels.mark_recommended(ax, self._n_recommended, self.trace.n_trials)
+        ax.set_xlabel(f"{words}; dashed: the defaults", fontsize=8, color=style.FAINT)
         (dots,) = ax.plot([], [], "o", color=style.TRIAL, ms=4, zorder=2)
         (best,) = ax.step([], [], where="post", color=style.AFTER, lw=1.8, zorder=3)
         (now,) = ax.plot([], [], "o", color=style.AFTER, ms=8, mec="white", mew=1.4, zorder=4, clip_on=False)
@@ -209,7 +212,7 @@ class _Film:
         page: np.ndarray = np.array(self._canvas.buffer_rgba())[..., :3].copy()
         borders = find_boundaries(labels, mode="inner", background=-1)
         seen = paint.with_borders(self._seen, borders, style.AFTER)
-        perceived = paint.with_borders(paint.mean_colours(self._seen, labels), borders, "white")
+        perceived = paint.with_borders(paint.own_colours(self._seen, labels), borders, "white")
         height, width = self.picture_size
         for left, picture in zip(self._lefts, (seen, perceived), strict=True):
             page[_TITLE_PX : _TITLE_PX + height, left : left + width] = np.rint(picture * 255)

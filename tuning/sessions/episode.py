@@ -24,6 +24,7 @@ from ciliary.tuning.runs.files import save_episode, summary_of
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.sessions.animation import animate_episode
 from ciliary.tuning.sessions.figures import draw_episode, title, write_figure
+from ciliary.tuning.sessions.panels import count_recommended
 from ciliary.tuning.sessions.playing import Played
 from ciliary.tuning.sessions.settings import SessionSettings
 
@@ -104,6 +105,7 @@ def draw(
     stem: str,
 ) -> list[tuple[str, Path, Callable[[Path], Path | None]]]:
     """The figures of an episode: role, file, and what draws it there (or None, if there is nothing to draw)."""
+    n_recommended = count_recommended(played.trace.u, env.unwrapped.starts)  # type: ignore[attr-defined]
 
     def page(path: Path) -> Path:
         assert played.before is not None
@@ -115,6 +117,7 @@ def draw(
             u_before=played.u_before,
             u_after=played.trace.u_chosen,
             table=played.trace.parameters,
+            n_recommended=n_recommended,
         )
         return write_figure(figure, path)
 
@@ -126,6 +129,7 @@ def draw(
             title=title(record),
             by_steps=controller.use_steps,
             known=_percepts(played),
+            n_recommended=n_recommended,
         )
 
     figures: list[tuple[str, Path, Callable[[Path], Path | None]]] = []

@@ -22,6 +22,7 @@ from ciliary.cortex.table import ParameterTable
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions import panels
 
+KEPT = "defaults kept"
 _COLUMN_IN, _GUTTER_IN = 3.5, 0.22
 _WIDTH_IN = 3 * _COLUMN_IN + 2 * _GUTTER_IN + 2 * MARGIN_IN
 
@@ -35,8 +36,9 @@ def draw_episode(
     u_before: np.ndarray,
     u_after: np.ndarray,
     table: ParameterTable,
+    n_recommended: int = 0,
 ) -> Figure:
-    """The page of one episode.
+    """The page of one episode. Where the defaults were kept, what was perceived is shown once.
 
     Args:
         record: see :mod:`ciliary.tuning.runs.record`.
@@ -46,35 +48,41 @@ def draw_episode(
         u_before: (P,) the defaults.
         u_after: (P,) the applied setting.
         table: the P parameters.
+        n_recommended: trials before searching began, see :func:`ciliary.tuning.sessions.panels.count_recommended`.
     """
     seen = image.detach().permute(1, 2, 0).numpy()
     height, width = seen.shape[:2]
     # three pictures take the page's width; a tall photograph makes a tall page, within reason
     picture_in = min(_COLUMN_IN * height / width, 1.3 * _COLUMN_IN)
-    heights_in = ((picture_in, 0.62), (picture_in, 0.62), (2.2, 0.5))
+    words = _words(record)
+    percepts = [(before, "defaults", record["before"]), (after, words, record["after"])]
+    is_kept = words == KEPT
+    heights_in = [(picture_in, 0.62)] * (1 if is_kept else 2) + [(2.2, 0.5)]
     rows = [Row(3, height_in, gap_in, _GUTTER_IN) for height_in, gap_in in heights_in]
     page = Sheet(headline(record), "", rows, width_in=_WIDTH_IN)
 
-    words = _words(record)
     style.picture(page.axes(0, 0), seen, "What was seen", f"{width} × {height} px")
-    for column, (percept, title) in enumerate(((before, "defaults"), (after, words)), start=1):
+    for column, (percept, title, terms) in enumerate(percepts[-1:] if is_kept else percepts, start=1):
         labels = percept.labels()[0].numpy()
-        note = _note(labels, record["before" if column == 1 else "after"])
-        style.picture(page.axes(0, column), paint.paint_regions(seen, labels), f"Regions, {title}", note)
-        style.picture(page.axes(1, column), percept.boundary[0, 0].detach().numpy(), f"Boundary, {title}")
-    moved = page.axes(1, 0, left_in=1.52, right_in=0.92)
-    panels.moved(moved, u_before, u_after, record["parameters"], table)
+        style.picture(
+            page.axes(0, column), paint.paint_regions(seen, labels), f"Regions, {title}", _note(labels, terms)
+        )
+        boundary = page.axes(0, 2) if is_kept else page.axes(1, column)
+        style.picture(boundary, percept.boundary[0, 0].detach().numpy(), f"Boundary, {title}")
+    if not is_kept:
+        panels.moved(page.axes(1, 0, left_in=1.52, right_in=0.92), u_before, u_after, record["parameters"], table)
     trials, first = record["history"], record["before"]["total"]
-    losses = page.axes(2, 0, n_columns=2, left_in=0.5)
+    losses = page.axes(len(rows) - 1, 0, n_columns=2, left_in=0.5)
     panels.history(
         losses,
         trials["total"],
         trials["best_so_far"],
         math.nan if first is None else first,
         record["i_chosen"],
+        n_recommended=n_recommended,
         label=panels.loss_label(record["before"]),
     )
-    panels.terms(page.axes(2, 2, left_in=0.3), record["before"], record["after"])
+    panels.terms(page.axes(len(rows) - 1, 2, left_in=0.3), record["before"], record["after"])
     return page.figure
 
 
@@ -83,7 +91,7 @@ def _words(record: Mapping[str, Any]) -> str:
     if record["controller"] == "normalise":
         return "contrast stretched"
     if record["i_chosen"] == 0:
-        return "defaults kept"
+        return KEPT
     return "accommodated"
 
 

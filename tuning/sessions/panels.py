@@ -10,12 +10,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ciliary.cortex.plot.style import AFTER, BEFORE, FAINT, INK, TRIAL, legend, plain, spelled
+from ciliary.cortex.plot.style import AFTER, BEFORE, FAINT, GRID, INK, TRIAL, legend, plain, spelled
 from ciliary.cortex.table import ParameterTable
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS
 from ciliary.envs.objective.terms import TERMS
 
 _MAX_MOVED = 8
+_SAME = 1e-3  # difference in u under which two settings are one: a sampler keeps them in other units
 
 
 def loss_label(terms: Mapping[str, Any]) -> str:
@@ -41,6 +42,29 @@ def scale(ax: Axes, total: np.ndarray, before: float) -> float:
     return float(top)
 
 
+def count_recommended(u: np.ndarray, starts: np.ndarray | None) -> int:
+    """How many trials (T, P) were over before searching began: the defaults, then the objective's own list (M, P).
+
+    The list is tried in the objective's order, best first: its totals rise, and are no search that gets worse.
+    """
+    if starts is None:
+        return 0
+    listed = np.concatenate([u[:1], starts])
+    is_listed = (np.abs(u[:, None] - listed[None]).max(2) < _SAME).any(1)
+    n = len(u) if is_listed.all() else int(is_listed.argmin())
+    return n if n > 1 else 0
+
+
+def mark_recommended(ax: Axes, n_recommended: int, n_trials: int) -> str:
+    """Shade the trials before searching began; returns what to call the axis of trials."""
+    if not n_recommended:
+        return "trial"
+    ax.axvspan(-0.6, n_recommended - 0.5, color=GRID, alpha=0.5, lw=0, zorder=0, label="recommended")
+    if n_recommended >= n_trials:
+        return "trial (all recommended by the objective: nothing was searched)"
+    return f"trial (first what the objective recommends; searching starts at {n_recommended})"
+
+
 def history(
     ax: Axes,
     total: Sequence[float | None],
@@ -48,10 +72,12 @@ def history(
     before: float,
     i_chosen: int,
     *,
+    n_recommended: int = 0,
     label: str = "total (lower is better)",
 ) -> None:
     """Total of each trial, best so far, the defaults as a dashed line, and the chosen trial.
 
+    The first ``n_recommended`` trials (:func:`count_recommended`) lie on a grey ground.
     Totals beyond the :func:`scale` are drawn at the upper edge as triangles.
     """
     y, best_y = (np.array([np.nan if v is None else v for v in values], float) for values in (total, best))
@@ -67,25 +93,31 @@ def history(
         ax.step(x, best_y, where="post", color=AFTER, lw=1.8, zorder=3, label="best so far")
     if np.isfinite(y[i_chosen]):
         ax.plot(i_chosen, y[i_chosen], "o", color=AFTER, ms=8, mec="white", mew=1.4, zorder=4, label="applied")
-    ax.set_xlabel("trial", fontsize=8.5, color=FAINT)
+    ax.set_xlabel(mark_recommended(ax, n_recommended, len(y)), fontsize=8.5, color=FAINT)
     plain(ax, "Loss over trials", label)
-    legend(ax, n_columns=4)
+    legend(ax, n_columns=5)
 
 
 def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, float | None]) -> None:
-    """Pairs of bars of the terms that were measured, and the predicted score or, without one, the total."""
+    """Pairs of bars of the terms that were measured, and the predicted score or, without one, the total.
+
+    One bar each where nothing was changed.
+    """
     result = "predicted_score" if "predicted_score" in before else "total"  # each other's complement: one will do
     names = [name for name in (result, *TERMS, *RECOGNITION_TERMS) if name in before]
-    x = np.arange(len(names))
-    for offset, side, colour, label in ((-0.2, before, BEFORE, "before"), (0.2, after, AFTER, "after")):
+    x, is_kept = np.arange(len(names)), after == before
+    pairs = [(-0.2, before, BEFORE, "before"), (0.2, after, AFTER, "after")]
+    for offset, side, colour, label in [(0.0, before, BEFORE, "defaults")] if is_kept else pairs:
         heights = np.array([side.get(name) for name in names], dtype=float)  # None becomes nan
         bars = ax.bar(x + offset, heights, 0.38, color=colour, label=label)
         ax.bar_label(bars, [f"{h:.2f}" for h in heights], fontsize=7, color=FAINT, padding=1.5)
-    ax.set_xticks(x, [spelled(name).replace("score", "score\n(higher is better)") for name in names])
+    spelt = [spelled(name).replace("score", "score\n(higher is better)") for name in names]
+    ax.set_xticks(x, spelt, parse_math=False)
     ax.margins(y=0.22)
-    plain(ax, "Terms, before and after", "")
+    plain(ax, "Terms, defaults kept" if is_kept else "Terms, before and after", "")
     ax.tick_params(axis="x", labelsize=7.5)
-    legend(ax, n_columns=2)
+    if not is_kept:
+        legend(ax, n_columns=2)
 
 
 def moved(
@@ -106,7 +138,7 @@ def moved(
     ax.hlines(y, u_before[order], u_after[order], color=AFTER, lw=1.6, alpha=0.55)
     ax.plot(u_before[order], y, "o", color=BEFORE, ms=5)
     ax.plot(u_after[order], y, "o", color=AFTER, ms=6.5)
-    ax.set_yticks(y, [names[i] for i in order], fontsize=8)
+    ax.set_yticks(y, [names[i] for i in order], fontsize=8, parse_math=False)
     for row, i in enumerate(order):
         ax.text(
             1.1, row, f"{defaults[i]:.3g} → {theta[names[i]]:.3g}", fontsize=8, color=FAINT, va="center", clip_on=False

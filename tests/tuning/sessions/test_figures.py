@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 
@@ -9,17 +10,20 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from ciliary.cortex.plot import paint
+from ciliary.cortex.table import ParameterTable
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.sessions import figures
+from ciliary.tuning.sessions import figures, panels
 from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.playing import play
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary_tests.worlds import Picture, PictureToy
 
-SETTINGS = SessionSettings(controller="random", n_trials=5)
+SETTINGS = SessionSettings(controller="random", n_trials=5)  # none of them is better than the defaults
+LONGER = replace(SETTINGS, n_trials=12)  # one is
 
 
 class Scored(PictureToy):
@@ -31,7 +35,7 @@ class Scored(PictureToy):
         return replace(evaluation, terms=terms | {"predicted_score": 1 - terms["total"]})
 
 
-def page(settings=SETTINGS, picture=None, env=None):
+def page(settings=SETTINGS, picture=None, env=None, n_recommended=0):
     picture = picture or Picture("a")
     played = play(env or PictureToy(), make_controller(settings), picture, seed=0, n_trials=settings.n_trials)
     record = records.build(settings.key("a", "f", "none"), played.trace, picture)
@@ -43,20 +47,21 @@ def page(settings=SETTINGS, picture=None, env=None):
         u_before=played.u_before,
         u_after=played.trace.u_chosen,
         table=played.trace.parameters,
+        n_recommended=n_recommended,
     )
 
 
 @pytest.mark.parametrize("controller", ["fixed", "normalise", "random"])
 def test_page(tmp_path, controller):
     before = dict(matplotlib.rcParams)
-    record, figure = page(replace(SETTINGS, controller=controller))
+    record, figure = page(replace(LONGER, controller=controller))
     path = figures.write_figure(figure, tmp_path / "sub" / "page.png")
     with Image.open(path) as image:
         assert image.width > 1000
         assert np.asarray(image.convert("L")).std() > 5
     assert plt.get_fignums() == []
     assert dict(matplotlib.rcParams) == before
-    assert len(figure.axes) == 8
+    assert len(figure.axes) == (5 if controller == "fixed" else 8)
     assert f"{record['before']['total']:.3f}" in figure.texts[0].get_text()
 
 
@@ -66,6 +71,72 @@ def test_page_of_an_image_without_any_finite_loss():
     _, figure = page(env=env)
     assert "no finite loss" in figure.texts[0].get_text()
     figure.canvas.draw()
+
+
+def test_what_was_kept_is_shown_once():
+    _, kept = page(replace(SETTINGS, controller="fixed"))
+    titles = [ax.get_title(loc="left") for ax in kept.axes]
+    assert titles == [
+        "What was seen",
+        "Regions, defaults kept",
+        "Boundary, defaults kept",
+        "Loss over trials",
+        "Terms, defaults kept",
+    ]
+    terms = kept.axes[-1]
+    assert len(terms.patches) == len(terms.get_xticklabels())  # one bar each
+    assert terms.get_legend() is None
+    record, changed = page(LONGER)
+    assert record["i_chosen"] > 0
+    titles = {ax.get_title(loc="left") for ax in changed.axes}
+    assert {"Regions, defaults", "Regions, accommodated", "What moved most", "Terms, before and after"} <= titles
+    terms = changed.axes[-1]
+    assert len(terms.patches) == 2 * len(terms.get_xticklabels())
+
+
+@pytest.mark.parametrize(
+    ("tried", "n"),
+    [
+        ([0, 1, 2, 3, 9, 1], 4),  # the defaults, the list, searching
+        ([0, 2, 9, 3], 2),  # part of the list
+        ([0, 1, 2], 3),  # nothing was searched
+        ([0, 9, 1], 0),  # a proposal of its own comes first
+        ([0], 0),
+    ],
+)
+def test_where_searching_starts(tried, n):
+    rng = np.random.default_rng(0)
+    settings = rng.uniform(-1, 1, (10, 6))
+    near = settings[tried] + rng.uniform(-1e-5, 1e-5, (len(tried), 6))  # a sampler keeps them in other units
+    assert panels.count_recommended(near, settings[1:4]) == n
+    assert panels.count_recommended(near, None) == 0
+
+
+def test_recommended_trials_lie_on_a_ground_of_their_own():
+    for n, words in ((3, "searching starts at 3"), (5, "nothing was searched")):
+        losses = page(n_recommended=n)[1].axes[-2]
+        (ground,) = losses.patches
+        assert ground.get_extents().transformed(losses.transData.inverted()).x1 == pytest.approx(n - 0.5)
+        assert words in losses.get_xlabel()
+        assert "recommended" in [text.get_text() for text in losses.get_legend().get_texts()]
+    losses = page()[1].axes[-2]
+    assert not losses.patches
+    assert losses.get_xlabel() == "trial"
+
+
+def test_names_of_users_are_no_formulas():
+    """Dollars in names of files, parameters and terms are drawn as they are."""
+    toy = PictureToy()
+    u = toy.default_u
+    rows = [replace(row, name=f"$\\no{{such}}{i}$") for i, row in enumerate(toy.parameters)]
+    _, figure = page(picture=Picture("$\\frac$"))
+    losses, terms = Figure(), Figure()
+    panels.moved(losses.add_subplot(), u, u + 0.1, {row.name: 1.0 for row in rows}, ParameterTable(rows))
+    before = {"total": 0.5, "predicted_score": 0.5}
+    ax = terms.add_subplot()
+    panels.terms(ax, before, before)
+    for one in (figure, losses, terms):
+        one.savefig(io.BytesIO(), format="png")
 
 
 def words_of(figure):
