@@ -12,7 +12,10 @@ BEFORE, AFTER, TRIAL = "#8a93a0", "#d2601a", "#b3bac2"
 
 
 def picture(ax: Axes, image: np.ndarray, title: str, note: str = "") -> None:
-    """An image (H, W) in [0, 1], drawn dark on light, or (H, W, 3), without axes; ``note`` stands below it."""
+    """An image (H, W) in [0, 1], drawn dark on light, or (H, W, 3), without axes; ``note`` stands below it.
+
+    Words are drawn as they are: a name with dollars is no formula.
+    """
     if image.ndim == 2:
         ax.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="bilinear")
     else:
@@ -21,9 +24,9 @@ def picture(ax: Axes, image: np.ndarray, title: str, note: str = "") -> None:
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set(color=GRID, linewidth=0.8)
-    ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5)
+    ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5, parse_math=False)
     if note:
-        ax.set_xlabel(note, fontsize=8.5, color=FAINT, loc="left", labelpad=3)
+        ax.set_xlabel(note, fontsize=8.5, color=FAINT, loc="left", labelpad=3, parse_math=False)
 
 
 def nothing(ax: Axes, words: str) -> None:
@@ -34,7 +37,7 @@ def nothing(ax: Axes, words: str) -> None:
 
 def plain(ax: Axes, title: str, label: str) -> None:
     """Title and label, faint ticks, and no more lines than it takes."""
-    ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5)
+    ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5, parse_math=False)
     ax.set_ylabel(label, fontsize=8.5, color=FAINT)
     ax.tick_params(colors=FAINT, labelsize=8.5, length=0)
     ax.grid(axis="y", color=GRID, lw=0.7)

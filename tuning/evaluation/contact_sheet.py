@@ -11,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
+from ciliary.cortex.plot.paint import own_colours
 from ciliary.cortex.plot.style import FAINT, INK, picture
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
 from ciliary.envs.episode import stretch
@@ -99,7 +100,7 @@ def contact_sheet(best: Sequence[Sheet], worst: Sequence[Sheet], *, method: str)
     width, height = 8 * cell + 6 * gap + middle + 0.4, top + n_rows * row_in + 0.1
     figure = new_figure(width, height)
     style: dict[str, Any] = {"color": INK, "weight": "bold", "va": "center"}
-    figure.text(0.2 / width, 1 - 0.24 / height, f"{method} against fixed", fontsize=12.5, **style)
+    figure.text(0.2 / width, 1 - 0.24 / height, f"{method} against fixed", fontsize=12.5, parse_math=False, **style)
     for side, sheets in enumerate((best, worst)):
         left = 0.2 + side * (4 * cell + 3 * gap + middle)
         words = ("Gained most", "Lost most")[side] + ("" if sheets else ": none")
@@ -132,11 +133,8 @@ def _sheet_row(
 
 
 def _painted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Each region in its mean colour, with white borders two pixels wide: (h, w, 3)."""
-    flat = labels.ravel()
-    n_pixels = np.maximum(np.bincount(flat), 1)
-    mean = np.stack([np.bincount(flat, weights=image[..., c].ravel()) / n_pixels for c in range(3)], -1)
-    page: np.ndarray = mean[labels]
+    """Each region in its own colour, with white borders two pixels wide: (h, w, 3)."""
+    page = own_colours(image, labels)
     page[find_boundaries(labels, mode="thick")] = 1.0
     return page
 

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 from ciliary.cortex.plot.style import AFTER, BEFORE, FAINT, GRID, INK
 from ciliary.envs.metrics.boundaries import BoundarySummary
@@ -60,10 +61,11 @@ def precision_recall(summaries: Mapping[str, BoundarySummary], *, people: Bounda
     ax.set_xlabel("recall", fontsize=9, color=FAINT)
     ax.set_ylabel("precision", fontsize=9, color=FAINT)
     plain(ax, "Boundaries against people's")
-    ax.legend(
+    key = ax.legend(
         fontsize=8.5, frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.1, 1.0), borderaxespad=0.0,
         title="system, F (ODS)", title_fontproperties={"size": 8.5}, alignment="left",
     )  # fmt: skip
+    as_they_are(key)
     return figure
 
 
@@ -102,17 +104,24 @@ def gap_plot(rows: Sequence[ContestRow], method: str) -> Figure:
         fixed, best = found.get((group, FIXED)), found.get((group, ORACLE))
         if fixed is not None and best is not None:
             ax.hlines(len(groups) - 1 - i, fixed.covering.mean, best.covering.mean, color=GRID, lw=5, zorder=0)
-    ax.set_yticks(np.arange(len(groups))[::-1], [group.replace("_", " ") for group in groups])
+    ax.set_yticks(np.arange(len(groups))[::-1], [group.replace("_", " ") for group in groups], parse_math=False)
     ax.set_ylim(-0.6, len(groups) - 0.4)
     ax.set_xlabel("region covering, mean over images and 95 % interval", fontsize=9, color=FAINT)
     plain(ax, "From the fixed setting to the oracle", pad=26)
     ax.tick_params(axis="y", colors=INK)
     ax.grid(axis="x", color=GRID, lw=0.7)
-    ax.legend(
+    key = ax.legend(
         fontsize=8.5, frameon=False, labelcolor=INK, ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0),
         handletextpad=0.3, columnspacing=1.2, borderaxespad=0.2,
     )  # fmt: skip
+    as_they_are(key)
     return figure
+
+
+def as_they_are(key: Legend) -> None:
+    """Names of methods in a legend are no formulas, whatever dollars are in them."""
+    for text in key.get_texts():
+        text.set_parse_math(False)
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,8 @@ def _label(ax: Axes, ends: Sequence[tuple[str, float, float]], drawn: Mapping[st
         ax.plot([x, 1.0, 1.03], [y, y, height], lw=0.6, alpha=0.55, zorder=1, **line)
         ax.plot([1.035, 1.075], [height, height], ls=stroke.line, lw=1.7, **line)
         ax.plot([1.055], [height], ls="none", marker=stroke.marker, ms=5.5, mew=0, **line)
-        ax.text(1.088, height, name, fontsize=8.5, color=stroke.colour, va="center", transform=ax.transAxes)
+        words: dict[str, Any] = {"color": stroke.colour, "va": "center", "parse_math": False}
+        ax.text(1.088, height, name, fontsize=8.5, transform=ax.transAxes, **words)
 
 
 def spread(heights: np.ndarray, *, gap: float, low: float = 0.01, high: float = 0.99) -> np.ndarray:

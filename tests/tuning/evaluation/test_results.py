@@ -202,14 +202,14 @@ def test_figures_are_drawn(contest, portraits, tmp_path):
     people = summaries.pop("people")
     labels = np.zeros((20, 30), int)
     labels[5:12, 8:20] = 1
-    sheet = Sheet("a", np.full((20, 30, 3), 0.5), labels, labels, labels, 0.5, 0.6)
+    sheet = Sheet(r"$\no{such}$", np.full((20, 30, 3), 0.5), labels, labels, labels, 0.5, 0.6)
     rows = contest_rows(contest, oracle=oracle_scores(contest))
     for i, figure in enumerate(
         (
             precision_recall(summaries, people=people),
             gap_plot(rows, "tpe"),
             gap_plot(contest_rows(contest), "fixed"),
-            contact_sheet([sheet], [], method="tpe"),
+            contact_sheet([sheet], [], method=r"$\frac$"),
         )
     ):
         assert write_figure(figure, tmp_path / f"{i}.png").stat().st_size > 5000
