@@ -50,8 +50,7 @@ class CalibratedObjective(Objective):
         if perceiver.name != made_for:
             raise ValueError(
                 f"the calibration was made for the perceiver {made_for}, and {perceiver.name} is another: its scores "
-                "would mean nothing; use the objective agreement (the default for it) or raw, or calibrate it on "
-                "labelled images with scripts/calibrate.py"
+                "would mean nothing; use the objective agreement (the default for it), raw, or one of your own"
             )
 
     def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Panel | None:

@@ -7,7 +7,7 @@ annotations``: the annotations of a field are read where a job inherits it, and 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 
 from cyclopts import Parameter
 
@@ -25,14 +25,16 @@ from ciliary.tuning.cli.options import (
     stages,
 )
 
+if TYPE_CHECKING:
+    from ciliary.cortex.perceiver import Perceiver
+
+CORTEX = "cortex"
+
 Changes = Annotated[Mapping[str, float], option("--set", "NAME=VALUE", "change a default", convert=assignments)]
 Learned = option("--learned", "all|none|m1,m2,...", "stages that use their learned part", convert=stages)
 Seed = Annotated[int, option("--seed", "N", "of everything that is drawn"), at_least(0)]
 Size = Annotated[int, option("--size", "PX", "long side that images are shrunk to"), at_least(32)]
 Workers = Annotated[int, option("--workers", "N", "processes"), at_least(1)]
-Perceivers = Annotated[
-    str, option("--perceiver", "|".join((*PERCEIVERS, "module:object")), "who sees"), one_of_or_object(*PERCEIVERS)
-]
 #: Positional; the command line gives them in front of everything else.
 Images = Annotated[tuple[str, ...], PYTHON_ONLY]
 
@@ -81,6 +83,36 @@ class CortexOptions(Settings):
         ),
         Check(is_stage),
     ] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceiverOptions(CortexOptions):
+    """Who sees: which cortex, or another perceiver."""
+
+    perceiver: Annotated[
+        str, option("--perceiver", "|".join((*PERCEIVERS, "module:object")), "who sees"), one_of_or_object(*PERCEIVERS)
+    ] = CORTEX
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        asked = {"--depth": self.depth != "none", "--features": self.features != "none"}
+        asked |= {"--learned": bool(self.learned), "--stage": bool(self.own_stages)}
+        wrong = [flag for flag, is_asked in asked.items() if is_asked]
+        if self.perceiver != CORTEX and wrong:
+            raise ValueError(f"{', '.join(wrong)} is of the cortex, and {self.perceiver} is to see; leave one out")
+
+    def make_other(self) -> "Perceiver | None":
+        """The perceiver in place of the cortex; None where the cortex is to see."""
+        from ciliary.cortex.perceivers import make_perceiver  # brings torch
+
+        return None if self.perceiver == CORTEX else make_perceiver(self.perceiver)
+
+    @property
+    def seer(self) -> str:
+        """The perceiver as numbers that depend on it are stored with: a user's own with a mark of its source."""
+        from ciliary.cortex.perceivers import perceiver_mark  # brings torch
+
+        return self.perceiver if self.perceiver in PERCEIVERS else perceiver_mark(self.perceiver)
 
 
 def _checks(settings: type["Settings"]) -> dict[str, tuple[str, list[Check]]]:

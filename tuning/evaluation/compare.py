@@ -40,6 +40,7 @@ from ciliary.tuning.runs.tables import empty_columns, rows_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
 
 DEFAULT_METHODS = ("random:raw:64", "tpe:raw:64", "cmaes:raw:64", "policy:calibrated:2", "tpe:calibrated:64")
+OTHER_METHODS = ("random:raw:64", "tpe:raw:64", "cmaes:raw:64", "random:agreement:64", "tpe:agreement:64")
 _TABLES = (
     "`fall`: of the loss from the defaults to the best trial, mean over images [95 %], seeds averaged within the "
     "image; higher is better. `share`: of what {reference} gains. `over reference`: fall less its fall, paired. "
@@ -76,7 +77,9 @@ def race_methods(settings: CompareSettings, train: ResponseTable | None, disturb
         ValueError, FileNotFoundError: as :func:`~ciliary.tuning.evaluation.job.make_methods`; or the
             reference is unknown.
     """
-    methods = make_methods(settings.methods, train, disturbances, default=DEFAULT_METHODS)
+    other = settings.make_other()
+    default = DEFAULT_METHODS if other is None else OTHER_METHODS
+    methods = make_methods(settings.methods, train, disturbances, default=default, perceiver=other)
     for objective in dict.fromkeys(method.objective for method in methods):
         if not any(m.controller == FIXED and m.objective == objective and m.u is None for m in methods):
             methods.insert(1, parse_method(f"{FIXED}:{objective}"))

@@ -35,6 +35,7 @@ from ciliary.tuning.runs.tables import pairs_to_markdown, rows_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
 
 DEFAULT_METHODS = ("normalise", "policy:calibrated:2", "tpe:raw:16", "tpe:calibrated:64")
+OTHER_METHODS = ("normalise", "tpe:raw:16", "tpe:agreement:64")  # for perceivers that nobody calibrated
 
 
 def run(settings: EvaluateSettings) -> int:
@@ -43,7 +44,9 @@ def run(settings: EvaluateSettings) -> int:
     def choose(train: ResponseTable | None, disturbances: Sequence[str]) -> list[Method]:
         if settings.images:
             raise ValueError("what is seen is judged by people's maps: give labelled images, or compare controllers")
-        methods = make_methods(settings.methods, train, disturbances, default=DEFAULT_METHODS)
+        other = settings.make_other()
+        default = DEFAULT_METHODS if other is None else OTHER_METHODS
+        methods = make_methods(settings.methods, train, disturbances, default=default, perceiver=other)
         _shown(settings, methods)  # a mistake is better known now
         return methods
 

@@ -95,7 +95,7 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
         words = parse_disturbances(settings.disturb)
         cases = make_cases(list(data.names), words, known=() if table is None else table.cases)
         methods = tuple(choose(train, sorted({case.disturbance for case in cases})))
-    except (ValueError, KeyError, FileNotFoundError) as error:
+    except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
         complain(name, error)
         return USAGE
     data, problems = readable(data)

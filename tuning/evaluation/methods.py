@@ -16,11 +16,11 @@ from ciliary.agents import registry
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.search import SAMPLERS
 from ciliary.agents.registry import CONTROLLERS, GONE, make_controller
-from ciliary.cortex import default_theta, default_unit, to_unit
 from ciliary.cortex.loading import names_object, object_mark
 from ciliary.cortex.parameters import PARAMETERS, ParameterTable
+from ciliary.cortex.perceiver import Perceiver
 from ciliary.envs.objective.calibration import SHIPPED, load_calibration
-from ciliary.envs.objective.make import UNCALIBRATED, objective_mark
+from ciliary.envs.objective.make import UNCALIBRATED, make_objective, objective_mark
 from ciliary.tuning.evaluation.selectors import CLEAN, DISTURBED, best_setting, kind_of
 from ciliary.tuning.evaluation.summary import BEST_FIXED, FIXED
 from ciliary.tuning.evaluation.table import ResponseTable
@@ -104,12 +104,13 @@ class Method:
         return described
 
 
-def parse_method(text: str) -> Method:
+def parse_method(text: str, table: ParameterTable = PARAMETERS) -> Method:
     """Read ``controller[:objective[:trials]]`` and options after it, such as ``tpe:calibrated:64``.
 
     Options: ``no-guard``; ``NAME=VALUE`` for a changed default (``tpe:raw:16:no-guard:n_regions=6``) or a number of the
     controller's own (``policy:raw:4:n_steps=3``); ``policy=FILE`` and ``memory=FILE`` for what a controller learned on
-    other images; ``label=TEXT``. ``setting:FILE.json`` is a fixed setting, see :func:`read_setting`.
+    other images; ``label=TEXT``. ``setting:FILE.json`` is a fixed setting, see :func:`read_setting`. ``table`` is that
+    of the perceiver that plays.
 
     Raises:
         ValueError: saying what is legal.
@@ -118,7 +119,7 @@ def parse_method(text: str) -> Method:
     name, *words = [word.strip() for word in text.split(":")]
     if name == SETTING:
         path = Path(":".join(words))
-        return Method(f"setting {path.stem}", FIXED, n_trials=1, u=read_setting(path))
+        return Method(f"setting {path.stem}", FIXED, n_trials=1, u=read_setting(path, table))
     if name in GONE:
         raise ValueError(f"{text!r}: {name} {GONE[name]}")
     if name not in CONTROLLERS:
@@ -139,10 +140,10 @@ def parse_method(text: str) -> Method:
             label = value
         elif equals and key in FILES:
             files[key] = _learned(text, name, key, value)
-        elif equals and key not in PARAMETERS and key in _numbers_of(name):
+        elif equals and key not in table and key in _numbers_of(name):
             options[key] = _number(text, key, value)
         elif equals:
-            changes[key] = _legal(text, key, value)
+            changes[key] = _legal(text, key, value, table)
         elif word.isdigit() and int(word) > 0:
             method = replace(method, n_trials=1 if name in _ONE_TRIAL else int(word))
         elif i == 0 and (word in (*UNCALIBRATED, "calibrated") or Path(word).is_file()):
@@ -164,7 +165,12 @@ def parse_method(text: str) -> Method:
 
 
 def make_methods(
-    texts: Sequence[str] | None, train: ResponseTable | None, disturbances: Sequence[str], *, default: Sequence[str]
+    texts: Sequence[str] | None,
+    train: ResponseTable | None,
+    disturbances: Sequence[str],
+    *,
+    default: Sequence[str],
+    perceiver: Perceiver | None = None,
 ) -> list[Method]:
     """The methods asked for, ``fixed`` first; where a training table is, the best fixed setting plays too.
 
@@ -173,31 +179,36 @@ def make_methods(
         train: response table of other images.
         disturbances: of the cases.
         default: texts.
+        perceiver: who plays in place of the cortex.
 
     Raises:
-        ValueError, FileNotFoundError: as :func:`parse_method`, or a method that needs a table that is not there.
+        ValueError, FileNotFoundError: as :func:`parse_method`, a method that needs a table that is not there, or an
+            objective that is not for this perceiver.
     """
+    table = PARAMETERS if perceiver is None else perceiver.table
     if texts is None:
         texts = tuple(t for t in default if "calibrated" not in t or SHIPPED.is_file())
     texts = (*((BY_TABLE[0],) if train is not None else ()), *texts)
-    methods = [parse_method(FIXED)]
+    methods = [parse_method(FIXED, table)]
     for text in dict.fromkeys(texts):
         if text == FIXED:
             continue
-        method = _by_table(text, train, disturbances) if text in BY_TABLE else parse_method(text)
+        method = _by_table(text, train, disturbances, table) if text in BY_TABLE else parse_method(text, table)
         method.describe()  # reads the calibration's file: better missed now than in a worker
         if method.objective not in UNCALIBRATED:
             load_calibration(None if method.objective == "calibrated" else method.objective)
+        if perceiver is not None:
+            make_objective(method.objective, perceiver=perceiver).check(perceiver)
         if method.label in {m.label for m in methods}:
             raise ValueError(f"two methods are called {method.label!r}; name each once")
         methods.append(method)
     return methods
 
 
-def _by_table(text: str, train: ResponseTable | None, disturbances: Sequence[str]) -> Method:
+def _by_table(text: str, train: ResponseTable | None, disturbances: Sequence[str], table: ParameterTable) -> Method:
     if train is None:
         raise ValueError(f"{text} is chosen on other images: give their response table with --train-table")
-    settings = train.settings_for(PARAMETERS)
+    settings = train.settings_for(table)
     best = tuple(map(float, settings[best_setting(train, train, CLEAN)]))
     if text == BY_TABLE[0]:
         return Method(BEST_FIXED, FIXED, n_trials=1, u={"*": best})
@@ -229,7 +240,7 @@ def content_mark(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def read_setting(path: Path) -> dict[str, tuple[float, ...]]:
+def read_setting(path: Path, table: ParameterTable = PARAMETERS) -> dict[str, tuple[float, ...]]:
     """Pattern of disturbance -> setting (P,) in [-1, 1]; parameters that the file leaves out keep their defaults.
 
     The file holds ``{"u": {PATTERN: {NAME: value in [-1, 1]}}}`` or, in physical units, ``{"theta": {PATTERN: {NAME:
@@ -242,12 +253,12 @@ def read_setting(path: Path) -> dict[str, tuple[float, ...]]:
         raise FileNotFoundError(f"no setting at {path}; write setting:FILE.json with a file that exists")
     try:
         page = json.loads(path.read_text(encoding="utf-8"))
-        default = dict(zip(PARAMETERS.names, default_unit()[0].tolist(), strict=True))
+        default = dict(zip(table.names, table.default_unit()[0].tolist(), strict=True))
         found = {}
         for pattern, values in page.get("theta", {}).items():
-            found[pattern] = tuple(to_unit(default_theta(1, **values))[0].tolist())
+            found[pattern] = tuple(table.default_unit(1, **values)[0].tolist())
         for pattern, values in page.get("u", {}).items():
-            PARAMETERS.check_names(values)
+            table.check_names(values)
             found[pattern] = tuple({**default, **{name: float(value) for name, value in values.items()}}.values())
         if not found or any(abs(value) > 1 + 1e-6 for u in found.values() for value in u):
             raise ValueError("expected one or more settings with all u in [-1, 1]")
@@ -280,10 +291,10 @@ def _number(text: str, name: str, value: str) -> float:
         raise ValueError(f"{text!r}: {name} needs a number, got {value!r}") from None
 
 
-def _legal(text: str, name: str, value: str) -> float:
-    if name not in PARAMETERS:
-        raise ValueError(f"{text!r}: no parameter {name!r}; choose from {', '.join(PARAMETERS.names)}")
+def _legal(text: str, name: str, value: str, table: ParameterTable) -> float:
+    if name not in table:
+        raise ValueError(f"{text!r}: no parameter {name!r}; choose from {', '.join(table.names)}")
     try:
-        return PARAMETERS.check_value(name, _number(text, name, value))
+        return table.check_value(name, _number(text, name, value))
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}") from None

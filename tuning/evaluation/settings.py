@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option, words
-from ciliary.tuning.cli.settings import CortexOptions, Images, Perceivers, Workers
+from ciliary.tuning.cli.settings import CORTEX, Images, PerceiverOptions, Workers
 from ciliary.tuning.runs.fingerprints import cortex_options, learned_mark
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ disturbances  none, KIND:SEVERITY as for accommodate, all:3 (each of the eight k
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContestSettings(CortexOptions):
+class ContestSettings(PerceiverOptions):
     """What evaluation and race share: labelled images, or photographs nobody drew on (compare alone can use them)."""
 
     images: Images = field(default=(), kw_only=False)
@@ -27,7 +27,6 @@ class ContestSettings(CortexOptions):
     ] = None
     labelled: Annotated[Path | None, option("--labelled", "FOLDER", "your own: images/ and labels/<name>*.png")] = None
     split: Annotated[str, option("--split", "val|train", "of BSDS500"), one_of("val", "train")] = "val"
-    perceiver: Perceivers = "cortex"
     n_images: Annotated[int | None, option("--images", "N", "so many, evenly spaced (all)"), at_least(1)] = None
     methods: Annotated[tuple[str, ...] | None, option("--methods", "A,B,C", "who plays (see below)", convert=words)] = (
         None
@@ -48,19 +47,20 @@ class ContestSettings(CortexOptions):
 
     @property
     def how(self) -> "MeasureSettings":
-        """Cortex and size."""
+        """Who sees, and how large."""
         from ciliary.tuning.evaluation.measure import MeasureSettings  # brings torch
 
         cortex = cortex_options(
             depth=self.depth, features=self.features, learned=self.learned, own_stages=self.own_stages
         )
-        own = None if self.perceiver == "cortex" else self.perceiver
-        return MeasureSettings(cortex=cortex, size_px=self.size_px, perceiver=own)
+        other = None if self.perceiver == CORTEX else self.perceiver
+        return MeasureSettings(cortex=cortex, size_px=self.size_px, perceiver=other)
 
     @property
     def marks(self) -> dict[str, str]:
         """What else the numbers depend on: the name of the data, and what is in the file of learned stages."""
-        return {"data": self.source} | ({"learned": learned_mark(self.learned)} if self.learned else {})
+        learned = {"learned": learned_mark(self.learned)} if self.learned else {}
+        return {"data": self.source} | learned | ({} if self.perceiver == CORTEX else {"seer": self.seer})
 
     @property
     def source(self) -> str:

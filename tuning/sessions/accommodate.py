@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ciliary.cortex import PARAMETERS, make_perceiver
+from ciliary.cortex import PARAMETERS
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.perceiver import needs
 from ciliary.envs.data.disturbances import parse_disturbance
 from ciliary.envs.objective.make import make_objective
 from ciliary.tuning.cli.complain import complain
@@ -22,7 +23,7 @@ from ciliary.tuning.sessions.inputs import SHOWCASE_DISTURBANCES, collect, showc
 from ciliary.tuning.sessions.make_env import make_controller, make_env
 from ciliary.tuning.sessions.resume import check_name
 from ciliary.tuning.sessions.session import run_session
-from ciliary.tuning.sessions.settings import CORTEX, SessionSettings
+from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.sessions.study_cache import StorageError
 
 
@@ -89,11 +90,17 @@ def check(settings: SessionSettings) -> SessionSettings:
     spelled = tuple(dict.fromkeys(str(parse_disturbance(text)) for text in settings.shown_as))
     learned_mark(settings.learned)
     settings.numbers()  # loads objects of one's own: better missed now than in the middle
-    other = None if settings.perceiver == CORTEX else make_perceiver(settings.perceiver)
+    other = settings.make_other()
     table = PARAMETERS if other is None else other.table
     table.check_names(settings.changes)
     for name, value in settings.changes.items():
         table.check_value(name, value)
-    make_controller(settings)
-    make_objective(settings.objective, perceiver=other)
+    controller = make_controller(settings)
+    objective = make_objective(settings.objective, perceiver=other)
+    if other is not None:
+        objective.check(other)
+        if settings.plays_what_comes_along:
+            raise ValueError(f"what {settings.controller} plays was learned with the cortex; give --policy or search")
+        if controller.use_gradients:
+            needs(other, "gradient", f"the controller {controller.name}")
     return replace(settings, disturbances=spelled)

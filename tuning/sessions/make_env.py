@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ciliary.agents.base import ControllerBase
-from ciliary.cortex import PARAMETERS, make_perceiver
+from ciliary.cortex import PARAMETERS
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.runs.fingerprints import cortex_options
 from ciliary.tuning.sessions.playing import build_controller
-from ciliary.tuning.sessions.settings import CORTEX, SessionSettings
+from ciliary.tuning.sessions.settings import SessionSettings
 
 
 def make_env(settings: SessionSettings, *, searches_all: bool = False) -> AccommodationEnv:
@@ -23,9 +23,9 @@ def make_env(settings: SessionSettings, *, searches_all: bool = False) -> Accomm
     )
     what: dict[str, Any] = {"cortex": options | ({"searches_all": True} if searches_all else {})}
     table = PARAMETERS
-    if settings.perceiver != CORTEX:
-        what = {"perceiver": make_perceiver(settings.perceiver)}
-        table = what["perceiver"].table
+    other = settings.make_other()
+    if other is not None:
+        what, table = {"perceiver": other}, other.table
     return AccommodationEnv(
         **what,
         objective=settings.objective,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, option, words
-from ciliary.tuning.cli.settings import Changes, CortexOptions, Images, Perceivers
+from ciliary.tuning.cli.settings import CORTEX, Changes, Images, PerceiverOptions
 from ciliary.tuning.runs.fingerprints import digest, learned_mark
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import masked
@@ -16,7 +16,6 @@ from ciliary.tuning.runs.store import masked
 #: Controllers that play the weights that come with the project unless they are given others.
 POLICY_CONTROLLERS = ("policy", "hybrid", "hybrid-cmaes")
 
-CORTEX = "cortex"
 DEFAULT_OUT = Path("runs/accommodate")
 
 # What can be changed without changing the result of an episode (it names places, not computations).
@@ -52,7 +51,7 @@ def distance(texts: Sequence[str]) -> float | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionSettings(CortexOptions):
+class SessionSettings(PerceiverOptions):
     """Accommodate the cortex to photographs, and show what it gained.
 
     Without IMAGE, three bundled photographs are shown in low light and with noise.
@@ -61,7 +60,6 @@ class SessionSettings(CortexOptions):
     epilog: ClassVar[str] = EPILOG
 
     images: Images = field(default=(), kw_only=False)
-    perceiver: Perceivers = CORTEX
     controller: Annotated[str, option("--controller", "NAME|module:object", "who proposes settings")] = "tpe"
     n_trials: Annotated[int, option("--trials", "N", "settings per episode, the defaults included"), at_least(1)] = 64
     population: Annotated[
@@ -140,10 +138,12 @@ class SessionSettings(CortexOptions):
 
     @property
     def mark(self) -> str:
-        """What totals are measured by: the mark of the objective, and of learned stages if there are any."""
+        """What totals are measured by: the marks of objective, learned stages and another perceiver if there is one."""
         from ciliary.envs.objective.make import objective_mark  # brings torch
 
-        return objective_mark(self.objective) + (f" learned {learned_mark(self.learned)}" if self.learned else "")
+        seer = "" if self.perceiver == CORTEX else f" seen by {self.seer}"
+        learned = f" learned {learned_mark(self.learned)}" if self.learned else ""
+        return objective_mark(self.objective) + seer + learned
 
     def fingerprint(self) -> str:
         """Twelve hex digits which change whenever a setting that shapes the numbers of an episode changes."""
@@ -169,17 +169,22 @@ class SessionSettings(CortexOptions):
             numbers["policy"] = digest(Path(weights).read_bytes())
         return digest(json.dumps(numbers, sort_keys=True, default=str).encode())
 
+    @property
+    def plays_what_comes_along(self) -> bool:
+        """Whether the controller plays what comes with the project, learned with the cortex."""
+        is_learned = self.controller == "reflex" or _shipped_policy(self.controller, self.objective) is not None
+        return self.policy is None and is_learned
+
     def _named(self) -> dict[str, Any]:
         """The settings under the names that they have had in fingerprints and tracked runs from the first version."""
         from ciliary.cortex.loading import object_mark
-        from ciliary.cortex.perceivers import perceiver_mark
 
         values = self.values()
         # Later fields do not count while they say what was the only thing to say.
         if self.perceiver == CORTEX:
             del values["perceiver"]
         else:
-            values["perceiver"] = perceiver_mark(self.perceiver)
+            values["perceiver"] = self.seer
         if not self.is_trusted:
             del values["is_trusted"]
         if not self.own_stages:

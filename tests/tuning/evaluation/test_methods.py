@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from ciliary.cortex import default_theta, default_unit, to_unit
+from ciliary.cortex import default_theta, default_unit, make_perceiver, to_unit
 from ciliary.cortex.parameters import PARAMETERS
-from ciliary.tuning.evaluation.methods import Method, parse_method, read_setting
+from ciliary.tuning.evaluation.methods import Method, make_methods, parse_method, read_setting
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary_tests.labelled import write_calibration
 
@@ -123,3 +123,14 @@ def test_what_was_learned_is_given_as_a_file(tmp_path):
             parse_method(text)
     with pytest.raises(FileNotFoundError, match="no policy at"):
         parse_method("policy:raw:2:policy=nowhere.zip")
+
+
+def test_methods_of_another_perceiver_know_its_parameters():
+    perceiver = make_perceiver("watershed")
+    fixed, tpe = make_methods(("tpe:agreement:8:depth=2",), None, ["none"], default=(), perceiver=perceiver)
+    assert tpe.changes == {"depth": 2}
+    assert tpe.default_u("none", perceiver.table).shape == fixed.default_u("none", perceiver.table).shape == (2,)
+    with pytest.raises(ValueError, match="choose from depth, sigma_px"):
+        make_methods(("tpe:raw:8:n_regions=6",), None, ["none"], default=(), perceiver=perceiver)
+    with pytest.raises(ValueError, match="made for the perceiver cortex"):
+        make_methods(("tpe:calibrated:8",), None, ["none"], default=(), perceiver=perceiver)
