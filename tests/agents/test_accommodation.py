@@ -12,7 +12,8 @@ OPTIONS = {"image": 0, "disturbance": "gaussian_noise:2"}
 
 @pytest.fixture(scope="module")
 def env():
-    return AccommodationEnv(source="scenes", size_px=48, n_views=2, disturbances=(None,), action_mode="absolute")
+    few = {"source": "scenes", "size_px": 48, "n_views": 2, "disturbances": (None,)}
+    return AccommodationEnv(**few, action_mode="absolute", objective="raw")
 
 
 @pytest.mark.parametrize("name", ["fixed", "normalise", "random", "tpe"])

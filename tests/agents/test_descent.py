@@ -33,7 +33,8 @@ def descend(loss, u0, *, learning_rate, n_steps):
         total = loss(u)
         places.append(u.detach())
         totals.append(total.detach())
-        descent.step(torch.autograd.grad(total.sum(), u)[0])
+        if len(places) <= n_steps:
+            descent.step(torch.autograd.grad(total.sum(), u)[0])
     return torch.stack(places), torch.stack(totals)
 
 
@@ -101,15 +102,15 @@ def test_images_and_restarts_in_one_batch_go_as_each_alone():
     quick = {"source": photographs(), "shape_px": (48, 48), "n_views": 1, "objective": "raw"}
     vector = AccommodationVectorEnv(2, **quick)
     vector.reset(seed=0)
-    jitter = 0.05 * np.random.default_rng(0).normal(size=(2 * 3, vector.n_parameters))
+    jitter = 0.05 * np.random.default_rng(0).normal(size=(2 * 2, vector.n_parameters))
     u0 = torch.as_tensor(np.clip(vector.default_u + jitter, -1, 1), dtype=torch.float32)
     together, totals = descend(vector.loss, u0, learning_rate=0.02, n_steps=2)
-    assert totals.shape == (3, 6)
+    assert totals.shape == (3, 4)
     for i in range(2):
         single = gym.make("Ciliary/Accommodation-v0", **quick).unwrapped
         assert isinstance(single, AccommodationEnv)
         single.reset(seed=i)
-        for j in range(3 * i, 3 * i + 3):
+        for j in range(2 * i, 2 * i + 2):
             alone, own = descend(single.loss, u0[j : j + 1], learning_rate=0.02, n_steps=2)
             # where a derivative is next to nothing Adam's step has the sign of rounding errors
             is_same = (together[:, j] - alone[:, 0]).abs() < 1e-3
