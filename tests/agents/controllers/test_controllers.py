@@ -14,7 +14,7 @@ from ciliary.agents.base import ControllerBase
 from ciliary.testing.controller import ControllerContract, CountingToy
 from ciliary_tests.controllers import TRAINED, distances
 
-HELPERS = Path(__file__).parents[1] / "helpers"
+HELPERS = Path(__file__).parents[2] / "helpers"
 
 
 class TestFixed(ControllerContract):
