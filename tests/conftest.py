@@ -76,7 +76,9 @@ def bsds_root(data_root: Path) -> Path:
 @pytest.fixture(scope="session")
 def migrated(pytestconfig, tmp_path_factory) -> Path:
     """A database already migrated, made once for each version of MLflow: copying it takes milliseconds, not seconds."""
-    kept = pytestconfig.cache.mkdir("databases") / f"mlflow-{metadata.version('mlflow')}.db"
+    cache = getattr(pytestconfig, "cache", None)  # pytest may be told to keep none
+    folder = tmp_path_factory.mktemp("databases") if cache is None else cache.mkdir("databases")
+    kept = folder / f"mlflow-{metadata.version('mlflow')}.db"
     if not kept.exists():
         from ciliary.tuning.runs.store import open_store  # tests of the cortex need no store
 

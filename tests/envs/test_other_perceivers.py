@@ -45,5 +45,8 @@ def test_episodes_are_played(controller):
 
 
 def test_what_needs_a_gradient_is_refused():
+    env = make()
+    with pytest.raises(ValueError, match="has none; choose a controller that searches"):
+        run_episode(env, make_controller("gradient"), 0, {"image": "coffee"}, n_trials=4)
     with pytest.raises(ValueError, match="needs a perceiver that answers 'gradient'"):
-        run_episode(make(), make_controller("gradient"), 0, {"image": "coffee"}, n_trials=4)
+        env.unwrapped.evaluate_with_gradient(env.unwrapped.default_u[None])
