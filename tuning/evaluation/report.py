@@ -89,11 +89,12 @@ def about(
 ) -> dict[str, str]:
     """How it was measured, in words; ``more`` is what a page has of its own."""
     cases = played.cases
+    seen = described(how.cortex) if how.perceiver is None else "the perceiver's defaults"
     return {
         "images": f"{len(set(played.images))} of {source}",
         "cases": f"{len(cases)}: {counted([case.disturbance for case in cases])}",
         "methods": ", ".join(dict.fromkeys(played.meta["methods"])),
-        "cortex looks at": f"{how.size_px} px (long side); {described(how.cortex)}",
+        f"{how.perceiver or 'cortex'} looks at": f"{how.size_px} px (long side); {seen}",
         **more,
         "commit": f"{versions().get('commit', 'unknown')} (code mark {code})",
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
@@ -106,7 +107,7 @@ def oracle_and_note(contest: ResponseTable, table: ResponseTable | None) -> tupl
     """The oracle of each case, (C,), and what is to be said of it."""
     oracle = oracle_scores(contest, table)
     if table is None:
-        return oracle, ["oracle: the best of the methods of this page, a lower bound of what the cortex could do"]
+        return oracle, ["oracle: the best of the methods of this page, a lower bound of what could be done"]
     n_without = int(np.isnan(oracle).sum())
     return oracle, [f"no oracle of {n_without} cases: the response table does not have them"] if n_without else []
 

@@ -40,6 +40,20 @@ def test_photographs_are_compared_by_the_loss(tmp_path, monkeypatch, migrated, c
     assert "people's maps" in capsys.readouterr().err
 
 
+def test_pages_name_another_perceiver(tmp_path, monkeypatch, migrated, capsys):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    images = write_labelled(tmp_path / "mine") / "images"
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mlflow.db").write_bytes(migrated.read_bytes())
+    asked = {"images": (images,), "disturb": "none", "n_seeds": 1, "size_px": 64, "out": out, "is_quiet": True}
+    assert run(CompareSettings(methods=("random:agreement:2",), perceiver="watershed", **asked)) == 0
+    text = (out / "controllers.md").read_text()
+    assert "| watershed looks at | 64 px (long side); the perceiver's defaults |" in text
+    assert run(CompareSettings(methods=("random:calibrated:2",), perceiver="watershed", **asked)) == 2
+    assert "made for the perceiver cortex" in " ".join(capsys.readouterr().err.split())
+
+
 def test_another_perceiver_plays(tmp_path, data):
     settings = MeasureSettings(size_px=64, score_stride=1, perceiver="felzenszwalb")
     methods = [parse_method("fixed:agreement"), parse_method("random:agreement:2")]
