@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -58,10 +57,26 @@ def test_its_links_lead_to_its_headings(repository):
     assert set(re.findall(r"\(#([^)]+)\)", text)) <= headings
 
 
-def test_what_its_commands_name_is_there(blocks, folder):
-    commands = [shlex.split(body) for kind, body in blocks if not kind]
-    named = {word for command in commands for word in command if word.startswith("mine:")}
-    assert {"mine:segment", "mine:my_cortex", "mine:few_segments", "mine:Walker", "mine:quasi_random"} <= named
-    program = "import mine\n" + "\n".join(f"mine.{word.partition(':')[2]}" for word in sorted(named))
-    (folder / "names.py").write_text(program, encoding="utf-8")
-    run(folder, "names.py")
+#: Reads each command as the script does, and does all that a session does before the first image.
+CHECK = """
+import shlex
+from types import SimpleNamespace
+from ciliary.tuning.cli import app
+from ciliary.tuning.sessions.accommodate import check
+
+seen = []
+job = SimpleNamespace(accommodate=lambda settings: seen.append(settings) or 0)
+app.importlib = SimpleNamespace(import_module=lambda name: job)
+for line in LINES:
+    assert app.door("accommodate")(shlex.split(line)) == 0, line
+for settings in seen:
+    check(settings)
+print(len(seen))
+"""
+
+
+def test_its_commands_are_understood_and_what_they_name_is_there(blocks, folder):
+    lines = [body.removeprefix("python scripts/accommodate.py ") for kind, body in blocks if not kind]
+    assert sum("mine:" in line for line in lines) == 5
+    (folder / "commands.py").write_text(f"LINES = {lines}\n{CHECK}", encoding="utf-8")
+    assert run(folder, "commands.py").split() == [str(len(lines))]

@@ -113,7 +113,7 @@ class SessionSettings(PerceiverOptions):
     @property
     def session_base(self) -> str:
         """The name asked for, or ``<controller>-seed<seed>``."""
-        return self.session or f"{self.controller}-seed{self.seed}"
+        return self.session or f"{self.controller.replace(':', '-')}-seed{self.seed}"
 
     def as_params(self) -> dict[str, str]:
         """The settings as strings, for the parameters of a tracked run."""
