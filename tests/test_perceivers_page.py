@@ -45,6 +45,7 @@ def test_its_programs_run(blocks, folder):
     run(folder, "programs.py")
 
 
+@pytest.mark.slow
 def test_its_exam_is_passed(folder):
     run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py")
 

@@ -143,6 +143,7 @@ def test_showcase_is_on_this_machine():
     assert max(showcase(48)[0].load().image.shape) == 48
 
 
+@pytest.mark.slow
 def test_sigterm_leaves_a_session_that_goes_on(photo, out):
     """In a process of its own: asked to stop in the first episode, it answers 130; called again, it does the rest."""
     command = [sys.executable, str(SCRIPT), str(photo), *QUICK, "--trials", "2000", "--out", str(out)]

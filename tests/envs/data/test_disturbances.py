@@ -97,6 +97,7 @@ def test_odd_sizes(name, size):
     assert disturb(image, name, 5, 0).shape == image.shape
 
 
+@pytest.mark.slow
 def test_same_seed_same_image_in_another_process(chelsea):
     program = (
         "import torch; from ciliary.envs.data.disturbances import *; "
