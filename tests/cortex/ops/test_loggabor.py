@@ -189,3 +189,10 @@ def test_range_scale_and_a_blank():
     blank = torch.zeros(1, 6, 2, 2, requires_grad=True)
     dominant_orientation(blank).sum().backward()
     assert torch.isfinite(blank.grad).all()
+
+
+def test_upsampling_repeats_what_is_missing_on_either_side():
+    row = torch.tensor([[[[0.0, 1.0]]]])  # samples at 0 and 2; the one at 4 is missing
+    torch.testing.assert_close(upsample_aligned(row, 2, (1, 5)), torch.tensor([[[[0.0, 0.5, 1.0, 1.0, 1.0]]]]))
+    column = row.transpose(2, 3)
+    torch.testing.assert_close(upsample_aligned(column, 2, (5, 1))[0, 0, :, 0], torch.tensor([0.0, 0.5, 1.0, 1.0, 1.0]))

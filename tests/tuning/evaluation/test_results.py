@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -228,3 +229,16 @@ def test_the_mark_changes_with_code_but_not_with_words(tmp_path):
     plain = mark("def f():\n    return 1\n")
     assert mark('"""Words."""\ndef f():\n    """More."""\n    return 1  # one\n') == plain
     assert mark("def f():\n    return 2\n") != plain
+
+
+def test_each_group_has_a_table_of_its_own_rows():
+    @dataclass(frozen=True)
+    class Row:
+        disturbance: str
+        n_images: int
+        method: str
+
+    text = by_group([Row("fog", 2, "one"), Row("clean", 2, "two"), Row("fog", 2, "three")])
+    fog, clean = text.split("\n#")
+    assert ("one" in fog, "two" in fog, "three" in fog) == (True, False, True)
+    assert ("one" in clean, "two" in clean, "three" in clean) == (False, True, False)

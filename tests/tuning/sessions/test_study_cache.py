@@ -10,9 +10,10 @@ import optuna
 import pytest
 
 from ciliary.cortex.parameters import PARAMETERS
+from ciliary.envs.toy import ToyEnv
 from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.settings import SessionSettings
-from ciliary.tuning.sessions.study_cache import StorageError, StudyCache, open_storage, open_study
+from ciliary.tuning.sessions.study_cache import RememberingEnv, StorageError, StudyCache, open_storage, open_study
 
 
 @pytest.fixture
@@ -72,3 +73,15 @@ def test_a_controller_which_changes_the_image_keeps_no_memory(storage):
 def test_a_storage_that_cannot_be_opened_is_named(storage):
     with pytest.raises(StorageError, match="cannot open the storage"):
         open_storage(storage)
+
+
+def test_what_is_remembered_is_counted_and_not_evaluated_again(storage):
+    env = ToyEnv(n_parameters=len(PARAMETERS), action_mode="absolute")
+    env.reset(seed=0)
+    remembering = RememberingEnv(env, StudyCache(storage, "a"))
+    u = np.random.default_rng(0).uniform(-1, 1, (5, len(PARAMETERS))).astype(np.float32)
+    remembering.evaluate(u[:3])
+    assert remembering.n_remembered == 0
+    totals = remembering.evaluate(u).terms["total"]
+    assert (remembering.n_remembered, env.n_evaluations) == (3, 5)
+    np.testing.assert_array_equal(totals, env.evaluate(u).terms["total"])
