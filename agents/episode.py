@@ -125,6 +125,7 @@ def run_episode(
             n_evaluations=world.n_evaluations,
             seconds=time.perf_counter() - start,
             parameters=world.parameters,
+            frozen=world.frozen,
             statistics=log.statistics,
         )
 

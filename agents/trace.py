@@ -58,6 +58,7 @@ class Trace:
         n_evaluations: settings evaluated in all: trials, guard, and the steps that applied the choice.
         seconds: wall clock of the whole episode.
         parameters: the columns of ``u``.
+        frozen: names of those that could do nothing and kept their defaults.
         statistics: (D,) what the reset's observation tells of the percept at the defaults; None if it tells nothing.
     """
 
@@ -76,6 +77,7 @@ class Trace:
     seconds: float
     parameters: ParameterTable
     statistics: np.ndarray | None = None
+    frozen: tuple[str, ...] = ()
 
     @property
     def n_trials(self) -> int:
@@ -96,6 +98,11 @@ class Trace:
     def theta(self) -> dict[str, np.ndarray]:
         """Physical values by parameter name, each (T,)."""
         return self.parameters.by_name(self.u)
+
+    @property
+    def theta_moved(self) -> dict[str, np.ndarray]:
+        """Those of :attr:`theta` that something could be done with: what is worth a line on a page."""
+        return {name: values for name, values in self.theta.items() if name not in self.frozen}
 
     @property
     def theta_chosen(self) -> dict[str, float]:

@@ -215,6 +215,16 @@ def test_a_stage_of_ones_own_is_asked_for_by_name(tmp_path, monkeypatch):
         SessionSettings(own_stages=("m9=own_stage:Mine",))
 
 
+def test_what_can_do_nothing_is_not_shown(tmp_path):
+    from ciliary.agents import make_controller, run_episode
+    from ciliary.envs import AccommodationEnv
+
+    env = AccommodationEnv(size_px=48, objective="raw", n_views=1)
+    trace = run_episode(env, make_controller("random"), 0, {"image": "coffee"}, n_trials=3)
+    assert set(trace.frozen) == {"depth_weight", "backbone_weight"}
+    assert set(trace.theta) - set(trace.theta_moved) == set(trace.frozen)
+
+
 def test_bundled_photographs_are_inputs_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     inputs, problems, _ = collect(["coffee", "nowhere.png", "coffee"], 48)

@@ -5,7 +5,8 @@ A record is a plain dictionary, since other programs read it. Its keys:
 ``key`` (what identifies the episode), ``status`` (``FINISHED`` | ``FAILED``), ``image``, ``path``, ``original_size``
 ([height, width]), ``notes`` (what had to be done to show it), ``fingerprint``, ``disturbance``, ``controller``,
 ``seed``, ``settings`` (hash), ``objective`` (its mark), ``n_trials``, ``n_evaluations``, ``seconds``, ``parameters``
-(name -> physical value applied, in the order of the columns of ``u``), ``i_chosen``, ``before`` and ``after`` (terms),
+(name -> physical value applied, in the order of the columns of ``u``), ``frozen`` (names that could do nothing),
+``i_chosen``, ``before`` and ``after`` (terms),
 ``guard``, ``ending``, ``history`` (terms and best-so-far per trial, and ``u``), ``statistics`` (of the percept at the
 defaults), ``files``, ``versions``, ``error``.
 """
@@ -77,6 +78,7 @@ def build(
             "n_evaluations": trace.n_evaluations,
             "seconds": trace.seconds,
             "parameters": trace.theta_chosen,
+            "frozen": list(trace.frozen),
             "i_chosen": trace.i_chosen,
             "before": trace.before,
             "after": trace.after,

@@ -91,7 +91,7 @@ def make(
         if made is not None:
             figures[role] = made
     record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | saved
-    return Made(record, played.trace.theta, figures, _pictures(played), tuple(problems))
+    return Made(record, played.trace.theta_moved, figures, _pictures(played), tuple(problems))
 
 
 def draw(

@@ -234,7 +234,7 @@ class _Loop:
         except EpisodeInterrupted as stop:
             if run is not None:
                 made_so_far = records.build(key, stop.trace, photograph, status="KILLED")
-                tracking.track_stopped(run, made_so_far, stop.trace.theta)
+                tracking.track_stopped(run, made_so_far, stop.trace.theta_moved)
             raise Stopped from stop
         except Exception as error:  # noqa: BLE001 -- one image's failure is recorded, the others are played
             self._problem(f"{item.label} ({key.disturbance}): {_first_line(error)}")

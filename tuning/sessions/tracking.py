@@ -39,7 +39,8 @@ def episode_metrics(record: Mapping[str, Any]) -> Iterator[Metric]:
     ``accommodated/total`` and ``accommodated/gain`` (before minus after; both first in the alphabet, so that they stand
     on top), ``after/<term>``, ``before/<term>``, ``final/<name>``, ``seconds``, ``n_evaluations``, ``n_nonfinite``.
     """
-    once = {f"final/{name}": value for name, value in record["parameters"].items()}
+    frozen = record.get("frozen", ())
+    once = {f"final/{name}": value for name, value in record["parameters"].items() if name not in frozen}
     once |= {f"{side}/{name}": value for side in ("before", "after") for name, value in record[side].items()}
     before, after = _totals(record)
     if after is not None:
