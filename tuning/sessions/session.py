@@ -15,6 +15,7 @@ from optuna.storages import BaseStorage
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.episode import EpisodeInterrupted, Progress
 from ciliary.agents.guard import Guard
+from ciliary.cortex.table import ParameterTable
 from ciliary.envs.data.reading import Photograph, UnreadableImage
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
 from ciliary.tuning.cli.stopping import Stopped, Stopper
@@ -122,8 +123,8 @@ def run_session(
         status = "KILLED"  # until it is known better
         try:
             display.begin(session, len(inputs) * len(settings.shown_as))
-            controller = with_memories(controller, settings, store)
             env = make_env(settings, searches_all=True) if session.searches_all else make_env(settings)
+            controller = with_memories(controller, settings, store, env.get_wrapper_attr("parameters"))
             run = _Loop(settings, session, outcome, display, stopper, env, controller, storage)
             run.all(inputs)
             status = "FINISHED" if outcome.records else "FAILED"
@@ -182,6 +183,7 @@ class _Loop:
         self.settings, self.session, self.outcome = settings, session, outcome
         self.display, self.stopper = display, stopper
         self.env, self.controller, self.storage = env, controller, storage
+        self.table: ParameterTable = env.get_wrapper_attr("parameters")  # the cortex's or the perceiver's columns
         self.file = session.folder / records.FILE
         self.known = {r["key"]: r for r in records.read(self.file) if r.get("status") == "FINISHED"}
 
@@ -225,7 +227,7 @@ class _Loop:
             run = self.session.episode(name=name, tags={"key": key, **asdict(key)}, params=params)
             made = self._play(photograph, key, stem)
             records.append(self.file, made.record)
-            self.controller = with_memory(self.controller, made.record)
+            self.controller = with_memory(self.controller, made.record, self.table)
             self.outcome.records.append(made.record)
             self.outcome.run_ids[str(key)] = run.run_id
             for problem in made.problems:
@@ -258,7 +260,7 @@ class _Loop:
             seed=settings.seed,
             n_trials=settings.n_trials,
             guard=Guard() if settings.use_guard else None,
-            study=open_study(self.storage, settings, self.controller, key),
+            study=open_study(self.storage, settings, self.controller, key, self.table),
             on_batch=self._on_batch,
         )
         return make(

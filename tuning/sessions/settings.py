@@ -138,12 +138,13 @@ class SessionSettings(PerceiverOptions):
 
     @property
     def mark(self) -> str:
-        """What totals are measured by: the marks of objective, learned stages and another perceiver if there is one."""
+        """What totals are measured by: the marks of objective, another perceiver, a user's stages and learned ones."""
         from ciliary.envs.objective.make import objective_mark  # brings torch
 
         seer = "" if self.perceiver == CORTEX else f" seen by {self.seer}"
+        own = "".join(f" stage {mark}" for mark in self._own_stage_marks())
         learned = f" learned {learned_mark(self.learned)}" if self.learned else ""
-        return objective_mark(self.objective) + seer + learned
+        return objective_mark(self.objective) + seer + own + learned
 
     def fingerprint(self) -> str:
         """Twelve hex digits which change whenever a setting that shapes the numbers of an episode changes."""
@@ -177,8 +178,6 @@ class SessionSettings(PerceiverOptions):
 
     def _named(self) -> dict[str, Any]:
         """The settings under the names that they have had in fingerprints and tracked runs from the first version."""
-        from ciliary.cortex.loading import object_mark
-
         values = self.values()
         # Later fields do not count while they say what was the only thing to say.
         if self.perceiver == CORTEX:
@@ -190,8 +189,13 @@ class SessionSettings(PerceiverOptions):
         if not self.own_stages:
             del values["own_stages"]
         else:
-            values["own_stages"] = [object_mark(text.split("=", 1)[1], what="stage") for text in self.own_stages]
+            values["own_stages"] = self._own_stage_marks()
         return {"long_side_px": values.pop("size_px"), **values, "disturbances": self.shown_as}
+
+    def _own_stage_marks(self) -> list[str]:
+        from ciliary.cortex.loading import object_mark
+
+        return [object_mark(text.split("=", 1)[1], what="stage") for text in self.own_stages]
 
 
 def _shipped_policy(controller: str, objective: str) -> Path | None:

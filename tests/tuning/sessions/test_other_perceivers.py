@@ -97,3 +97,14 @@ def test_what_is_the_cortexs_is_refused_in_one_line(desk, settings, line, capsys
     complaint = capsys.readouterr().err
     assert line in " ".join(complaint.split())
     assert not (desk / "runs").exists()
+
+
+def test_a_study_and_memories_hold_the_perceivers_own_columns(desk):
+    first = {"storage": f"{desk}/studies.log", "controller": "hybrid"}
+    assert accommodate(desk, "felzenszwalb", **first) == 0
+    assert accommodate(desk, "felzenszwalb", **first, seed=1) == 0
+    assert accommodate(desk, "felzenszwalb", controller="memory") == 0
+    last = [
+        json.loads(text) for path in (desk / "runs").glob("*/episodes.jsonl") for text in path.read_text().splitlines()
+    ]
+    assert [tuple(record["parameters"]) for record in last] == [("scale", "min_size_px", "sigma_px")] * 3
