@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from ciliary.agents.base import ControllerBase
+from ciliary.agents.controllers.columns import columns_of_world
 from ciliary.agents.trace import statistics_of
-from ciliary.envs.observation import STATISTICS
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "reflex.json"
 
@@ -31,7 +31,8 @@ class Loop:
     """One feedback loop.
 
     Attributes:
-        statistic: name in :data:`ciliary.envs.observation.STATISTICS`; ``s0``, ``s1``, ... in a world with others.
+        statistic: name in :data:`ciliary.envs.observation.STATISTICS`; ``s0``, ``s1``, ... in a world that
+            does not name its own.
         parameter: name of the parameter that is moved.
         set_point: value of the statistic that is held.
         spread: how far the statistic usually lies from it, > 0; the unit of the error.
@@ -123,7 +124,11 @@ class ReflexController(ControllerBase):
         del seed
         default, statistics = np.asarray(info["default_u"], dtype=np.float32), statistics_of(obs)
         loops = load_loops(Path(self.policy or SHIPPED)) if self.loops is None else self.loops
-        fitting = () if statistics is None else fit(loops, len(statistics), tuple(info["parameter_names"]))
+        fitting: tuple[tuple[Loop, int, int], ...] = ()
+        if statistics is not None:
+            told = columns_of_world(info).get("statistics")
+            names = told or tuple(f"s{i}" for i in range(len(statistics)))
+            fitting = fit(loops, names, tuple(info["parameter_names"]))
         return ReflexState(default, default, fitting, 1 + self.n_steps if fitting else 1)
 
     def act(self, state: ReflexState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, ReflexState]:
@@ -157,11 +162,10 @@ class ReflexController(ControllerBase):
 
 
 def fit(
-    loops: Sequence[Loop], n_statistics: int, parameter_names: tuple[str, ...]
+    loops: Sequence[Loop], statistic_names: Sequence[str], parameter_names: Sequence[str]
 ) -> tuple[tuple[Loop, int, int], ...]:
     """The loops that a world with these statistics and parameters has, with their positions."""
-    is_cortex = n_statistics == len(STATISTICS)
-    statistics = {s: i for i, s in enumerate(STATISTICS if is_cortex else (f"s{i}" for i in range(n_statistics)))}
+    statistics = {s: i for i, s in enumerate(statistic_names)}
     parameters = {p: i for i, p in enumerate(parameter_names)}
     return tuple(
         (loop, statistics[loop.statistic], parameters[loop.parameter])

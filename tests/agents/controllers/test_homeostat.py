@@ -112,9 +112,22 @@ def test_an_environment_that_moves_less_than_asked_is_followed():
     np.testing.assert_allclose(trace.u[-1], OPTIMUM, atol=1e-6)
 
 
+def test_statistics_are_found_by_name():
+    loop = Loop("contour_mean", "u1", set_point=0.0, spread=0.5, gain=SHARE)
+    told = {
+        "parameter_names": ("u0", "u1"),
+        "default_u": np.zeros(2),
+        "observed": {"statistics": ("other", "contour_mean")},
+    }
+    controller = ReflexController((loop,), n_steps=1, max_shift=2.0)
+    obs = {"statistics": np.array([np.nan, 0.25], np.float32)}
+    state = controller.learn(controller.init(obs, told, 0), np.zeros((1, 2)), obs, told)
+    np.testing.assert_allclose(state.u, [0, SHARE * 0.5], atol=1e-6)
+
+
 def test_shipped_table_is_of_this_cortex():
     loops = load_loops()
-    assert len(fit(loops, len(STATISTICS), PARAMETERS.names)) == len(loops) >= 4
+    assert len(fit(loops, STATISTICS, PARAMETERS.names)) == len(loops) >= 4
     assert len({loop.parameter for loop in loops}) == len(loops)
     table = json.loads(SHIPPED.read_text())
     assert table["spectral_radius"] < 1
