@@ -38,6 +38,7 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_its_programs_run(blocks, folder):
     programs = [body for kind, body in blocks if kind == "python" and not body.startswith("# ")]
     assert len(programs) >= 6
@@ -76,6 +77,7 @@ print(len(seen))
 """
 
 
+@pytest.mark.slow
 def test_its_commands_are_understood_and_what_they_name_is_there(blocks, folder):
     lines = [body.removeprefix("python scripts/accommodate.py ") for kind, body in blocks if not kind]
     assert sum("mine:" in line for line in lines) == 5

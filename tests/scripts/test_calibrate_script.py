@@ -38,6 +38,7 @@ def measured(monkeypatch):
     return cases
 
 
+@pytest.mark.slow
 def test_from_labelled_images_to_an_objective(script, labelled, measured, tmp_path, monkeypatch, capsys):
     file, work = tmp_path / "new" / "cells.npz", tmp_path / "work"
     arguments = ["--labelled", str(labelled), "--out", str(file), "--work", str(work), *QUICK]

@@ -37,6 +37,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_everything_at_once(script, labelled, out, tmp_path, capsys):
     broken = labelled / "images" / "broken.png"
     broken.write_text("no image")

@@ -137,6 +137,7 @@ for name in sorted(set(CONTROLLERS) - TRAINED):
 """
 
 
+@pytest.mark.slow
 def test_same_trace_in_a_fresh_process_with_another_hash_seed():
     env = os.environ | {
         "PYTHONHASHSEED": "12345",
