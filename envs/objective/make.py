@@ -18,9 +18,7 @@ from ciliary.envs.objective.agreement_objective import AgreementObjective
 from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import SHIPPED, load_calibration
 from ciliary.envs.objective.recognition import RECOGNITION_WEIGHTS
-from ciliary.envs.objective.reference import Reference
 from ciliary.envs.objective.terms import Objective, ObjectiveSettings
-from ciliary.envs.objective.views import WayBack
 
 #: Objectives by name that need no calibration.
 UNCALIBRATED = ("raw", "recognition", "agreement")
@@ -42,22 +40,17 @@ class FunctionObjective(Objective):
     def __call__(
         self,
         percept: AbstractPercept,
-        reference: Reference,
-        back: WayBack | None,
-        *,
+        *of_views: Any,
         n_views: int,
-        n_photometric: int,
-        with_kl: bool = False,
-        u: Tensor | None = None,
-        panel: Any = None,
         images: Tensor | None = None,
+        **unread: Any,
     ) -> dict[str, Tensor]:
         """The function's losses as ``total``; of the images themselves, where there are views.
 
         Raises:
             ValueError: the function does not give one loss for each image.
         """
-        del reference, back, n_photometric, with_kl, u, panel
+        del of_views, unread
         assert images is not None
         own = percept if n_views == 0 else percept[torch.arange(0, len(images) * (1 + n_views), 1 + n_views)]
         total = torch.as_tensor(self.function(images, own), dtype=torch.float32)

@@ -57,17 +57,14 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class ProtocolRow:
-    """A protocol on a group of cases; the rest as in :class:`Standing`."""
-
+class _Cases:
     protocol: str
     disturbance: str
-    n_images: int
-    score: Interval
-    gain: Interval
-    gap_closed: Interval | None
-    harm_rate: float
-    recovered: Interval | None
+
+
+@dataclass(frozen=True)
+class ProtocolRow(Standing, _Cases):
+    """How a protocol stands on the cases of one disturbance; the columns of a table, these two first."""
 
 
 def scores_of(table: ResponseTable, score: str = COVERING) -> np.ndarray:

@@ -108,18 +108,7 @@ def draw(
     n_recommended = count_recommended(played.trace.u, env.unwrapped.starts)  # type: ignore[attr-defined]
 
     def page(path: Path) -> Path:
-        assert played.before is not None
-        figure = draw_episode(
-            record,
-            image=played.image,
-            before=played.before,
-            after=played.after,
-            u_before=played.u_before,
-            u_after=played.trace.u_chosen,
-            table=played.trace.parameters,
-            n_recommended=n_recommended,
-        )
-        return write_figure(figure, path)
+        return write_figure(draw_episode(record, played, n_recommended=n_recommended), path)
 
     def animation(path: Path) -> Path | None:
         return animate_episode(

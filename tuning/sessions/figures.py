@@ -13,49 +13,33 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.plot import paint, style
 from ciliary.cortex.plot.sheet import DPI, MARGIN_IN, Row, Sheet
-from ciliary.cortex.table import ParameterTable
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions import panels
+from ciliary.tuning.sessions.playing import Played
 
 KEPT = "defaults kept"
 _COLUMN_IN, _GUTTER_IN = 3.5, 0.22
 _WIDTH_IN = 3 * _COLUMN_IN + 2 * _GUTTER_IN + 2 * MARGIN_IN
 
 
-def draw_episode(
-    record: Mapping[str, Any],
-    *,
-    image: Tensor,
-    before: AbstractPercept,
-    after: AbstractPercept,
-    u_before: np.ndarray,
-    u_after: np.ndarray,
-    table: ParameterTable,
-    n_recommended: int = 0,
-) -> Figure:
+def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: int = 0) -> Figure:
     """The page of one episode. Where the defaults were kept, what was perceived is shown once.
 
     Args:
         record: see :mod:`ciliary.tuning.runs.record`.
-        image: (3, H, W) in [0, 1], as it was seen.
-        before: the percept at the defaults (batch of one).
-        after: the percept at the applied setting (batch of one).
-        u_before: (P,) the defaults.
-        u_after: (P,) the applied setting.
-        table: the P parameters.
+        played: the episode itself, with its percept at the defaults.
         n_recommended: trials before searching began, see :func:`ciliary.tuning.sessions.panels.count_recommended`.
     """
-    seen = image.detach().permute(1, 2, 0).numpy()
+    assert played.before is not None
+    seen = played.image.detach().permute(1, 2, 0).numpy()
     height, width = seen.shape[:2]
     # three pictures take the page's width; a tall photograph makes a tall page, within reason
     picture_in = min(_COLUMN_IN * height / width, 1.3 * _COLUMN_IN)
     words = _words(record)
-    percepts = [(before, "defaults", record["before"]), (after, words, record["after"])]
+    percepts = [(played.before, "defaults", record["before"]), (played.after, words, record["after"])]
     is_kept = words == KEPT
     heights_in = [(picture_in, 0.62)] * (1 if is_kept else 2) + [(2.2, 0.5)]
     rows = [Row(3, height_in, gap_in, _GUTTER_IN) for height_in, gap_in in heights_in]
@@ -70,7 +54,8 @@ def draw_episode(
         boundary = page.axes(0, 2) if is_kept else page.axes(1, column)
         style.picture(boundary, percept.boundary[0, 0].detach().numpy(), f"Boundary, {title}")
     if not is_kept:
-        panels.moved(page.axes(1, 0, left_in=1.52, right_in=0.92), u_before, u_after, record["parameters"], table)
+        moved, trace = page.axes(1, 0, left_in=1.52, right_in=0.92), played.trace
+        panels.moved(moved, played.u_before, trace.u_chosen, record["parameters"], trace.parameters)
     trials, first = record["history"], record["before"]["total"]
     losses = page.axes(len(rows) - 1, 0, n_columns=2, left_in=0.5)
     panels.history(

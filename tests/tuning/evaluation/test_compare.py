@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 
+import pytest
+
 from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.compare import CompareSettings, run
 from ciliary.tuning.evaluation.evaluate import EvaluateSettings
@@ -14,12 +16,18 @@ from ciliary.tuning.evaluation.play import play_methods
 from ciliary_tests.labelled import write_labelled
 
 
-def test_photographs_are_compared_by_the_loss(tmp_path, monkeypatch, migrated, capsys):
+@pytest.fixture
+def desk(tmp_path, monkeypatch, migrated):
+    """Photographs, and a place for results with a database."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    images = write_labelled(tmp_path / "mine") / "images"
-    out = tmp_path / "out"
+    images, out = write_labelled(tmp_path / "mine") / "images", tmp_path / "out"
     out.mkdir()
     (out / "mlflow.db").write_bytes(migrated.read_bytes())
+    return images, out
+
+
+def test_photographs_are_compared_by_the_loss(tmp_path, desk, capsys):
+    images, out = desk
     settings = CompareSettings(
         images=(images,), methods=("random:raw:2",), disturb="none", n_seeds=1, size_px=64, out=out, is_quiet=True
     )
@@ -40,12 +48,8 @@ def test_photographs_are_compared_by_the_loss(tmp_path, monkeypatch, migrated, c
     assert "people's maps" in capsys.readouterr().err
 
 
-def test_pages_name_another_perceiver(tmp_path, monkeypatch, migrated, capsys):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    images = write_labelled(tmp_path / "mine") / "images"
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "mlflow.db").write_bytes(migrated.read_bytes())
+def test_pages_name_another_perceiver(desk, capsys):
+    images, out = desk
     asked = {"images": (images,), "disturb": "none", "n_seeds": 1, "size_px": 64, "out": out, "is_quiet": True}
     assert run(CompareSettings(methods=("random:agreement:2",), perceiver="watershed", **asked)) == 0
     text = (out / "controllers.md").read_text()

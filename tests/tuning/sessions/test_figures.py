@@ -39,16 +39,7 @@ def page(settings=SETTINGS, picture=None, env=None, n_recommended=0):
     picture = picture or Picture("a")
     played = play(env or PictureToy(), make_controller(settings), picture, seed=0, n_trials=settings.n_trials)
     record = records.build(settings.key("a", "f", "none"), played.trace, picture)
-    return record, figures.draw_episode(
-        record,
-        image=played.image,
-        before=played.before,
-        after=played.after,
-        u_before=played.u_before,
-        u_after=played.trace.u_chosen,
-        table=played.trace.parameters,
-        n_recommended=n_recommended,
-    )
+    return record, figures.draw_episode(record, played, n_recommended=n_recommended)
 
 
 @pytest.mark.parametrize("controller", ["fixed", "normalise", "random"])
