@@ -28,11 +28,12 @@ class Cues:
     depth: Tensor  # (B, 1, H, W) relative depth in [0, 1], 1 far
     backbone: Tensor | None  # (B, C, H, W) backbone features of total variance 1, or None
     deep: Tensor | None = None  # (B, C', h, w) a classifier's last feature map, for recognition only, or None
+    trunk: tuple[Tensor, ...] | None = None  # (B, C_i, h_i, w_i) each: the backbone's maps at their own strides
 
     def __getitem__(self, index: Any) -> Cues:
         """The cues of some samples of the batch (slice or index tensor)."""
-        backbone, deep = (None if x is None else x[index] for x in (self.backbone, self.deep))
-        return Cues(self.depth[index], backbone, deep)
+        taken: Cues = _map(self, lambda tensor: tensor[index])
+        return taken
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class M1Out:
     regions_coarse: Tensor  # (B, K, H/2, W/2) S1, on the simplex over K
     depth: Tensor  # (B, 1, H, W) relative depth in [0, 1], 1 far
     features: Tensor  # (B, C, H, W) the weighted cue vector the regions were grouped by
+    trunk: tuple[Tensor, ...] | None = None  # (B, C_i, h_i, w_i) the backbone's maps, handed on, or None
 
     @cached_property
     def orientation(self) -> Tensor:
@@ -211,9 +213,11 @@ class Percept:
 
 
 def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """``value`` with ``change`` applied to every tensor in it, through nested dataclasses."""
+    """``value`` with ``change`` applied to every tensor in it, through nested dataclasses and tuples of tensors."""
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{f.name: _map(getattr(value, f.name), change) for f in fields(value)})
+    if isinstance(value, tuple) and value and all(isinstance(one, Tensor) for one in value):
+        return tuple(change(one) for one in value)
     return change(value) if isinstance(value, Tensor) else value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -84,8 +85,18 @@ def position_channels(h: int, w: int) -> Tensor:
     return torch.stack([y[:, None].expand(h, w), x[None, :].expand(h, w)])[None]
 
 
-def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
-    """From :class:`RetinaOut` and the image's :class:`Cues` to :class:`M1Out`."""
+@dataclass(frozen=True)
+class Edges:
+    """What M1 finds at every pixel, before it groups."""
+
+    energy: Tensor  # (B, A*O, H, W) quadrature energy, scale-major, >= 0
+    features: Tensor  # (B, C, H, W) the weighted cue vector
+    affinity: Tensor  # (B, 4, H, W) to the neighbours E, S, SE, SW
+    boundary: Tensor  # (B, 1, H, W) in [0, 1]
+
+
+def find_edges(retina: RetinaOut, cues: Cues, theta: Theta) -> Edges:
+    """V1 energy, cue vectors, V2 affinity and perceptual boundary of :class:`RetinaOut` and the image's cues."""
     size = (retina.opponent.shape[-2], retina.opponent.shape[-1])
     weight = {name: theta[name].view(-1, 1, 1, 1) for name in _WEIGHTS}
     contrast = retina.on_off[:, :1] - retina.on_off[:, 1:]
@@ -109,14 +120,19 @@ def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
     rupture = 1 - affinity.mean(1, keepdim=True)
     # Either sign of a boundary is enough: a noisy-or.
     boundary = 1 - (1 - contour) * (1 - 0.5 * rupture)
+    return Edges(energy.flatten(1, 2), features, affinity, boundary)
 
-    position = position_channels(*size).expand(len(features), -1, -1, -1)
-    points = torch.cat([features, weight["position_weight"] * position], 1)
+
+def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
+    """From :class:`RetinaOut` and the image's :class:`Cues` to :class:`M1Out`."""
+    found = find_edges(retina, cues, theta)
+    position = position_channels(*found.boundary.shape[-2:]).expand(len(found.features), -1, -1, -1)
+    points = torch.cat([found.features, theta["position_weight"].view(-1, 1, 1, 1) * position], 1)
     regions = soft_regions(points, theta)
-    return M1Out(energy.flatten(1, 2), affinity, boundary, regions, cues.depth, features)
+    return M1Out(found.energy, found.affinity, found.boundary, regions, cues.depth, found.features, cues.trunk)
 
 
-_WEIGHTS = ("colour_weight", "texture_weight", "position_weight", "depth_weight", "backbone_weight")
+_WEIGHTS = ("colour_weight", "texture_weight", "depth_weight", "backbone_weight")
 
 
 def soft_regions(points: Tensor, theta: Theta) -> Tensor:

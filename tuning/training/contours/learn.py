@@ -1,0 +1,157 @@
+"""Teach the contour network from a pool of samples: losses, batches, and the loop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ciliary.cortex.percept import N_ORIENTATIONS
+from ciliary.cortex.stages.contour_net import STRIDES, ContourNet
+from ciliary.tuning.training.contours.pool import UNDECIDED, Bucket, Pool
+
+_SIDE_WEIGHT = 0.1
+_DICE_WEIGHT = 0.5
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the network learns.
+
+    Attributes:
+        n_steps: batches.
+        rate: highest rate of AdamW; a tenth of the steps warms up, a cosine cools down.
+        decay: of weights.
+        averaging: of the moving average of weights, which is what is kept.
+        shares: of the pool's buckets among batches, in their order.
+        seed: of weights and batches.
+        in_bfloat16: convolutions in bfloat16; four times as fast where the processor has it.
+    """
+
+    n_steps: int = 6000
+    rate: float = 2e-3
+    decay: float = 1e-3
+    averaging: float = 0.998
+    shares: tuple[float, ...] = (0.5, 0.25, 0.25)
+    seed: int = 0
+    in_bfloat16: bool = True
+
+
+def balanced_cross_entropy(logits: Tensor, target: Tensor, *, power: float = 1.0) -> Tensor:
+    """Cross-entropy of logits (B, 1, h, w), undecided pixels left out, both classes weighed (Xie & Tu 2015).
+
+    Args:
+        logits: of a contour.
+        target: (B, 1, h, w) uint8 as :func:`~ciliary.tuning.training.contours.pool.targets`.
+        power: 1 gives both classes the same weight in all, 0 each pixel; between, the answer stays nearer to a
+            probability.
+    """
+    is_contour, is_known = _read(target)
+    n_contour = is_contour.sum().clamp_min(1.0)
+    n_other = (is_known.sum() - n_contour).clamp_min(1.0)
+    weight = torch.where(is_contour > 0, (n_other / n_contour) ** power, torch.ones_like(n_other)) * is_known
+    loss = F.binary_cross_entropy_with_logits(logits, is_contour, reduction="none")
+    return (weight * loss).sum() / weight.sum()
+
+
+def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - 2 |p y| / (|p|^2 + |y|^2), mean over images (Deng et al. 2018): thick lines cost, where balance lets them be."""
+    is_contour, is_known = _read(target)
+    p = torch.sigmoid(logits) * is_known
+    both, of_p, of_y = ((x).flatten(1).sum(1) for x in (p * is_contour, p * p, is_contour))
+    return (1 - (2 * both + 1) / (of_p + of_y + 1)).mean()
+
+
+def contour_loss(logits: Tensor, sides: Sequence[Tensor], target: Tensor) -> Tensor:
+    """The whole: the answer (balanced by the root, and thin), and each side output at its own size."""
+    loss = balanced_cross_entropy(logits, target, power=0.5) + _DICE_WEIGHT * dice_loss(logits, target)
+    for side, stride in zip(sides, STRIDES, strict=True):
+        loss = loss + _SIDE_WEIGHT * balanced_cross_entropy(side, _shrink(target, stride))
+    return loss
+
+
+def _read(target: Tensor) -> tuple[Tensor, Tensor]:
+    is_known = target != UNDECIDED
+    return ((target > 0) & is_known).float(), is_known.float()
+
+
+def _shrink(target: Tensor, stride: int) -> Tensor:
+    """A block has a contour if one of its pixels has, is undecided if one of the others is."""
+    # As numbers that rise with their claim: nothing, undecided, contour.
+    claim = torch.where(target == UNDECIDED, 1.0, torch.where(target > 0, 2.0, 0.0))
+    claim = F.max_pool2d(claim, stride, ceil_mode=True)
+    return torch.where(claim == 1, UNDECIDED, torch.where(claim == 2, 200, 0)).to(torch.uint8)
+
+
+def mirrored(full: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
+    """The network's inputs as the mirrored image gives them: orientations turn too."""
+    energy = half.unflatten(1, (-1, N_ORIENTATIONS))
+    energy = energy[:, :, [-k % N_ORIENTATIONS for k in range(N_ORIENTATIONS)]].flatten(1, 2)
+    return full.flip(-1), energy.flip(-1)
+
+
+TrunkMaps = Callable[[Tensor], tuple[Tensor, ...]]
+
+
+def batch_of(pool: Pool, bucket: Bucket, rows: np.ndarray, trunk: TrunkMaps | None) -> tuple[Tensor, ...]:
+    """Target, inputs and trunk maps of some samples."""
+    arrays = pool.arrays[bucket.name]
+    rows = np.sort(rows)
+    full, half = (torch.from_numpy(np.asarray(arrays[k][rows])).float() for k in ("full", "half"))
+    target = torch.from_numpy(np.asarray(arrays["target"][rows]))[:, None]
+    maps = () if trunk is None else trunk(torch.from_numpy(np.asarray(arrays["image"][rows])).float() / 255)
+    return target, full, half, *maps
+
+
+def learn(
+    pool: Pool,
+    owners: Sequence[int],
+    how: Learning,
+    *,
+    trunk: TrunkMaps | None = None,
+    trunk_channels: tuple[int, ...] = (),
+    on_step: Callable[[int, float], None] = lambda step, loss: None,
+) -> ContourNet:
+    """A network taught on the samples of some images."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(how.seed)
+        net = ContourNet(trunk_channels)
+    net = net.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    kept = copy.deepcopy(net).eval()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=how.rate, weight_decay=how.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, how.rate, total_steps=how.n_steps, pct_start=0.1, cycle_momentum=False
+    )
+    rng = np.random.default_rng([how.seed, 1])
+    rows = [pool.rows(bucket, owners) for bucket in pool.buckets]
+    shares = np.array(how.shares) / sum(how.shares)
+    for step in range(how.n_steps):
+        i = int(rng.choice(len(pool.buckets), p=shares))
+        drawn = rng.choice(rows[i], min(pool.buckets[i].n_batch, len(rows[i])), replace=False)
+        target, full, half, *maps = batch_of(pool, pool.buckets[i], drawn, trunk)
+        if trunk is None and rng.random() < 0.5:
+            target, (full, half) = target.flip(-1), mirrored(full, half)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=how.in_bfloat16):
+            logits, sides = net(*(x.to(memory_format=torch.channels_last) for x in (full, half)), tuple(maps))
+        loss = contour_loss(logits.float(), [side.float() for side in sides], target)
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimiser.step()
+        schedule.step()
+        _average(kept, net, min(how.averaging, (step + 1) / (step + 10)))
+        on_step(step, float(loss.detach()))
+    return kept.to(memory_format=torch.contiguous_format).requires_grad_(False)  # type: ignore[call-overload]
+
+
+@torch.no_grad()
+def _average(kept: nn.Module, net: nn.Module, share: float) -> None:
+    for old, new in zip(kept.parameters(), net.parameters(), strict=True):
+        old.lerp_(new, 1 - share)
+    for old, new in zip(kept.buffers(), net.buffers(), strict=True):
+        old.copy_(torch.lerp(old, new, 1 - share) if old.is_floating_point() else new)
