@@ -36,6 +36,7 @@ PARAMETERS = ParameterTable((
     Parameter("endstop_gain", "M2", 0.05, 4.0, 0.5, "1", "log", "Heitger et al. 1992", "Gain of end-stopped cells, which seed completion."),
     Parameter("barrier_gain", "M2", 0.5, 50.0, 1.4, "1", "log", "Perona & Malik 1990", "How strongly a contour stops diffusion."),
     Parameter("stabilisation_time_px2", "M2", 0.1, 4.0, 2.0, "px^2", "log", "Perona & Malik 1990", "Diffusion time of log S1 into S2."),
+    Parameter("taught_share", "M2", 0.0, 1.0, 0.9, "1", "linear", "measured", "Share of the contour that is what people would draw (no effect without contours that people taught)."),
     # --- M3 invariance
     Parameter("texture_pool_px", "M3", 2.0, 16.0, 4.4, "px", "log", "Portilla & Simoncelli 2000", "Integration scale of the local energy statistics."),
     Parameter("region_weight", "M3", 0.02, 2.0, 0.97, "1", "log", "measured", "Weight of the stabilised regions S2 in the patches' cues."),

@@ -29,6 +29,7 @@ class Cues:
     backbone: Tensor | None  # (B, C, H, W) backbone features of total variance 1, or None
     deep: Tensor | None = None  # (B, C', h, w) a classifier's last feature map, for recognition only, or None
     trunk: tuple[Tensor, ...] | None = None  # (B, C_i, h_i, w_i) each: the backbone's maps at their own strides
+    contour: Tensor | None = None  # (B, 1, H, W) in [0, 1]: what a user's own network says of contours
 
     def __getitem__(self, index: Any) -> Cues:
         """The cues of some samples of the batch (slice or index tensor)."""
@@ -55,7 +56,7 @@ class M1Out:
     regions_coarse: Tensor  # (B, K, H/2, W/2) S1, on the simplex over K
     depth: Tensor  # (B, 1, H, W) relative depth in [0, 1], 1 far
     features: Tensor  # (B, C, H, W) the weighted cue vector the regions were grouped by
-    trunk: tuple[Tensor, ...] | None = None  # (B, C_i, h_i, w_i) the backbone's maps, handed on, or None
+    cues: Cues | None = None  # what it was given, handed on
 
     @cached_property
     def orientation(self) -> Tensor:

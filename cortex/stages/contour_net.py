@@ -58,7 +58,7 @@ class ContourNet(nn.Module):
 
         Args:
             full: (B, 4, H, W) and half: (B, 18, H/2, W/2), see :func:`contour_inputs`.
-            trunk: (B, C_i, ~H/s, ~W/s) at strides s = 4, 8, 16.
+            trunk: (B, C_i, ceil(H/s), ceil(W/s)) at strides s = 4, 8, 16.
 
         Returns:
             (B, 1, H, W), and those of the side outputs at strides 2, 4, 8, 16.
@@ -70,7 +70,8 @@ class ContourNet(nn.Module):
         for i, (down, deep) in enumerate(zip(self.down, self.deep, strict=True)):
             x = down(x)
             if len(self.trunk):
-                x = x + F.interpolate(self.trunk[i](trunk[i]), size=x.shape[-2:], mode="bilinear", align_corners=False)
+                below, right = (n - m for n, m in zip(x.shape[-2:], trunk[i].shape[-2:], strict=True))
+                x = x + F.pad(self.trunk[i](trunk[i]), (0, right, 0, below), mode="replicate")
             x = deep(x)
             maps.append(x)
         sides = [self.sides[-1](x)]

@@ -129,7 +129,7 @@ def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
     position = position_channels(*found.boundary.shape[-2:]).expand(len(found.features), -1, -1, -1)
     points = torch.cat([found.features, theta["position_weight"].view(-1, 1, 1, 1) * position], 1)
     regions = soft_regions(points, theta)
-    return M1Out(found.energy, found.affinity, found.boundary, regions, cues.depth, found.features, cues.trunk)
+    return M1Out(found.energy, found.affinity, found.boundary, regions, cues.depth, found.features, cues)
 
 
 _WEIGHTS = ("colour_weight", "texture_weight", "depth_weight", "backbone_weight")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ciliary.cortex.ops.merging import contrast_linkage, merge_tree, soft_cut
+from ciliary.cortex.ops.merging import Linkage, contrast_linkage, merge_tree, soft_cut
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M3Out, M4Out
 
@@ -22,10 +22,10 @@ def make_objects(m3: M3Out, theta: Theta) -> M4Out:
     return describe(m3, m3.assignment @ share, length, strength, height, theta)
 
 
-def cut(m3: M3Out, theta: Theta) -> tuple[Tensor, Tensor]:
+def cut(m3: M3Out, theta: Theta, linkage: Linkage | None = None) -> tuple[Tensor, Tensor]:
     """The share (B, S, S) of each slot in each proto-object, and the cost of each merge of the tree, (B, S-1)."""
-    linkage = contrast_linkage(
-        exponent=theta["linkage_exponent"], contour_weight=theta["closure_weight"], unit_size=_unit_px(m3)
+    linkage = linkage or contrast_linkage(
+        exponent=theta["linkage_exponent"], contour_weight=theta["closure_weight"], unit_size=m3.patches.unit_px
     )
     is_contact = m3.border_length > _MIN_BORDER_PX
     length = torch.where(is_contact, m3.border_length, 0.0)
