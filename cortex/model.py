@@ -26,7 +26,8 @@ class Cortex(nn.Module):
 
     Args:
         depth: depth provider, ``"none"``, ``"pictorial"`` or ``"midas"``.
-        features: backbone as a cue of grouping, ``"none"`` or ``"efficientnet_lite0"``.
+        features: backbone as a cue of grouping, ``"none"``, ``"efficientnet_lite0"`` or the name of a model of timm's.
+        features_weights: state dict file of the backbone, in place of the package's or the hub's weights.
         learned: stages that use their learned part beside the mathematical one: True for all, or names such as
             ``("m2", "m5")``.
         weights: file of learned stages in place of the one that comes with the project.
@@ -53,6 +54,7 @@ class Cortex(nn.Module):
         *,
         depth: str = "none",
         features: str = "none",
+        features_weights: Path | str | None = None,
         learned: bool | Collection[str] = False,
         weights: Path | str | None = None,
         recognise: bool = False,
@@ -68,7 +70,7 @@ class Cortex(nn.Module):
         super().__init__()
         self.searches_all = searches_all
         self.depth = make_depth(depth)
-        self.backbone = make_backbone(features)
+        self.backbone = make_backbone(features, features_weights)
         self.deep = make_deep(deep)
         own = {"retina": retina, "m1": m1, "m2": m2, "m3": m3, "m4": m4, "m5": m5}
         given = {name: own_stage(stage) for name, stage in own.items() if stage is not None}
@@ -103,8 +105,11 @@ class Cortex(nn.Module):
         """The maps that depend on the image (B, 3, H, W) alone; compute them once and share them between settings."""
         check_image(image)
         with torch.no_grad():
-            backbone, deep = (None if make is None else make(image) for make in (self.backbone, self.deep))
-            return Cues(self.depth(image), backbone, deep)
+            trunk = backbone = None
+            if self.backbone is not None:  # it looks once: the full-size map is made of its maps
+                trunk = self.backbone.maps(image)
+                backbone = self.backbone.full(trunk, (image.shape[-2], image.shape[-1]))
+            return Cues(self.depth(image), backbone, None if self.deep is None else self.deep(image), trunk)
 
     if TYPE_CHECKING:  # a torch module takes and returns Any
 

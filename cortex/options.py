@@ -4,9 +4,11 @@ from __future__ import annotations
 
 #: Perceivers that :func:`ciliary.cortex.perceivers.make_perceiver` makes by name.
 PERCEIVERS: tuple[str, ...] = ("cortex", "felzenszwalb", "slic", "watershed")
-#: Providers of the depth cue, and of backbone features for grouping and for recognition.
+#: Providers of the depth cue, and of deep features for recognition.
 DEPTHS: tuple[str, ...] = ("none", "pictorial", "midas")
-BACKBONES: tuple[str, ...] = ("none", "efficientnet_lite0")
+DEEP: tuple[str, ...] = ("none", "efficientnet_lite0")
+#: Backbones whose weights and projection need no network; any model of timm's is another.
+BACKBONES: tuple[str, ...] = DEEP
 #: Stages of the cortex in their order, and those that have a learned part beside the mathematical one.
 STAGES: tuple[str, ...] = ("retina", "m1", "m2", "m3", "m4", "m5")
 LEARNED: tuple[str, ...] = STAGES[1:]

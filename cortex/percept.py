@@ -26,10 +26,10 @@ class Cues:
     """Maps that depend on the image alone: computed once per image, shared by all settings and repeated by indexing."""
 
     depth: Tensor  # (B, 1, H, W) relative depth in [0, 1], 1 far
-    backbone: Tensor | None  # (B, C, H, W) backbone features of total variance 1, or None
+    backbone: Tensor | None  # (B, C, H, W) the trunk's leading components at every pixel, variance about 1, or None
     deep: Tensor | None = None  # (B, C', h, w) a classifier's last feature map, for recognition only, or None
-    trunk: tuple[Tensor, ...] | None = None  # (B, C_i, h_i, w_i) each: the backbone's maps at their own strides
-    contour: Tensor | None = None  # (B, 1, H, W) in [0, 1]: what a user's own network says of contours
+    trunk: tuple[Tensor, ...] | None = None  # (B, C_i, ceil(H/s_i), ceil(W/s_i)) whitened, of each stage, or None
+    contour: Tensor | None = None  # (B, 1, H, W) in [0, 1]: what a user's own network says of contours, or None
 
     def __getitem__(self, index: Any) -> Cues:
         """The cues of some samples of the batch (slice or index tensor)."""

@@ -225,10 +225,12 @@ def _rows_of(index: Tensor, n: int) -> Tensor:
 
 
 def _cat(parts: Sequence[Any]) -> Any:
-    """Dataclasses of tensors (nested), joined along the batch; what is no tensor (sizes, None) is the same in all."""
+    """Dataclasses and tuples of tensors (nested), joined along the batch; the rest (sizes, None) is the same in all."""
     first = parts[0]
     if first is None or len(parts) == 1:
         return first
     if is_dataclass(first) and not isinstance(first, type):
         return replace(first, **{f.name: _cat([getattr(x, f.name) for x in parts]) for f in fields(first)})
+    if isinstance(first, tuple):
+        return tuple(_cat(same) for same in zip(*parts, strict=True))
     return torch.cat(list(parts)) if isinstance(first, Tensor) else first

@@ -19,11 +19,10 @@ class DepthProvider(Protocol):
         ...
 
 
-class BackboneProvider(Protocol):
-    """A source of deep feature maps.
+class DeepProvider(Protocol):
+    """A source of a classifier's last feature map.
 
-    Called with images (B, 3, H, W), sRGB in [0, 1]; returns (B, ``n_channels``, H, W) with a total variance of 1 over
-    the image. Axes are each image's own: only distances within one image mean something.
+    Called with images (B, 3, H, W), sRGB in [0, 1]; returns (B, ``n_channels``, h, w), the same axes for all images.
     """
 
     n_channels: int
@@ -42,7 +41,11 @@ class DepthUnavailable(ProviderUnavailable):
 
 
 class BackboneUnavailable(ProviderUnavailable):
-    """The backbone cannot be built (weights missing or not the expected ones)."""
+    """The backbone cannot be built (weights or projection missing or not the expected ones)."""
+
+
+class UnknownBackbone(BackboneUnavailable, ValueError):
+    """No model of that name."""
 
 
 def check_image(image: Tensor) -> None:
