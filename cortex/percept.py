@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ciliary.cortex.ops.atoms import Atoms
 from ciliary.cortex.ops.loggabor import dominant_orientation
-from ciliary.cortex.ops.patches import Patches, render
 
 N_ORIENTATIONS = 6  # O, of V1
 
@@ -92,7 +92,7 @@ class M3Out:
     """
 
     texture_coarse: Tensor  # (B, D, H/4, W/4) local energy statistics
-    patches: Patches  # the atoms the slots are made of
+    patches: Atoms  # what the slots are made of
     cue: Tensor  # (B, N, C) cue vector of each patch
     assignment: Tensor  # (B, N, S) soft slots on the patches, on the simplex over S
     patch_distance: Tensor  # (B, N, S) exact geodesic distance on the patch graph to each slot's seed
@@ -104,12 +104,12 @@ class M3Out:
     @cached_property
     def slots(self) -> Tensor:
         """(B, S, H, W) soft slots, on the simplex over S."""
-        return render(self.assignment, self.patches)
+        return self.patches.render(self.assignment)
 
     @cached_property
     def distance(self) -> Tensor:
         """(B, S, H, W) geodesic distance to each slot's seed."""
-        return render(self.patch_distance, self.patches)
+        return self.patches.render(self.patch_distance)
 
     @cached_property
     def texture(self) -> Tensor:
@@ -122,7 +122,7 @@ class M4Out:
     """Proto-objects."""
 
     assignment: Tensor  # (B, N, S) share of each patch in each proto-object, on the simplex over S
-    patches: Patches  # the atoms of M3
+    patches: Atoms  # those of M3
     embedding: Tensor  # (B, S, d) mean cues, log size, place (y, x) and spread of each proto-object
     objectness: Tensor  # (B, S) in [0, 1]; 0 for dead slots
     merge_height: Tensor  # (B, S-1) cost of each merge of the tree of slots, never falling; inf: nothing left to merge
@@ -130,12 +130,12 @@ class M4Out:
     @cached_property
     def masks(self) -> Tensor:
         """(B, S, H, W) soft masks, on the simplex over S; empty and duplicate slots are ~0."""
-        return render(self.assignment, self.patches)
+        return self.patches.render(self.assignment)
 
     @cached_property
     def masks_coarse(self) -> Tensor:
         """(B, S, H//2, W//2): the masks averaged over 2 x 2 pixels, at a quarter of their cost."""
-        return render(self.assignment, self.patches, is_coarse=True)
+        return self.patches.render(self.assignment, is_coarse=True)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ciliary.cortex.ops.kmeans import squared_distance
 
-# (sum of cues (B, M, C), size (B, M), border length (B, M, M), border sum (B, M, M)) -> cost (B, M, M)
+# (sum of cues (B, M, C), size (B, M), border length (B, M, M), border sum (B, M, M)) -> cost (B, M, M); in merge_tree
+# border sums may be several, (B, M, M, F), if the linkage takes them (``pair_cost.dense_linkage`` does)
 Linkage = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
@@ -150,7 +151,7 @@ def merge_tree(total: Tensor, size: Tensor, length: Tensor, strength: Tensor, *,
 
     Args:
         total: (B, S, C) sum of cues; size: (B, S); length, strength: (B, S, S) as in
-            :func:`ciliary.cortex.ops.merging.merge_patches`.
+            :func:`ciliary.cortex.ops.merging.merge_patches`; strength may be (B, S, S, F), of several fields.
         linkage: cost (B, S, S) of merging each pair.
     """
     b, s = size.shape
@@ -196,14 +197,20 @@ def _join(
     total = total + (give - take)[..., None] * total_two
     out = []
     for old in (length, strength):
-        row = old[batch, second] * is_real[:, None]  # (B, S)
-        delta = (give - take)[:, :, None] * row[:, None, :]
-        x = old + delta
+        n = old.ndim - 3  # of several fields: one dimension more
+        move, real = _unsqueezed(give - take, n), _unsqueezed(is_real[:, None], n)
+        row = old[batch, second] * real  # (B, S)
+        x = old + move[:, :, None] * row[:, None]
         # Columns after rows, with the row just updated, keeps the matrix symmetric.
-        column = x[batch, :, second] * is_real[:, None]
-        x = x + column[:, :, None] * (give - take)[:, None, :]
-        out.append(x * (1 - eye))
+        column = x[batch, :, second] * real
+        x = x + column[:, :, None] * move[:, None]
+        out.append(x * _unsqueezed(1 - eye, n))
     return total, size, out[0], out[1]
+
+
+def _unsqueezed(x: Tensor, n: int) -> Tensor:
+    """With ``n`` dimensions of length 1 more at the end."""
+    return x.reshape(x.shape + (1,) * n)
 
 
 def soft_cut(tree: MergeTree, probability: Tensor) -> Tensor:

@@ -32,6 +32,20 @@ class Patches:
     cell_px: int
     image_size: tuple[int, int]
 
+    @property
+    def unit_px(self) -> float:
+        """Pixels of one patch."""
+        return self.image_size[0] * self.image_size[1] / self.size.shape[1]
+
+    def render(self, values: Tensor, *, is_coarse: bool = False) -> Tensor:
+        """Patch values (B, N, C) at every pixel, through the soft shares: (B, C, H, W); coarse: (B, C, H//2, W//2)."""
+        around = neighbourhood(values, self.grid).transpose(2, 3)  # (B, N, C, 9)
+        cell_px, (h, w) = self.cell_px, self.image_size
+        if is_coarse:
+            share = halve(self.share.unflatten(3, (cell_px, cell_px))).flatten(3)
+            return from_cells(around @ share, self.grid, cell_px // 2, (h // 2, w // 2))
+        return from_cells(around @ self.share, self.grid, cell_px, (h, w))
+
 
 def grid_for(h: int, w: int) -> tuple[int, int, int]:
     """(rows, columns, cell_px) of the patch grid of an image."""
@@ -146,16 +160,6 @@ def _argmax_of_nine(share: Tensor) -> Tensor:
         index = torch.where(share[:, :, k] > best, k, index)
         best = torch.maximum(best, share[:, :, k])
     return index
-
-
-def render(values: Tensor, patches: Patches, *, is_coarse: bool = False) -> Tensor:
-    """Patch values (B, N, C) at every pixel, through the soft shares: (B, C, H, W); coarse: (B, C, H//2, W//2)."""
-    around = neighbourhood(values, patches.grid).transpose(2, 3)  # (B, N, C, 9)
-    cell_px, (h, w) = patches.cell_px, patches.image_size
-    if is_coarse:
-        share = halve(patches.share.unflatten(3, (cell_px, cell_px))).flatten(3)
-        return from_cells(around @ share, patches.grid, cell_px // 2, (h // 2, w // 2))
-    return from_cells(around @ patches.share, patches.grid, cell_px, (h, w))
 
 
 def border_graph(label: Tensor, n: int, *fields: Tensor) -> list[Tensor]:

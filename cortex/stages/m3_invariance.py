@@ -6,10 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ciliary.cortex.ops.atoms import Atoms
 from ciliary.cortex.ops.geodesic import geodesic_distance, neighbour_lists
 from ciliary.cortex.ops.kmeans import ramp, squared_distance
 from ciliary.cortex.ops.merging import Linkage, contrast_linkage, merge_patches, merge_tree, soft_cut
-from ciliary.cortex.ops.patches import Patches, border_graph, sample_at, soft_patches
+from ciliary.cortex.ops.patches import border_graph, sample_at, soft_patches
 from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M1Out, M2Out, M3Out
@@ -46,21 +47,20 @@ def inhibit(slots: Tensor, gain: Tensor) -> Tensor:
     return driven / driven.sum(-1, keepdim=True)
 
 
-def slot_seeds(cue: Tensor, patches: Patches, length: Tensor, strength: Tensor, theta: Theta) -> Tensor:
+def slot_seeds(cue: Tensor, patches: Atoms, length: Tensor, strength: Tensor, theta: Theta) -> Tensor:
     """The slot 0 .. S-1 each patch seeds, (B, N): patches merged bottom-up until N_SLOTS_MAX are left."""
     linkage = _linkage(patches, theta)
     total = cue * patches.size[..., None]
     return merge_patches(total, patches.size, length, strength, linkage=linkage, n_clusters=N_SLOTS_MAX)
 
 
-def _linkage(patches: Patches, theta: Theta) -> Linkage:
-    unit = patches.image_size[0] * patches.image_size[1] / patches.size.shape[1]
+def _linkage(patches: Atoms, theta: Theta) -> Linkage:
     return contrast_linkage(
-        exponent=theta["linkage_exponent"], contour_weight=theta["geodesic_barrier_weight"], unit_size=unit
+        exponent=theta["linkage_exponent"], contour_weight=theta["geodesic_barrier_weight"], unit_size=patches.unit_px
     )
 
 
-def patch_cues(m1: M1Out, m2: M2Out, patches: Patches, texture: Tensor, theta: Theta) -> Tensor:
+def patch_cues(m1: M1Out, m2: M2Out, patches: Atoms, texture: Tensor, theta: Theta) -> Tensor:
     """Cue vectors of the patches, (B, N, C): colour, depth, pooled texture, root of S2 (Hellinger), backbone."""
     size = patches.image_size
     colour, rest = patches.mean[..., :N_COLOUR], patches.mean[..., N_COLOUR + N_TEXTURE :]

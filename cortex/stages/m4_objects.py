@@ -74,7 +74,7 @@ def appraise(
 
 def alive(m3: M3Out, size: Tensor) -> Tensor:
     """How far proto-objects of these sizes (B, S) exist, in [0, 1)."""
-    unit_share = size / _unit_px(m3)
+    unit_share = size / m3.patches.unit_px
     return unit_share / (unit_share + 0.25)  # a quarter of a patch is half alive, whatever the object's scale
 
 
@@ -88,11 +88,6 @@ def embed(m3: M3Out, assignment: Tensor, mean: Tensor, size: Tensor) -> Tensor:
     scale = float(max(patches.image_size))
     log_size = torch.log(size.clamp_min(1e-3) / (patches.image_size[0] * patches.image_size[1]))
     return torch.cat([mean, log_size[..., None], place / scale, torch.sqrt(spread) / scale], -1)
-
-
-def _unit_px(m3: M3Out) -> float:
-    """Pixels of one patch."""
-    return m3.patches.image_size[0] * m3.patches.image_size[1] / m3.patches.size.shape[1]
 
 
 def log_threshold(log_height: Tensor, theta: Theta) -> Tensor:

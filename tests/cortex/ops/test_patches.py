@@ -13,7 +13,6 @@ from ciliary.cortex.ops.patches import (
     gather_to_patches,
     grid_for,
     neighbourhood,
-    render,
     sample_at,
     soft_patches,
     to_cells,
@@ -113,7 +112,7 @@ def test_patches_against_a_plain_loop(size):
     x = smooth(size)
     patches = patches_of(x, 0.05)
     weight, mean = plain_soft_patches(x[0], 0.05, 60.0, n_iterations=1)
-    drawn = render(torch.eye(weight.shape[1])[None], patches)[0].flatten(1).T  # (HW, N)
+    drawn = patches.render(torch.eye(weight.shape[1])[None])[0].flatten(1).T  # (HW, N)
     torch.testing.assert_close(drawn.double(), weight, atol=1e-4, rtol=0)
     torch.testing.assert_close(patches.mean[0].double(), mean[:, :4], atol=1e-4, rtol=0)
     torch.testing.assert_close(patches.size[0].double(), weight.sum(0), atol=1e-2, rtol=0)
@@ -178,7 +177,7 @@ def test_gradients_are_the_slopes(name):
 @pytest.mark.parametrize("size", SIZES)
 def test_a_constant_is_drawn_as_itself(size):
     patches = patches_of(smooth(size))
-    drawn = render(torch.full((1, patches.size.shape[1], 2), 0.3), patches)
+    drawn = patches.render(torch.full((1, patches.size.shape[1], 2), 0.3))
     torch.testing.assert_close(drawn, torch.full((1, 2, *size), 0.3))
 
 
@@ -186,14 +185,14 @@ def test_a_constant_is_drawn_as_itself(size):
 def test_drawing_coarsely_is_averaging(size):
     patches = patches_of(smooth(size))
     values = torch.rand(1, patches.size.shape[1], 3, generator=torch.Generator().manual_seed(0))
-    coarse = render(values, patches, is_coarse=True)
-    torch.testing.assert_close(coarse, F.avg_pool2d(render(values, patches), 2))
+    coarse = patches.render(values, is_coarse=True)
+    torch.testing.assert_close(coarse, F.avg_pool2d(patches.render(values), 2))
 
 
 def test_features_drawn_from_patches_are_close_to_the_features():
     x = smooth((48, 64))
     patches = patches_of(x, 0.01)
-    assert (render(patches.mean, patches) - x).square().mean() < 0.1 * x.var()
+    assert (patches.render(patches.mean) - x).square().mean() < 0.1 * x.var()
 
 
 # --- the graph
