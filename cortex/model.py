@@ -10,10 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from ciliary.cortex.cues import make_backbone, make_deep, make_depth
+from ciliary.cortex.cues.contour import ContourProvider, check_contour, make_contours
 from ciliary.cortex.cues.depth import NoDepth
 from ciliary.cortex.loading import load_object
 from ciliary.cortex.parameters import PARAMETERS, ParameterTable, Theta, check_theta, default_theta
 from ciliary.cortex.percept import Cues, Percept
+from ciliary.cortex.stages.inherited import TRUNK, load_inherited
+from ciliary.cortex.stages.m2_taught import GivenM2
 from ciliary.cortex.stages.table import TABLE
 from ciliary.cortex.stages.weights import load_stages, stage_names
 
@@ -28,6 +31,11 @@ class Cortex(nn.Module):
         depth: depth provider, ``"none"``, ``"pictorial"`` or ``"midas"``.
         features: backbone as a cue of grouping, ``"none"``, ``"efficientnet_lite0"`` or the name of a model of timm's.
         features_weights: state dict file of the backbone, in place of the package's or the hub's weights.
+        inherited: stages that people's drawings taught: ``"none"``, ``"contours"`` (contours and the hierarchy on them),
+            or ``"all"`` (the same on the maps of a pretrained trunk, which becomes ``features`` if there are none).
+        inherited_weights: file of inherited stages in place of the one that comes with the project.
+        contours: a contour network of your own in place of the inherited one: called with images (B, 3, H, W), it
+            returns boundary strength (B, 1, H, W) in [0, 1]; or ``module:object`` that is or makes one.
         learned: stages that use their learned part beside the mathematical one: True for all, or names such as
             ``("m2", "m5")``.
         weights: file of learned stages in place of the one that comes with the project.
@@ -55,6 +63,9 @@ class Cortex(nn.Module):
         depth: str = "none",
         features: str = "none",
         features_weights: Path | str | None = None,
+        inherited: str = "none",
+        inherited_weights: Path | str | None = None,
+        contours: ContourProvider | str | None = None,
         learned: bool | Collection[str] = False,
         weights: Path | str | None = None,
         recognise: bool = False,
@@ -69,13 +80,20 @@ class Cortex(nn.Module):
     ) -> None:
         super().__init__()
         self.searches_all = searches_all
+        if inherited == "all" and features == "none":
+            features = TRUNK
+        if inherited == "all" and features != TRUNK and inherited_weights is None:
+            raise ValueError(f"inherited='all' was taught on {TRUNK}, got features={features!r}; use inherited='contours'")
         self.depth = make_depth(depth)
+        self.contours = None if contours is None else make_contours(contours)
         self.backbone = make_backbone(features, features_weights)
         self.deep = make_deep(deep)
         own = {"retina": retina, "m1": m1, "m2": m2, "m3": m3, "m4": m4, "m5": m5}
         given = {name: own_stage(stage) for name, stage in own.items() if stage is not None}
+        if self.contours is not None:
+            given.setdefault("m2", GivenM2())
         names = [name for name in stage_names(learned) if name not in given]
-        stages = (load_stages(names, weights) if names else {}) | given
+        stages = load_inherited(inherited, inherited_weights) | (load_stages(names, weights) if names else {}) | given
         recognises = recognise or deep != "none" or "m5" in stages
         for name, row in TABLE.items():
             self.add_module(name, stages.get(name) or (row.make() if name != "m5" or recognises else None))
@@ -95,11 +113,12 @@ class Cortex(nn.Module):
 
     @property
     def inert(self) -> frozenset[str]:
-        """Weights of cues that it was built without."""
+        """Weights of cues that it was built without, and what its stages do not read."""
         if self.searches_all:
             return frozenset()
         given = {"depth_weight": not isinstance(self.depth, NoDepth), "backbone_weight": self.backbone is not None}
-        return frozenset(name for name, is_given in given.items() if not is_given)
+        unread = (getattr(stage, "inert", frozenset()) for stage in (self.m1, self.m2, self.m3, self.m4))
+        return frozenset(name for name, is_given in given.items() if not is_given).union(*unread)
 
     def cues(self, image: Tensor) -> Cues:
         """The maps that depend on the image (B, 3, H, W) alone; compute them once and share them between settings."""
@@ -109,7 +128,9 @@ class Cortex(nn.Module):
             if self.backbone is not None:  # it looks once: the full-size map is made of its maps
                 trunk = self.backbone.maps(image)
                 backbone = self.backbone.full(trunk, (image.shape[-2], image.shape[-1]))
-            return Cues(self.depth(image), backbone, None if self.deep is None else self.deep(image), trunk)
+            deep = None if self.deep is None else self.deep(image)
+            contour = None if self.contours is None else check_contour(self.contours(image), image)
+            return Cues(self.depth(image), backbone, deep, trunk, contour)
 
     if TYPE_CHECKING:  # a torch module takes and returns Any
 

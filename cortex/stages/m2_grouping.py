@@ -95,6 +95,8 @@ def stabilise(regions: Tensor, barrier: Tensor, time_px2: Tensor) -> Tensor:
 class M2(nn.Module):
     """:func:`group` as a module."""
 
+    inert = frozenset({"taught_share"})  # parameters that it does not read
+
     def forward(self, m1: M1Out, theta: Theta) -> M2Out:
         """See :func:`group`."""
         return group(m1, theta)

@@ -58,6 +58,8 @@ def contour_inputs(m1: M1Out, contour: Tensor) -> Tensor:
 class LearnedM2(nn.Module):
     """:func:`~ciliary.cortex.stages.m2_grouping.group`; the contour is in part the completed one, in part learned."""
 
+    inert = frozenset({"taught_share"})  # parameters that it does not read
+
     def __init__(self) -> None:
         super().__init__()
         self.net = ContourNet()

@@ -82,6 +82,16 @@ def make_slots_of_basins(m1: M1Out, m2: M2Out, theta: Theta, model: nn.Module) -
 class BasinM3(nn.Module):
     """:func:`make_slots_of_basins` with a learned cost."""
 
+    inert = frozenset(  # parameters that it does not read
+        {
+            "patch_compactness",
+            "slot_temperature",
+            "geodesic_weight",
+            "geodesic_barrier_weight",
+            "inhibition_gain",
+        }
+    )
+
     def __init__(self) -> None:
         super().__init__()
         self.cost = MergeCost()

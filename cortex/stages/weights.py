@@ -13,7 +13,8 @@ from torch import nn
 
 from ciliary.cortex.stages.table import LEARNED_STAGES
 
-SHIPPED = Path(__file__).parents[1] / "weights" / "cortex.safetensors"
+FOLDER = Path(__file__).parents[1] / "weights"
+SHIPPED = FOLDER / "cortex.safetensors"
 
 
 def stage_names(learned: bool | Collection[str]) -> tuple[str, ...]:
@@ -41,25 +42,32 @@ def load_stages(learned: bool | Collection[str] = True, path: Path | str | None 
         FileNotFoundError: no such file.
         ValueError: the file holds something else, or lacks a stage asked for.
     """
-    names = stage_names(learned)
-    path = SHIPPED if path is None else Path(path)
+    stages = {name: LEARNED_STAGES[name]() for name in stage_names(learned)}
+    fill(stages, SHIPPED if path is None else Path(path), "train one with scripts/train_cortex.py")
+    return stages
+
+
+def fill(stages: Mapping[str, nn.Module], path: Path, advice: str) -> None:
+    """Give stages the weights of a file, and freeze them in eval mode.
+
+    Raises:
+        FileNotFoundError: no such file; the message ends with the advice.
+        ValueError: the file holds something else, or lacks one of the stages.
+    """
     if not path.is_file():
-        raise FileNotFoundError(f"no learned cortex at {path}; train one with scripts/train_cortex.py")
-    stages: dict[str, nn.Module] = {}
+        raise FileNotFoundError(f"no learned cortex at {path}; {advice}")
     try:
         with safe_open(str(path), "pt") as file:
             keys = list(file.keys())
-            for name in names:
+            for name, stage in stages.items():
                 own = {key.removeprefix(f"{name}."): file.get_tensor(key) for key in keys if key.startswith(f"{name}.")}
                 if not own:
                     found = sorted({key.split(".")[0] for key in keys})
                     raise ValueError(f"it holds {', '.join(found) or 'nothing'}, not {name}")
-                stages[name] = LEARNED_STAGES[name]()
-                stages[name].load_state_dict(own)
-                stages[name].eval().requires_grad_(False)
+                stage.load_state_dict(own)
+                stage.eval().requires_grad_(False)
     except (ValueError, RuntimeError, SafetensorError) as error:
-        raise ValueError(f"{path} is not a learned cortex of this version ({error}); train one anew") from error
-    return stages
+        raise ValueError(f"{path} is not a learned cortex of this version ({error}); {advice}") from error
 
 
 def provenance(path: Path | str | None = None) -> dict[str, Any]:

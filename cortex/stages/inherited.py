@@ -1,0 +1,55 @@
+"""The stages that a cortex inherits: contours that people taught, and a hierarchy by what people keep together.
+
+Two kinds: ``contours`` sees the image alone, ``all`` the maps of a frozen trunk too. Their weights come with the project
+and saw people's drawings; what was learned without labels is in :mod:`ciliary.cortex.stages.weights`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from ciliary.cortex.options import INHERITED
+from ciliary.cortex.stages.m2_taught import TaughtM2
+from ciliary.cortex.stages.m3_basins import BasinM3, BasinM4
+from ciliary.cortex.stages.weights import FOLDER, fill
+
+#: The trunk that ``all`` was taught on, and its widths.
+TRUNK = "efficientnet_lite0"
+TRUNK_WIDTHS = (16, 24, 32)
+
+
+def shipped(kind: str) -> Path:
+    """The file of a kind that comes with the project."""
+    return FOLDER / f"inherited_{kind}.safetensors"
+
+
+def make_inherited(kind: str) -> dict[str, nn.Module]:
+    """The stages of a kind, untaught; none for ``none``.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    if kind not in INHERITED:
+        raise ValueError(f"unknown kind of inheritance {kind!r}; choose from {', '.join(INHERITED)}")
+    if kind == "none":
+        return {}
+    return {"m2": TaughtM2(TRUNK_WIDTHS if kind == "all" else ()), "m3": BasinM3(), "m4": BasinM4()}
+
+
+def load_inherited(kind: str, path: Path | str | None = None) -> dict[str, nn.Module]:
+    """The stages of a kind with their weights, in eval mode and frozen.
+
+    Args:
+        kind: of :data:`~ciliary.cortex.options.INHERITED`.
+        path: of the weights; those that come with the project when None.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: an unknown kind; the file holds something else, or lacks a stage.
+    """
+    stages = make_inherited(kind)
+    if stages:
+        fill(stages, shipped(kind) if path is None else Path(path), "train one with: ciliary train contours")
+    return stages
