@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from ciliary.tuning.training.contours.pool import UNDECIDED, Bucket, Pool
 
 _SIDE_WEIGHT = 0.1
 _DICE_WEIGHT = 0.5
+_SAVE_EVERY = 250
 
 
 @dataclass(frozen=True)
@@ -95,17 +98,47 @@ def mirrored(full: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
     return full.flip(-1), energy.flip(-1)
 
 
-TrunkMaps = Callable[[Tensor], tuple[Tensor, ...]]
-
-
-def batch_of(pool: Pool, bucket: Bucket, rows: np.ndarray, trunk: TrunkMaps | None) -> tuple[Tensor, ...]:
+def batch_of(pool: Pool, bucket: Bucket, rows: np.ndarray, *, with_trunk: bool) -> tuple[Tensor, ...]:
     """Target, inputs and trunk maps of some samples."""
     arrays = pool.arrays[bucket.name]
     rows = np.sort(rows)
-    full, half = (torch.from_numpy(np.asarray(arrays[k][rows])).float() for k in ("full", "half"))
+    names = ("full", "half", *((k for k in arrays if k.startswith("trunk")) if with_trunk else ()))
     target = torch.from_numpy(np.asarray(arrays["target"][rows]))[:, None]
-    maps = () if trunk is None else trunk(torch.from_numpy(np.asarray(arrays["image"][rows])).float() / 255)
-    return target, full, half, *maps
+    return target, *(torch.from_numpy(np.asarray(arrays[k][rows])).float() for k in names)
+
+
+@dataclass
+class State:
+    """Where a network's learning stands."""
+
+    net: ContourNet
+    kept: ContourNet  # its moving average
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+
+    @classmethod
+    def newborn(cls, how: Learning, trunk_channels: tuple[int, ...]) -> State:
+        """An untaught network; the global random state is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(how.seed)
+            net = ContourNet(trunk_channels)
+        net = net.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        optimiser = torch.optim.AdamW(net.parameters(), lr=how.rate, weight_decay=how.decay)
+        return cls(net, copy.deepcopy(net).eval(), optimiser)
+
+    def save(self, path: Path) -> None:
+        """Everything, atomically."""
+        parts = {"net": self.net, "kept": self.kept, "optimiser": self.optimiser}
+        values = {name: part.state_dict() for name, part in parts.items()} | {"step": self.step}
+        torch.save(values, path.with_suffix(".part"))
+        path.with_suffix(".part").replace(path)
+
+    def load(self, path: Path) -> None:
+        """Back to where :meth:`save` was."""
+        values = torch.load(path, weights_only=True)
+        for name in ("net", "kept", "optimiser"):
+            getattr(self, name).load_state_dict(values[name])
+        self.step = int(values["step"])
 
 
 def learn(
@@ -113,40 +146,51 @@ def learn(
     owners: Sequence[int],
     how: Learning,
     *,
-    trunk: TrunkMaps | None = None,
     trunk_channels: tuple[int, ...] = (),
+    checkpoint: Path | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> ContourNet:
-    """A network taught on the samples of some images."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(how.seed)
-        net = ContourNet(trunk_channels)
-    net = net.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    kept = copy.deepcopy(net).eval()
-    optimiser = torch.optim.AdamW(net.parameters(), lr=how.rate, weight_decay=how.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, how.rate, total_steps=how.n_steps, pct_start=0.1, cycle_momentum=False
-    )
-    rng = np.random.default_rng([how.seed, 1])
+    """A network taught on the samples of some images, with the trunk's maps if it sees some.
+
+    A step's batch depends on the seed and its number alone: with a ``checkpoint`` a later process goes on as if nothing
+    had happened.
+    """
+    state = State.newborn(how, trunk_channels)
+    if checkpoint is not None and checkpoint.is_file():
+        state.load(checkpoint)
     rows = [pool.rows(bucket, owners) for bucket in pool.buckets]
     shares = np.array(how.shares) / sum(how.shares)
-    for step in range(how.n_steps):
+    while state.step < how.n_steps:
+        rng = np.random.default_rng([how.seed, 1, state.step])
         i = int(rng.choice(len(pool.buckets), p=shares))
         drawn = rng.choice(rows[i], min(pool.buckets[i].n_batch, len(rows[i])), replace=False)
-        target, full, half, *maps = batch_of(pool, pool.buckets[i], drawn, trunk)
-        if trunk is None and rng.random() < 0.5:
-            target, (full, half) = target.flip(-1), mirrored(full, half)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=how.in_bfloat16):
-            logits, sides = net(*(x.to(memory_format=torch.channels_last) for x in (full, half)), tuple(maps))
-        loss = contour_loss(logits.float(), [side.float() for side in sides], target)
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
-        schedule.step()
-        _average(kept, net, min(how.averaging, (step + 1) / (step + 10)))
-        on_step(step, float(loss.detach()))
-    return kept.to(memory_format=torch.contiguous_format).requires_grad_(False)  # type: ignore[call-overload]
+        batch = batch_of(pool, pool.buckets[i], drawn, with_trunk=bool(trunk_channels))
+        loss = learn_step(state, how, batch, is_mirrored=not trunk_channels and rng.random() < 0.5)
+        if checkpoint is not None and state.step % _SAVE_EVERY == 0:
+            state.save(checkpoint)
+        on_step(state.step, loss)
+    return state.kept.to(memory_format=torch.contiguous_format).requires_grad_(False)  # type: ignore[call-overload]
+
+
+def learn_step(state: State, how: Learning, batch: tuple[Tensor, ...], *, is_mirrored: bool) -> float:
+    """One step of the optimiser; returns the loss."""
+    target, full, half, *maps = batch
+    if is_mirrored:
+        target, (full, half) = target.flip(-1), mirrored(full, half)
+    for group in state.optimiser.param_groups:
+        group["lr"] = how.rate * min(
+            (state.step + 1) / (0.1 * how.n_steps), 0.5 * (1 + math.cos(math.pi * state.step / how.n_steps)) + 1e-3
+        )
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=how.in_bfloat16):
+        logits, sides = state.net(*(x.to(memory_format=torch.channels_last) for x in (full, half)), tuple(maps))
+    loss = contour_loss(logits.float(), [side.float() for side in sides], target)
+    state.optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(state.net.parameters(), 5.0)
+    state.optimiser.step()
+    _average(state.kept, state.net, min(how.averaging, (state.step + 1) / (state.step + 10)))
+    state.step += 1
+    return float(loss.detach())
 
 
 @torch.no_grad()

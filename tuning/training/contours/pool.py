@@ -139,14 +139,16 @@ class Pool:
         self.root = root
         self.about = json.loads((root / "about.json").read_text(encoding="utf-8"))
         self.buckets = tuple(Bucket(**one) for one in self.about["buckets"])
-        self.arrays = {b.name: {k: np.load(root / f"{b.name}_{k}.npy", mmap_mode="r") for k in _KINDS} for b in self.buckets}
+        self.arrays = {b.name: _read(root, b.name) for b in self.buckets}
 
     def rows(self, bucket: Bucket, owners: Sequence[int]) -> np.ndarray:
         """Samples of a bucket that belong to these images."""
         return np.flatnonzero(np.isin(self.arrays[bucket.name]["owner"], owners))
 
 
-_KINDS = ("full", "half", "target", "image", "owner")
+def _read(root: Path, bucket: str) -> dict[str, np.ndarray]:
+    files = sorted(root.glob(f"{bucket}_*.npy"))
+    return {file.stem.removeprefix(f"{bucket}_"): np.load(file, mmap_mode="r") for file in files}
 
 
 def make_pool(
