@@ -11,8 +11,10 @@ from pathlib import Path
 from torch import nn
 
 from ciliary.cortex.options import INHERITED
+from ciliary.cortex.stages.m1_taught import TaughtM1
 from ciliary.cortex.stages.m2_taught import TaughtM2
-from ciliary.cortex.stages.m3_basins import BasinM3, BasinM4
+from ciliary.cortex.stages.m3_basins import BasinM3
+from ciliary.cortex.stages.m4_basins import BasinM4
 from ciliary.cortex.stages.weights import FOLDER, fill
 
 #: The trunk that ``all`` was taught on, and its widths.
@@ -35,7 +37,8 @@ def make_inherited(kind: str) -> dict[str, nn.Module]:
         raise ValueError(f"unknown kind of inheritance {kind!r}; choose from {', '.join(INHERITED)}")
     if kind == "none":
         return {}
-    return {"m2": TaughtM2(TRUNK_WIDTHS if kind == "all" else ()), "m3": BasinM3(), "m4": BasinM4()}
+    widths = TRUNK_WIDTHS if kind == "all" else ()
+    return {"m1": TaughtM1(widths), "m2": TaughtM2(widths), "m3": BasinM3(), "m4": BasinM4()}
 
 
 def load_inherited(kind: str, path: Path | str | None = None) -> dict[str, nn.Module]:

@@ -1,7 +1,7 @@
-"""M3 and M4 on basins: proto-objects from a merge tree on the watershed of the contour, by a learned cost of merging.
+"""M3 on basins: slots from a merge tree on the watershed of the contour, by a learned cost of merging.
 
 The atoms are the contour's own basins, of any number, at the image's own size; what people would say of joining two
-regions (:mod:`ciliary.cortex.stages.merge_cost`) merges them to slots and slots to proto-objects: one hierarchy.
+regions (:mod:`ciliary.cortex.stages.merge_cost`) merges them to slots, and slots to proto-objects: one hierarchy.
 """
 
 from __future__ import annotations
@@ -12,17 +12,14 @@ from torch import Tensor, nn
 
 from ciliary.cortex.ops.agglomerate import agglomerate
 from ciliary.cortex.ops.basins import Basins, make_basins
-from ciliary.cortex.ops.kmeans import ramp, squared_distance
-from ciliary.cortex.ops.merging import merge_tree, soft_cut
-from ciliary.cortex.ops.pair_cost import dense_linkage
+from ciliary.cortex.ops.kmeans import squared_distance
 from ciliary.cortex.ops.region_graph import RegionGraph, region_graph
 from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.ops.watershed import watershed
 from ciliary.cortex.parameters import Theta
-from ciliary.cortex.percept import M1Out, M2Out, M3Out, M4Out
+from ciliary.cortex.percept import M1Out, M2Out, M3Out
 from ciliary.cortex.stages.m1_perception import N_COLOUR, N_TEXTURE
 from ciliary.cortex.stages.m3_invariance import N_SLOTS_MAX, patch_cues, texture_statistics
-from ciliary.cortex.stages.m4_objects import cut, describe, regroup
 from ciliary.cortex.stages.merge_cost import MergeCost, merge_odds
 
 _HEIGHT_SIGMA_PX = 0.7  # blur of the contour before it is flooded: without it every grain of it is a basin
@@ -47,7 +44,10 @@ def slot_table(graph: RegionGraph, values: Tensor, cluster: Tensor, *, n_each: i
 
 
 def make_slots_of_basins(m1: M1Out, m2: M2Out, theta: Theta, model: nn.Module) -> M3Out:
-    """From :class:`M1Out` and :class:`M2Out` to :class:`M3Out`, with :class:`Basins` for patches."""
+    """From :class:`M1Out` and :class:`M2Out` to :class:`M3Out`, with :class:`Basins` for patches.
+
+    Always all slots: ``n_slots`` acts in M4, which cuts the same tree.
+    """
     texture = texture_statistics(m1.energy, theta["texture_pool_px"])
     basins = find_basins(m1, m2)
     cue = patch_cues(m1, m2, basins, texture, theta)
@@ -64,19 +64,10 @@ def make_slots_of_basins(m1: M1Out, m2: M2Out, theta: Theta, model: nn.Module) -
         slot_table(graph, values, cluster, n_each=n, n_samples=b) for values in (graph.length, graph.sums[:, 0])
     )
     weight = seeds * basins.size[..., None]
-    tree = merge_tree(weight.transpose(1, 2) @ cue, weight.sum(1), length, strength, linkage=dense_linkage(cost))
-    left = torch.arange(N_SLOTS_MAX, 1, -1, device=cue.device)
-    n_slots = theta["n_slots"]
-    # With all slots no merge happens, not even in part: a hair less, or the count would have no gradient there.
-    n_slots = torch.where(n_slots < N_SLOTS_MAX, n_slots, n_slots - 1e-4)
-    share = soft_cut(tree, ramp(left[None] - n_slots[:, None]))
-    assignment = seeds @ share
-    weight = assignment * basins.size[..., None]
     size = weight.sum(1)
     prototype = weight.transpose(1, 2) @ cue / size.clamp_min(1e-3)[..., None]
     distance = torch.sqrt(squared_distance(cue, prototype) + 1e-6)
-    length, strength = regroup(length, share), regroup(strength, share)
-    return M3Out(texture, basins, cue, assignment, distance, prototype, size, length, strength)
+    return M3Out(texture, basins, cue, seeds, distance, prototype, size, length, strength)
 
 
 class BasinM3(nn.Module):
@@ -99,19 +90,3 @@ class BasinM3(nn.Module):
     def forward(self, m1: M1Out, m2: M2Out, theta: Theta) -> M3Out:
         """As M3."""
         return make_slots_of_basins(m1, m2, theta, self.cost)
-
-
-class BasinM4(nn.Module):
-    """:func:`~ciliary.cortex.stages.m4_objects.make_objects` with the same learned cost as :class:`BasinM3`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cost = MergeCost()
-
-    def forward(self, m3: M3Out, theta: Theta) -> M4Out:
-        """As M4."""
-        h, w = m3.patches.image_size
-        linkage = dense_linkage(merge_odds(self.cost, theta, image_px=float(h * w)))
-        share, height = cut(m3, theta, linkage)
-        length, strength = (regroup(x, share) for x in (m3.border_length, m3.border_strength))
-        return describe(m3, m3.assignment @ share, length, strength, height, theta)

@@ -22,8 +22,17 @@ def make_objects(m3: M3Out, theta: Theta) -> M4Out:
     return describe(m3, m3.assignment @ share, length, strength, height, theta)
 
 
-def cut(m3: M3Out, theta: Theta, linkage: Linkage | None = None) -> tuple[Tensor, Tensor]:
-    """The share (B, S, S) of each slot in each proto-object, and the cost of each merge of the tree, (B, S-1)."""
+def cut(
+    m3: M3Out, theta: Theta, linkage: Linkage | None = None, at_least: Tensor | float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """The share (B, S, S) of each slot in each proto-object, and the cost of each merge of the tree, (B, S-1).
+
+    Args:
+        m3: whose slots.
+        theta: its thresholds, and the weights of the cost.
+        linkage: cost of a merge; contrast and contour, weighed by theta, when None.
+        at_least: (B, S-1) how far each merge happens whatever it costs.
+    """
     linkage = linkage or contrast_linkage(
         exponent=theta["linkage_exponent"], contour_weight=theta["closure_weight"], unit_size=m3.patches.unit_px
     )
@@ -34,7 +43,8 @@ def cut(m3: M3Out, theta: Theta, linkage: Linkage | None = None) -> tuple[Tensor
     finite = torch.where(torch.isfinite(tree.height), tree.height, 1e6)
     log_height = torch.log(finite.clamp_min(1e-9))
     margin = log_threshold(log_height, theta)[:, None] - log_height
-    return soft_cut(tree, torch.sigmoid(margin / theta["merge_temperature"][:, None])), tree.height
+    happens = torch.sigmoid(margin / theta["merge_temperature"][:, None])
+    return soft_cut(tree, at_least + (1 - at_least) * happens), tree.height
 
 
 def describe(m3: M3Out, assignment: Tensor, length: Tensor, strength: Tensor, height: Tensor, theta: Theta) -> M4Out:

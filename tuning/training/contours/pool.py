@@ -146,6 +146,33 @@ class Pool:
         return np.flatnonzero(np.isin(self.arrays[bucket.name]["owner"], owners))
 
 
+@torch.no_grad()
+def add_trunk(
+    root: Path, trunk: Callable[[Tensor], tuple[Tensor, ...]], *, on_batch: Callable[[], None] = lambda: None
+) -> None:
+    """Write the trunk's maps of all samples beside them: ``trunk0``, ``trunk1``, ... of each bucket, fine to coarse."""
+    for bucket in Pool(root).buckets:
+        arrays = _read(root, bucket.name)
+        if "trunk0" in arrays:
+            continue
+        image, parts = arrays["image"], []
+        for start in range(0, len(image), _N_TOGETHER):
+            maps = trunk(torch.from_numpy(np.asarray(image[start : start + _N_TOGETHER])).float() / 255)
+            if not start:
+                shapes = [(len(image), *x.shape[1:]) for x in maps]
+                files = [root / f"{bucket.name}_part{k}.npy" for k in range(len(maps))]
+                parts = [
+                    np.lib.format.open_memmap(file, mode="w+", shape=shape, dtype="float16")
+                    for file, shape in zip(files, shapes, strict=True)
+                ]
+            for part, x in zip(parts, maps, strict=True):
+                part[start : start + len(x)] = x.numpy()
+            on_batch()
+        for k, part in reversed(list(enumerate(parts))):  # trunk0 last: it says that all are there
+            part.flush()
+            (root / f"{bucket.name}_part{k}.npy").replace(root / f"{bucket.name}_trunk{k}.npy")
+
+
 def _read(root: Path, bucket: str) -> dict[str, np.ndarray]:
     files = sorted(root.glob(f"{bucket}_*.npy"))
     return {file.stem.removeprefix(f"{bucket}_"): np.load(file, mmap_mode="r") for file in files}
