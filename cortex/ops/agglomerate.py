@@ -94,7 +94,7 @@ def _grow(
     m = len(size)
     index = torch.arange(m, device=size.device)
     tree = RegionTree(index.clone(), torch.full_like(size, torch.inf), torch.zeros_like(index), sample, size > 0)
-    n_merges = torch.bincount(sample, weights=tree.is_real.double()) - n_left
+    n_merges = torch.bincount(sample, weights=tree.is_real.double()).long() - n_left
     mean, size, inside = total / size.clamp_min(1e-6)[:, None], size.clone(), torch.zeros_like(size)
     for i_round in range(m):
         if not len(graph.first):
@@ -102,8 +102,8 @@ def _grow(
         cost, where = _costs(mean, size, graph, linkage, sample), sample.index_select(0, graph.first)
         # Done once the merges wanted are all cheaper than any left; each picture by itself, whatever is beside it.
         least = torch.full_like(n_merges, torch.inf, dtype=cost.dtype).scatter_reduce_(0, where, cost, "amin")
-        is_cheaper = torch.isfinite(tree.height) & (tree.height <= least.index_select(0, sample))
-        is_done = torch.bincount(sample, weights=is_cheaper.double()) >= n_merges
+        is_cheaper = tree.height <= least.index_select(0, sample)
+        is_done = torch.zeros_like(n_merges).index_add_(0, sample, is_cheaper.long()) >= n_merges
         is_mutual = _mutual(cost, graph, m) & torch.isfinite(cost) & ~is_done.index_select(0, where)
         merged = is_mutual.nonzero()[:, 0]
         if not len(merged):

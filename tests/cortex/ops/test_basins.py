@@ -75,6 +75,10 @@ def test_drawing():
     torch.testing.assert_close(coarse, F.avg_pool2d(drawn, 2))
     (slope,) = torch.autograd.grad(drawn.sum(), values)
     torch.testing.assert_close(slope, basins.size[..., None].expand_as(slope))
+    weight = torch.randn_like(coarse)
+    (ours,) = torch.autograd.grad((coarse * weight).sum(), values)
+    (theirs,) = torch.autograd.grad((F.avg_pool2d(basins.render(values), 2) * weight).sum(), values)
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_units_of_both_kinds_of_atoms():
