@@ -18,7 +18,7 @@ from ciliary.cortex.ops.agglomerate import RegionTree, region_tree
 from ciliary.cortex.ops.basins import Basins
 from ciliary.cortex.ops.pair_cost import PairCost, PairInputs, strength_cost
 from ciliary.cortex.ops.region_graph import RegionGraph, region_graph
-from ciliary.cortex.parameters import PARAMETERS, Theta
+from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M1Out, M2Out
 from ciliary.cortex.stages.m3_basins import find_basins
 from ciliary.cortex.stages.m3_invariance import patch_cues, texture_statistics
@@ -132,8 +132,3 @@ def learn_cost(
         model = fit_cost(evidence, apart, weight, seed=seed)
         cost_here = [scene.cost(model) for scene, _, _ in scenes]
     return model
-
-
-def default_theta() -> Theta:
-    """The defaults for one image."""
-    return PARAMETERS.default_theta(1)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ciliary.cortex import Cortex
+from ciliary.cortex import Cortex, default_theta
 from ciliary.cortex.cues import make_backbone
 from ciliary.cortex.stages.inherited import TRUNK, TRUNK_WIDTHS, make_inherited
 from ciliary.cortex.stages.m2_taught import TaughtM2
@@ -24,7 +24,7 @@ from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.training.contours.learn import learn
-from ciliary.tuning.training.contours.merges import Scene, default_theta, learn_cost, people_of, scene_of
+from ciliary.tuning.training.contours.merges import Scene, learn_cost, people_of, scene_of
 from ciliary.tuning.training.contours.pool import Pool, add_trunk, make_pool
 from ciliary.tuning.training.contours.settings import TeachingSettings
 from ciliary.tuning.training.curves import claim
@@ -86,7 +86,7 @@ def cortex_with(m2: nn.Module, kind: str) -> Cortex:
 @torch.no_grad()
 def seen_scene(cortex: Cortex, one: Any, size_px: int) -> tuple[Scene, Tensor, int]:
     """What merging sees of a labelled image whose long side is ``size_px``, what people say of its basins, how many."""
-    image, theta = shrunk(one.image[None], size_px), default_theta()
+    image, theta = shrunk(one.image[None], size_px), default_theta(1)
     h, w = image.shape[-2:]
     m1 = cortex.m1(cortex.retina(image, theta), cortex.cues(image), theta)
     scene = scene_of(m1, cortex.m2(m1, theta), theta)
