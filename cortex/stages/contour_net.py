@@ -12,6 +12,7 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.percept import N_ORIENTATIONS
@@ -64,7 +65,10 @@ class ContourNet(nn.Module):
             (B, 1, H, W), and those of the side outputs at strides 2, 4, 8, 16.
         """
         h, w = full.shape[-2:]
-        full, half = _to_multiple(full, _MULTIPLE_PX), _to_multiple(half, _MULTIPLE_PX // 2)
+        full, half = (
+            _to_multiple(x, multiple).contiguous(memory_format=torch.channels_last)
+            for x, multiple in ((full, _MULTIPLE_PX), (half, _MULTIPLE_PX // 2))
+        )
         x = self.fine(F.relu(self.enter(F.pixel_unshuffle(full, 2), half)))
         maps = [x]
         for i, (down, deep) in enumerate(zip(self.down, self.deep, strict=True)):
@@ -81,6 +85,17 @@ class ContourNet(nn.Module):
             sides.insert(0, self.sides[i](x))
         logits = F.pixel_shuffle(self.leave(x) + sides[0], 2)
         return logits[..., :h, :w], [s[..., : -(-h // r), : -(-w // r)] for s, r in zip(sides, STRIDES, strict=True)]
+
+
+def for_inference(net: ContourNet) -> ContourNet:
+    """The same network a third faster, not to be taught any more: normalisation in the convolutions, channels last."""
+    net = net.eval().requires_grad_(False)
+    for part in net.modules():
+        if isinstance(part, nn.Sequential) and len(part) > 1:
+            conv, norm = part[0], part[1]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                part[0], part[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 class ConvNorm(nn.Sequential):

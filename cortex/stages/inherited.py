@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from ciliary.cortex.options import INHERITED
+from ciliary.cortex.stages.contour_net import for_inference
 from ciliary.cortex.stages.m1_taught import TaughtM1
 from ciliary.cortex.stages.m2_taught import TaughtM2
 from ciliary.cortex.stages.m3_basins import BasinM3
@@ -54,5 +55,8 @@ def load_inherited(kind: str, path: Path | str | None = None) -> dict[str, nn.Mo
     """
     stages = make_inherited(kind)
     if stages:
-        fill(stages, shipped(kind) if path is None else Path(path), "train one with: ciliary train contours")
+        fill(stages, shipped(kind) if path is None else Path(path), "teach one with: ciliary train cortex --labelled")
+        contours = stages["m2"]
+        assert isinstance(contours, TaughtM2)
+        contours.net = for_inference(contours.net)
     return stages

@@ -12,7 +12,7 @@ from torch import Tensor
 from ciliary.cortex.parameters import PARAMETERS, Theta
 from ciliary.cortex.percept import Percept
 from ciliary.cortex.stages.m4_objects import make_objects
-from ciliary.envs.metrics.boundaries import label_boundaries
+from ciliary.envs.metrics.boundaries import label_boundaries, suppress_non_maxima
 
 LABEL_STAGES = ("s1", "s2", "slots", "objects")
 BOUNDARY_STAGES = ("boundary", "contour", *LABEL_STAGES)
@@ -48,8 +48,8 @@ def stage_boundaries(percept: Percept, theta: Theta, size: tuple[int, int]) -> d
         size: (height, width) of the original image.
 
     Returns:
-        For each of :data:`BOUNDARY_STAGES` (H, W) float32 in [0, 1]. ``boundary`` is M1's, ``contour`` M2's, both as
-        broad as they were seen: thin them before matching. ``s1``, ``s2`` and ``slots``: the square root of
+        For each of :data:`BOUNDARY_STAGES` (H, W) float32 in [0, 1]. ``boundary`` is M1's, ``contour`` M2's, both
+        without what is no ridge (:func:`~ciliary.envs.metrics.boundaries.suppress_non_maxima`). ``s1``, ``s2`` and ``slots``: the square root of
         their :func:`mask_contrast`, which for smooth masks is small: thresholds need not crowd near 0. ``objects``:
         :func:`object_hierarchy`, one pixel wide.
     """
@@ -66,6 +66,7 @@ def stage_boundaries(percept: Percept, theta: Theta, size: tuple[int, int]) -> d
             name: F.interpolate(field, size=size, mode="bilinear", align_corners=False)[0, 0].clamp(0, 1).numpy()
             for name, field in strength.items()
         }
+    out |= {name: suppress_non_maxima(out[name]) for name in ("boundary", "contour")}
     out["objects"] = object_hierarchy(percept, theta, size)
     return out
 

@@ -25,6 +25,9 @@ from ciliary.tuning.runs.store import StoreError
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.appraisal import appraise, markdown
 from ciliary.tuning.training.batches import Batches
+from ciliary.tuning.training.contours.learn import Learning
+from ciliary.tuning.training.contours.settings import TeachingSettings
+from ciliary.tuning.training.contours.teach import teach
 from ciliary.tuning.training.cortex import mature, newborn
 from ciliary.tuning.training.curriculum import DEFAULT, PHASES, read_curriculum
 from ciliary.tuning.training.curves import Curve
@@ -43,6 +46,14 @@ def run(asked: CortexTraining) -> int:
         return ALL_WELL
     is_quiet, out = asked.is_quiet, asked.out
     try:
+        if asked.labelled is not None:
+            teaching = TeachingSettings(
+                asked.labelled, out, asked.inherited, learning=Learning(n_steps=asked.n_steps)
+            )
+            taught = teach(teaching, is_quiet=is_quiet)
+            if not is_quiet:
+                print(f"weights    {taught}")
+            return ALL_WELL
         settings = MatureSettings(read_curriculum(asked.config), asked.images, out)
         weights = mature(settings, is_quiet=is_quiet)
         say = (lambda text: None) if is_quiet else print

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from ciliary.cortex.options import INHERITED
 from ciliary.tuning.cli.options import at_least, one_of, option, words
 from ciliary.tuning.cli.settings import CortexOptions, Seed, Settings, Size
 
@@ -80,13 +81,19 @@ examples      ciliary train policy --algo ppo --images holiday/ --steps 20000 --
 class CortexTraining(Settings):
     """Train the learned parts of the cortex, from newborn to adult, on any folder of photographs. No labels.
 
-    Use what it learned with --learned all in the other commands, or cortex.Cortex(learned=True, weights=FILE).
+    Use what it learned with --learned all in the other commands, or cortex.Cortex(learned=True, weights=FILE). With
+    --labelled it is taught what a cortex inherits instead: regions, contours and merges, from people's drawings.
     """
 
     epilog: ClassVar[str] = f"""\
 curriculum    M1 soft regions, M2 contours, M1 again behind M2's barrier, M3 texture code, M4 proto-objects, M5 experts,
               M1-M4 together lightly. Each phase follows its own losses, the other stages stand still, and ends when the
               photographs held out no longer gain. All numbers are in one file: copy the one that --print-config shows.
+inherited     --labelled DIR --inherited contours teaches M1's code, M2's contours, the cost of merging and objectness from
+              BSDS500's training images, or a folder's images/ and labels/: OUT/inherited_contours.safetensors, for
+              cortex.Cortex(inherited="contours", inherited_weights=FILE). all does so on a pretrained trunk. What is
+              fitted after the contours sees them from networks that had not seen the image (five folds). Two cores
+              need some two hours, with bfloat16 in the processor.
 output        OUT/cortex.safetensors (with where it comes from), curves.png, report.md (each stage beside its
               mathematical part, the untrained network and trivial solutions), progress.jsonl, checkpoint.pt, and a run
               in mlflow.db (or where MLFLOW_TRACKING_URI says).
@@ -104,5 +111,14 @@ examples      ciliary train cortex --images holiday/ --out runs/cortex
     is_printing: Annotated[
         bool, option("--print-config", "", "show the curriculum that comes with the project, and stop")
     ] = False
+    labelled: Annotated[
+        Path | None, option("--labelled", "DIR", "people's drawings: teach what is inherited, from them")
+    ] = None
+    inherited: Annotated[
+        str, option("--inherited", "|".join(INHERITED[1:]), "what to teach with --labelled"), one_of(*INHERITED[1:])
+    ] = INHERITED[1]
+    n_steps: Annotated[int, option("--steps", "N", "with --labelled: batches the contours learn from"), at_least(1)] = (
+        6000
+    )
     out: Annotated[Path, option("--out", "DIR", "folder of this training")] = Path("runs/cortex")
     with_report: Annotated[bool, option("--report/--no-report", "", "a report beside the weights")] = True
