@@ -46,13 +46,17 @@ class BasinM4(nn.Module):
 
     def forward(self, m3: M3Out, theta: Theta) -> M4Out:
         """As M4."""
+        m4, evidence, size = self.objects(m3, theta)
+        return replace(m4, objectness=torch.sigmoid(self.objectness(evidence)) * alive(m3, size))
+
+    def objects(self, m3: M3Out, theta: Theta) -> tuple[M4Out, Tensor, Tensor]:
+        """Proto-objects with the mathematical objectness, and what the taught one is read from (B, S, 8), sizes."""
         h, w = m3.patches.image_size
         linkage = dense_linkage(merge_odds(self.cost, theta, image_px=float(h * w)))
         share, height = cut(m3, theta, linkage, at_least=beyond_count(m3.size.shape[1], theta["n_slots"]))
         length, strength = (regroup(x, share) for x in (m3.border_length, m3.border_strength))
         m4 = describe(m3, m3.assignment @ share, length, strength, height, theta)
-        evidence, size = object_evidence(m3, m4, length, strength, theta)
-        return replace(m4, objectness=torch.sigmoid(self.objectness(evidence)) * alive(m3, size))
+        return m4, *object_evidence(m3, m4, length, strength, theta)
 
 
 def beyond_count(n: int, count: Tensor) -> Tensor:
