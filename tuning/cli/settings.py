@@ -24,6 +24,7 @@ from ciliary.tuning.cli.options import (
     stage_objects,
     stages,
 )
+from ciliary.tuning.runs.fingerprints import cortex_options, features_mark, learned_mark
 
 if TYPE_CHECKING:
     from ciliary.cortex.perceiver import Perceiver
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 CORTEX = "cortex"
 
 Changes = Annotated[Mapping[str, float], option("--set", "NAME=VALUE", "change a default", convert=assignments)]
+Features = Annotated[
+    str, option("--features", "|".join((*BACKBONES, "NAME")), "backbone cue; NAME is any model of timm's")
+]
+FeaturesWeights = Annotated[
+    str | None, option("--features-weights", "FILE", "state dict of the backbone (the package's, or the hub's)")
+]
 Learned = option("--learned", "all|none|m1,m2,...", "stages that use their learned part", convert=stages)
 Seed = Annotated[int, option("--seed", "N", "of everything that is drawn"), at_least(0)]
 Size = Annotated[int, option("--size", "PX", "long side that images are shrunk to"), at_least(32)]
@@ -74,7 +81,8 @@ class CortexOptions(Settings):
 
     size_px: Size = 192
     depth: Annotated[str, option("--depth", "|".join(DEPTHS), "depth cue"), one_of(*DEPTHS)] = "none"
-    features: Annotated[str, option("--features", "|".join(BACKBONES), "backbone cue"), one_of(*BACKBONES)] = "none"
+    features: Features = "none"
+    features_weights: FeaturesWeights = None
     learned: Annotated[tuple[str, ...], Learned, one_of(*LEARNED)] = ()
     own_stages: Annotated[
         tuple[str, ...],
@@ -83,6 +91,32 @@ class CortexOptions(Settings):
         ),
         Check(is_stage),
     ] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.features_weights is not None and self.features == "none":
+            raise ValueError("--features-weights is of a backbone; say which with --features NAME")
+
+    @property
+    def cortex(self) -> dict[str, Any]:
+        """Keyword arguments of the cortex, in JSON types."""
+        return cortex_options(
+            depth=self.depth,
+            features=self.features,
+            features_weights=self.features_weights,
+            learned=self.learned,
+            own_stages=self.own_stages,
+        )
+
+    @property
+    def cortex_marks(self) -> dict[str, str]:
+        """What is in the files that the cortex is made of: learned stages, and the backbone; nothing without them.
+
+        Raises:
+            FileNotFoundError, ValueError: a file is not there, is something else, or there is no such backbone.
+        """
+        learned, trunk = learned_mark(self.learned), features_mark(self.features, self.features_weights)
+        return ({"learned": learned} if learned else {}) | ({"trunk": trunk} if trunk else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +130,7 @@ class PerceiverOptions(CortexOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         asked = {"--depth": self.depth != "none", "--features": self.features != "none"}
+        asked |= {"--features-weights": self.features_weights is not None}
         asked |= {"--learned": bool(self.learned), "--stage": bool(self.own_stages)}
         wrong = [flag for flag, is_asked in asked.items() if is_asked]
         if self.perceiver != CORTEX and wrong:
