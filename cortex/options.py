@@ -7,7 +7,7 @@ PERCEIVERS: tuple[str, ...] = ("cortex", "felzenszwalb", "slic", "watershed")
 #: Providers of the depth cue, and of deep features for recognition.
 DEPTHS: tuple[str, ...] = ("none", "pictorial", "midas")
 DEEP: tuple[str, ...] = ("none", "efficientnet_lite0")
-#: Backbones whose weights and projection need no network; any model of timm's is another.
+#: Backbones for grouping that need no network; any model of timm's, by its name, is another.
 BACKBONES: tuple[str, ...] = DEEP
 #: Stages of the cortex in their order, and those that have a learned part beside the mathematical one.
 STAGES: tuple[str, ...] = ("retina", "m1", "m2", "m3", "m4", "m5")

@@ -19,6 +19,8 @@ _MAX_TOLD = 240  # characters of somebody else's error
 
 def check_name(name: str) -> None:
     """Raise :class:`UnknownBackbone`, naming near ones, unless timm has such a model and weights of that tag."""
+    if name == PACKAGED:
+        return
     model, _, tag = name.partition(".")
     if not timm.is_model(model):
         near = difflib.get_close_matches(model, [PACKAGED, *timm.list_models()], n=4, cutoff=0.5)

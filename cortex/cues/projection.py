@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,15 @@ def find_projection(name: str, weights: Path | str | None = None) -> Path:
 
 
 def file_mark(path: Path) -> str:
-    """Twelve hex digits of what is in a file."""
+    """Twelve hex digits of what is in a file. ``FileNotFoundError`` if there is none."""
+    state = path.stat()
+    return _mark(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _mark(path: Path, size: int, time_ns: int) -> str:
+    """Reads a file of gigabytes once, not once an episode."""
+    del size, time_ns
     total = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 22):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from ciliary.cortex.options import BACKBONES, DEPTHS, LEARNED
+from ciliary.cortex.options import DEEP, DEPTHS, LEARNED
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import (
     PYTHON_ONLY,
@@ -13,7 +13,7 @@ from ciliary.tuning.cli.options import (
     one_of,
     option,
 )
-from ciliary.tuning.cli.settings import Learned, Seed, Settings
+from ciliary.tuning.cli.settings import Features, FeaturesWeights, Learned, Seed, Settings
 
 if TYPE_CHECKING:
     from ciliary.tuning.benchmarks.data import ReadSettings
@@ -53,7 +53,7 @@ class ExamSettings(Settings):
     weights: Annotated[
         Path | None, option("--weights", "FILE", "of the learned stages (those that come with the project)")
     ] = None
-    deep: Annotated[str, option("--deep", "|".join(BACKBONES), "backbone for recognition"), one_of(*BACKBONES)] = "none"
+    deep: Annotated[str, option("--deep", "|".join(DEEP), "backbone for recognition"), one_of(*DEEP)] = "none"
     shots: Annotated[
         tuple[int, ...],
         option("--shots", "N,N", "examples of each class (1,5,20; 5 for occlusion and energy)", convert=counts),
@@ -119,7 +119,8 @@ class BenchmarkSettings(Settings):
     n_geometric: Annotated[int, PYTHON_ONLY] = 2
     max_images: Annotated[int, PYTHON_ONLY] = 20  # images per forward pass
     depth: Annotated[str, option("--depth", "|".join(DEPTHS), "depth cue"), one_of(*DEPTHS)] = "none"
-    features: Annotated[str, option("--features", "|".join(BACKBONES), "backbone cue"), one_of(*BACKBONES)] = "none"
+    features: Features = "none"
+    features_weights: FeaturesWeights = None
     seed: Seed = 0
     out: Annotated[Path, option("--out", "FILE", "JSON record")] = Path("runs/benchmark.json")
     compare: Annotated[

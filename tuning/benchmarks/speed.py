@@ -77,7 +77,9 @@ def run_benchmark(
     torch.set_num_threads(settings.n_threads)
     try:
         with torch.no_grad():
-            world = cortex or Cortex(depth=settings.depth, features=settings.features)
+            world = cortex or Cortex(
+                depth=settings.depth, features=settings.features, features_weights=settings.features_weights
+            )
             rows = []
             for size_px in settings.sizes_px:
                 for population in settings.populations:

@@ -16,7 +16,7 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.evaluation.measure import Measure, MeasureSettings
 from ciliary.tuning.evaluation.table import ResponseTable, compute_table
-from ciliary.tuning.runs.fingerprints import code_mark, cortex_options, learned_mark, versions
+from ciliary.tuning.runs.fingerprints import code_mark, versions
 from ciliary.tuning.runs.tables import rows_to_markdown
 
 PLACES = ("out", "folder", "bsds", "labelled", "n_images")  # what the data are is told in other words
@@ -54,12 +54,12 @@ def run(settings: CalibrateSettings) -> int:
 def measure_table(data: LabelledSet, names: Sequence[str], settings: CalibrateSettings) -> ResponseTable:
     """Every setting on every image, clean and disturbed; resumes what is in ``settings.folder``."""
     s = settings
-    cortex = cortex_options(depth=s.depth, features=s.features, learned=s.learned)
+    cortex = s.cortex
     n_compared = s.n_settings if s.n_panel else 0
     measure = MeasureSettings(cortex=cortex, size_px=s.size_px, n_views=s.n_views, n_panel=n_compared)
     meta = {"n_views": s.n_views, "size_px": s.size_px, "n_compared": n_compared, **cortex}
     meta |= {"code": code_mark()}
-    meta |= {"learned": learned_mark(s.learned)} if s.learned else {}
+    meta |= s.cortex_marks
     return compute_table(
         s.folder,
         data,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 
 from cyclopts import Parameter
 
-from ciliary.cortex.options import BACKBONES, DEPTHS, LEARNED, PERCEIVERS
+from ciliary.cortex.options import BACKBONES, DEPTHS, INHERITED, LEARNED, PERCEIVERS
+from ciliary.cortex.loading import object_mark
 from ciliary.tuning.cli.options import (
     PYTHON_ONLY,
     Check,
@@ -24,13 +25,21 @@ from ciliary.tuning.cli.options import (
     stage_objects,
     stages,
 )
+from ciliary.tuning.runs.fingerprints import cortex_options, features_mark, inherited_mark, learned_mark
 
 if TYPE_CHECKING:
     from ciliary.cortex.perceiver import Perceiver
 
 CORTEX = "cortex"
+INHERITS = "none"  # unless something else is asked for
 
 Changes = Annotated[Mapping[str, float], option("--set", "NAME=VALUE", "change a default", convert=assignments)]
+Features = Annotated[
+    str, option("--features", "|".join((*BACKBONES, "NAME")), "backbone cue; NAME is any model of timm's")
+]
+FeaturesWeights = Annotated[
+    str | None, option("--features-weights", "FILE", "state dict of the backbone (the package's, or the hub's)")
+]
 Learned = option("--learned", "all|none|m1,m2,...", "stages that use their learned part", convert=stages)
 Seed = Annotated[int, option("--seed", "N", "of everything that is drawn"), at_least(0)]
 Size = Annotated[int, option("--size", "PX", "long side that images are shrunk to"), at_least(32)]
@@ -74,7 +83,14 @@ class CortexOptions(Settings):
 
     size_px: Size = 192
     depth: Annotated[str, option("--depth", "|".join(DEPTHS), "depth cue"), one_of(*DEPTHS)] = "none"
-    features: Annotated[str, option("--features", "|".join(BACKBONES), "backbone cue"), one_of(*BACKBONES)] = "none"
+    features: Features = "none"
+    features_weights: FeaturesWeights = None
+    inherited: Annotated[
+        str, option("--inherited", "|".join(INHERITED), "stages that people's drawings taught"), one_of(*INHERITED)
+    ] = INHERITS
+    contours: Annotated[
+        str | None, option("--contours", "module:object", "a contour network of your own: image to boundary strength")
+    ] = None
     learned: Annotated[tuple[str, ...], Learned, one_of(*LEARNED)] = ()
     own_stages: Annotated[
         tuple[str, ...],
@@ -83,6 +99,36 @@ class CortexOptions(Settings):
         ),
         Check(is_stage),
     ] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.features_weights is not None and self.features == "none":
+            raise ValueError("--features-weights is of a backbone; say which with --features NAME")
+
+    @property
+    def cortex(self) -> dict[str, Any]:
+        """Keyword arguments of the cortex, in JSON types."""
+        return cortex_options(
+            depth=self.depth,
+            features=self.features,
+            features_weights=self.features_weights,
+            learned=self.learned,
+            own_stages=self.own_stages,
+            inherited=self.inherited,
+            contours=self.contours,
+        )
+
+    @property
+    def cortex_marks(self) -> dict[str, str]:
+        """What is in the files that the cortex is made of: learned stages, and the backbone; nothing without them.
+
+        Raises:
+            FileNotFoundError, ValueError: a file is not there, is something else, or there is no such backbone.
+        """
+        learned, trunk = learned_mark(self.learned), features_mark(self.features, self.features_weights)
+        marks = {"learned": learned, "trunk": trunk, "inherited": inherited_mark(self.inherited)}
+        marks["contours"] = object_mark(self.contours, what="contours") if self.contours else ""
+        return {name: mark for name, mark in marks.items() if mark}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +142,9 @@ class PerceiverOptions(CortexOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         asked = {"--depth": self.depth != "none", "--features": self.features != "none"}
+        asked |= {"--features-weights": self.features_weights is not None}
         asked |= {"--learned": bool(self.learned), "--stage": bool(self.own_stages)}
+        asked |= {"--inherited": self.inherited != INHERITS, "--contours": self.contours is not None}
         wrong = [flag for flag, is_asked in asked.items() if is_asked]
         if self.perceiver != CORTEX and wrong:
             raise ValueError(f"{', '.join(wrong)} is of the cortex, and {self.perceiver} is to see; leave one out")

@@ -25,7 +25,7 @@ from ciliary.tuning.evaluation.methods import Method
 from ciliary.tuning.evaluation.report import Report, about, without_folders
 from ciliary.tuning.evaluation.settings import ContestSettings
 from ciliary.tuning.evaluation.table import Case, ResponseTable
-from ciliary.tuning.runs.fingerprints import code_mark, learned_mark
+from ciliary.tuning.runs.fingerprints import code_mark
 from ciliary.tuning.runs.run import Run, at
 from ciliary.tuning.runs.store import EVALUATIONS, StoreError, open_store
 
@@ -87,7 +87,7 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
     """
     start = time.perf_counter()
     try:
-        learned_mark(settings.learned)
+        settings.cortex_marks  # noqa: B018 -- says now what is missing
         data = read_data(settings)
         table, train = (
             None if path is None else ResponseTable.load(path) for path in (settings.table, settings.train_table)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option, words
 from ciliary.tuning.cli.settings import CORTEX, Images, PerceiverOptions, Workers
-from ciliary.tuning.runs.fingerprints import cortex_options, learned_mark
 
 if TYPE_CHECKING:
     from ciliary.tuning.evaluation.measure import MeasureSettings
@@ -50,17 +49,13 @@ class ContestSettings(PerceiverOptions):
         """Who sees, and how large."""
         from ciliary.tuning.evaluation.measure import MeasureSettings  # brings torch
 
-        cortex = cortex_options(
-            depth=self.depth, features=self.features, learned=self.learned, own_stages=self.own_stages
-        )
         other = None if self.perceiver == CORTEX else self.perceiver
-        return MeasureSettings(cortex=cortex, size_px=self.size_px, perceiver=other)
+        return MeasureSettings(cortex=self.cortex, size_px=self.size_px, perceiver=other)
 
     @property
     def marks(self) -> dict[str, str]:
-        """What else the numbers depend on: the name of the data, and what is in the file of learned stages."""
-        learned = {"learned": learned_mark(self.learned)} if self.learned else {}
-        return {"data": self.source} | learned | ({} if self.perceiver == CORTEX else {"seer": self.seer})
+        """What else the numbers depend on: the name of the data, and what is in files the cortex is made of."""
+        return {"data": self.source} | self.cortex_marks | ({} if self.perceiver == CORTEX else {"seer": self.seer})
 
     @property
     def source(self) -> str:

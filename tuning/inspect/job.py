@@ -56,6 +56,7 @@ def run(settings: LookSettings) -> int:
         cortex = Cortex(
             depth=settings.depth,
             features=settings.features,
+            features_weights=settings.features_weights,
             learned=settings.learned or settings.weights is not None,
             weights=settings.weights,
             recognise=True,

@@ -109,17 +109,27 @@ def _imported(path: Path) -> list[str]:
 
 
 def cortex_options(
-    *, depth: str, features: str, learned: Collection[str] = (), own_stages: Collection[str] = ()
+    *,
+    depth: str,
+    features: str,
+    features_weights: str | None = None,
+    learned: Collection[str] = (),
+    own_stages: Collection[str] = (),
+    inherited: str = "none",
+    contours: str | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments of a cortex, in JSON types.
 
-    Nothing is said of learned stages, or of one's own (``m2=mine:M2``), where there are none, so that what was measured
-    before there were any keeps its name.
+    Nothing is said of learned or inherited stages, of one's own (``m2=mine:M2``) or of a backbone's file, where there are none, so
+    that what was measured before there were any keeps its name.
     """
     from ciliary.cortex.stages import weights
 
     options: dict[str, Any] = {"depth": depth, "features": features}
+    options |= {} if features_weights is None else {"features_weights": features_weights}
     options |= {"learned": list(weights.stage_names(learned))} if learned else {}
+    options |= {"inherited": inherited} if inherited != "none" else {}
+    options |= {"contours": contours} if contours else {}
     return options | dict(text.split("=", 1) for text in own_stages)
 
 
@@ -135,6 +145,37 @@ def learned_mark(learned: Collection[str]) -> str:
 
     names = tuple(weights.load_stages(learned))  # better now than in a worker: is each of them there?
     return f"{','.join(names)} {hashlib.sha256(weights.SHIPPED.read_bytes()).hexdigest()[:16]}"
+
+
+def features_mark(features: str, weights: str | None = None) -> str:
+    """The backbone's name and a mark of its projection (fitted anew it has other axes); empty without a backbone.
+
+    Raises:
+        ValueError: no such backbone.
+        FileNotFoundError: no such file of weights.
+    """
+    if features == "none":
+        return ""
+    from ciliary.cortex.cues.pretrained import check_name
+    from ciliary.cortex.cues.projection import file_mark, find_projection
+
+    check_name(features)
+    path = find_projection(features, weights)
+    return f"{path.stem.removeprefix('trunk_')} {file_mark(path) if path.is_file() else 'without a projection'}"
+
+
+def inherited_mark(kind: str) -> str:
+    """16 hex digits of the file of the inherited stages; empty for ``none``.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`ciliary.cortex.stages.inherited.load_inherited`.
+    """
+    if kind == "none":
+        return ""
+    from ciliary.cortex.stages import inherited
+
+    inherited.load_inherited(kind)  # better now than in a worker
+    return hashlib.sha256(inherited.shipped(kind).read_bytes()).hexdigest()[:16]
 
 
 def described(options: Mapping[str, Any]) -> str:

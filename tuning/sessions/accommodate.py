@@ -15,7 +15,6 @@ from ciliary.envs.objective.make import make_objective
 from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import NOTHING, USAGE
 from ciliary.tuning.runs.files import NotWritable
-from ciliary.tuning.runs.fingerprints import learned_mark
 from ciliary.tuning.runs.registry import find_policy
 from ciliary.tuning.runs.store import StoreError
 from ciliary.tuning.sessions.display import TerminalDisplay, print_outcome
@@ -88,7 +87,7 @@ def check(settings: SessionSettings) -> SessionSettings:
     """
     check_name(settings.session_base)
     spelled = tuple(dict.fromkeys(str(parse_disturbance(text)) for text in settings.shown_as))
-    learned_mark(settings.learned)
+    settings.cortex_marks  # noqa: B018 -- says now what is missing
     settings.numbers()  # loads objects of one's own: better missed now than in the middle
     other = settings.make_other()
     table = PARAMETERS if other is None else other.table

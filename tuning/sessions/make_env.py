@@ -8,7 +8,6 @@ from typing import Any
 from ciliary.agents.base import ControllerBase
 from ciliary.cortex import PARAMETERS
 from ciliary.envs.single import AccommodationEnv
-from ciliary.tuning.runs.fingerprints import cortex_options
 from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 
@@ -18,10 +17,7 @@ def make_env(settings: SessionSettings, *, searches_all: bool = False) -> Accomm
 
     ``searches_all``: parameters that can do nothing are searched too, as version 0.1 did.
     """
-    options = cortex_options(
-        depth=settings.depth, features=settings.features, learned=settings.learned, own_stages=settings.own_stages
-    )
-    what: dict[str, Any] = {"cortex": options | ({"searches_all": True} if searches_all else {})}
+    what: dict[str, Any] = {"cortex": settings.cortex | ({"searches_all": True} if searches_all else {})}
     table = PARAMETERS
     other = settings.make_other()
     if other is not None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, option, words
 from ciliary.tuning.cli.settings import CORTEX, Changes, Images, PerceiverOptions
-from ciliary.tuning.runs.fingerprints import digest, learned_mark
+from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import masked
 
@@ -138,13 +138,13 @@ class SessionSettings(PerceiverOptions):
 
     @property
     def mark(self) -> str:
-        """What totals are measured by: the marks of objective, another perceiver, a user's stages and learned ones."""
+        """What totals are measured by: objective, another perceiver, a user's stages, files the cortex is made of."""
         from ciliary.envs.objective.make import objective_mark  # brings torch
 
         seer = "" if self.perceiver == CORTEX else f" seen by {self.seer}"
         own = "".join(f" stage {mark}" for mark in self._own_stage_marks())
-        learned = f" learned {learned_mark(self.learned)}" if self.learned else ""
-        return objective_mark(self.objective) + seer + own + learned
+        files = "".join(f" {name} {mark}" for name, mark in self.cortex_marks.items())
+        return objective_mark(self.objective) + seer + own + files
 
     def fingerprint(self) -> str:
         """Twelve hex digits which change whenever a setting that shapes the numbers of an episode changes."""
@@ -163,8 +163,7 @@ class SessionSettings(PerceiverOptions):
         if names_object(self.controller):  # likewise: edited under its old name
             numbers["controller"] = object_mark(self.controller, what="controller")
         del numbers["policy"], numbers["learned"]
-        if self.learned:
-            numbers["learned"] = learned_mark(self.learned)
+        numbers |= self.cortex_marks
         weights = self.policy or _shipped_policy(self.controller, self.objective)
         if weights is not None:  # likewise: trained anew under its old name
             numbers["policy"] = digest(Path(weights).read_bytes())
@@ -186,6 +185,12 @@ class SessionSettings(PerceiverOptions):
             values["perceiver"] = self.seer
         if not self.is_trusted:
             del values["is_trusted"]
+        if self.features_weights is None:
+            del values["features_weights"]
+        if self.inherited == "none":
+            del values["inherited"]
+        if self.contours is None:
+            del values["contours"]
         if not self.own_stages:
             del values["own_stages"]
         else:

@@ -97,7 +97,7 @@ def pools_of(
 ) -> tuple[list[Pool], list[Pool]]:
     """The pools to learn from and to check on."""
     config = EnvConfig(
-        cortex={"depth": settings.depth, "features": settings.features},
+        cortex=settings.cortex,
         objective=settings.objective,
         n_views=settings.n_views,
     )

@@ -1,12 +1,12 @@
 """What is trained, and on what: the settings of training a policy and of training the cortex."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 from ciliary.cortex.options import INHERITED
-from ciliary.tuning.cli.options import at_least, one_of, option, words
-from ciliary.tuning.cli.settings import CortexOptions, Seed, Settings, Size
+from ciliary.tuning.cli.options import PYTHON_ONLY, at_least, one_of, option, words
+from ciliary.tuning.cli.settings import CortexOptions, FeaturesWeights, Seed, Settings, Size
 
 ALGORITHMS = ("gradient", "ppo", "sac", "reflex")
 CODES = "exit code     0 all well · 1 nothing could be done · 2 wrong usage · 130 stopped by Ctrl-C or SIGTERM"
@@ -122,3 +122,32 @@ examples      ciliary train cortex --images holiday/ --out runs/cortex
     )
     out: Annotated[Path, option("--out", "DIR", "folder of this training")] = Path("runs/cortex")
     with_report: Annotated[bool, option("--report/--no-report", "", "a report beside the weights")] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesTraining(Settings):
+    """Fit what the channels of a backbone are reduced to: principal components over photographs. Minutes, once a model.
+
+    Use it with --features NAME in the other commands, or cortex.Cortex(features="NAME").
+    """
+
+    epilog: ClassVar[str] = f"""\
+name          any model of timm's that shows its stages, with or without the tag of its weights: resnet50,
+              vit_small_patch14_dinov2.lvd142m, convnext_tiny.in12k_ft_in1k. efficientnet_lite0 comes fitted.
+weights       the hub's, where there is a network or they were fetched once; or a file (.safetensors, .pth) with
+              --features-weights FILE, here and wherever --features NAME is said
+output        a projection of some 100 kB, kept in CILIARY_PROJECTIONS or else in ~/.cache/ciliary/projections under
+              the model's name; the bundled photographs are few: better give some hundred of the kind it is to see
+{CODES}
+
+examples      ciliary train features resnet50 --images holiday/
+              ciliary train features vit_small_patch14_dinov2 --features-weights dino.pth --images holiday/
+              ciliary accommodate beach.jpg --features vit_small_patch14_dinov2 --features-weights dino.pth
+"""
+
+    name: Annotated[str, PYTHON_ONLY] = field(default="", kw_only=False)  # positional
+    images: Annotated[
+        tuple[str, ...], option("--images", "FOLDER ...", "photographs to fit it on; no labels", is_list=True)
+    ] = ("bundled",)
+    features_weights: FeaturesWeights = None
+    out: Annotated[Path | None, option("--out", "FILE", "another place (then nothing finds it by the name)")] = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.envs.data.reading import UnreadableImage
 from ciliary.envs.objective.make import make_objective
 from ciliary.tuning.cli.complain import complain
@@ -25,6 +26,7 @@ def run(settings: PolicySettings) -> int:
     images = s.images if s.bsds is None else s.bsds / "images" / "train"
     try:
         make_objective(objective)
+        s.cortex_marks  # noqa: B018 -- says now what is missing
         if str(images) != "bundled" and not Path(images).is_dir():
             raise ValueError(f"no folder of photographs at {images}")
     except (ValueError, FileNotFoundError) as error:
@@ -35,6 +37,7 @@ def run(settings: PolicySettings) -> int:
         "out": out,
         "depth": s.depth,
         "features": s.features,
+        "features_weights": s.features_weights,
     }
     asked: dict[str, Any] = {"n_views": s.n_views, "n_cases": s.n_cases}
     given = {name: value for name, value in asked.items() if value is not None}
@@ -70,7 +73,7 @@ def run(settings: PolicySettings) -> int:
         if (error.name or "").split(".")[0] != "stable_baselines3":
             raise
         return _complain(f"{algo} needs stable-baselines3; install it with: pip install 'ciliary[rl]'", NOTHING)
-    except (ValueError, UnreadableImage, StoreError, OSError) as error:
+    except (ValueError, UnreadableImage, ProviderUnavailable, StoreError, OSError) as error:
         return _complain(str(error), NOTHING)
     if not s.is_quiet:
         print(words)

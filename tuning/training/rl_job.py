@@ -64,7 +64,7 @@ def make_envs(
         n_envs,
         max_episode_steps=settings.episode_steps,
         shape_px=settings.shape_px,
-        cortex={"depth": settings.depth, "features": settings.features},
+        cortex=settings.cortex,
         objective=shared_objective(settings.objective, n_kept=len(cases)),
         source=cases,
         disturbances=(None,),

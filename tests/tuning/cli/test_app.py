@@ -28,6 +28,7 @@ FROZEN = {
     "train policy": "--algo --images --bsds --objective --steps --views --cases --without --envs --size --depth "
     "--features --seed --out --register --store --quiet",
     "train cortex": "--images --config --print-config --out --no-report --quiet",
+    "train features": "--images --features-weights --out --quiet",
     "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
     "--quiet",
     "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
@@ -44,7 +45,7 @@ SWITCHES = [
 ]
 WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
 WORDS |= {"--split": "train", "--form": "line", "--inputs": "terms", "--algo": "ppo", "--objective": "raw"}
-NEEDED = {"train policy": ["--algo", "gradient"], "examine": ["--data", "x"]}
+NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "examine": ["--data", "x"]}
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_options_become_fields(asked):
 def test_without_options_the_settings_are_python_s(command, asked):
     assert app.main([*command.split(), *NEEDED.get(command, [])]) == 0
     for field in fields(asked[0]):
-        if field.default is not MISSING and field.name not in ("algo", "data", "objective"):
+        if field.default is not MISSING and field.name not in ("algo", "data", "objective", "name"):
             assert getattr(asked[0], field.name) == field.default
 
 
@@ -89,6 +90,7 @@ def test_without_options_the_settings_are_python_s(command, asked):
     [
         (lambda: CortexOptions(size_px=8), r"size_px \(--size\) must be at least 32, got 8"),
         (lambda: CortexOptions(depth="radar"), "depth knows no 'radar'; choose from none, pictorial, midas"),
+        (lambda: CortexOptions(features_weights="w.pth"), "--features-weights is of a backbone; .* --features NAME"),
         (lambda: SessionSettings(perceiver="eye"), "perceiver knows no 'eye'; .* module:object"),
         (lambda: SessionSettings(n_trials=0), "at least 1"),
     ],
