@@ -31,8 +31,8 @@ class Cortex(nn.Module):
         depth: depth provider, ``"none"``, ``"pictorial"`` or ``"midas"``.
         features: backbone as a cue of grouping, ``"none"``, ``"efficientnet_lite0"`` or the name of a model of timm's.
         features_weights: state dict file of the backbone, in place of the package's or the hub's weights.
-        inherited: stages that people's drawings taught: ``"none"``, ``"contours"`` (contours and the hierarchy on them),
-            or ``"all"`` (the same on the maps of a pretrained trunk, which becomes ``features`` if there are none).
+        inherited: stages that people's drawings taught: ``"none"``, ``"contours"`` (contours and the hierarchy on
+            them), or ``"all"`` (the same on the maps of a pretrained trunk, which becomes ``features`` if there are none).
         inherited_weights: file of inherited stages in place of the one that comes with the project.
         contours: a contour network of your own in place of the inherited one: called with images (B, 3, H, W), it
             returns boundary strength (B, 1, H, W) in [0, 1]; or ``module:object`` that is or makes one.
@@ -83,7 +83,9 @@ class Cortex(nn.Module):
         if inherited == "all" and features == "none":
             features = TRUNK
         if inherited == "all" and features != TRUNK and inherited_weights is None:
-            raise ValueError(f"inherited='all' was taught on {TRUNK}, got features={features!r}; use inherited='contours'")
+            raise ValueError(
+                f"inherited='all' was taught on {TRUNK}, got features={features!r}; use inherited='contours'"
+            )
         self.depth = make_depth(depth)
         self.contours = None if contours is None else make_contours(contours)
         self.backbone = make_backbone(features, features_weights)
@@ -117,7 +119,9 @@ class Cortex(nn.Module):
         if self.searches_all:
             return frozenset()
         given = {"depth_weight": not isinstance(self.depth, NoDepth), "backbone_weight": self.backbone is not None}
-        unread = (getattr(stage, "inert", frozenset()) for stage in (self.m1, self.m2, self.m3, self.m4))
+        unread: list[frozenset[str]] = [
+            getattr(stage, "inert", frozenset()) for stage in (self.m1, self.m2, self.m3, self.m4)
+        ]
         return frozenset(name for name, is_given in given.items() if not is_given).union(*unread)
 
     def cues(self, image: Tensor) -> Cues:

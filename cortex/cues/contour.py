@@ -40,7 +40,8 @@ def check_contour(strength: Tensor, image: Tensor) -> Tensor:
     """
     expected = (len(image), 1, *image.shape[-2:])
     if not isinstance(strength, Tensor) or tuple(strength.shape) != expected or not strength.is_floating_point():
-        got = f"{tuple(strength.shape)} of {strength.dtype}" if isinstance(strength, Tensor) else type(strength).__name__
+        is_tensor = isinstance(strength, Tensor)
+        got = f"{tuple(strength.shape)} of {strength.dtype}" if is_tensor else type(strength).__name__
         raise ValueError(f"contours: expected boundary strength {expected} of float, got {got}")
     low, high = float(strength.min()), float(strength.max())
     if not (low >= -1e-3 and high <= 1 + 1e-3):

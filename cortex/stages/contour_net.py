@@ -36,7 +36,9 @@ class ContourNet(nn.Module):
         widths: channels at strides 2, 4, 8 and 16.
     """
 
-    def __init__(self, trunk_channels: tuple[int, ...] = (), widths: tuple[int, int, int, int] = (28, 48, 72, 80)) -> None:
+    def __init__(
+        self, trunk_channels: tuple[int, ...] = (), widths: tuple[int, int, int, int] = (28, 48, 72, 80)
+    ) -> None:
         super().__init__()
         fine, *deep = widths
         self.enter = DifferenceConv(4 * N_FULL, N_HALF, fine)

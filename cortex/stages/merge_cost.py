@@ -7,14 +7,16 @@ learned strength of contours and ISCRA (Ren & Shakhnarovich 2013) learned merges
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ciliary.cortex.ops.pair_cost import PairCost, PairInputs
 from ciliary.cortex.parameters import PARAMETERS, Theta
-from ciliary.cortex.stages.m1_perception import N_COLOUR, N_REGIONS_MAX, N_SCALES
 from ciliary.cortex.percept import N_ORIENTATIONS
+from ciliary.cortex.stages.m1_perception import N_COLOUR, N_REGIONS_MAX, N_SCALES
 
 N_TEXTURE_STATISTICS = N_SCALES * N_ORIENTATIONS
 #: What more of can only speak against a merge; then what may speak either way.
@@ -63,7 +65,7 @@ def pair_evidence(pairs: PairInputs, theta: Theta, *, image_px: float) -> Tensor
     ends = [0, N_COLOUR, N_COLOUR + 1, N_COLOUR + 1 + N_TEXTURE_STATISTICS]
     ends += [ends[-1] + N_REGIONS_MAX, max(pairs.mean_i.shape[-1], ends[-1] + N_REGIONS_MAX)]
     colour, _, texture, regions, trunk = (
-        torch.sqrt(pairs.squared_distance(slice(a, b)) + _FLOOR**2) for a, b in zip(ends, ends[1:], strict=False)
+        torch.sqrt(pairs.squared_distance(slice(a, b)) + _FLOOR**2) for a, b in pairwise(ends)
     )
     share_i, share_j = pairs.size_i / image_px, pairs.size_j / image_px
     smaller, larger = torch.minimum(share_i, share_j), torch.maximum(share_i, share_j)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ def balanced_cross_entropy(logits: Tensor, target: Tensor, *, power: float = 1.0
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """1 - 2 |p y| / (|p|^2 + |y|^2), mean over images (Deng et al. 2018): thick lines cost, where balance lets them be."""
+    """1 - 2 |p y| / (|p|^2 + |y|^2), mean over images (Deng et al. 2018): thick lines cost here."""
     is_contour, is_known = _read(target)
     p = torch.sigmoid(logits) * is_known
     both, of_p, of_y = ((x).flatten(1).sum(1) for x in (p * is_contour, p * p, is_contour))
@@ -122,13 +123,13 @@ class State:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(how.seed)
             net = ContourNet(trunk_channels)
-        net = net.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        net = net.to(memory_format=torch.channels_last).train()
         optimiser = torch.optim.AdamW(net.parameters(), lr=how.rate, weight_decay=how.decay)
         return cls(net, copy.deepcopy(net).eval(), optimiser)
 
     def save(self, path: Path) -> None:
         """Everything, atomically."""
-        parts = {"net": self.net, "kept": self.kept, "optimiser": self.optimiser}
+        parts: dict[str, Any] = {"net": self.net, "kept": self.kept, "optimiser": self.optimiser}
         values = {name: part.state_dict() for name, part in parts.items()} | {"step": self.step}
         torch.save(values, path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
@@ -169,7 +170,7 @@ def learn(
         if checkpoint is not None and state.step % _SAVE_EVERY == 0:
             state.save(checkpoint)
         on_step(state.step, loss)
-    return state.kept.to(memory_format=torch.contiguous_format).requires_grad_(False)  # type: ignore[call-overload]
+    return state.kept.to(memory_format=torch.contiguous_format).requires_grad_(False)
 
 
 def learn_step(state: State, how: Learning, batch: tuple[Tensor, ...], *, is_mirrored: bool) -> float:
@@ -197,5 +198,5 @@ def learn_step(state: State, how: Learning, batch: tuple[Tensor, ...], *, is_mir
 def _average(kept: nn.Module, net: nn.Module, share: float) -> None:
     for old, new in zip(kept.parameters(), net.parameters(), strict=True):
         old.lerp_(new, 1 - share)
-    for old, new in zip(kept.buffers(), net.buffers(), strict=True):
-        old.copy_(torch.lerp(old, new, 1 - share) if old.is_floating_point() else new)
+    for mean, now in zip(kept.buffers(), net.buffers(), strict=True):
+        mean.copy_(torch.lerp(mean, now, 1 - share) if mean.is_floating_point() else now)

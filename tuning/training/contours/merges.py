@@ -48,7 +48,9 @@ class Scene:
     def tree(self, cost: PairCost) -> RegionTree:
         """The whole tree."""
         size = self.basins.size[0]
-        return region_tree(self.cue * size[:, None], size, self.graph, linkage=cost, sample=torch.zeros(len(size), dtype=torch.int64))
+        return region_tree(
+            self.cue * size[:, None], size, self.graph, linkage=cost, sample=torch.zeros(len(size), dtype=torch.int64)
+        )
 
 
 @torch.no_grad()
@@ -65,15 +67,16 @@ def people_of(basins: Basins, maps: Sequence[np.ndarray]) -> Tensor:
     label, n = basins.label[0].flatten(), basins.size.shape[1]
     parts = []
     for one in maps:
-        _, region = np.unique(one, return_inverse=True)
-        region = torch.from_numpy(region.reshape(-1))
+        region = torch.from_numpy(np.unique(one, return_inverse=True)[1].reshape(-1))
         count = torch.zeros(n, int(region.max()) + 1).index_put_((label, region), torch.ones(()), accumulate=True)
         parts.append(count / count.sum(1, keepdim=True).clamp_min(1))
     return torch.cat(parts, 1)
 
 
 @torch.no_grad()
-def asked_pairs(scene: Scene, people: Tensor, n_people: int, cost: PairCost, *, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def asked_pairs(
+    scene: Scene, people: Tensor, n_people: int, cost: PairCost, *, seed: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """Pairs met while the tree of a cost grows: evidence (M, 9), share of people who keep them apart, weights (M,).
 
     Two regions are apart for a person as likely as a pixel of one and a pixel of the other are of two regions.
@@ -84,7 +87,13 @@ def asked_pairs(scene: Scene, people: Tensor, n_people: int, cost: PairCost, *, 
     def asking(pairs: PairInputs) -> Tensor:
         apart = 1 - (pairs.mean_i[:, n_cues:] * pairs.mean_j[:, n_cues:]).sum(1) / n_people
         own = PairInputs(
-            pairs.mean_i[:, :n_cues], pairs.mean_j[:, :n_cues], pairs.size_i, pairs.size_j, pairs.length, pairs.sums, pairs.sample
+            pairs.mean_i[:, :n_cues],
+            pairs.mean_j[:, :n_cues],
+            pairs.size_i,
+            pairs.size_j,
+            pairs.length,
+            pairs.sums,
+            pairs.sample,
         )
         weight = torch.sqrt(torch.minimum(pairs.size_i, pairs.size_j) / scene.image_px)
         kept = torch.randperm(len(apart), generator=rng)[:_N_EACH_ROUND]
@@ -116,9 +125,7 @@ def fit_cost(evidence: Tensor, apart: Tensor, weight: Tensor, *, n_steps: int = 
     return model.eval().requires_grad_(False)
 
 
-def learn_cost(
-    scenes: Sequence[tuple[Scene, Tensor, int]], *, n_rounds: int = 3, seed: int = 0
-) -> MergeCost:
+def learn_cost(scenes: Sequence[tuple[Scene, Tensor, int]], *, n_rounds: int = 3, seed: int = 0) -> MergeCost:
     """The cost taught on scenes, each with what people say of its basins and how many they are."""
     cost_here: list[PairCost] = [strength_cost] * len(scenes)
     rows: list[tuple[Tensor, Tensor, Tensor]] = []

@@ -35,7 +35,7 @@ _N_TOGETHER = 8  # samples whose inputs are computed at once
 
 @dataclass(frozen=True)
 class Bucket:
-    """Samples of one size: of how many pixels, from images scaled to between ``low`` and ``high``, how many an image."""
+    """Samples of one size: how many pixels, of images scaled to between ``low`` and ``high``, how many an image."""
 
     name: str
     height_px: int
@@ -81,14 +81,16 @@ class Sample:
 
 
 def draw_sample(one: LabelledImage, bucket: Bucket, how: Augmentation, rng: np.random.Generator) -> Sample:
-    """A view of the image: scaled, mirrored, turned (mirrored beyond the border), disturbed and cropped, in that order."""
+    """A view of the image: scaled, flipped, turned (mirrored beyond the border), disturbed and cropped, in that order."""
     scale = rng.uniform(bucket.low, bucket.high)
     image, labels = one.image[None], torch.from_numpy(np.stack(one.segmentations)).float()[None]
     if (image.shape[-2] > image.shape[-1]) != (bucket.height_px > bucket.width_px) or (
         bucket.height_px == bucket.width_px and rng.random() < 0.5
     ):
         image, labels = image.transpose(-1, -2), labels.transpose(-1, -2)
-    size = [max(round(n * scale), m) for n, m in zip(image.shape[-2:], (bucket.height_px, bucket.width_px), strict=True)]
+    size = [
+        max(round(n * scale), m) for n, m in zip(image.shape[-2:], (bucket.height_px, bucket.width_px), strict=True)
+    ]
     image = F.interpolate(image, size=size, mode="bilinear", antialias=True, align_corners=False)
     labels = F.interpolate(labels, size=size, mode="nearest-exact")
     axes = [axis for axis in (-1, -2) if rng.random() < 0.5]
@@ -217,7 +219,12 @@ def make_pool(
 
 def _open(root: Path, b: Bucket, n_images: int, *, is_new: bool) -> dict[str, np.memmap]:
     n, h, w = n_images * b.n_each, b.height_px, b.width_px
-    shapes = {"full": (n, N_FULL, h, w), "half": (n, N_HALF, h // 2, w // 2), "target": (n, h, w), "image": (n, 3, h, w)}
+    shapes = {
+        "full": (n, N_FULL, h, w),
+        "half": (n, N_HALF, h // 2, w // 2),
+        "target": (n, h, w),
+        "image": (n, 3, h, w),
+    }
     types = {"full": "float16", "half": "float16", "target": "uint8", "image": "uint8"}
     new = {k: (shape, types[k]) for k, shape in shapes.items()} | {"owner": ((n,), "int32")}
     mode = "w+" if is_new else "r+"

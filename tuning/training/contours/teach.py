@@ -41,7 +41,9 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
     """
     images, out = read_labelled(settings.labelled), settings.out
     if len(images) < settings.n_folds:
-        raise ValueError(f"{settings.labelled}: expected at least {settings.n_folds} images, one a fold, got {len(images)}")
+        raise ValueError(
+            f"{settings.labelled}: expected at least {settings.n_folds} images, one a fold, got {len(images)}"
+        )
     about = settings.about() | {"n_images": len(images), "images": sorted(images.digests.values())[:3]}
     claim(out, about)
     with Stopper() as stopper:
@@ -51,8 +53,8 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
         with Bar(len(images), title="regions ", is_quiet=is_quiet) as bar:
             for i, one in enumerate(images):
                 net = nets[i % settings.n_folds]
-                for size_px in settings.merge_sizes_px:
-                    scenes.append(seen_scene(cortex_with(net, settings.kind), one, size_px))
+                cortex = cortex_with(net, settings.kind)
+                scenes += [seen_scene(cortex, one, size_px) for size_px in settings.merge_sizes_px]
                 stopper.check()
                 bar.advance()
         cost = learn_cost(scenes, seed=settings.seed)
