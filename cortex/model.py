@@ -13,7 +13,7 @@ from ciliary.cortex.cues import make_backbone, make_deep, make_depth
 from ciliary.cortex.cues.contour import ContourProvider, check_contour, make_contours
 from ciliary.cortex.cues.depth import NoDepth
 from ciliary.cortex.loading import load_object
-from ciliary.cortex.parameters import PARAMETERS, ParameterTable, Theta, check_theta, default_theta
+from ciliary.cortex.parameters import ParameterTable, Theta, check_theta, table_for
 from ciliary.cortex.percept import Cues, Percept
 from ciliary.cortex.stages.inherited import TRUNK, load_inherited
 from ciliary.cortex.stages.m2_taught import GivenM2
@@ -32,7 +32,7 @@ class Cortex(nn.Module):
         features: backbone as a cue of grouping, ``"none"``, ``"efficientnet_lite0"`` or the name of a model of timm's.
         features_weights: state dict file of the backbone, in place of the package's or the hub's weights.
         inherited: stages that people's drawings taught: ``"none"``, ``"contours"`` (contours and the hierarchy on
-            them), or ``"all"`` (the same on the maps of a pretrained trunk, which becomes ``features`` if there are none).
+            them), or ``"all"`` (the same on a pretrained trunk's maps, which become ``features`` if there are none).
         inherited_weights: file of inherited stages in place of the one that comes with the project.
         contours: a contour network of your own in place of the inherited one: called with images (B, 3, H, W), it
             returns boundary strength (B, 1, H, W) in [0, 1]; or ``module:object`` that is or makes one.
@@ -80,6 +80,7 @@ class Cortex(nn.Module):
     ) -> None:
         super().__init__()
         self.searches_all = searches_all
+        self._table = table_for(inherited)
         if inherited == "all" and features == "none":
             features = TRUNK
         if inherited == "all" and features != TRUNK and inherited_weights is None:
@@ -104,8 +105,8 @@ class Cortex(nn.Module):
 
     @property
     def table(self) -> ParameterTable:
-        """The cortex's parameter table."""
-        return PARAMETERS
+        """The cortex's parameter table, with the defaults of what it inherits."""
+        return self._table
 
     @property
     def answers(self) -> frozenset[str]:
@@ -155,7 +156,7 @@ class Cortex(nn.Module):
             KeyError: on unknown or missing parameter names.
         """
         check_image(image)
-        theta = default_theta(len(image)) if theta is None else theta
+        theta = self.table.default_theta(len(image)) if theta is None else theta
         check_theta(theta, len(image))
         cues = self.cues(image) if cues is None else cues
         retina = self.retina(image, theta)

@@ -6,6 +6,8 @@ acts in reads it as ``theta["name"]``. What was stored before has its default.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ciliary.cortex.table import Parameter as Parameter
 from ciliary.cortex.table import ParameterTable as ParameterTable
 from ciliary.cortex.table import Theta as Theta
@@ -57,6 +59,28 @@ PARAMETERS = ParameterTable((
     Parameter("variance_weight", "M4", 0.05, 10.0, 1.0, "1", "log", "Alexe et al. 2012", "Weight of the inner variance in objectness."),
 ))
 # fmt: on
+
+#: Defaults that differ where stages are inherited, by kind: chosen on BSDS500 training images, whose contours came from
+#: networks that had not seen them.
+INHERITED_DEFAULTS: Mapping[str, Mapping[str, float]] = {
+    "contours": {"merge_threshold": 1.2, "threshold_adaptation": 0.1},
+    "all": {"merge_threshold": 1.2, "threshold_adaptation": 0.1},
+}
+_TABLES = {"none": PARAMETERS} | {
+    kind: PARAMETERS.with_defaults(**values) for kind, values in INHERITED_DEFAULTS.items()
+}
+
+
+def table_for(inherited: str = "none") -> ParameterTable:
+    """The table of a cortex that inherits so much; the same parameters and ranges, other defaults.
+
+    Raises:
+        ValueError: an unknown kind of inheritance.
+    """
+    if inherited not in _TABLES:
+        raise ValueError(f"unknown kind of inheritance {inherited!r}; choose from {', '.join(_TABLES)}")
+    return _TABLES[inherited]
+
 
 from_unit = PARAMETERS.from_unit
 to_unit = PARAMETERS.to_unit

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ciliary.cortex.ops.gini import gini
 from ciliary.cortex.options import STAGES
-from ciliary.cortex.parameters import Theta, default_theta
+from ciliary.cortex.parameters import Theta
 
 if TYPE_CHECKING:
     from ciliary.cortex.model import Cortex
@@ -124,7 +124,7 @@ def profile(
     """
     if n_repeats < 1:
         raise ValueError(f"expected n_repeats >= 1, got {n_repeats}")
-    theta = default_theta(image.shape[0]) if theta is None else theta
+    theta = cortex.table.default_theta(image.shape[0]) if theta is None else theta
     for _ in range(n_warmup):
         cortex(image, theta, cortex.cues(image))
     cue_times = []

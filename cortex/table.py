@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -67,6 +67,16 @@ class ParameterTable:
     def generic(cls, names: Sequence[str]) -> ParameterTable:
         """Parameters nobody described: each is its own u, in [-1, 1], with default 0."""
         return cls(tuple(Parameter(name, "", -1.0, 1.0, 0.0, "1", "linear", "", "") for name in names))
+
+    def with_defaults(self, **values: float) -> ParameterTable:
+        """The same parameters with other defaults: settings of one table are settings of the other.
+
+        Raises:
+            KeyError, ValueError: an unknown name, or a value out of its range.
+        """
+        for name, value in values.items():
+            self.check_value(name, value)
+        return ParameterTable(tuple(replace(p, default=float(values.get(p.name, p.default))) for p in self.rows))
 
     # --- rows and names
     @cached_property

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ciliary.cortex.model import Cortex
-from ciliary.cortex.parameters import Theta, default_theta
+from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import Percept
 from ciliary.cortex.stages.table import LEARNED_STAGES
 
@@ -42,7 +42,7 @@ def look(cortex: Cortex, image: Tensor, theta: Theta | None = None, *, name: str
         theta: (1,) each; the defaults when None.
         name: of the image, for people.
     """
-    theta = default_theta(1) if theta is None else theta
+    theta = cortex.table.default_theta(1) if theta is None else theta
     return Look(name, image, theta, cortex, cortex(image[None], theta).detach())
 
 

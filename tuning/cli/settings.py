@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 
 from cyclopts import Parameter
 
-from ciliary.cortex.options import BACKBONES, DEPTHS, INHERITED, LEARNED, PERCEIVERS
 from ciliary.cortex.loading import object_mark
+from ciliary.cortex.options import BACKBONES, DEPTHS, INHERITED, LEARNED, PERCEIVERS
 from ciliary.tuning.cli.options import (
     PYTHON_ONLY,
     Check,

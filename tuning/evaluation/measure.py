@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ciliary.cortex import Cortex, Perceiver, make_perceiver
-from ciliary.cortex.parameters import PARAMETERS, ParameterTable
+from ciliary.cortex.parameters import ParameterTable, table_for
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.batch import evaluate_pairs, make_batch
 from ciliary.envs.data.disturbances import parse_disturbance
@@ -49,7 +49,9 @@ class MeasureSettings:
     @property
     def table(self) -> ParameterTable:
         """What can be set."""
-        return PARAMETERS if self.perceiver is None else self.make_perceiver().table
+        if self.perceiver is not None:
+            return self.make_perceiver().table
+        return table_for(self.cortex.get("inherited", "none"))
 
     def make_perceiver(self) -> Perceiver:
         """Who looks."""

@@ -49,9 +49,9 @@ def stage_boundaries(percept: Percept, theta: Theta, size: tuple[int, int]) -> d
 
     Returns:
         For each of :data:`BOUNDARY_STAGES` (H, W) float32 in [0, 1]. ``boundary`` is M1's, ``contour`` M2's, both
-        without what is no ridge (:func:`~ciliary.envs.metrics.boundaries.suppress_non_maxima`). ``s1``, ``s2`` and ``slots``: the square root of
-        their :func:`mask_contrast`, which for smooth masks is small: thresholds need not crowd near 0. ``objects``:
-        :func:`object_hierarchy`, one pixel wide.
+        without what is no ridge (:func:`~ciliary.envs.metrics.boundaries.suppress_non_maxima`). ``s1``, ``s2`` and
+        ``slots``: the square root of their :func:`mask_contrast`, which for smooth masks is small: thresholds need not
+        crowd near 0. ``objects``: :func:`object_hierarchy`, one pixel wide.
     """
     _check_single(percept)
     with torch.no_grad():

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ciliary.cortex import Cortex, Percept, default_theta, default_unit, from_unit
+from ciliary.cortex import Cortex, Percept, default_unit, from_unit
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
 from ciliary.envs.metrics.boundaries import (
     DEFAULT_THRESHOLDS,
@@ -103,7 +103,7 @@ class PortraitMeasure:
         return [_row(found.scores, found.boundaries, float(np.mean([len(np.unique(s)) for s in item.segmentations])))]
 
     def _stages(self, item: LabelledImage, case: Case) -> list[_Row]:
-        theta = default_theta(1)
+        theta = self.cortex.table.default_theta(1)
         percept = self.cortex(see(item, case, size_px=self.settings.size_px), theta)
         labels = stage_labels(percept, item.size)
         strength = stage_boundaries(percept, theta, item.size)

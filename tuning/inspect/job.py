@@ -9,9 +9,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from ciliary.cortex import PARAMETERS, Cortex, default_theta
+from ciliary.cortex import PARAMETERS, Cortex
 from ciliary.cortex.cues.base import ProviderUnavailable
-from ciliary.cortex.parameters import Theta
+from ciliary.cortex.parameters import ParameterTable, Theta, table_for
 from ciliary.cortex.plot.early import draw_filters, draw_m1, draw_m2, draw_retina
 from ciliary.cortex.plot.experts import CutOut, draw_experts, with_preferred
 from ciliary.cortex.plot.late import draw_m3, draw_m4
@@ -52,15 +52,10 @@ def run(settings: LookSettings) -> int:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
     try:
-        theta = theta_of(settings.changes)
+        theta = theta_of(settings.changes, table_for(settings.inherited))
+        learned = settings.learned or settings.weights is not None
         cortex = Cortex(
-            depth=settings.depth,
-            features=settings.features,
-            features_weights=settings.features_weights,
-            learned=settings.learned or settings.weights is not None,
-            weights=settings.weights,
-            recognise=True,
-            **dict(text.split("=", 1) for text in settings.own_stages),  # type: ignore[arg-type]
+            **{**settings.cortex, "learned": learned, "weights": settings.weights, "recognise": True}
         ).eval()
     except (ValueError, KeyError, FileNotFoundError) as error:
         _complain(error)
@@ -82,16 +77,16 @@ def run(settings: LookSettings) -> int:
     return SOME_FAILED if problems else ALL_WELL
 
 
-def theta_of(changes: Mapping[str, float]) -> Theta:
+def theta_of(changes: Mapping[str, float], table: ParameterTable = PARAMETERS) -> Theta:
     """The defaults with some replaced, (1,) each.
 
     Raises:
         KeyError, ValueError: naming what is wrong and what would be right.
     """
-    PARAMETERS.check_names(changes)
+    table.check_names(changes)
     for name, value in changes.items():
-        PARAMETERS.check_value(name, value)
-    return default_theta(1, **changes)
+        table.check_value(name, value)
+    return table.default_theta(1, **changes)
 
 
 def _look_at_all(

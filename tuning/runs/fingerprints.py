@@ -120,8 +120,8 @@ def cortex_options(
 ) -> dict[str, Any]:
     """Keyword arguments of a cortex, in JSON types.
 
-    Nothing is said of learned or inherited stages, of one's own (``m2=mine:M2``) or of a backbone's file, where there are none, so
-    that what was measured before there were any keeps its name.
+    Nothing is said of learned or inherited stages, of one's own (``m2=mine:M2``) or of a backbone's file, where there
+    are none, so that what was measured before there were any keeps its name.
     """
     from ciliary.cortex.stages import weights
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ciliary.agents.base import ControllerBase
-from ciliary.cortex import PARAMETERS
+from ciliary.cortex.parameters import table_for
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
@@ -18,7 +18,7 @@ def make_env(settings: SessionSettings, *, searches_all: bool = False) -> Accomm
     ``searches_all``: parameters that can do nothing are searched too, as version 0.1 did.
     """
     what: dict[str, Any] = {"cortex": settings.cortex | ({"searches_all": True} if searches_all else {})}
-    table = PARAMETERS
+    table = table_for(settings.inherited)
     other = settings.make_other()
     if other is not None:
         what, table = {"perceiver": other}, other.table

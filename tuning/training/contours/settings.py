@@ -20,7 +20,8 @@ class TeachingSettings:
         out: folder of the weights, the samples and the checkpoints.
         kind: ``contours``, or ``all``, on the maps of a trunk.
         n_folds: contours of an image that merges are taught on come from a network that did not see it.
-        merge_sizes_px: long sides at which merges are looked at.
+        sizes_px: long sides at which places, regions and (the first) objects are looked at.
+        n_code_steps: batches that M1's code learns from.
         learning, augmentation: of the contours.
         seed: of samples, weights and order.
     """
@@ -29,7 +30,8 @@ class TeachingSettings:
     out: Path = Path("runs/inherited")
     kind: str = "contours"
     n_folds: int = 5
-    merge_sizes_px: tuple[int, ...] = (192, 256, 481)
+    sizes_px: tuple[int, ...] = (192, 256, 481)
+    n_code_steps: int = 1200
     learning: Learning = field(default_factory=Learning)
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0

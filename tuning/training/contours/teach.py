@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,32 @@ from torch import Tensor, nn
 
 from ciliary.cortex import Cortex, default_theta
 from ciliary.cortex.cues import make_backbone
-from ciliary.cortex.stages.inherited import TRUNK, TRUNK_WIDTHS, make_inherited
+from ciliary.cortex.cues.depth import NoDepth
+from ciliary.cortex.percept import Cues
+from ciliary.cortex.stages.inherited import TRUNK, TRUNK_WIDTHS
+from ciliary.cortex.stages.m1_perception import find_edges
+from ciliary.cortex.stages.m1_taught import TaughtM1, code_inputs
 from ciliary.cortex.stages.m2_taught import TaughtM2
+from ciliary.cortex.stages.m3_basins import BasinM3
+from ciliary.cortex.stages.m4_basins import BasinM4
+from ciliary.cortex.stages.merge_cost import MergeCost
+from ciliary.cortex.stages.retina import retina
 from ciliary.cortex.stages.weights import stages_to_bytes
-from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_folder
+from ciliary.envs.data.disturbances import disturb
+from ciliary.envs.data.labelled import LabelledImage, LabelledSet, read_bsds, read_labelled_folder
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import versions
+from ciliary.tuning.training.contours.codes import CodeScene, learn_code
 from ciliary.tuning.training.contours.learn import learn
 from ciliary.tuning.training.contours.merges import Scene, learn_cost, people_of, scene_of
-from ciliary.tuning.training.contours.pool import Pool, add_trunk, make_pool
+from ciliary.tuning.training.contours.objects import asked_objects, fit_objectness
+from ciliary.tuning.training.contours.pool import DISTURBANCES_IN_ORDER, Augmentation, Pool, add_trunk, make_pool
 from ciliary.tuning.training.contours.settings import TeachingSettings
 from ciliary.tuning.training.curves import claim
 
+TrunkMaps = Callable[[Tensor], tuple[Tensor, ...]]
 ALL = -1  # the network that is taught on all images, beside those that leave a fold out
 
 
@@ -47,42 +61,74 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
     about = settings.about() | {"n_images": len(images), "images": sorted(images.digests.values())[:3]}
     claim(out, about)
     with Stopper() as stopper:
-        pool = _pool(images, settings, stopper, is_quiet=is_quiet)
-        nets = {k: _contours(pool, k, len(images), settings, stopper, is_quiet=is_quiet) for k in folds(settings)}
+        watch = Watch(stopper, is_quiet)
+        pool = _pool(images, settings, watch)
+        every = range(ALL, settings.n_folds)
+        contours = {k: _contours(pool, k, len(images), settings, watch) for k in every}
+        codes = _codes(images, settings, every, watch)
+
+        def cortex(fold: int, **more: nn.Module) -> Cortex:
+            features = TRUNK if settings.kind == "all" else "none"
+            return Cortex(features=features, m1=codes[fold], m2=contours[fold], **more).requires_grad_(False)
+
         scenes: list[tuple[Scene, Tensor, int]] = []
-        with Bar(len(images), title="regions ", is_quiet=is_quiet) as bar:
+        with watch.bar("regions", len(images)) as told:
             for i, one in enumerate(images):
-                net = nets[i % settings.n_folds]
-                cortex = cortex_with(net, settings.kind)
-                scenes += [seen_scene(cortex, one, size_px) for size_px in settings.merge_sizes_px]
-                stopper.check()
-                bar.advance()
+                seer = cortex(i % settings.n_folds)
+                scenes += [seen_scene(seer, one, size_px) for size_px in settings.sizes_px]
+                told()
         cost = learn_cost(scenes, seed=settings.seed)
-    stages: dict[str, Any] = make_inherited(settings.kind)
-    stages["m2"] = nets[ALL]
-    for name in ("m3", "m4"):
-        stages[name].cost.load_state_dict(cost.state_dict())
+        m3, m4 = with_cost(cost)
+        rows = []
+        with watch.bar("objects", len(images)) as told:
+            for i, one in enumerate(images):
+                image = shrunk(one.image[None], settings.sizes_px[0])
+                size = (image.shape[-2], image.shape[-1])
+                drawn = resampled(one.segmentations, size)
+                rows.append(asked_objects(cortex(i % settings.n_folds, m3=m3, m4=m4), image, drawn, seed=i))
+                told()
+        evidence, is_object = (torch.cat(x) for x in zip(*rows, strict=True))
+        m4.objectness.load_state_dict(fit_objectness(evidence, is_object, seed=settings.seed).state_dict())
     about |= {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(),
         "labels": f"people's segmentations of {len(images)} images of {settings.labelled.name}",
     }
+    stages = {"m1": codes[ALL], "m2": contours[ALL], "m3": m3, "m4": m4}
     return write_atomically(out / f"inherited_{settings.kind}.safetensors", stages_to_bytes(halved(stages), about))
 
 
-def folds(settings: TeachingSettings) -> range:
-    """ALL, and one less than that many folds from 0."""
-    return range(ALL, settings.n_folds)
+@dataclass(frozen=True)
+class Watch:
+    """How a long part tells how far it is, and hears that it is to stop."""
+
+    stopper: Stopper
+    is_quiet: bool
+
+    @contextmanager
+    def bar(self, title: str, total: int | None) -> Iterator[Callable[..., None]]:
+        """A bar; call what it gives after each step, with a word if there is one."""
+        with Bar(total, title=f"{title:<10}", is_quiet=self.is_quiet) as bar:
+
+            def told(note: str = "") -> None:
+                bar.advance()
+                bar.move(note=note)
+                self.stopper.check()
+
+            yield told
+
+
+def with_cost(cost: MergeCost) -> tuple[BasinM3, BasinM4]:
+    """M3 and M4 that merge by a cost."""
+    m3, m4 = BasinM3().eval(), BasinM4().eval()
+    for stage in (m3, m4):
+        stage.cost.load_state_dict(cost.state_dict())
+    return m3, m4
 
 
 def read_labelled(root: Path) -> LabelledSet:
     """BSDS500's training images where the folder is that data set, else a folder of images and label maps."""
     return read_bsds(root, "train") if (root / "groundTruth").is_dir() else read_labelled_folder(root)
-
-
-def cortex_with(m2: nn.Module, kind: str) -> Cortex:
-    """The mathematical cortex with these contours; with the trunk, where they see it."""
-    return Cortex(features=TRUNK if kind == "all" else "none", m2=m2).requires_grad_(False)
 
 
 @torch.no_grad()
@@ -92,9 +138,13 @@ def seen_scene(cortex: Cortex, one: Any, size_px: int) -> tuple[Scene, Tensor, i
     h, w = image.shape[-2:]
     m1 = cortex.m1(cortex.retina(image, theta), cortex.cues(image), theta)
     scene = scene_of(m1, cortex.m2(m1, theta), theta)
-    rows, columns = (np.arange(n) * m // n for n, m in zip((h, w), one.size, strict=True))
-    maps = [drawn[rows[:, None], columns] for drawn in one.segmentations]
-    return scene, people_of(scene.basins, maps), len(maps)
+    return scene, people_of(scene.basins, resampled(one.segmentations, (h, w))), len(one.segmentations)
+
+
+def resampled(maps: Sequence[np.ndarray], size: tuple[int, int]) -> list[np.ndarray]:
+    """Label maps at another size, the nearest label."""
+    rows, columns = ((2 * np.arange(n) + 1) * m // (2 * n) for n, m in zip(size, maps[0].shape, strict=True))
+    return [one[rows[:, None], columns] for one in maps]
 
 
 def shrunk(image: Tensor, size_px: int) -> Tensor:
@@ -112,47 +162,82 @@ def halved(stages: dict[str, Any]) -> dict[str, Any]:
     return {name: stage.half() for name, stage in stages.items()}
 
 
-def _pool(images: LabelledSet, settings: TeachingSettings, stopper: Stopper, *, is_quiet: bool) -> Pool:
+def _pool(images: LabelledSet, settings: TeachingSettings, watch: Watch) -> Pool:
     root = settings.out / "pool"
     if not (root / "about.json").is_file():
-        with Bar(len(images), title="samples ", is_quiet=is_quiet) as bar:
-            make_pool(images, root, seed=settings.seed, how=settings.augmentation, on_image=_tell(stopper, bar))
+        with watch.bar("samples", len(images)) as told:
+            make_pool(images, root, seed=settings.seed, how=settings.augmentation, on_image=told)
     if settings.kind == "all":
-        trunk = make_backbone(TRUNK)
-        assert trunk is not None
-        with Bar(None, title="trunk   ", is_quiet=is_quiet) as bar:
-            add_trunk(root, trunk.maps, on_batch=_tell(stopper, bar))
+        with watch.bar("trunk", None) as told:
+            add_trunk(root, _trunk().maps, on_batch=told)
     return Pool(root)
 
 
-def _contours(
-    pool: Pool, fold: int, n_images: int, settings: TeachingSettings, stopper: Stopper, *, is_quiet: bool
-) -> TaughtM2:
+def _contours(pool: Pool, fold: int, n_images: int, settings: TeachingSettings, watch: Watch) -> TaughtM2:
     """The contours taught on all images but those of a fold."""
     widths = TRUNK_WIDTHS if settings.kind == "all" else ()
-    stage, name = TaughtM2(widths), "all" if fold == ALL else f"without_{fold}"
-    path, checkpoint = (settings.out / f"{settings.kind}_{name}.{kind}" for kind in ("safetensors", "pt"))
+    stage, name = TaughtM2(widths), f"{settings.kind}_contours_{_named(fold)}"
+    path, checkpoint = settings.out / f"{name}.safetensors", settings.out / f"{name}.pt"
     if path.is_file():
         stage.load_state_dict(load_file(path))
         return stage.eval().requires_grad_(False)
     owners = [i for i in range(n_images) if fold == ALL or i % settings.n_folds != fold]
-    with Bar(settings.learning.n_steps, title=f"contours, {name}", is_quiet=is_quiet) as bar:
-
-        def on_step(step: int, loss: float) -> None:
-            bar.move(step, note=f"loss {loss:.3f}")
-            stopper.check()
-
+    with watch.bar(f"contours {_named(fold)}", settings.learning.n_steps) as told:
         stage.net = learn(
-            pool, owners, settings.learning, trunk_channels=widths, checkpoint=checkpoint, on_step=on_step
+            pool,
+            owners,
+            settings.learning,
+            trunk_channels=widths,
+            checkpoint=checkpoint,
+            on_step=lambda step, loss: told(f"loss {loss:.3f}"),
         )
     save_file(stage.state_dict(), path)
     checkpoint.unlink(missing_ok=True)
     return stage.eval().requires_grad_(False)
 
 
-def _tell(stopper: Stopper, bar: Bar) -> Callable[[], None]:
-    def told() -> None:
-        bar.advance()
-        stopper.check()
+def _codes(images: LabelledSet, settings: TeachingSettings, every: range, watch: Watch) -> dict[int, TaughtM1]:
+    """M1's code, taught on all images but those of a fold."""
+    widths = TRUNK_WIDTHS if settings.kind == "all" else ()
+    trunk = _trunk().maps if settings.kind == "all" else None
+    scenes: list[list[CodeScene]] = []
+    with watch.bar("places", len(images)) as told:
+        for i, one in enumerate(images):
+            scenes.append([seen_code(one, size_px, trunk, seed=i) for size_px in settings.sizes_px])
+            told()
+    stages = {}
+    for fold in every:
+        stages[fold] = TaughtM1(widths)
+        own = [x for i, some in enumerate(scenes) for x in some if fold == ALL or i % settings.n_folds != fold]
+        with watch.bar(f"code {_named(fold)}", settings.n_code_steps) as told:
+            stages[fold].net = learn_code(
+                own,
+                trunk_channels=widths,
+                n_steps=settings.n_code_steps,
+                seed=settings.seed,
+                on_step=lambda step, loss, told=told: told(f"loss {loss:.3f}"),
+            )
+    return stages
 
-    return told
+
+@torch.no_grad()
+def seen_code(one: LabelledImage, size_px: int, trunk: TrunkMaps | None, *, seed: int) -> CodeScene:
+    """What the code sees of an image, every other one disturbed, and what people say of each of its places."""
+    image, theta = shrunk(one.image[None], size_px), default_theta(1)
+    rng = np.random.default_rng([seed, size_px])
+    if rng.random() < 0.5:
+        kind = DISTURBANCES_IN_ORDER[rng.integers(len(DISTURBANCES_IN_ORDER))]
+        image = disturb(image, kind, rng.uniform(0.5, Augmentation.severity), seed=seed)
+    edges = find_edges(retina(image, theta), Cues(NoDepth()(image), None), theta)
+    inputs = code_inputs(edges, () if trunk is None else trunk(image))[0]
+    drawn = resampled(one.segmentations, (inputs.shape[-2], inputs.shape[-1]))
+    return CodeScene(inputs, torch.from_numpy(np.stack(drawn).astype(np.int64)))
+
+
+def _trunk() -> Any:
+    """The trunk that ``all`` is taught on."""
+    return make_backbone(TRUNK)
+
+
+def _named(fold: int) -> str:
+    return "all" if fold == ALL else f"without {fold}"
