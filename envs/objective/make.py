@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ciliary.cortex.loading import load_object, names_object, object_mark
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.cortex.perceiver import AbstractPercept, Perceiver
 from ciliary.envs.objective.agreement_objective import AgreementObjective
 from ciliary.envs.objective.calibrated import CalibratedObjective
@@ -75,7 +76,7 @@ def make_objective(
             :data:`~ciliary.envs.objective.recognition.RECOGNITION_WEIGHTS`), ``agreement`` (with a panel around the
             defaults), ``calibrated`` (by the calibration that comes with the project), the path of a calibration,
             ``module:object``; an :class:`Objective`, :class:`ObjectiveSettings`, or a :data:`LossFunction`. None is
-            ``calibrated`` for the cortex and ``agreement`` for another perceiver.
+            ``calibrated`` for the mathematical cortex and ``agreement`` for one that inherits, or another perceiver.
         perceiver: whose percepts are to be judged; the cortex when None.
         centre_u: (P,) what a panel is drawn around.
         settings: of the raw terms.
@@ -86,7 +87,9 @@ def make_objective(
         TypeError: something else was asked for.
     """
     if asked is None:
-        asked = "calibrated" if perceiver is None or perceiver.name == "cortex" else "agreement"
+        # The calibration that comes with the project is that of the mathematical cortex, defaults and all.
+        is_known = perceiver is None or (perceiver.name == "cortex" and perceiver.table == PARAMETERS)
+        asked = "calibrated" if is_known else "agreement"
     if isinstance(asked, str) and names_object(asked) and not Path(asked).exists():
         asked = load_object(asked, what="objective")
         if isinstance(asked, type) and issubclass(asked, Objective):

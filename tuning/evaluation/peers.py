@@ -19,6 +19,7 @@ from ciliary.cortex.segmenters.functions import (
     segment_slic,
     segment_watershed,
 )
+from ciliary.cortex.segmenters.plain import segment_contours
 from ciliary.envs.data.labelled import LabelledImage
 from ciliary.envs.metrics.regions import People, region_covering
 
@@ -61,6 +62,13 @@ PEERS: Mapping[str, Peer] = {
         {"depth": (1.0, 1.5, 2.0, 3.0, 4.0), "sigma_px": (2.0, 3.0, 4.0, 6.0)},
         {"depth": 2.0, "sigma_px": 3.0},
         "Beucher & Meyer 1993",
+    ),
+    # Chosen on contours of networks that had not seen these photographs; the shipped ones have.
+    "contours": Peer(
+        segment_contours,
+        {"cut": (0.2, 0.3, 0.4, 0.5, 0.6), "size_px": (192, 481)},
+        {"cut": 0.45, "size_px": 481},
+        "plain merging of the inherited contours",
     ),
     "quickshift": Peer(
         segment_quickshift,

@@ -80,7 +80,7 @@ class SessionSettings(PerceiverOptions):
         option(
             "--objective",
             "calibrated|raw|recognition|agreement|FILE|module:object",
-            "what is minimised (calibrated; agreement for another perceiver than the cortex)",
+            "what is minimised (calibrated for the mathematical cortex, else agreement)",
         ),
     ] = ""
     policy: Annotated[
@@ -107,8 +107,9 @@ class SessionSettings(PerceiverOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.objective:  # the calibration that comes with the project is the cortex's
-            object.__setattr__(self, "objective", "calibrated" if self.perceiver == CORTEX else "agreement")
+        if not self.objective:  # the calibration that comes with the project is the mathematical cortex's
+            is_known = self.perceiver == CORTEX and self.inherited == "none"
+            object.__setattr__(self, "objective", "calibrated" if is_known else "agreement")
 
     @property
     def session_base(self) -> str:

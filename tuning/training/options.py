@@ -91,8 +91,8 @@ curriculum    M1 soft regions, M2 contours, M1 again behind M2's barrier, M3 tex
               photographs held out no longer gain. All numbers are in one file: copy the one that --print-config shows.
 inherited     --labelled DIR --inherited contours teaches M1's code, M2's contours, the cost of merging and objectness
               from BSDS500's training images, or a folder's images/ and labels/: OUT/inherited_contours.safetensors,
-              for cortex.Cortex(inherited="contours", inherited_weights=FILE). all does so on a pretrained trunk. What is
-              fitted after the contours sees them from networks that had not seen the image (five folds). Two cores
+              for cortex.Cortex(inherited="contours", inherited_weights=FILE). all does so on a pretrained trunk. What
+              is fitted after the contours sees them from networks that had not seen the image (five folds). Two cores
               need some two hours, with bfloat16 in the processor.
 output        OUT/cortex.safetensors (with where it comes from), curves.png, report.md (each stage beside its
               mathematical part, the untrained network and trivial solutions), progress.jsonl, checkpoint.pt, and a run

@@ -60,6 +60,9 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
         )
     about = settings.about() | {"n_images": len(images), "images": sorted(images.digests.values())[:3]}
     claim(out, about)
+    weights = out / f"inherited_{settings.kind}.safetensors"
+    if weights.is_file():
+        return weights
     with Stopper() as stopper:
         watch = Watch(stopper, is_quiet)
         pool = _pool(images, settings, watch)
@@ -95,7 +98,7 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
         "labels": f"people's segmentations of {len(images)} images of {settings.labelled.name}",
     }
     stages = {"m1": codes[ALL], "m2": contours[ALL], "m3": m3, "m4": m4}
-    return write_atomically(out / f"inherited_{settings.kind}.safetensors", stages_to_bytes(halved(stages), about))
+    return write_atomically(weights, stages_to_bytes(halved(stages), about))
 
 
 @dataclass(frozen=True)
