@@ -20,7 +20,7 @@ from ciliary.cortex.model import Cortex
 from ciliary.cortex.stages.weights import SHIPPED
 from ciliary.tuning.benchmarks.tokens import Tokens, joined, tokens_of
 from ciliary.tuning.runs.files import write_atomically
-from ciliary.tuning.runs.fingerprints import code_mark
+from ciliary.tuning.runs.fingerprints import code_mark, inherited_mark
 
 CHUNK = 64  # images in one file
 _FORMAT = 1  # of the files
@@ -39,6 +39,7 @@ class Look:
         deep: backbone as a cue of recognition.
         n_tokens: proto-objects kept of each image; those beyond the 16 heaviest hardly weigh anything.
         batch_size: images in one pass.
+        inherited: stages that people's drawings taught.
     """
 
     learned: tuple[str, ...] = ()
@@ -46,6 +47,7 @@ class Look:
     deep: str = "none"
     n_tokens: int = 16
     batch_size: int = 16
+    inherited: str = "none"
 
     def __post_init__(self) -> None:
         if self.n_tokens < 1 or self.batch_size < 1:
@@ -62,7 +64,7 @@ class Look:
         path = self.weights or SHIPPED
         weights = hashlib.sha256(path.read_bytes()).hexdigest() if self.learned else ""
         parts = [sorted(self.learned), weights, self.deep, self.n_tokens, code_mark(rooms=("cortex",)), _FORMAT]
-        return json.dumps(parts)
+        return json.dumps(parts + ([inherited_mark(self.inherited)] if self.inherited != "none" else []))
 
     def cortex(self) -> Cortex:
         """The cortex, in eval mode.
@@ -70,7 +72,9 @@ class Look:
         Raises:
             ProviderUnavailable, FileNotFoundError, ValueError: as :class:`~ciliary.cortex.model.Cortex`.
         """
-        return Cortex(learned=self.learned, weights=self.weights, recognise=True, deep=self.deep).eval()
+        return Cortex(
+            learned=self.learned, weights=self.weights, inherited=self.inherited, recognise=True, deep=self.deep
+        ).eval()
 
 
 class Eye:

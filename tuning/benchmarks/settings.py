@@ -13,7 +13,7 @@ from ciliary.tuning.cli.options import (
     one_of,
     option,
 )
-from ciliary.tuning.cli.settings import Features, FeaturesWeights, Learned, Seed, Settings
+from ciliary.tuning.cli.settings import Features, FeaturesWeights, Inherited, Learned, Seed, Settings
 
 if TYPE_CHECKING:
     from ciliary.tuning.benchmarks.data import ReadSettings
@@ -53,6 +53,7 @@ class ExamSettings(Settings):
     weights: Annotated[
         Path | None, option("--weights", "FILE", "of the learned stages (those that come with the project)")
     ] = None
+    inherited: Inherited = "none"
     deep: Annotated[str, option("--deep", "|".join(DEEP), "backbone for recognition"), one_of(*DEEP)] = "none"
     shots: Annotated[
         tuple[int, ...],
@@ -95,7 +96,7 @@ class ExamSettings(Settings):
         """Which cortex looks."""
         from ciliary.tuning.benchmarks.perceive import Look
 
-        return Look(self.learned, self.weights, self.deep, self.n_tokens)
+        return Look(self.learned, self.weights, self.deep, self.n_tokens, inherited=self.inherited)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,7 @@ class BenchmarkSettings(Settings):
     depth: Annotated[str, option("--depth", "|".join(DEPTHS), "depth cue"), one_of(*DEPTHS)] = "none"
     features: Features = "none"
     features_weights: FeaturesWeights = None
+    inherited: Inherited = "none"
     seed: Seed = 0
     out: Annotated[Path, option("--out", "FILE", "JSON record")] = Path("runs/benchmark.json")
     compare: Annotated[

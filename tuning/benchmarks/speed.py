@@ -78,7 +78,10 @@ def run_benchmark(
     try:
         with torch.no_grad():
             world = cortex or Cortex(
-                depth=settings.depth, features=settings.features, features_weights=settings.features_weights
+                depth=settings.depth,
+                features=settings.features,
+                features_weights=settings.features_weights,
+                inherited=settings.inherited,
             )
             rows = []
             for size_px in settings.sizes_px:

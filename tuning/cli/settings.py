@@ -40,6 +40,9 @@ Features = Annotated[
 FeaturesWeights = Annotated[
     str | None, option("--features-weights", "FILE", "state dict of the backbone (the package's, or the hub's)")
 ]
+Inherited = Annotated[
+    str, option("--inherited", "|".join(INHERITED), "stages that people's drawings taught"), one_of(*INHERITED)
+]
 Learned = option("--learned", "all|none|m1,m2,...", "stages that use their learned part", convert=stages)
 Seed = Annotated[int, option("--seed", "N", "of everything that is drawn"), at_least(0)]
 Size = Annotated[int, option("--size", "PX", "long side that images are shrunk to"), at_least(32)]
@@ -85,9 +88,7 @@ class CortexOptions(Settings):
     depth: Annotated[str, option("--depth", "|".join(DEPTHS), "depth cue"), one_of(*DEPTHS)] = "none"
     features: Features = "none"
     features_weights: FeaturesWeights = None
-    inherited: Annotated[
-        str, option("--inherited", "|".join(INHERITED), "stages that people's drawings taught"), one_of(*INHERITED)
-    ] = INHERITS
+    inherited: Inherited = INHERITS
     contours: Annotated[
         str | None, option("--contours", "module:object", "a contour network of your own: image to boundary strength")
     ] = None
