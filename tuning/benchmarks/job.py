@@ -146,8 +146,9 @@ def _about(settings: ExamSettings, named: NamedImages, perceiving_s: float, tota
     known = {} if look.deep == "none" else {"deep features": DEEP_WARNING}
     return known | {
         "images": f"{named.source}: {len(named.train)} to take examples from, {len(named.test)} to name, {n_classes}",
-        "cortex": f"default setting at {named.size_px} px; learned: {', '.join(look.learned) or 'nothing'}{weights}; inherited: {look.inherited}; "
-        f"deep features: {look.deep}; the {look.n_tokens} heaviest proto-objects of each image",
+        "cortex": f"default setting at {named.size_px} px; learned: {', '.join(look.learned) or 'nothing'}{weights}; "
+        f"inherited: {look.inherited}; deep features: {look.deep}; the {look.n_tokens} heaviest proto-objects of each "
+        "image",
         "perceiving": f"{1000 * perceiving_s:.0f} ms an image (when it was perceived)",
         "computing": f"{total_s:.0f} s, this call",
         "commit": f"{versions().get('commit', 'unknown')} (code mark {code_mark(rooms=('cortex', 'tuning/exams'))})",
