@@ -63,8 +63,8 @@ PARAMETERS = ParameterTable((
 #: Defaults that differ where stages are inherited, by kind: chosen on BSDS500 training images, whose contours came from
 #: networks that had not seen them.
 INHERITED_DEFAULTS: Mapping[str, Mapping[str, float]] = {
-    "contours": {"merge_threshold": 1.0, "threshold_adaptation": 0.1},
-    "all": {"merge_threshold": 1.0, "threshold_adaptation": 0.1},
+    "contours": {"merge_threshold": 0.25, "threshold_adaptation": 0.1},
+    "all": {"merge_threshold": 0.25, "threshold_adaptation": 0.1},
 }
 _TABLES = {"none": PARAMETERS} | {
     kind: PARAMETERS.with_defaults(**values) for kind, values in INHERITED_DEFAULTS.items()

@@ -23,6 +23,7 @@ N_TEXTURE_STATISTICS = N_SCALES * N_ORIENTATIONS
 APART = ("contour", "contour_log_odds", "colour", "texture", "regions", "trunk")
 EITHER = ("log_smaller", "log_larger", "log_enclosure")
 _FLOOR = 1e-3
+_EVEN_ODDS = 0.25  # cost of a merge of even odds: the range of `merge_threshold` then spans odds of 0.08 to 8
 
 
 class MergeCost(nn.Module):
@@ -85,7 +86,8 @@ def merge_odds(model: nn.Module, theta: Theta, *, image_px: float) -> PairCost:
     """The cost of a merge: the odds that people keep the two apart, scaled to the table's thresholds."""
 
     def cost(pairs: PairInputs) -> Tensor:
-        return torch.exp(model(pair_evidence(pairs, theta, image_px=image_px)).clamp(-12, 12))
+        odds = torch.exp(model(pair_evidence(pairs, theta, image_px=image_px)).clamp(-12, 12))
+        return _EVEN_ODDS * odds
 
     return cost
 
