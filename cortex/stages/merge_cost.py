@@ -86,7 +86,7 @@ def merge_odds(model: nn.Module, theta: Theta, *, image_px: float) -> PairCost:
     """The cost of a merge: the odds that people keep the two apart, scaled to the table's thresholds."""
 
     def cost(pairs: PairInputs) -> Tensor:
-        odds = torch.exp(model(pair_evidence(pairs, theta, image_px=image_px)).clamp(-12, 12))
+        odds = torch.exp(model(pair_evidence(pairs, theta, image_px=image_px)).clamp(-10, 11))
         return _EVEN_ODDS * odds
 
     return cost
