@@ -233,4 +233,14 @@ def _cat(parts: Sequence[Any]) -> Any:
         return replace(first, **{f.name: _cat([getattr(x, f.name) for x in parts]) for f in fields(first)})
     if isinstance(first, tuple):
         return tuple(_cat(same) for same in zip(*parts, strict=True))
-    return torch.cat(list(parts)) if isinstance(first, Tensor) else first
+    return torch.cat(_widened(parts)) if isinstance(first, Tensor) else first
+
+
+def _widened(parts: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors (B, N, ...) of different N with zeros up to the largest: atoms of size 0, where pictures have fewer."""
+    n_most = max(x.shape[1] if x.ndim > 1 else 0 for x in parts)
+    return [x if x.ndim < 2 or x.shape[1] == n_most else _padded(x, n_most) for x in parts]
+
+
+def _padded(x: Tensor, n: int) -> Tensor:
+    return torch.cat([x, x.new_zeros(x.shape[0], n - x.shape[1], *x.shape[2:])], 1)
