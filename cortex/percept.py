@@ -57,6 +57,7 @@ class M1Out:
     depth: Tensor  # (B, 1, H, W) relative depth in [0, 1], 1 far
     features: Tensor  # (B, C, H, W) the weighted cue vector the regions were grouped by
     cues: Cues | None = None  # what it was given, handed on
+    code: Tensor | None = None  # (B, d, H/4, W/4) in which ||a - b||^2 says how far people part two places, or None
 
     @cached_property
     def orientation(self) -> Tensor:

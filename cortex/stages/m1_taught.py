@@ -85,12 +85,12 @@ class TaughtM1(nn.Module):
             if cues.trunk is None:
                 raise ValueError("these regions were taught on a backbone's maps; build the cortex with features=...")
             trunk = cues.trunk
-        code = _CODE_SCALE * self.net(code_inputs(edges, trunk))
-        regions = regions_of_code(code, theta)
+        code = self.net(code_inputs(edges, trunk))
+        regions = regions_of_code(_CODE_SCALE * code, theta)
         size = (-(-edges.boundary.shape[-2] // 2), -(-edges.boundary.shape[-1] // 2))
         regions = F.interpolate(regions, scale_factor=2.0, mode="bilinear", align_corners=False)
         regions = regions[..., : size[0], : size[1]]
-        return M1Out(edges.energy, edges.affinity, edges.boundary, regions, cues.depth, edges.features, cues)
+        return M1Out(edges.energy, edges.affinity, edges.boundary, regions, cues.depth, edges.features, cues, code)
 
 
 def regions_of_code(code: Tensor, theta: Theta) -> Tensor:

@@ -19,8 +19,9 @@ from ciliary.cortex.ops.watershed import watershed
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M1Out, M2Out, M3Out
 from ciliary.cortex.stages.m1_perception import N_COLOUR, N_TEXTURE
+from ciliary.cortex.stages.m1_taught import N_CODE
 from ciliary.cortex.stages.m3_invariance import N_SLOTS_MAX, patch_cues, texture_statistics
-from ciliary.cortex.stages.merge_cost import MergeCost, merge_odds
+from ciliary.cortex.stages.merge_cost import N_LOCAL_CUES, MergeCost, merge_odds
 
 _HEIGHT_SIGMA_PX = 0.7  # blur of the contour before it is flooded: without it every grain of it is a basin
 
@@ -31,6 +32,16 @@ def find_basins(m1: M1Out, m2: M2Out) -> Basins:
         sigma_px = torch.full((len(m2.contour),), _HEIGHT_SIGMA_PX, device=m2.contour.device)
         label = watershed(gaussian_blur(m2.contour, sigma_px)[:, 0])
     return make_basins(label, m1.features[:, : N_COLOUR + N_TEXTURE + 1])
+
+
+def basin_cues(m1: M1Out, m2: M2Out, basins: Basins, texture: Tensor, theta: Theta) -> Tensor:
+    """As ``patch_cues``, with the mean of M1's code (zeros where it has none) in front of the backbone's: (B, N, C)."""
+    cue = patch_cues(m1, m2, basins, texture, theta)
+    if m1.code is None:
+        code = cue.new_zeros(*cue.shape[:2], N_CODE)
+    else:
+        code = make_basins(basins.label, m1.code).mean
+    return torch.cat([cue[..., :N_LOCAL_CUES], code, cue[..., N_LOCAL_CUES:]], -1)
 
 
 def slot_table(graph: RegionGraph, values: Tensor, cluster: Tensor, *, n_each: int, n_samples: int) -> Tensor:
@@ -50,7 +61,7 @@ def make_slots_of_basins(m1: M1Out, m2: M2Out, theta: Theta, model: nn.Module) -
     """
     texture = texture_statistics(m1.energy, theta["texture_pool_px"])
     basins = find_basins(m1, m2)
-    cue = patch_cues(m1, m2, basins, texture, theta)
+    cue = basin_cues(m1, m2, basins, texture, theta)
     b, n, c = cue.shape
     graph = region_graph(basins.label, n, m2.contour)
     cost = merge_odds(model, theta, image_px=float(basins.label[0].numel()))

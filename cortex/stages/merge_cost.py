@@ -17,10 +17,13 @@ from ciliary.cortex.ops.pair_cost import PairCost, PairInputs
 from ciliary.cortex.parameters import PARAMETERS, Theta
 from ciliary.cortex.percept import N_ORIENTATIONS
 from ciliary.cortex.stages.m1_perception import N_COLOUR, N_REGIONS_MAX, N_SCALES
+from ciliary.cortex.stages.m1_taught import N_CODE
 
 N_TEXTURE_STATISTICS = N_SCALES * N_ORIENTATIONS
+#: Cues in front of M1's code and the trunk's: colour, depth, texture, regions.
+N_LOCAL_CUES = N_COLOUR + 1 + N_TEXTURE_STATISTICS + N_REGIONS_MAX
 #: What more of can only speak against a merge; then what may speak either way.
-APART = ("contour", "contour_log_odds", "colour", "texture", "regions", "trunk")
+APART = ("contour", "contour_log_odds", "colour", "texture", "regions", "code", "trunk")
 EITHER = ("log_smaller", "log_larger", "log_enclosure")
 _FLOOR = 1e-3
 _EVEN_ODDS = 0.25  # cost of a merge of even odds: the range of `merge_threshold` then spans odds of 0.08 to 8
@@ -43,7 +46,7 @@ class MergeCost(nn.Module):
         self.register_buffer("spread", torch.ones(n_apart + n_either))
 
     def forward(self, evidence: Tensor) -> Tensor:
-        """(..., 9) as APART and EITHER to (...)."""
+        """(..., 10) as APART and EITHER to (...)."""
         x = (evidence - self.mean) / self.spread
         apart, either = x[..., : len(APART)], x[..., len(APART) :]
         drive = apart @ F.softplus(self.apart).T + either @ self.either.T + self.bias
@@ -52,11 +55,11 @@ class MergeCost(nn.Module):
 
 
 def pair_evidence(pairs: PairInputs, theta: Theta, *, image_px: float) -> Tensor:
-    """What is known of each pair, (..., 9).
+    """What is known of each pair, (..., 10).
 
     Args:
-        pairs: with means of cues as ``patch_cues`` lists them (colour, depth, texture, regions, trunk), and the sum
-            of the contour along the border.
+        pairs: with means of cues as ``basin_cues`` lists them (colour, depth, texture, regions, code, trunk), and the
+            sum of the contour along the border.
         theta: ``closure_weight`` weighs the contour and ``linkage_exponent`` the sizes, in units of their defaults; the
             other cues come weighed.
         image_px: pixels of the image, of which sizes are shares.
@@ -64,8 +67,8 @@ def pair_evidence(pairs: PairInputs, theta: Theta, *, image_px: float) -> Tensor
     contour = _relative(theta, "closure_weight", pairs) * pairs.mean_along()[..., 0]
     log_odds = torch.logit(contour.clamp(_FLOOR, 1 - _FLOOR))
     ends = [0, N_COLOUR, N_COLOUR + 1, N_COLOUR + 1 + N_TEXTURE_STATISTICS]
-    ends += [ends[-1] + N_REGIONS_MAX, max(pairs.mean_i.shape[-1], ends[-1] + N_REGIONS_MAX)]
-    colour, _, texture, regions, trunk = (
+    ends += [N_LOCAL_CUES, N_LOCAL_CUES + N_CODE, max(pairs.mean_i.shape[-1], N_LOCAL_CUES + N_CODE)]
+    colour, _, texture, regions, code, trunk = (
         torch.sqrt(pairs.squared_distance(slice(a, b)) + _FLOOR**2) for a, b in pairwise(ends)
     )
     share_i, share_j = pairs.size_i / image_px, pairs.size_j / image_px
@@ -76,7 +79,7 @@ def pair_evidence(pairs: PairInputs, theta: Theta, *, image_px: float) -> Tensor
     logs = [torch.log(x.clamp_min(1e-6)) for x in torch.broadcast_tensors(smaller, larger, enclosure)]
     return torch.stack(
         torch.broadcast_tensors(
-            contour, log_odds, colour, texture, regions, trunk, scale * logs[0], scale * logs[1], logs[2]
+            contour, log_odds, colour, texture, regions, code, trunk, scale * logs[0], scale * logs[1], logs[2]
         ),
         -1,
     )

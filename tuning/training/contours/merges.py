@@ -20,8 +20,8 @@ from ciliary.cortex.ops.pair_cost import PairCost, PairInputs, strength_cost
 from ciliary.cortex.ops.region_graph import RegionGraph, region_graph
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M1Out, M2Out
-from ciliary.cortex.stages.m3_basins import find_basins
-from ciliary.cortex.stages.m3_invariance import patch_cues, texture_statistics
+from ciliary.cortex.stages.m3_basins import basin_cues, find_basins
+from ciliary.cortex.stages.m3_invariance import texture_statistics
 from ciliary.cortex.stages.merge_cost import MergeCost, merge_odds, pair_evidence
 
 _N_EACH_ROUND = 400  # pairs kept of a round of merges
@@ -58,7 +58,7 @@ def scene_of(m1: M1Out, m2: M2Out, theta: Theta) -> Scene:
     """The scene of a percept of one image."""
     texture = texture_statistics(m1.energy, theta["texture_pool_px"])
     basins = find_basins(m1, m2)
-    cue = patch_cues(m1, m2, basins, texture, theta)[0]
+    cue = basin_cues(m1, m2, basins, texture, theta)[0]
     return Scene(basins, cue, region_graph(basins.label, len(cue), m2.contour), theta)
 
 
@@ -77,7 +77,7 @@ def people_of(basins: Basins, maps: Sequence[np.ndarray]) -> Tensor:
 def asked_pairs(
     scene: Scene, people: Tensor, n_people: int, cost: PairCost, *, seed: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Pairs met while the tree of a cost grows: evidence (M, 9), share of people who keep them apart, weights (M,).
+    """Pairs met while the tree of a cost grows: evidence (M, 10), share of people who keep them apart, weights (M,).
 
     Two regions are apart for a person as likely as a pixel of one and a pixel of the other are of two regions.
     """
