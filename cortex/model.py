@@ -32,7 +32,7 @@ class Cortex(nn.Module):
         features: backbone as a cue of grouping, ``"none"``, ``"efficientnet_lite0"`` or the name of a model of timm's.
         features_weights: state dict file of the backbone, in place of the package's or the hub's weights.
         inherited: stages that people's drawings taught: ``"none"``, ``"contours"`` (contours and the hierarchy on
-            them), or ``"all"`` (the same on the maps of a pretrained trunk, which becomes ``features`` if there are none).
+            them), or ``"all"`` (on the maps of a pretrained trunk too, which becomes ``features`` if there are none).
         inherited_weights: file of inherited stages in place of the one that comes with the project.
         contours: a contour network of your own in place of the inherited one: called with images (B, 3, H, W), it
             returns boundary strength (B, 1, H, W) in [0, 1]; or ``module:object`` that is or makes one.

@@ -1,7 +1,7 @@
 """The stages that a cortex inherits: contours that people taught, and a hierarchy by what people keep together.
 
-Two kinds: ``contours`` sees the image alone, ``all`` the maps of a frozen trunk too. Their weights come with the project
-and saw people's drawings; what was learned without labels is in :mod:`ciliary.cortex.stages.weights`.
+Two kinds: ``contours`` sees the image alone, ``all`` the maps of a frozen trunk too. Their weights come with the
+project and saw people's drawings; what was learned without labels is in :mod:`ciliary.cortex.stages.weights`.
 """
 
 from __future__ import annotations

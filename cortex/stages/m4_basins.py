@@ -56,7 +56,7 @@ class BasinM4(nn.Module):
 
 
 def beyond_count(n: int, count: Tensor) -> Tensor:
-    """How far each merge (B, n-1) of n slots happens because more than ``count`` (B,) would be left; the last in part."""
+    """How far each merge (B, n-1) of n slots happens as more than ``count`` (B,) would be left; the last in part."""
     left = torch.arange(n, 1, -1, device=count.device)
     # With all slots no merge happens, not even in part: a hair less, or the count would have no gradient there.
     count = torch.where(count < n, count, count - 1e-4)

@@ -81,7 +81,7 @@ class Sample:
 
 
 def draw_sample(one: LabelledImage, bucket: Bucket, how: Augmentation, rng: np.random.Generator) -> Sample:
-    """A view of the image: scaled, flipped, turned (mirrored beyond the border), disturbed and cropped, in that order."""
+    """A view of it: scaled, flipped, turned (mirrored beyond the border), disturbed and cropped, in that order."""
     scale = rng.uniform(bucket.low, bucket.high)
     image, labels = one.image[None], torch.from_numpy(np.stack(one.segmentations)).float()[None]
     if (image.shape[-2] > image.shape[-1]) != (bucket.height_px > bucket.width_px) or (

@@ -33,7 +33,7 @@ ALL = -1  # the network that is taught on all images, beside those that leave a 
 
 
 def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
-    """Teach, or go on with a teaching that was stopped; returns the weights, ``out/inherited_<kind>.safetensors``.
+    """Teach, or go on with a teaching that was stopped, or is done; returns ``out/inherited_<kind>.safetensors``.
 
     Raises:
         ValueError: no labelled images, or the folder holds another teaching.
@@ -46,6 +46,9 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
         )
     about = settings.about() | {"n_images": len(images), "images": sorted(images.digests.values())[:3]}
     claim(out, about)
+    path = out / f"inherited_{settings.kind}.safetensors"
+    if path.is_file():
+        return path
     with Stopper() as stopper:
         pool = _pool(images, settings, stopper, is_quiet=is_quiet)
         nets = {k: _contours(pool, k, len(images), settings, stopper, is_quiet=is_quiet) for k in folds(settings)}
@@ -67,7 +70,7 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
         "versions": versions(),
         "labels": f"people's segmentations of {len(images)} images of {settings.labelled.name}",
     }
-    return write_atomically(out / f"inherited_{settings.kind}.safetensors", stages_to_bytes(halved(stages), about))
+    return write_atomically(path, stages_to_bytes(halved(stages), about))
 
 
 def folds(settings: TeachingSettings) -> range:

@@ -1,0 +1,181 @@
+"""Every inherited stage sits the exam of its stage, untaught; and all of them in a row, on scenes that are known."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ciliary.cortex import Cortex, Cues, default_theta
+from ciliary.cortex.parameters import PARAMETERS, from_unit
+from ciliary.cortex.stages.inherited import TRUNK_WIDTHS
+from ciliary.testing.stage import StageContract, largest_change, moved, photograph, projection, tensors, with_cues
+from ciliary_tests.untaught import untaught
+
+SIZE = (48, 64)
+
+
+def with_trunk(image, cues=None):
+    """Cues with maps of a trunk that nobody trained, of the sizes that a real one's have."""
+    b, _, h, w = image.shape
+    rng = torch.Generator().manual_seed(2)
+    sizes = [(n, -(-h // stride), -(-w // stride)) for n, stride in zip(TRUNK_WIDTHS, (4, 8, 16), strict=True)]
+    maps = tuple(torch.randn(1, *size, generator=rng).expand(b, -1, -1, -1).contiguous() for size in sizes)
+    return replace(with_cues(image) if cues is None else cues, trunk=maps)
+
+
+class InheritedContract(StageContract):
+    kind = "contours"
+
+    @pytest.fixture
+    def stage(self):
+        return untaught(self.kind)[self.name]
+
+
+class TestM1OfContours(InheritedContract):
+    name = "m1"
+
+
+class TestM2OfContours(InheritedContract):
+    name = "m2"
+
+
+class TestM3OfContours(InheritedContract):
+    name = "m3"
+    # n_slots acts in M4, which cuts the same tree; slots are a choice, and colour and contour decide about them.
+    ignored = untaught("contours")["m3"].inert | {"n_slots"}
+    choosing = frozenset({"linkage_exponent"})
+    batch_tolerance = 1e-3  # a basin's distance to its own mean is the root of what rounding leaves
+
+
+class TestM4OfContours(InheritedContract):
+    name = "m4"
+
+
+@pytest.mark.slow  # the same code but for the maps, which are looked at below too
+class OnATrunk(InheritedContract):
+    kind = "all"
+
+    def run(self, stage, image, theta, cues=None):
+        return super().run(stage, image, theta, with_trunk(image, cues))
+
+
+class TestM1OnATrunk(OnATrunk):
+    name = "m1"
+
+
+class TestM2OnATrunk(OnATrunk):
+    name = "m2"
+
+
+# --- in a row
+
+
+def cortex_of(kind="contours"):
+    return Cortex(**untaught(kind))
+
+
+@pytest.mark.parametrize(("kind", "size"), [("contours", (48, 64)), ("all", (33, 47))])
+def test_they_see_a_photograph_in_a_row(kind, size):
+    image = photograph(size=size)
+    theta = {name: value.requires_grad_() for name, value in default_theta(1).items()}
+    percept = cortex_of(kind)(image, theta, with_trunk(image))
+    assert percept.m2.contour.shape == (1, 1, *size)
+    assert percept.m4.masks.shape == (1, 32, *size)
+    torch.testing.assert_close(percept.m4.masks.sum(1), torch.ones(1, *size), atol=1e-4, rtol=0)
+    everything = tensors(percept)
+    assert all(torch.isfinite(x).all() for name, x in everything.items() if name != "m4.merge_height")
+    slopes = torch.autograd.grad(projection(percept.m4).sum(), list(theta.values()), allow_unused=True)
+    for name, slope in zip(theta, slopes, strict=True):
+        assert slope is None or torch.isfinite(slope).all(), name
+
+
+def test_what_is_called_inert_does_nothing_and_nothing_else_is():
+    cortex, image = cortex_of(), photograph(size=SIZE)
+    # nothing saturated: counts are fractions, decisions soft; and costs of an untaught model are about the threshold
+    soft = {"n_slots": 18.4, "n_regions": 5.6, "merge_temperature": 0.5, "merge_threshold": 0.8, "closure_weight": 1.0}
+    theta = {name: value.requires_grad_() for name, value in default_theta(1, **soft).items()}
+    cues = Cues(torch.zeros_like(image[:, :1]), None)
+    percept = cortex(image, theta, cues)
+    slopes = torch.autograd.grad(projection(percept.m4).sum(), list(theta.values()), allow_unused=True)
+    has_gradient = {name for name, slope in zip(theta, slopes, strict=True) if slope is not None and slope != 0}
+    assert not has_gradient & cortex.inert
+    base = {name: value.detach() for name, value in theta.items()}
+    with torch.no_grad():
+        for name in sorted(cortex.inert):
+            assert same_percept(percept, cortex(image, moved(base, name), cues)), name
+        for name in sorted(set(PARAMETERS.names) - cortex.inert - has_gradient):
+            assert not same_percept(percept, cortex(image, moved(base, name), cues)), name
+    assert {p.name for p in PARAMETERS if p.grad} - cortex.inert <= has_gradient
+
+
+def same_percept(one, other):
+    a, b = tensors(one), tensors(other)
+    return all(a[name].shape == b[name].shape and torch.equal(a[name], b[name]) for name in a)
+
+
+def test_neither_company_nor_its_basins_change_a_picture():
+    """Basins are padded to the most that any picture of the batch has."""
+    cortex = cortex_of()
+    image = torch.cat([torch.full((1, 3, *SIZE), 0.4), photograph(size=SIZE), photograph("coffee", SIZE)])
+    u = torch.rand(3, len(PARAMETERS), generator=torch.Generator().manual_seed(1)) - 0.5
+    theta = from_unit(u)
+    with torch.no_grad():
+        together = cortex(image, theta)
+        for i in range(3):
+            one = slice(i, i + 1)
+            alone = cortex(image[one], {name: value[one] for name, value in theta.items()})
+            n_alone, n = alone.m3.cue.shape[1], together.m3.cue.shape[1]
+            assert n_alone <= n
+            assert (together.m3.patches.size[i, n_alone:] == 0).all()
+            torch.testing.assert_close(together.m4.masks[one], alone.m4.masks, atol=2e-4, rtol=0)
+            torch.testing.assert_close(together.m4.objectness[one], alone.m4.objectness, atol=2e-4, rtol=0)
+
+
+# --- known scenes
+
+
+@pytest.mark.parametrize("kind", ["contours", "all"])
+def test_an_image_of_one_region_is_one_object(kind):
+    image = torch.full((1, 3, 33, 47), 0.5)
+    cues = replace(with_trunk(image), backbone=None)
+    cues = replace(cues, depth=0 * cues.depth, trunk=tuple(0 * x for x in cues.trunk))
+    theta = {name: value.requires_grad_() for name, value in default_theta(1).items()}
+    percept = cortex_of(kind)(image, theta, cues)
+    assert percept.m3.patches.size.shape[1] == 1
+    torch.testing.assert_close(percept.m4.masks[:, 0], torch.ones(1, 33, 47))
+    assert torch.isinf(percept.m4.merge_height).all()
+    assert (percept.m4.objectness[:, 1:] == 0).all()
+    slopes = torch.autograd.grad(projection(percept.m4).sum(), list(theta.values()), allow_unused=True)
+    assert all(slope is None or torch.isfinite(slope).all() for slope in slopes)
+
+
+def test_fewer_basins_than_slots():
+    """A bright square on dark ground, on the mathematical contour: every basin is a slot, the other slots are empty."""
+    image = torch.full((1, 3, *SIZE), 0.2)
+    image[..., 12:36, 20:44] = 0.8
+    stages = untaught("contours")
+    cortex = Cortex(m3=stages["m3"], m4=stages["m4"])
+    percept = cortex(image, default_theta(1))
+    n = percept.m3.patches.size.shape[1]
+    assert 2 <= n < 32
+    assert torch.equal(percept.m3.assignment[0].argmax(1), torch.arange(n))
+    assert (percept.m3.size[0, n:] == 0).all()
+    assert percept.m3.size.sum() == 48 * 64
+    assert (percept.m4.masks.amax(1) > 1 / 32).all()
+
+
+def test_slots_merge_until_no_more_are_left_than_asked_for():
+    cortex, image = cortex_of(), photograph(size=SIZE)
+    few, many = (
+        cortex(image, default_theta(1, n_slots=n, merge_threshold=0.02, threshold_adaptation=0.0)) for n in (3.0, 12.0)
+    )
+    for percept, n in ((few, 3), (many, 12)):
+        assert (percept.m4.assignment.amax(1)[0] > 0.01).sum() <= n
+    assert largest_change(few.m3, many.m3) == 0  # one tree
+
+
+def test_without_the_maps_that_they_were_taught_on_they_say_what_to_do():
+    image = photograph(size=SIZE)
+    for name in ("m1", "m2"):
+        with pytest.raises(ValueError, match=r"taught on a backbone's maps; build the cortex with features=\.\.\."):
+            Cortex(**{name: untaught("all")[name]})(image)
