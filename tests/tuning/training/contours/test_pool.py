@@ -172,6 +172,6 @@ def test_the_maps_of_a_trunk_are_written_beside(labelled, buckets, tmp_path):
     assert sum(n_calls) == sum(b.n_each for b in buckets)
     for bucket in buckets:
         arrays = Pool(tmp_path).arrays[bucket.name]
-        image = torch.from_numpy(np.asarray(arrays["image"])).float() / 255
+        image = torch.from_numpy(np.array(arrays["image"])).float() / 255
         for k, maps in enumerate(trunk(image)):
             np.testing.assert_allclose(arrays[f"trunk{k}"], maps.numpy(), atol=1e-3)
