@@ -101,8 +101,10 @@ def suppress_non_maxima(strength: ArrayLike, *, sigma_px: float = 2.0) -> np.nda
     """
     values = np.asarray(strength, dtype=np.float32)
     hessian = [gaussian_filter(values, sigma_px, order=order) for order in ((2, 0), (1, 1), (0, 2))]
-    # The eigenvector of the most negative eigenvalue of the Hessian, as an angle from the x axis.
-    across = 0.5 * np.arctan2(2 * hessian[1], hessian[2] - hessian[0]) + np.pi / 2
+    # The eigenvector of the Hessian's largest eigenvalue by size, as an angle from the x axis: negative on a ridge,
+    # positive on its flanks, where the most negative one is that along the ridge and would leave them as they are.
+    turn = np.where(hessian[0] + hessian[2] > 0, 0, np.pi / 2)
+    across = 0.5 * np.arctan2(2 * hessian[1], hessian[2] - hessian[0]) + turn
     y, x = np.mgrid[: values.shape[0], : values.shape[1]].astype(np.float32)
     is_ridge = np.ones(values.shape, dtype=bool)
     for sign in (-1, 1):

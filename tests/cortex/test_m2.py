@@ -18,6 +18,7 @@ Y, X = torch.meshgrid(torch.arange(float(SIZE)), torch.arange(float(SIZE)), inde
 
 class TestM2(StageContract):
     name = "m2"
+    ignored = M2.inert
 
     @pytest.fixture
     def stage(self):

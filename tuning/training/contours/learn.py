@@ -60,7 +60,7 @@ def balanced_cross_entropy(logits: Tensor, target: Tensor, *, power: float = 1.0
     n_other = (is_known.sum() - n_contour).clamp_min(1.0)
     weight = torch.where(is_contour > 0, (n_other / n_contour) ** power, torch.ones_like(n_other)) * is_known
     loss = F.binary_cross_entropy_with_logits(logits, is_contour, reduction="none")
-    return (weight * loss).sum() / weight.sum()
+    return (weight * loss).sum() / weight.sum().clamp_min(1.0)  # 0 where all is undecided
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:

@@ -159,7 +159,7 @@ def add_trunk(
             continue
         image, parts = arrays["image"], []
         for start in range(0, len(image), _N_TOGETHER):
-            maps = trunk(torch.from_numpy(np.asarray(image[start : start + _N_TOGETHER])).float() / 255)
+            maps = trunk(torch.from_numpy(np.array(image[start : start + _N_TOGETHER])).float() / 255)
             if not start:
                 shapes = [(len(image), *x.shape[1:]) for x in maps]
                 files = [root / f"{bucket.name}_part{k}.npy" for k in range(len(maps))]

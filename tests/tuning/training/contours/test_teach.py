@@ -1,0 +1,76 @@
+"""The whole job on three tiny images: a file that a cortex inherits; going on; and another teaching's folder."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from ciliary.cortex import Cortex
+from ciliary.cortex.stages.inherited import load_inherited
+from ciliary.cortex.stages.weights import provenance
+from ciliary.testing.stage import photograph
+from ciliary.tuning.training.contours import merges
+from ciliary.tuning.training.contours import teach as module
+from ciliary.tuning.training.contours.learn import Learning
+from ciliary.tuning.training.contours.pool import make_pool
+from ciliary.tuning.training.contours.settings import TeachingSettings
+from ciliary.tuning.training.contours.teach import shrunk, teach
+from ciliary_tests.labelled import write_labelled
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch, buckets):
+    monkeypatch.setattr(module, "make_pool", partial(make_pool, buckets=buckets))
+    monkeypatch.setattr(merges, "fit_cost", partial(merges.fit_cost, n_steps=20))
+    learning = Learning(n_steps=3, shares=(0.5, 0.5), in_bfloat16=False)
+    root = write_labelled(tmp_path / "set", n_images=3)
+    return TeachingSettings(root, tmp_path / "out", n_folds=2, merge_sizes_px=(48,), learning=learning)
+
+
+def test_the_whole_job(settings, monkeypatch):
+    path = teach(settings, is_quiet=True)
+    assert path == settings.out / "inherited_contours.safetensors"
+    about = provenance(path)
+    assert about["n_images"] == 3
+    assert about["kind"] == "contours"
+    assert str(settings.labelled.parent) not in str(about)  # no places
+    cortex = Cortex(inherited="contours", inherited_weights=path)
+    image = photograph(size=(48, 64))
+    percept = cortex(image)
+    assert torch.isfinite(percept.m4.masks).all()
+    taught = load_inherited("contours", path)
+    costs = [dict(taught[name].cost.named_parameters()) for name in ("m3", "m4")]
+    assert all(torch.equal(costs[0][name], costs[1][name]) for name in costs[0])
+
+    content = path.read_bytes()
+    for name in ("learn", "learn_cost", "seen_scene"):  # again: nothing is left to do
+        monkeypatch.setattr(module, name, None)
+    assert teach(settings, is_quiet=True) == path
+    assert path.read_bytes() == content
+    with pytest.raises(ValueError, match="holds a training that differs in seed; choose another folder"):
+        teach(replace(settings, seed=1), is_quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("kind", "none", "expected kind to be one of contours, all, got 'none'"),
+        ("n_folds", 1, "at least 2 folds, got 1"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(tmp_path, name, value, message):
+    with pytest.raises(ValueError, match=message):
+        TeachingSettings(tmp_path, **{name: value})
+
+
+def test_there_is_an_image_for_each_fold(settings):
+    with pytest.raises(ValueError, match="expected at least 5 images, one a fold, got 3"):
+        teach(replace(settings, n_folds=5), is_quiet=True)
+    assert not settings.out.exists()
+
+
+def test_images_are_made_smaller_never_larger():
+    image = torch.rand(1, 3, 40, 60)
+    assert shrunk(image, 30).shape == (1, 3, 20, 30)
+    assert torch.equal(shrunk(image, 481), image)
