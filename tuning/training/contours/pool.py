@@ -188,14 +188,12 @@ def make_pool(
     buckets: Sequence[Bucket] = BUCKETS,
     how: Augmentation | None = None,
     on_image: Callable[[], None] = lambda: None,
-    part: tuple[int, int] = (0, 1),
 ) -> None:
     """Write the samples of all images to ``root``; those of one image depend on the seed and its place alone."""
     how = how or Augmentation()
     root.mkdir(parents=True, exist_ok=True)
-    arrays = {b.name: _open(root, b, len(images), is_new=part[0] == 0) for b in buckets}
-    for i in range(part[0], len(images), part[1]):
-        one = images[i]
+    arrays = {b.name: _open(root, b, len(images)) for b in buckets}
+    for i, one in enumerate(images):
         for k, bucket in enumerate(buckets):
             rng = np.random.default_rng([seed, i, k])
             samples = [draw_sample(one, bucket, how, rng) for _ in range(bucket.n_each)]
@@ -217,7 +215,7 @@ def make_pool(
     (root / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
-def _open(root: Path, b: Bucket, n_images: int, *, is_new: bool) -> dict[str, np.memmap]:
+def _open(root: Path, b: Bucket, n_images: int) -> dict[str, np.memmap]:
     n, h, w = n_images * b.n_each, b.height_px, b.width_px
     shapes = {
         "full": (n, N_FULL, h, w),
@@ -227,9 +225,8 @@ def _open(root: Path, b: Bucket, n_images: int, *, is_new: bool) -> dict[str, np
     }
     types = {"full": "float16", "half": "float16", "target": "uint8", "image": "uint8"}
     new = {k: (shape, types[k]) for k, shape in shapes.items()} | {"owner": ((n,), "int32")}
-    mode = "w+" if is_new else "r+"
     return {
-        k: np.lib.format.open_memmap(root / f"{b.name}_{k}.npy", mode=mode, shape=shape, dtype=dtype)
+        k: np.lib.format.open_memmap(root / f"{b.name}_{k}.npy", mode="w+", shape=shape, dtype=dtype)
         for k, (shape, dtype) in new.items()
     }
 

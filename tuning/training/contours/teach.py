@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
         raise ValueError(
             f"{settings.labelled}: expected at least {settings.n_folds} images, one a fold, got {len(images)}"
         )
-    about = settings.about() | {"n_images": len(images), "images": sorted(images.digests.values())[:3]}
+    digest = hashlib.sha256("".join(images.digests.values()).encode()).hexdigest()[:16]
+    about = settings.about() | {"n_images": len(images), "images": digest}
     claim(out, about)
     weights = out / f"inherited_{settings.kind}.safetensors"
     if weights.is_file():

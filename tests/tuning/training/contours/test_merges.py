@@ -9,10 +9,11 @@ import torch
 from ciliary.cortex.ops.basins import make_basins
 from ciliary.cortex.ops.pair_cost import strength_cost
 from ciliary.cortex.ops.region_graph import region_graph
+from ciliary.cortex.parameters import default_theta
 from ciliary.cortex.stages.m1_perception import N_COLOUR, N_REGIONS_MAX
 from ciliary.cortex.stages.merge_cost import APART, EITHER, N_TEXTURE_STATISTICS
 from ciliary.tuning.training.contours import merges
-from ciliary.tuning.training.contours.merges import Scene, asked_pairs, default_theta, fit_cost, learn_cost, people_of
+from ciliary.tuning.training.contours.merges import Scene, asked_pairs, fit_cost, learn_cost, people_of
 
 N_CUES = N_COLOUR + 1 + N_TEXTURE_STATISTICS + N_REGIONS_MAX
 N_EVIDENCE = len(APART) + len(EITHER)
@@ -36,7 +37,7 @@ def scene_of_halves(n_rows=2, n_columns=2, *, grain=0.0, seed=0):
     n = n_rows * n_columns
     cue = grain * torch.randn(n, N_CUES, generator=rng)
     cue[:, 0] += basins.mean[0, :, 0]
-    return Scene(basins, cue, region_graph(label, n, contour), default_theta()), half.numpy().astype(np.int32)
+    return Scene(basins, cue, region_graph(label, n, contour), default_theta(1)), half.numpy().astype(np.int32)
 
 
 # --- what people say

@@ -150,15 +150,6 @@ def test_a_pool_is_read_as_it_was_written(pool, labelled, buckets):
         assert len(pool.rows(bucket, [0, 1])) == n
 
 
-def test_parts_give_the_same_files(pool, labelled, buckets, tmp_path):
-    for i in range(2):
-        make_pool(labelled, tmp_path, seed=3, buckets=buckets, part=(i, 2))
-    names = sorted(path.name for path in pool.root.iterdir())
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
-    for name in names:
-        assert (tmp_path / name).read_bytes() == (pool.root / name).read_bytes(), name
-
-
 def test_the_maps_of_a_trunk_are_written_beside(labelled, buckets, tmp_path):
     make_pool(labelled[:1], tmp_path, seed=3, buckets=buckets)
     n_calls = []
