@@ -60,7 +60,7 @@ def test_what_is_given_goes_before_what_is_inherited(file):
 def test_what_is_no_such_file_is_refused(file, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="choose from none, contours, all"):
         Cortex(inherited="some")
-    with pytest.raises(FileNotFoundError, match=r"missing\.safetensors; train one with: ciliary train contours"):
+    with pytest.raises(FileNotFoundError, match=r"missing\.safetensors; teach one with: ciliary train cortex"):
         load_inherited("contours", tmp_path / "missing.safetensors")
     with pytest.raises(ValueError, match="is not a learned cortex of this version"):
         load_inherited("all", file)  # another kind

@@ -11,10 +11,10 @@ from ciliary.cortex.ops.patches import border_graph
 from ciliary.cortex.ops.region_graph import region_graph
 from ciliary.cortex.ops.watershed import watershed
 from ciliary.cortex.parameters import default_theta
-from ciliary.cortex.stages.m1_perception import N_COLOUR, N_REGIONS_MAX
-from ciliary.cortex.stages.merge_cost import APART, EITHER, N_TEXTURE_STATISTICS, MergeCost, merge_odds, pair_evidence
+from ciliary.cortex.stages.m1_taught import N_CODE
+from ciliary.cortex.stages.merge_cost import APART, EITHER, N_LOCAL_CUES, MergeCost, merge_odds, pair_evidence
 
-N_CUES = N_COLOUR + 1 + N_TEXTURE_STATISTICS + N_REGIONS_MAX
+N_CUES = N_LOCAL_CUES + N_CODE
 CONTOUR = APART.index("contour")
 
 
@@ -111,7 +111,7 @@ def test_evidence_by_hand():
     assert by_name["contour"] == pytest.approx(0.5)
     assert by_name["contour_log_odds"] == pytest.approx(0, abs=1e-6)
     assert by_name["colour"] == pytest.approx(0.5, abs=1e-5)
-    assert by_name["texture"] == by_name["regions"] == by_name["trunk"] == pytest.approx(0, abs=2e-3)
+    assert by_name["texture"] == by_name["regions"] == by_name["code"] == by_name["trunk"] == pytest.approx(0, abs=2e-3)
     assert by_name["log_smaller"] == pytest.approx(-1.38629, abs=1e-4)
     assert by_name["log_larger"] == pytest.approx(-0.28768, abs=1e-4)
     assert by_name["log_enclosure"] == pytest.approx(-0.57236, abs=1e-4)  # 4 / (2 sqrt(4 pi))
