@@ -69,13 +69,13 @@ class MidasDepth(nn.Module):
         return depth_from_inverse(inverse)
 
 
-def network_size(height: int, width: int) -> tuple[int, int]:
-    """The size MiDaS-small sees: long side 256, the other in proportion, both rounded to multiples of 32."""
-    scale = LONG_SIDE_PX / max(height, width)
+def network_size(height: int, width: int, long_side_px: int = LONG_SIDE_PX) -> tuple[int, int]:
+    """The size a network sees: the long side given (MiDaS-small: 256), the other in proportion, multiples of 32."""
+    scale = long_side_px / max(height, width)
 
     def fit(n: int) -> int:
         rounded = round(n * scale / MULTIPLE_PX) * MULTIPLE_PX
-        return min(max(rounded, MULTIPLE_PX), LONG_SIDE_PX)
+        return min(max(rounded, MULTIPLE_PX), long_side_px)
 
     return fit(height), fit(width)
 
