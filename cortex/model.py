@@ -25,7 +25,8 @@ class Cortex(nn.Module):
     """From an image and theta to a :class:`Percept`. Deterministic; differentiable in theta.
 
     Args:
-        depth: depth provider, ``"none"``, ``"pictorial"`` or ``"midas"``.
+        depth: depth provider, ``"none"``, ``"pictorial"``, ``"learned"``, ``"midas"``, ``"hub:REPO:MODEL"`` or your
+            own as ``"module:object"`` (:func:`ciliary.cortex.cues.make_depth`).
         features: backbone as a cue of grouping, ``"none"`` or ``"efficientnet_lite0"``.
         learned: stages that use their learned part beside the mathematical one: True for all, or names such as
             ``("m2", "m5")``.

@@ -67,19 +67,31 @@ class FrozenMaps(nn.Module):
 
 
 class DepthHead(nn.Module):
-    """From the trunk's maps to log depth, known up to a term that is each image's own. Some 40 thousand weights.
+    """From the trunk's maps to log depth, known up to a term that is each image's own. 24 thousand weights.
+
+    A line in the height in the image, and what the maps say beside it: few scenes teach little, and what is not taught
+    is then left at the best that can be said without looking.
 
     Args:
         channels: of the maps, finest first.
         width: channels each map is reduced to.
         hidden: channels of the two convolutions.
         dropout: share of reduced channels left out in training.
+
+    Attributes:
+        slope: of log depth from the image's middle to its top; a buffer, fitted before the rest is taught.
+        trust: in [0, 1], how much of what the maps say counts; a buffer, set by scenes left out.
     """
 
+    slope: Tensor
+    trust: Tensor
+
     def __init__(
-        self, channels: Sequence[int] = CHANNELS, *, width: int = 24, hidden: int = 32, dropout: float = 0.2
+        self, channels: Sequence[int] = CHANNELS, *, width: int = 16, hidden: int = 24, dropout: float = 0.5
     ) -> None:
         super().__init__()
+        self.register_buffer("slope", torch.zeros(()))
+        self.register_buffer("trust", torch.ones(()))
         for i, n in enumerate(channels):
             self.register_buffer(f"mean_{i}", torch.zeros(n))
             self.register_buffer(f"scale_{i}", torch.ones(n))
@@ -89,6 +101,7 @@ class DepthHead(nn.Module):
         self.first = nn.Conv2d(n_in, hidden, 3, padding=1, padding_mode="replicate")
         self.second = nn.Conv2d(hidden, hidden, 3, padding=2, dilation=2, padding_mode="replicate")
         self.last = nn.Conv2d(hidden, 1, 1)
+        nn.init.zeros_(self.last.weight)  # taught from the line on
 
     def standardise(self, maps: Sequence[Tensor]) -> None:
         """Take the mean and spread of each channel from maps (N, C, h, w) like those it will be taught on."""
@@ -105,11 +118,16 @@ class DepthHead(nn.Module):
             mean, scale = (self.get_buffer(f"{name}_{i}").view(1, -1, 1, 1) for name in ("mean", "scale"))
             x = self.drop(reduce((some - mean) * scale))
             reduced.append(x if i == 0 else F.interpolate(x, size=size, mode="bilinear", align_corners=False))
-        rows = torch.linspace(1, -1, size[0], dtype=maps[0].dtype, device=maps[0].device)
-        height = rows.view(1, 1, -1, 1).expand(len(maps[0]), 1, *size)
+        height = height_map(maps[0])
         x = F.gelu(self.first(torch.cat([*reduced, height], 1)))
         x = F.gelu(self.second(x))
-        return cast(Tensor, self.last(x))
+        return self.slope * height + self.trust * cast(Tensor, self.last(x))
+
+
+def height_map(like: Tensor) -> Tensor:
+    """Height in the image, (B, 1, h, w) for maps (B, C, h, w): 1 in the top row, -1 in the bottom row."""
+    rows = torch.linspace(1, -1, like.shape[-2], dtype=like.dtype, device=like.device)
+    return rows.view(1, 1, -1, 1).expand(len(like), 1, *like.shape[-2:])
 
 
 class LearnedDepth(nn.Module):

@@ -1,4 +1,6 @@
-"""Photographs with their depth, of folders: a user's own frames, and Middlebury's stereo scenes (Scharstein & Pal 2007).
+"""Photographs with their depth, of folders: a user's own frames, and Middlebury's stereo scenes of 2005.
+
+Middlebury: Scharstein & Pal 2007.
 
 A folder is one scene, in one of two formats; :func:`read_depth` looks for either in a folder and in all below it.
 
@@ -6,7 +8,7 @@ A folder is one scene, in one of two formats; :func:`read_depth` looks for eithe
 ``<name>.depth.png``, of the same size, 16 bits: millimetres along the optical axis, 0 where unknown. All frames of one
 folder are one scene: one room, however many looks at it.
 
-**Stereo** (Middlebury 2005 and 2006, third size): ``view1.png``, ``disp1.png`` (8 bits: three times the disparity in
+**Stereo** (Middlebury 2005, third size): ``view1.png``, ``disp1.png`` (8 bits: three times the disparity in
 pixels, 0 where unknown) and ``dmin.txt`` (what the cropping took off the disparity, in full-size pixels, of which a
 third is added). Depth is focal length x baseline / disparity; 1246.7 px and 160 mm, the set's own, make it millimetres.
 
@@ -15,6 +17,7 @@ Nothing else is read of a folder (poses, intrinsics).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +100,15 @@ class DepthSet(Sequence[DepthImage]):
         """Names of the scenes, each once, in order."""
         return tuple(dict.fromkeys(entry.scene for entry in self.entries))
 
+    def of_scene(self, scene: str) -> DepthSet:
+        """The frames of one scene."""
+        return DepthSet(tuple(entry for entry in self.entries if entry.scene == scene))
+
+    def without(self, others: DepthSet) -> DepthSet:
+        """Those whose photograph is none of the others', byte for byte, wherever it lies."""
+        theirs = {_digest(entry.colour) for entry in others.entries}
+        return DepthSet(tuple(entry for entry in self.entries if _digest(entry.colour) not in theirs))
+
     def __len__(self) -> int:
         return len(self.entries)
 
@@ -138,6 +150,10 @@ def disparity_to_mm(values: np.ndarray, *, offset_px: float) -> np.ndarray:
     """Depth of Middlebury's disparity maps: grey levels (H, W), 0 unknown, and the offset in full-size pixels."""
     disparity = (values.astype(np.float32) + offset_px) / _PER_PX
     return np.where(values > 0, _FOCAL_PX * _BASELINE_MM / np.maximum(disparity, 1e-3), 0).astype(np.float32)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _scene(folder: Path) -> list[DepthEntry]:

@@ -1,4 +1,4 @@
-"""How well a map of relative depth agrees with measured depth: its unit is free, so only what no unit changes counts."""
+"""How well a map of relative depth agrees with measured depth: only what no unit changes counts."""
 
 from __future__ import annotations
 

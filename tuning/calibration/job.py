@@ -16,7 +16,7 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.evaluation.measure import Measure, MeasureSettings
 from ciliary.tuning.evaluation.table import ResponseTable, compute_table
-from ciliary.tuning.runs.fingerprints import code_mark, cortex_options, learned_mark, versions
+from ciliary.tuning.runs.fingerprints import code_mark, cortex_options, depth_mark, learned_mark, versions
 from ciliary.tuning.runs.tables import rows_to_markdown
 
 PLACES = ("out", "folder", "bsds", "labelled", "n_images")  # what the data are is told in other words
@@ -60,6 +60,7 @@ def measure_table(data: LabelledSet, names: Sequence[str], settings: CalibrateSe
     meta = {"n_views": s.n_views, "size_px": s.size_px, "n_compared": n_compared, **cortex}
     meta |= {"code": code_mark()}
     meta |= {"learned": learned_mark(s.learned)} if s.learned else {}
+    meta |= {"depth mark": mark} if (mark := depth_mark(s.depth)) else {}
     return compute_table(
         s.folder,
         data,

@@ -24,7 +24,7 @@ from ciliary.tuning.cli.settings import Settings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.sessions.settings import SessionSettings
-from ciliary.tuning.training.options import CortexTraining, PolicySettings
+from ciliary.tuning.training.options import CortexTraining, DepthTraining, PolicySettings
 
 #: Command -> its settings, and ``module:function`` of its job.
 COMMANDS: dict[str, tuple[type[Settings], str]] = {
@@ -35,10 +35,11 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),
     "train policy": (PolicySettings, "ciliary.tuning.training.policy_job:run"),
     "train cortex": (CortexTraining, "ciliary.tuning.training.cortex_job:run"),
+    "train depth": (DepthTraining, "ciliary.tuning.training.depth_job:run"),
     "examine": (ExamSettings, "ciliary.tuning.benchmarks.job:run"),
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
 }
-GROUPS = {"train": "Train a policy, or the cortex itself."}
+GROUPS = {"train": "Train a policy, the cortex itself, or its depth cue."}
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],
     "word": Annotated[str | None, Parameter(help="which of those below")],

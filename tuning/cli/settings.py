@@ -32,6 +32,11 @@ CORTEX = "cortex"
 
 Changes = Annotated[Mapping[str, float], option("--set", "NAME=VALUE", "change a default", convert=assignments)]
 Learned = option("--learned", "all|none|m1,m2,...", "stages that use their learned part", convert=stages)
+Depth = Annotated[
+    str,
+    option("--depth", "|".join((*DEPTHS, "hub:REPO:MODEL", "module:object")), "depth cue"),
+    one_of_or_object(*DEPTHS),
+]
 Seed = Annotated[int, option("--seed", "N", "of everything that is drawn"), at_least(0)]
 Size = Annotated[int, option("--size", "PX", "long side that images are shrunk to"), at_least(32)]
 Workers = Annotated[int, option("--workers", "N", "processes"), at_least(1)]
@@ -73,7 +78,7 @@ class CortexOptions(Settings):
     """Which cortex looks, and how large it sees."""
 
     size_px: Size = 192
-    depth: Annotated[str, option("--depth", "|".join(DEPTHS), "depth cue"), one_of(*DEPTHS)] = "none"
+    depth: Depth = "none"
     features: Annotated[str, option("--features", "|".join(BACKBONES), "backbone cue"), one_of(*BACKBONES)] = "none"
     learned: Annotated[tuple[str, ...], Learned, one_of(*LEARNED)] = ()
     own_stages: Annotated[

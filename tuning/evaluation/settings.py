@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option, words
 from ciliary.tuning.cli.settings import CORTEX, Images, PerceiverOptions, Workers
-from ciliary.tuning.runs.fingerprints import cortex_options, learned_mark
+from ciliary.tuning.runs.fingerprints import cortex_options, depth_mark, learned_mark
 
 if TYPE_CHECKING:
     from ciliary.tuning.evaluation.measure import MeasureSettings
@@ -58,8 +58,9 @@ class ContestSettings(PerceiverOptions):
 
     @property
     def marks(self) -> dict[str, str]:
-        """What else the numbers depend on: the name of the data, and what is in the file of learned stages."""
+        """What else the numbers depend on: the name of the data, what is in the files of what was learned."""
         learned = {"learned": learned_mark(self.learned)} if self.learned else {}
+        learned |= {"depth mark": mark} if (mark := depth_mark(self.depth)) else {}
         return {"data": self.source} | learned | ({} if self.perceiver == CORTEX else {"seer": self.seer})
 
     @property

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, option, words
 from ciliary.tuning.cli.settings import CORTEX, Changes, Images, PerceiverOptions
-from ciliary.tuning.runs.fingerprints import digest, learned_mark
+from ciliary.tuning.runs.fingerprints import depth_mark, digest, learned_mark
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import masked
 
@@ -162,6 +162,8 @@ class SessionSettings(PerceiverOptions):
         numbers["objective"] = objective_mark(self.objective)  # a file may be recalibrated under its old name
         if names_object(self.controller):  # likewise: edited under its old name
             numbers["controller"] = object_mark(self.controller, what="controller")
+        if mark := depth_mark(self.depth):
+            numbers["depth"] = mark
         del numbers["policy"], numbers["learned"]
         if self.learned:
             numbers["learned"] = learned_mark(self.learned)

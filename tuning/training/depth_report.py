@@ -20,8 +20,6 @@ from ciliary.envs.data.depth import DepthImage, DepthSet
 from ciliary.envs.metrics.depth import aligned_log_rmse, ordered_pairs, rank_agreement
 from ciliary.envs.metrics.statistics import bootstrap_mean, paired_difference
 from ciliary.tuning.runs.tables import Table
-from ciliary.tuning.training.depth import TeachSettings, teach
-from ciliary.tuning.training.depth_views import DepthViews
 
 LEARNED = "learned"
 METRICS: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray], float]]] = {
@@ -35,11 +33,11 @@ _MIN_FRAMES = 5  # fewer have no interval
 
 @dataclass(frozen=True)
 class Judged:
-    """Numbers of a scene's frames: metric -> who -> (n_frames,). ``was_taught``: other frames of it were learned from."""
+    """Numbers of a scene's frames: metric -> who -> (n_frames,). ``is_checked``: of ``--check``, not left out."""
 
     scene: str
     values: Mapping[str, Mapping[str, np.ndarray]]
-    was_taught: bool = False
+    is_checked: bool = False
 
 
 def height(image: Tensor) -> Tensor:
@@ -66,7 +64,7 @@ def provider_of(head: DepthHead, trunk: FrozenMaps) -> DepthProvider:
     return see
 
 
-def judge(scene: str, frames: Sequence[DepthImage], learned: DepthProvider, *, was_taught: bool = False) -> Judged:
+def judge(scene: str, frames: Sequence[DepthImage], learned: DepthProvider, *, is_checked: bool = False) -> Judged:
     """Every metric of every contestant on the frames of one scene."""
     values: dict[str, dict[str, list[float]]] = {metric: {} for metric in METRICS}
     for frame in frames:
@@ -76,24 +74,18 @@ def judge(scene: str, frames: Sequence[DepthImage], learned: DepthProvider, *, w
             for metric, (_, measure) in METRICS.items():
                 values[metric].setdefault(who, []).append(measure(guess, truth))
     return Judged(
-        scene, {m: {who: np.array(v) for who, v in by_who.items()} for m, by_who in values.items()}, was_taught
+        scene, {m: {who: np.array(v) for who, v in by_who.items()} for m, by_who in values.items()}, is_checked
     )
 
 
-def leave_one_scene_out(
-    frames: DepthSet,
-    views: DepthViews,
-    trunk: FrozenMaps,
-    settings: TeachSettings,
-    *,
-    on_step: Callable[[], None] = lambda: None,
+def judge_left_out(
+    frames: DepthSet, heads: Sequence[DepthHead], trunk: FrozenMaps, *, on_scene: Callable[[], None] = lambda: None
 ) -> list[Judged]:
-    """Each scene, judged by a head taught on the views of all others."""
+    """Each scene, by the head that was taught without it."""
     out = []
-    for i, scene in enumerate(frames.scenes):
-        head = teach(views.of((views.scene != i).nonzero()[:, 0]), settings, on_step=lambda step, loss: on_step())
-        own = DepthSet(tuple(entry for entry in frames.entries if entry.scene == scene))
-        out.append(judge(scene, own, provider_of(head, trunk)))
+    for scene, head in zip(frames.scenes, heads, strict=True):
+        out.append(judge(scene, frames.of_scene(scene), provider_of(head, trunk)))
+        on_scene()
     return out
 
 
@@ -106,9 +98,9 @@ def report_tables(judged: Sequence[Judged]) -> list[Table]:
         for one in judged:
             values = one.values[metric]
             n = len(values[LEARNED])
-            name = f"{one.scene} (other frames of it were taught)" if one.was_taught else one.scene
+            name = f"{one.scene} (--check)" if one.is_checked else one.scene
             rows.append((name, str(n), *(f"{values[who].mean():.3f}" for who in whos), _difference(values)))
-        held_out = [one.values[metric] for one in judged if not one.was_taught]
+        held_out = [one.values[metric] for one in judged if not one.is_checked]
         if len(held_out) > 1:
             means = {who: np.array([values[who].mean() for values in held_out]) for who in whos}
             cells = (f"{means[who].mean():.3f}" for who in whos)
@@ -127,7 +119,7 @@ def _difference(values: Mapping[str, np.ndarray]) -> str:
 
 
 _NOTES = {
-    "log RMSE": "Log depth against the best a + b x prediction, b >= 0, the same for all; a constant gets the spread of "
+    "log RMSE": "Log depth against the best a + b x prediction, b >= 0; a constant gets the spread of "
     "log depth. Intervals: paired bootstrap, 95 %, over the frames of the row (in the last row over scenes).",
     "Spearman": "A constant has no order: 0.",
     "pairs": "Of 20,000 random pairs whose depths differ by more than 10 %; 0.5 is chance.",

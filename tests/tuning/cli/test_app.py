@@ -28,6 +28,7 @@ FROZEN = {
     "train policy": "--algo --images --bsds --objective --steps --views --cases --without --envs --size --depth "
     "--features --seed --out --register --store --quiet",
     "train cortex": "--images --config --print-config --out --no-report --quiet",
+    "train depth": "--data --check --views --steps --seed --out --quiet",
     "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
     "--quiet",
     "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
@@ -44,7 +45,7 @@ SWITCHES = [
 ]
 WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
 WORDS |= {"--split": "train", "--form": "line", "--inputs": "terms", "--algo": "ppo", "--objective": "raw"}
-NEEDED = {"train policy": ["--algo", "gradient"], "examine": ["--data", "x"]}
+NEEDED = {"train policy": ["--algo", "gradient"], "examine": ["--data", "x"], "train depth": ["--data", "x"]}
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_without_options_the_settings_are_python_s(command, asked):
     ("make", "complaint"),
     [
         (lambda: CortexOptions(size_px=8), r"size_px \(--size\) must be at least 32, got 8"),
-        (lambda: CortexOptions(depth="radar"), "depth knows no 'radar'; choose from none, pictorial, midas"),
+        (lambda: CortexOptions(depth="radar"), "depth knows no 'radar'; choose from none, pictorial, learned, midas"),
         (lambda: SessionSettings(perceiver="eye"), "perceiver knows no 'eye'; .* module:object"),
         (lambda: SessionSettings(n_trials=0), "at least 1"),
     ],
