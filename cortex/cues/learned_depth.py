@@ -160,7 +160,7 @@ class LearnedDepth(nn.Module):
 
 def shrink(image: Tensor) -> Tensor:
     """To what the trunk sees: long side 224 px, both sides multiples of 32; small images are enlarged."""
-    size = network_size(*image.shape[-2:], long_side_px=LONG_SIDE_PX)
+    size = network_size(image.shape[-2], image.shape[-1], LONG_SIDE_PX)
     return F.interpolate(image, size=size, mode="bilinear", antialias=True, align_corners=False)
 
 
@@ -175,7 +175,8 @@ def relative_depth(log_depth: Tensor, image: Tensor) -> Tensor:
     full = guided_upsample(log_depth, guide, luma, window=_WINDOW, epsilon=_EPSILON)
     flat = log_depth.flatten(1)
     low, high = torch.quantile(flat, flat.new_tensor(_PERCENTILES), dim=1).view(2, -1, 1, 1, 1)
-    return ((full - (low + high) / 2) / (high - low).clamp_min(_MIN_RELIEF) + 0.5).clamp(0, 1)
+    relief: Tensor = (full - (low + high) / 2) / (high - low).clamp_min(_MIN_RELIEF)
+    return (relief + 0.5).clamp(0, 1)
 
 
 def load_depth_head(path: Path | str | None = None) -> DepthHead:

@@ -91,7 +91,7 @@ def network_size(height: int, width: int, long_side_px: int = LONG_SIDE_PX) -> t
 def prepare(image: Tensor, long_side_px: int = LONG_SIDE_PX) -> Tensor:
     """MiDaS' own ``small_transform`` for a batch of tensors, without OpenCV: (B, 3, H, W) -> (B, 3, h, w)."""
     image = F.interpolate(
-        image, size=network_size(*image.shape[-2:], long_side_px), mode="bicubic", align_corners=False
+        image, size=network_size(image.shape[-2], image.shape[-1], long_side_px), mode="bicubic", align_corners=False
     )
     return (image - image.new_tensor(MEAN).view(1, 3, 1, 1)) / image.new_tensor(STD).view(1, 3, 1, 1)
 

@@ -20,7 +20,7 @@ from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.evaluate import EvaluateSettings
 from ciliary.tuning.evaluation.methods import parse_method
 from ciliary.tuning.evaluation.play import make_entries, play_methods
-from ciliary.tuning.runs.fingerprints import cortex_options, described, digest, learned_mark
+from ciliary.tuning.runs.fingerprints import cortex_options, depth_mark, described, digest, learned_mark
 from ciliary.tuning.runs.record import append
 from ciliary.tuning.sessions.experience import with_memories
 from ciliary.tuning.sessions.inputs import collect
@@ -80,6 +80,8 @@ def test_options_of_a_cortex(shipped):
 
 def test_a_mark_tells_stages_and_weights_apart(shipped):
     assert learned_mark(()) == ""
+    assert depth_mark("pictorial") == ""
+    assert depth_mark("learned").startswith("learned ")
     marks = {learned_mark(names) for names in (("m2",), ("m2", "m5"), STAGES)}
     assert len(marks) == 3
     before = learned_mark(("m2", "m5"))

@@ -107,4 +107,5 @@ def relight(image: Tensor, rng: torch.Generator) -> Tensor:
     gamma, saturation = torch.exp(0.25 * torch.randn(2, generator=rng)).tolist()
     gain = torch.exp(0.1 * torch.randn(3, 1, 1, generator=rng))
     grey = image.mean(0, keepdim=True)
-    return ((grey + min(saturation, 1.5) * (image - grey)).clamp(0, 1) ** gamma * gain).clamp(0, 1)
+    lit: Tensor = (grey + min(saturation, 1.5) * (image - grey)).clamp(0, 1) ** gamma * gain
+    return lit.clamp(0, 1)
