@@ -239,7 +239,7 @@ def test_what_can_do_nothing_is_not_shown(tmp_path):
 
     env = AccommodationEnv(size_px=48, objective="raw", n_views=1)
     trace = run_episode(env, make_controller("random"), 0, {"image": "coffee"}, n_trials=3)
-    assert set(trace.frozen) == {"depth_weight", "backbone_weight"}
+    assert set(trace.frozen) == {"depth_weight", "backbone_weight", "taught_share"}
     assert set(trace.theta) - set(trace.theta_moved) == set(trace.frozen)
 
 
