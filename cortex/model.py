@@ -28,7 +28,8 @@ class Cortex(nn.Module):
     """From an image and theta to a :class:`Percept`. Deterministic; differentiable in theta.
 
     Args:
-        depth: depth provider, ``"none"``, ``"pictorial"`` or ``"midas"``.
+        depth: depth provider, ``"none"``, ``"pictorial"``, ``"learned"``, ``"midas"``, ``"hub:REPO:MODEL"`` or your
+            own as ``"module:object"`` (:func:`ciliary.cortex.cues.make_depth`).
         features: backbone as a cue of grouping, ``"none"``, ``"efficientnet_lite0"`` or the name of a model of timm's.
         features_weights: state dict file of the backbone, in place of the package's or the hub's weights.
         inherited: stages that people's drawings taught: ``"none"``, ``"contours"`` (contours and the hierarchy on

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 #: Perceivers that :func:`ciliary.cortex.perceivers.make_perceiver` makes by name.
 PERCEIVERS: tuple[str, ...] = ("cortex", "felzenszwalb", "slic", "watershed")
-#: Providers of the depth cue, and of deep features for recognition.
-DEPTHS: tuple[str, ...] = ("none", "pictorial", "midas")
+#: Providers of the depth cue, beside ``module:object`` and ``hub:REPO:MODEL``.
+DEPTHS: tuple[str, ...] = ("none", "pictorial", "learned", "midas")
+#: Deep features for recognition.
 DEEP: tuple[str, ...] = ("none", "efficientnet_lite0")
 #: Backbones for grouping that need no network; any model of timm's, by its name, is another.
 BACKBONES: tuple[str, ...] = DEEP

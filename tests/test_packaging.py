@@ -22,6 +22,7 @@ DATA = (
     "cortex/__init__.pyi",
     "cortex/segmenters/__init__.pyi",
     "cortex/weights/cortex.safetensors",
+    "cortex/weights/depth.safetensors",
     "cortex/weights/trunk_efficientnet_lite0.safetensors",
     "envs/objective/calibration.npz",
     "agents/weights/policy_raw.safetensors",

@@ -1,5 +1,7 @@
 """Relative depth from MiDaS-small (Ranftl et al. 2022, "Towards robust monocular depth estimation"), by torch.hub.
 
+Or from any model of a hub repository with its conventions: ImageNet's mean and std in, inverse depth (B, h, w) out.
+
 Optional: its code and weights are downloaded on first use, or read from this machine (see :class:`MidasSettings`).
 Asking for it means running the code of the hub repository, and of the one it takes its encoder from.
 """
@@ -29,14 +31,18 @@ _PERCENTILES = (0.02, 0.98)
 
 @dataclass(frozen=True)
 class MidasSettings:
-    """Where MiDaS comes from.
+    """Where MiDaS comes from, or another model like it.
 
     ``repo``: a hub repository (``owner/name``), or a directory with a checkout of it (a ``hubconf.py`` inside).
     ``checkpoint``: a state dict file of MiDaS-small; downloaded when None.
+    ``entry``: name of the model in the repository.
+    ``long_side_px``: what the model sees, a multiple of 32.
     """
 
     repo: str = "intel-isl/MiDaS"
     checkpoint: str | None = None
+    entry: str = ENTRY
+    long_side_px: int = LONG_SIDE_PX
 
     @classmethod
     def from_environment(cls, **settings: Any) -> MidasSettings:
@@ -52,7 +58,9 @@ class MidasDepth(nn.Module):
 
     def __init__(self, settings: MidasSettings | None = None):
         super().__init__()
-        self.net = load_midas(settings or MidasSettings.from_environment()).requires_grad_(False)
+        settings = settings or MidasSettings.from_environment()
+        self.long_side_px = settings.long_side_px
+        self.net = load_midas(settings).requires_grad_(False)
         self.train(False)
 
     def train(self, mode: bool = True) -> MidasDepth:
@@ -63,26 +71,28 @@ class MidasDepth(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) sRGB in [0, 1] -> (B, 1, H, W) relative depth in [0, 1], 1 far."""
         check_image(image)
-        inverse = self.net(prepare(image))
+        inverse = self.net(prepare(image, self.long_side_px))
         inverse = inverse.reshape(image.shape[0], 1, *inverse.shape[-2:])
         inverse = F.interpolate(inverse, size=image.shape[-2:], mode="bicubic", align_corners=False)
         return depth_from_inverse(inverse)
 
 
-def network_size(height: int, width: int) -> tuple[int, int]:
-    """The size MiDaS-small sees: long side 256, the other in proportion, both rounded to multiples of 32."""
-    scale = LONG_SIDE_PX / max(height, width)
+def network_size(height: int, width: int, long_side_px: int = LONG_SIDE_PX) -> tuple[int, int]:
+    """The size a network sees: the long side given (MiDaS-small: 256), the other in proportion, multiples of 32."""
+    scale = long_side_px / max(height, width)
 
     def fit(n: int) -> int:
         rounded = round(n * scale / MULTIPLE_PX) * MULTIPLE_PX
-        return min(max(rounded, MULTIPLE_PX), LONG_SIDE_PX)
+        return min(max(rounded, MULTIPLE_PX), long_side_px)
 
     return fit(height), fit(width)
 
 
-def prepare(image: Tensor) -> Tensor:
+def prepare(image: Tensor, long_side_px: int = LONG_SIDE_PX) -> Tensor:
     """MiDaS' own ``small_transform`` for a batch of tensors, without OpenCV: (B, 3, H, W) -> (B, 3, h, w)."""
-    image = F.interpolate(image, size=network_size(*image.shape[-2:]), mode="bicubic", align_corners=False)
+    image = F.interpolate(
+        image, size=network_size(image.shape[-2], image.shape[-1], long_side_px), mode="bicubic", align_corners=False
+    )
     return (image - image.new_tensor(MEAN).view(1, 3, 1, 1)) / image.new_tensor(STD).view(1, 3, 1, 1)
 
 
@@ -110,12 +120,15 @@ def load_midas(settings: MidasSettings) -> nn.Module:
         raise DepthUnavailable(_message(settings, f"there is no file {settings.checkpoint}"))
     try:
         if is_local:
-            net: nn.Module = torch.hub.load(repo, ENTRY, source="local", pretrained=settings.checkpoint is None)
+            net: nn.Module = torch.hub.load(
+                repo, settings.entry, source="local", pretrained=settings.checkpoint is None
+            )
         else:
             # MiDaS' inner call of torch.hub cannot say that it trusts the encoder's repository, and would stop to ask.
-            torch.hub.list(ENCODER_REPO, skip_validation=True, trust_repo=True)
+            if settings.entry == ENTRY:
+                torch.hub.list(ENCODER_REPO, skip_validation=True, trust_repo=True)
             net = torch.hub.load(
-                repo, ENTRY, skip_validation=True, trust_repo=True, pretrained=settings.checkpoint is None
+                repo, settings.entry, skip_validation=True, trust_repo=True, pretrained=settings.checkpoint is None
             )
         if settings.checkpoint is not None:
             net.load_state_dict(torch.load(settings.checkpoint, map_location="cpu", weights_only=True))
@@ -125,10 +138,16 @@ def load_midas(settings: MidasSettings) -> nn.Module:
 
 
 def _message(settings: MidasSettings, happened: str) -> str:
+    if settings.entry != ENTRY:
+        return (
+            f"expected the depth model {settings.entry!r} from {settings.repo!r} by torch.hub, but {happened}. What to "
+            "do: open the network once so that torch.hub can fill its cache; or name a checkout of the repository in "
+            'its place; or use depth="learned", "pictorial" or "none"'
+        )
     return (
         f"expected MiDaS-small from {settings.repo!r} with "
         f"{settings.checkpoint or 'its published weights'}, but {happened}. What to do: open the network once so that "
         "torch.hub can fill its cache; or set CILIARY_MIDAS_REPO to a checkout of MiDaS and CILIARY_MIDAS_CHECKPOINT "
         f"to its model-small file (its encoder, {ENCODER_REPO}, must then be in torch.hub's cache); "
-        'or use depth="pictorial" or depth="none"'
+        'or use depth="learned", "pictorial" or "none"'
     )

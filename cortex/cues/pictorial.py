@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ciliary.cortex.cues.base import check_image
+from ciliary.cortex.ops.guided import box_mean, guided_upsample, luminance
 
-_LUMA = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709
 _MIN_CONTRAST = 0.02  # Weber contrast below which an image is called flat, so that noise is not stretched
 _NOISE_VARIANCE = 1e-4  # (1 % of the range)^2: texture scale means nothing below it
 
@@ -62,18 +62,18 @@ def pictorial_depth(image: Tensor, settings: PictorialSettings | None = None) ->
     check_image(image)
     s = settings or PictorialSettings()
     image = image.clamp(0, 1)
-    luma = (image * image.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    luma = luminance(image)
     dark = image.amin(1, keepdim=True)
     maps = torch.cat([luma, luma.square(), _gradient_energy(luma), dark], 1)
     low = _shrink(maps, s.work_px)  # pooled by area: sums of squares stay exact
-    mean, square, gradient, _ = _box(low, s.window).split(1, 1)
+    mean, square, gradient, _ = box_mean(low, s.window).split(1, 1)
     variance = (square - mean.square()).clamp_min(0)
 
     height, width = low.shape[-2:]
     rows = torch.arange(height, dtype=image.dtype, device=image.device)
     up = (1 - (rows + 0.5) / height).view(1, 1, -1, 1).expand(image.shape[0], 1, -1, width)
     # The minimum over a patch rejects small white things, the box after it hides the patches.
-    patch = _box(-F.max_pool2d(-low[:, 3:], 5, 1, 2), 5)
+    patch = box_mean(-F.max_pool2d(-low[:, 3:], 5, 1, 2), 5)
     haze = patch / F.avg_pool2d(image, 4, ceil_mode=True).amax((1, 2, 3), keepdim=True).clamp_min(0.1)
     contrast = (variance + 1e-8).sqrt() / (mean + 0.05)
     flat = torch.exp(-contrast / contrast.mean((2, 3), keepdim=True).clamp_min(_MIN_CONTRAST))
@@ -84,7 +84,7 @@ def pictorial_depth(image: Tensor, settings: PictorialSettings | None = None) ->
 
     weights = (s.height_weight, s.haze_weight, s.contrast_weight, s.texture_weight)
     depth = sum(w * cue for w, cue in zip(weights, (up, haze, flat, fine), strict=True)) / sum(weights)
-    return _guide(depth, low[:, :1], luma, window=s.window, epsilon=s.smoothness).clamp(0, 1)
+    return guided_upsample(depth, low[:, :1], luma, window=s.window, epsilon=s.smoothness).clamp(0, 1)
 
 
 class PictorialDepth(nn.Module):
@@ -112,20 +112,3 @@ def _shrink(maps: Tensor, long_px: int) -> Tensor:
         return maps
     size = [max(1, round(n * scale)) for n in maps.shape[-2:]]
     return F.interpolate(maps, size=size, mode="area")
-
-
-def _box(maps: Tensor, window: int) -> Tensor:
-    """Mean over a window, cut at the border; separable, which is exact here."""
-    r = window // 2
-    maps = F.avg_pool2d(maps, (window, 1), 1, (r, 0), count_include_pad=False)
-    return F.avg_pool2d(maps, (1, window), 1, (0, r), count_include_pad=False)
-
-
-def _guide(depth: Tensor, guide: Tensor, full_guide: Tensor, *, window: int, epsilon: float) -> Tensor:
-    """Bring a coarse map to full size along the picture's edges: the fast guided filter (He & Sun 2015)."""
-    moments = torch.cat([depth, guide, depth * guide, guide.square()], 1)
-    d, g, dg, gg = _box(moments, window).split(1, 1)
-    slope = (dg - d * g) / ((gg - g.square()).clamp_min(0) + epsilon)
-    plane = _box(torch.cat([slope, d - slope * g], 1), window)
-    plane = F.interpolate(plane, size=full_guide.shape[-2:], mode="bilinear", align_corners=False)
-    return plane[:, :1] * full_guide + plane[:, 1:]

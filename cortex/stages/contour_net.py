@@ -97,7 +97,7 @@ def for_inference(net: ContourNet) -> ContourNet:
             conv, norm = part[0], part[1]
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 part[0], part[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return net.to(memory_format=torch.channels_last)
 
 
 class ConvNorm(nn.Sequential):

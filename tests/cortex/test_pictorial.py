@@ -33,7 +33,7 @@ def test_none_is_zero():
 
 
 def test_unknown_names_are_answered_with_the_list():
-    with pytest.raises(ValueError, match="none, pictorial, midas"):
+    with pytest.raises(ValueError, match="none, pictorial, learned, midas, hub:REPO:MODEL, module:object"):
         make_depth("lidar")
     with pytest.raises(ValueError, match="none, efficientnet_lite0"):
         make_backbone("resnet")

@@ -20,12 +20,13 @@ from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.evaluate import EvaluateSettings
 from ciliary.tuning.evaluation.methods import parse_method
 from ciliary.tuning.evaluation.play import make_entries, play_methods
-from ciliary.tuning.runs.fingerprints import cortex_options, described, digest, learned_mark
+from ciliary.tuning.runs.fingerprints import cortex_options, depth_mark, described, digest, learned_mark
 from ciliary.tuning.runs.record import append
 from ciliary.tuning.sessions.experience import with_memories
 from ciliary.tuning.sessions.inputs import collect
 from ciliary.tuning.sessions.make_env import make_env
 from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.training.settings import GradientSettings
 from ciliary_tests.labelled import write_labelled
 from ciliary_tests.learned import write_untrained
 
@@ -80,6 +81,8 @@ def test_options_of_a_cortex(shipped):
 
 def test_a_mark_tells_stages_and_weights_apart(shipped):
     assert learned_mark(()) == ""
+    assert depth_mark("pictorial") == ""
+    assert depth_mark("learned").startswith("learned ")
     marks = {learned_mark(names) for names in (("m2",), ("m2", "m5"), STAGES)}
     assert len(marks) == 3
     before = learned_mark(("m2", "m5"))
@@ -87,6 +90,21 @@ def test_a_mark_tells_stages_and_weights_apart(shipped):
     assert learned_mark(("m5", "m2")) == before
     write_untrained(shipped, seed=1)  # trained anew under its old name
     assert learned_mark(("m2", "m5")) != before
+
+
+def test_what_a_depth_cue_is_made_of_counts(tmp_path, monkeypatch):
+    own = tmp_path / "depth_that_is_edited.py"
+    own.write_text("def see(image): return image[:, :1]\n")
+    monkeypatch.chdir(tmp_path)
+    names = ("none", "pictorial", "learned", "hub:intel-isl/MiDaS:DPT_Hybrid", "depth_that_is_edited:see")
+    sessions = [SessionSettings(objective="raw", depth=name) for name in names]
+    assert [set(s.cortex_marks) for s in sessions] == [set(), set(), {"depth"}, set(), {"depth"}]
+    assert EvaluateSettings(depth="learned").marks["depth"] == depth_mark("learned")
+    assert GradientSettings(depth="learned").about()["depth"] == depth_mark("learned")
+    before = [s.fingerprint() for s in sessions]
+    assert len(set(before)) == len(names)
+    own.write_text("def see(image): return image[:, 1:2]\n")
+    assert [a == s.fingerprint() for a, s in zip(before, sessions, strict=True)] == [True] * 4 + [False]
 
 
 def test_missing_weights_are_found_out_early(shipped, tmp_path):
@@ -221,7 +239,7 @@ def test_what_can_do_nothing_is_not_shown(tmp_path):
 
     env = AccommodationEnv(size_px=48, objective="raw", n_views=1)
     trace = run_episode(env, make_controller("random"), 0, {"image": "coffee"}, n_trials=3)
-    assert set(trace.frozen) == {"depth_weight", "backbone_weight"}
+    assert set(trace.frozen) == {"depth_weight", "backbone_weight", "taught_share"}
     assert set(trace.theta) - set(trace.theta_moved) == set(trace.frozen)
 
 

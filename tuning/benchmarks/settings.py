@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from ciliary.cortex.options import DEEP, DEPTHS, LEARNED
+from ciliary.cortex.options import DEEP, LEARNED
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import (
     PYTHON_ONLY,
@@ -13,7 +13,7 @@ from ciliary.tuning.cli.options import (
     one_of,
     option,
 )
-from ciliary.tuning.cli.settings import Features, FeaturesWeights, Inherited, Learned, Seed, Settings
+from ciliary.tuning.cli.settings import Depth, Features, FeaturesWeights, Inherited, Learned, Seed, Settings
 
 if TYPE_CHECKING:
     from ciliary.tuning.benchmarks.data import ReadSettings
@@ -119,7 +119,7 @@ class BenchmarkSettings(Settings):
     n_photometric: Annotated[int, PYTHON_ONLY] = 2
     n_geometric: Annotated[int, PYTHON_ONLY] = 2
     max_images: Annotated[int, PYTHON_ONLY] = 20  # images per forward pass
-    depth: Annotated[str, option("--depth", "|".join(DEPTHS), "depth cue"), one_of(*DEPTHS)] = "none"
+    depth: Depth = "none"
     features: Features = "none"
     features_weights: FeaturesWeights = None
     inherited: Inherited = "none"

@@ -24,7 +24,7 @@ from ciliary.tuning.cli.settings import Settings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.sessions.settings import SessionSettings
-from ciliary.tuning.training.options import CortexTraining, FeaturesTraining, PolicySettings
+from ciliary.tuning.training.options import CortexTraining, DepthTraining, FeaturesTraining, PolicySettings
 
 #: Command -> its settings, and ``module:function`` of its job.
 COMMANDS: dict[str, tuple[type[Settings], str]] = {
@@ -36,10 +36,11 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train policy": (PolicySettings, "ciliary.tuning.training.policy_job:run"),
     "train cortex": (CortexTraining, "ciliary.tuning.training.cortex_job:run"),
     "train features": (FeaturesTraining, "ciliary.tuning.training.features_job:run"),
+    "train depth": (DepthTraining, "ciliary.tuning.training.depth_job:run"),
     "examine": (ExamSettings, "ciliary.tuning.benchmarks.job:run"),
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
 }
-GROUPS = {"train": "Train a policy, the cortex itself, or fit a backbone for it."}
+GROUPS = {"train": "Train a policy, the cortex itself or its depth cue, or fit a backbone for it."}
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],
     "word": Annotated[str | None, Parameter(help="which of those below")],

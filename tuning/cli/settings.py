@@ -25,7 +25,7 @@ from ciliary.tuning.cli.options import (
     stage_objects,
     stages,
 )
-from ciliary.tuning.runs.fingerprints import cortex_options, features_mark, inherited_mark, learned_mark
+from ciliary.tuning.runs.fingerprints import cortex_options, depth_mark, features_mark, inherited_mark, learned_mark
 
 if TYPE_CHECKING:
     from ciliary.cortex.perceiver import Perceiver
@@ -44,6 +44,11 @@ Inherited = Annotated[
     str, option("--inherited", "|".join(INHERITED), "stages that people's drawings taught"), one_of(*INHERITED)
 ]
 Learned = option("--learned", "all|none|m1,m2,...", "stages that use their learned part", convert=stages)
+Depth = Annotated[
+    str,
+    option("--depth", "|".join((*DEPTHS, "hub:REPO:MODEL", "module:object")), "depth cue"),
+    one_of_or_object(*DEPTHS),
+]
 Seed = Annotated[int, option("--seed", "N", "of everything that is drawn"), at_least(0)]
 Size = Annotated[int, option("--size", "PX", "long side that images are shrunk to"), at_least(32)]
 Workers = Annotated[int, option("--workers", "N", "processes"), at_least(1)]
@@ -85,7 +90,7 @@ class CortexOptions(Settings):
     """Which cortex looks, and how large it sees."""
 
     size_px: Size = 192
-    depth: Annotated[str, option("--depth", "|".join(DEPTHS), "depth cue"), one_of(*DEPTHS)] = "none"
+    depth: Depth = "none"
     features: Features = "none"
     features_weights: FeaturesWeights = None
     inherited: Inherited = INHERITS
@@ -121,14 +126,18 @@ class CortexOptions(Settings):
 
     @property
     def cortex_marks(self) -> dict[str, str]:
-        """What is in the files that the cortex is made of: learned stages, and the backbone; nothing without them.
+        """What is in the files that the cortex is made of: learned and inherited stages, cues; nothing without them.
 
         Raises:
             FileNotFoundError, ValueError: a file is not there, is something else, or there is no such backbone.
         """
-        learned, trunk = learned_mark(self.learned), features_mark(self.features, self.features_weights)
-        marks = {"learned": learned, "trunk": trunk, "inherited": inherited_mark(self.inherited)}
-        marks["contours"] = object_mark(self.contours, what="contours") if self.contours else ""
+        marks = {
+            "learned": learned_mark(self.learned),
+            "trunk": features_mark(self.features, self.features_weights),
+            "depth": depth_mark(self.depth),
+            "inherited": inherited_mark(self.inherited),
+            "contours": object_mark(self.contours, what="contours") if self.contours else "",
+        }
         return {name: mark for name, mark in marks.items() if mark}
 
 

@@ -178,6 +178,21 @@ def inherited_mark(kind: str) -> str:
     return hashlib.sha256(inherited.shipped(kind).read_bytes()).hexdigest()[:16]
 
 
+def depth_mark(depth: str) -> str:
+    """What numbers depend on of a depth cue that can change under its name: one's own, or the learned one; else empty.
+
+    Raises:
+        ValueError: as :func:`ciliary.cortex.loading.load_object`.
+    """
+    from ciliary.cortex.loading import names_object, object_mark
+
+    if depth == "learned":
+        from ciliary.cortex.cues import learned_depth  # brings torch
+
+        return f"{depth} {hashlib.sha256(learned_depth.SHIPPED.read_bytes()).hexdigest()[:16]}"
+    return object_mark(depth, what="depth") if names_object(depth) else ""
+
+
 def described(options: Mapping[str, Any]) -> str:
     """Options in words: ``depth none, features none, learned m2 m5``."""
     words = {name: " ".join(value) if isinstance(value, list) else value for name, value in options.items()}

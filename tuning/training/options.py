@@ -151,3 +151,32 @@ examples      ciliary train features resnet50 --images holiday/
     ] = ("bundled",)
     features_weights: FeaturesWeights = None
     out: Annotated[Path | None, option("--out", "FILE", "another place (then nothing finds it by the name)")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthTraining(Settings):
+    """Teach the depth cue that --depth learned uses: a small head on a frozen network's maps, on frames with depth.
+
+    Each scene is left out once, to say what the head is worth on a scene it has not seen, and how far to trust it.
+    """
+
+    epilog: ClassVar[str] = f"""\
+frames        a folder is a scene, and so is each folder below it: NAME.color.jpg (or .png) with NAME.depth.png
+              (16 bits, millimetres, 0 unknown); or Middlebury's view1.png, disp1.png and dmin.txt. At least two scenes.
+output        OUT/depth.safetensors (with where it comes from), report.md (beside the height in the
+              image and the pictorial cue, on scenes left out), progress.jsonl. Minutes; started anew when interrupted.
+{CODES}
+
+examples      ciliary train depth --data kitchen/ middlebury/ --out runs/depth
+              python: cortex.cues.make_depth("learned", weights="runs/depth/depth.safetensors")
+"""
+
+    data: Annotated[tuple[str, ...], option("--data", "FOLDER ...", "scenes to learn from", is_list=True)]
+    check: Annotated[
+        tuple[str, ...],
+        option("--check", "FOLDER ...", "frames only to report on; the same photographs are not learned", is_list=True),
+    ] = ()
+    n_views: Annotated[int, option("--views", "N", "cuts of the frames, in all"), at_least(32)] = 800
+    n_steps: Annotated[int, option("--steps", "N", "optimiser steps of each head"), at_least(1)] = 100
+    seed: Seed = 0
+    out: Annotated[Path, option("--out", "DIR", "folder of this training")] = Path("runs/depth")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from ciliary.tuning.runs.fingerprints import cortex_options, features_mark
+from ciliary.tuning.runs.fingerprints import cortex_options, depth_mark, features_mark
 from ciliary.tuning.training.curriculum import Curriculum
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class LearningSettings:
 
         values = {name: value for name, value in asdict(self).items() if name not in self.places}
         del values["features_weights"]  # a place too: what is in the file counts
+        values |= {"depth": mark} if (mark := depth_mark(self.depth)) else {}
         values |= {"trunk": mark} if (mark := features_mark(self.features, self.features_weights)) else {}
         about: dict[str, Any] = json.loads(json.dumps(values | {"objective": objective_mark(self.objective)}))
         return about

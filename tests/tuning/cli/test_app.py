@@ -29,6 +29,7 @@ FROZEN = {
     "--features --seed --out --register --store --quiet",
     "train cortex": "--images --config --print-config --out --no-report --quiet",
     "train features": "--images --features-weights --out --quiet",
+    "train depth": "--data --check --views --steps --seed --out --quiet",
     "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
     "--quiet",
     "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
@@ -45,7 +46,8 @@ SWITCHES = [
 ]
 WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
 WORDS |= {"--split": "train", "--form": "line", "--inputs": "terms", "--algo": "ppo", "--objective": "raw"}
-NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "examine": ["--data", "x"]}
+NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"]}
+NEEDED |= {"examine": ["--data", "x"]}
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def test_without_options_the_settings_are_python_s(command, asked):
     ("make", "complaint"),
     [
         (lambda: CortexOptions(size_px=8), r"size_px \(--size\) must be at least 32, got 8"),
-        (lambda: CortexOptions(depth="radar"), "depth knows no 'radar'; choose from none, pictorial, midas"),
+        (lambda: CortexOptions(depth="radar"), "depth knows no 'radar'; choose from none, pictorial, learned, midas"),
         (lambda: CortexOptions(features_weights="w.pth"), "--features-weights is of a backbone; .* --features NAME"),
         (lambda: SessionSettings(perceiver="eye"), "perceiver knows no 'eye'; .* module:object"),
         (lambda: SessionSettings(n_trials=0), "at least 1"),

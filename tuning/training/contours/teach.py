@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,10 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
         contours = {k: _contours(pool, k, len(images), settings, watch) for k in every}
         codes = _codes(images, settings, every, watch)
 
-        def cortex(fold: int, **more: nn.Module) -> Cortex:
+        def cortex(fold: int, m3: nn.Module | None = None, m4: nn.Module | None = None) -> Cortex:
             features = TRUNK if settings.kind == "all" else "none"
-            return Cortex(features=features, m1=codes[fold], m2=contours[fold], **more).requires_grad_(False)
+            made = Cortex(features=features, m1=codes[fold], m2=contours[fold], m3=m3, m4=m4)
+            return made.requires_grad_(False)
 
         scenes: list[tuple[Scene, Tensor, int]] = []
         with watch.bar("regions", len(images)) as told:
@@ -121,6 +123,10 @@ class Watch:
                 self.stopper.check()
 
             yield told
+
+
+def _tell_loss(told: Callable[..., None], step: int, loss: float) -> None:
+    told(f"loss {loss:.3f}")
 
 
 def with_cost(cost: MergeCost) -> tuple[BasinM3, BasinM4]:
@@ -194,7 +200,7 @@ def _contours(pool: Pool, fold: int, n_images: int, settings: TeachingSettings, 
             settings.learning,
             trunk_channels=widths,
             checkpoint=checkpoint,
-            on_step=lambda step, loss: told(f"loss {loss:.3f}"),
+            on_step=partial(_tell_loss, told),
         )
     save_file(stage.state_dict(), path)
     checkpoint.unlink(missing_ok=True)
@@ -220,7 +226,7 @@ def _codes(images: LabelledSet, settings: TeachingSettings, every: range, watch:
                 trunk_channels=widths,
                 n_steps=settings.n_code_steps,
                 seed=settings.seed,
-                on_step=lambda step, loss, told=told: told(f"loss {loss:.3f}"),
+                on_step=partial(_tell_loss, told),
             )
     return stages
 
