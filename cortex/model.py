@@ -13,7 +13,7 @@ from ciliary.cortex.cues import make_backbone, make_deep, make_depth
 from ciliary.cortex.cues.contour import ContourProvider, check_contour, make_contours
 from ciliary.cortex.cues.depth import NoDepth
 from ciliary.cortex.loading import load_object
-from ciliary.cortex.parameters import ParameterTable, Theta, check_theta, table_for
+from ciliary.cortex.parameters import COLUMNS_V0, ParameterTable, Theta, check_theta, table_for
 from ciliary.cortex.percept import Cues, Percept
 from ciliary.cortex.stages.inherited import TRUNK, load_inherited
 from ciliary.cortex.stages.m2_taught import GivenM2
@@ -118,8 +118,8 @@ class Cortex(nn.Module):
     @property
     def inert(self) -> frozenset[str]:
         """Weights of cues that it was built without, and what its stages do not read."""
-        if self.searches_all:
-            return frozenset()
+        if self.searches_all:  # what the first version had; later parameters were never searched by it
+            return frozenset(self.table.names) - frozenset(COLUMNS_V0)
         given = {"depth_weight": not isinstance(self.depth, NoDepth), "backbone_weight": self.backbone is not None}
         unread: list[frozenset[str]] = [
             getattr(stage, "inert", frozenset()) for stage in (self.m1, self.m2, self.m3, self.m4)

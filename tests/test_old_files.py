@@ -18,7 +18,7 @@ from ciliary.agents.controllers.memory import load_memories
 from ciliary.agents.controllers.policy import load_policy
 from ciliary.agents.episode import run_episode
 from ciliary.agents.registry import make_controller
-from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.parameters import COLUMNS_V0, PARAMETERS
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.evaluation.case_cache import Case, read_shard
 from ciliary.tuning.evaluation.table import ResponseTable
@@ -83,9 +83,11 @@ def undisturbed(name: str) -> dict:
 
 def assert_as_undisturbed(made: dict, name: str) -> None:
     whole = undisturbed(name)
-    np.testing.assert_allclose(made["history"]["u"], whole["u"], atol=1e-5)
+    u, _ = PARAMETERS.align(COLUMNS_V0, np.asarray(whole["u"]))
+    np.testing.assert_allclose(made["history"]["u"], u, atol=1e-5)
     np.testing.assert_allclose(made["history"]["total"], whole["total"], atol=1e-4)
-    assert made["parameters"] == pytest.approx(whole["parameters"], rel=1e-4)
+    parameters = {name: made["parameters"][name] for name in whole["parameters"]}
+    assert parameters == pytest.approx(whole["parameters"], rel=1e-4)
 
 
 def test_a_finished_session_is_not_done_again(out):
@@ -152,13 +154,14 @@ def test_what_was_found_is_remembered(out):
     assert len(found) == 2  # finished and stopped, an episode each
     assert found.u.shape == (2, N)
     kept = load_memories(V0 / "memories.npz")
-    assert (len(kept), kept.u.shape[1]) == (3, N)
+    assert (len(kept), kept.u.shape[1]) == (3, len(COLUMNS_V0))
     env = AccommodationEnv(source=str(RING), size_px=40, disturbances=(None,), objective="raw")
     controller = replace(make_controller("memory"), memories=kept)
     trace = run_episode(env, controller, seed=0)
     assert 2 <= trace.n_trials <= 4  # the defaults, and what was remembered
     is_free = ~np.isin(env.parameter_names, env.frozen)
-    rows = np.abs(kept.u[None] - trace.u[1:, None])[..., is_free].max(2)
+    remembered, _ = PARAMETERS.align(COLUMNS_V0, kept.u)
+    rows = np.abs(remembered[None] - trace.u[1:, None])[..., is_free].max(2)
     assert (rows.min(1) < 1e-6).all()
 
 
@@ -185,7 +188,10 @@ def test_a_registered_policy_is_served_once_registered_anew(out):
     model = pyfunc.load_model(store.client.get_model_version_download_uri("eye", "2"))
     shape = load_policy(V0 / "policy.safetensors").network.shape
     sizes = {"statistics": shape.n_statistics, "terms": shape.n_terms, "u": shape.n_parameters}
-    assert model.predict({name: np.zeros((2, n), np.float32) for name, n in sizes.items()}).shape == (2, N)
+    assert model.predict({name: np.zeros((2, n), np.float32) for name, n in sizes.items()}).shape == (
+        2,
+        len(COLUMNS_V0),
+    )
 
 
 def test_set_points_steer():
@@ -207,7 +213,7 @@ def test_a_calibration_judges():
 
 def test_a_response_table_and_its_shards_are_read():
     table = ResponseTable.load(V0 / "responses.npz")
-    assert (len(table.cases), table.n_settings, table.u.shape[1]) == (20, 4, N)
+    assert (len(table.cases), table.n_settings, table.u.shape[1]) == (20, 4, len(COLUMNS_V0))
     about = json.loads((V0 / "table" / "table.json").read_text())
     case = next(c for c in table.cases if (c.image, c.disturbance) == ("im0", "none"))
     shard = read_shard(V0 / "table" / "shards", Case(*vars(case).values()), mark=about["fingerprint"])

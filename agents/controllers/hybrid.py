@@ -111,7 +111,8 @@ class HybridController(ControllerBase):
         if self.sampler != "cmaes":
             if starts is not None and not np.allclose(starts[0], proposal, atol=1e-6):
                 first = np.concatenate([first, starts[:1]])
-            around = near(proposal, spread=self.local_spread, seed=seed, n=max(0, self.population - 1 - len(first)))
+            n = max(0, self.population - 1 - len(first))
+            around = near(proposal, info["parameters"].names, spread=self.local_spread, seed=seed, n=n)
             first = np.concatenate([first, around])
         search = self.search.begin(info, seed, centre=proposal, first=first)
         return HybridState(search, seed, np.asarray(info["default_u"], dtype=np.float64), n_first=1 + len(first))
@@ -119,7 +120,8 @@ class HybridController(ControllerBase):
     def act(self, state: HybridState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, HybridState]:
         """The next population, (N, P)."""
         if state.n_first <= state.n_seen < state.n_first + self.n_near and self.sampler != "cmaes":
-            around = near(state.best_u, spread=self.local_spread, seed=[state.seed, state.n_seen], n=self.population)
+            names, seed = info["parameters"].names, [state.seed, state.n_seen]
+            around = near(state.best_u, names, spread=self.local_spread, seed=seed, n=self.population)
             enqueue(state.search, around)
         u, search = self.search.act(state.search, obs, info)
         return u, replace(state, search=search)

@@ -24,7 +24,7 @@ from optuna.trial import TrialState
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.cma_es import CmaesSampler
 from ciliary.cortex.loading import load_object, names_object
-from ciliary.cortex.parameters import ParameterTable
+from ciliary.cortex.parameters import COLUMNS_V0, ParameterTable
 
 Params = dict[str, float]
 
@@ -121,7 +121,9 @@ class SearchController(ControllerBase):
         elif starts is not None:
             first = starts  # known to be good somewhere: better than guesses around the defaults
         else:
-            first = None if self.spread is None else near(default, spread=self.spread, seed=seed)
+            first = (
+                None if self.spread is None else near(default, info["parameters"].names, spread=self.spread, seed=seed)
+            )
         return self.begin(info, seed, centre=default, first=first)
 
     def begin(
@@ -211,11 +213,21 @@ def enqueue(state: SearchState, u: np.ndarray) -> None:
         state.study.enqueue_trial(_params(state.parameters, row, state.frozen))
 
 
-def near(u: np.ndarray, *, spread: float, seed: int | Sequence[int], n: int = N_NEAR) -> np.ndarray:
-    """Settings (n, P) around u (P,), each at its own scale, since the right one is not known."""
+def near(
+    u: np.ndarray, names: Sequence[str], *, spread: float, seed: int | Sequence[int], n: int = N_NEAR
+) -> np.ndarray:
+    """Settings (n, P) around u (P,), each at its own scale, since the right one is not known.
+
+    Parameters that the cortex got after version 0.1 draw after the others: what those draw does not depend on them,
+    and a search that an older version began goes on as it would have.
+    """
     rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), n])
     scale = spread * 2.0 ** -rng.uniform(0, 3, (n, 1))
-    return np.clip(u + scale * rng.normal(size=(n, len(u))), -1, 1)
+    is_late = np.isin(names, COLUMNS_V0, invert=True) & (set(COLUMNS_V0) <= set(names))
+    noise = np.empty((n, len(u)))
+    for some in (~is_late, is_late):
+        noise[:, some] = rng.normal(size=(n, int(some.sum())))
+    return np.clip(u + scale * noise, -1, 1)
 
 
 def _params(parameters: ParameterTable, u: np.ndarray, without: Collection[str] = ()) -> Params:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ciliary.cortex import Cortex
 from ciliary.cortex.options import STAGES
-from ciliary.cortex.parameters import default_theta
+from ciliary.cortex.parameters import PARAMETERS, default_theta
 from ciliary.cortex.profile import describe, profile, render, watch
 
 
@@ -44,6 +44,8 @@ class KnownCues:
 
 
 class FakeCortex(nn.Module):
+    table = PARAMETERS
+
     def __init__(self):
         super().__init__()
         for name in STAGES:

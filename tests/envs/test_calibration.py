@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ciliary.cortex import Cortex, default_unit
-from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.parameters import COLUMNS_V0, PARAMETERS
 from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import Calibration, load_calibration
 from ciliary.envs.objective.make import make_objective, objective_mark
@@ -25,7 +25,9 @@ def line(names, weights, *, bias=0.5, panel=0, **changes):
     settings = np.repeat(default_unit(1).numpy(), panel, 0)
     layers = ((np.array([weights], np.float32), np.array([bias], np.float32)),)
     zeros, ones = np.zeros(n, np.float32), np.ones(n, np.float32)
-    return Calibration(tuple(names), zeros, ones, layers, settings, settings, **changes)
+    return Calibration(
+        tuple(names), zeros, ones, layers, settings, settings, **{"parameters": PARAMETERS.names} | changes
+    )
 
 
 def image(seed=0, size=(32, 48)):
@@ -46,7 +48,7 @@ def test_two_layers_and_the_clip_by_hand():
         (np.array([[1.0, 10.0]], np.float32), np.zeros(1, np.float32)),
     )
     one = np.ones(1, np.float32)
-    model = Calibration(("a",), one, 2 * one, layers, np.zeros((0, len(PARAMETERS))), np.zeros((0, len(PARAMETERS))))
+    model = Calibration(("a",), one, 2 * one, layers, np.zeros((0, len(COLUMNS_V0))), np.zeros((0, len(COLUMNS_V0))))
     z = 4 * np.tanh((np.array([1e6, -3.0]) - 1) / 2 / 4)
     expected = np.maximum(z, 0) + 10 * np.maximum(-z, 0)
     np.testing.assert_allclose(model.predict({"a": torch.tensor([1e6, -3.0])}).numpy(), expected, rtol=1e-5)
@@ -174,7 +176,9 @@ def test_consensus_by_hand():
 def test_searches_begin_with_what_is_best_in_the_panel():
     env = AccommodationEnv(size_px=48)  # the default objective
     is_frozen, default = np.isin(env.parameter_names, env.frozen), env.default_u
-    shipped, panel = (np.where(is_frozen, default, x) for x in (load_calibration().starts, load_calibration().panel))
+    known = load_calibration()
+    aligned = (PARAMETERS.align(known.parameters, x)[0] for x in (known.starts, known.panel))
+    shipped, panel = (np.where(is_frozen, default, x) for x in aligned)
     np.testing.assert_array_equal(env.starts, shipped)
     env.reset(seed=0, options={"image": "coffee"})
     starts = env.starts

@@ -9,7 +9,7 @@ from ciliary.agents.controllers.columns import STATISTICS_V0, TERMS_V0, Aligned,
 from ciliary.agents.controllers.memory import Memories, MemoryController, aligned, load_memories
 from ciliary.agents.controllers.network import NetworkShape, PolicyNetwork
 from ciliary.agents.controllers.policy import Policy, PolicyController, load_policy, proposer_for
-from ciliary.cortex.parameters import COLUMNS_V0, PARAMETERS, ParameterTable
+from ciliary.cortex.parameters import COLUMNS_V0, ParameterTable
 from ciliary.envs.core import Settings
 from ciliary.envs.toy import ToyEnv
 from ciliary.tuning.sessions.experience import add, save_memories
@@ -113,7 +113,7 @@ def test_files_without_names_have_the_columns_of_the_first_version():
     policy = load_policy()
     assert "names" not in policy.about
     assert policy.columns == {"u": COLUMNS_V0, "statistics": STATISTICS_V0, "terms": TERMS_V0}
-    names = tuple(name for name in PARAMETERS.names if name != "blur_sigma_px")
+    names = tuple(name for name in COLUMNS_V0 if name != "blur_sigma_px")
     found = align(policy, info_of((*names, "new"), STATISTICS_V0))
     obs = {
         "u": np.zeros(len(names) + 1, np.float32),

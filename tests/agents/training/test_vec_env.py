@@ -8,6 +8,7 @@ from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from ciliary.agents.training.vec_env import AccommodationVecEnv
+from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.data.sources import scenes
 from ciliary.envs.single import AccommodationEnv
 from ciliary.envs.vector import AccommodationVectorEnv
@@ -66,7 +67,7 @@ def test_first_observation_of_an_episode_is_at_the_defaults_and_the_last_one_is_
     envs.seed(0)
     envs.reset()
     total = 0.0
-    obs, rewards, dones, infos = envs.step(np.ones((E, 36), np.float32))
+    obs, rewards, dones, infos = envs.step(np.ones((E, len(PARAMETERS)), np.float32))
     total += rewards[0]
     assert dones.all()
     np.testing.assert_array_equal(obs["u"], np.tile(envs.get_attr("default_u")[0], (E, 1)))
@@ -78,7 +79,7 @@ def test_first_observation_of_an_episode_is_at_the_defaults_and_the_last_one_is_
 def test_only_the_entries_asked_for():
     envs = ours(n_envs=1, keys=("statistics", "u"))
     assert set(envs.reset()) == set(envs.observation_space.spaces) == {"statistics", "u"}
-    obs, _, _, _ = envs.step(np.zeros((1, 36), np.float32))
+    obs, _, _, _ = envs.step(np.zeros((1, len(PARAMETERS)), np.float32))
     assert set(obs) == {"statistics", "u"}
     with pytest.raises(ValueError, match="entries"):
         ours(n_envs=1, keys=("smell",))
@@ -88,7 +89,7 @@ def test_reset_seed_brings_the_same_episodes_back():
     envs = ours(reset_seed=3)
     first = envs.reset()
     contexts = [info["context_id"] for info in envs.reset_infos]
-    envs.step(np.ones((E, 36), np.float32))
+    envs.step(np.ones((E, len(PARAMETERS)), np.float32))
     assert_same_batch(first, envs.reset())
     assert [info["context_id"] for info in envs.reset_infos] == contexts
 

@@ -98,7 +98,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_what_is_no_such_file_is_refused(tmp_path, content):
     path = tmp_path / "odd"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"odd is not a learned cortex of this version .*; train one anew"):
+    with pytest.raises(ValueError, match=r"odd is not a learned cortex of this version .*; train one with"):
         load_stages(True, path)
 
 

@@ -36,5 +36,6 @@ def write_calibration(path: Path, *, likes: str = "log_segments") -> Path:
     start = np.zeros((1, len(PARAMETERS)), np.float32)
     layers = ((np.full((1, 1), 0.01, np.float32), np.zeros(1, np.float32)),)
     one = np.ones(1, np.float32)
-    Calibration((name,), 0 * one, one, layers, np.zeros((0, len(PARAMETERS)), np.float32), start).save(path)
+    none, names = np.zeros((0, len(PARAMETERS)), np.float32), PARAMETERS.names
+    Calibration((name,), 0 * one, one, layers, none, start, parameters=names).save(path)
     return path

@@ -145,7 +145,7 @@ def calibration_of(names, weights, panel=None) -> Calibration:
     layers = ((np.asarray([weights], np.float32), np.zeros(1, np.float32)),)
     panel = np.zeros((0, len(PARAMETERS)), np.float32) if panel is None else panel
     mean, scale = np.zeros(n, np.float32), np.ones(n, np.float32)
-    return Calibration(tuple(names), mean, scale, layers, panel, panel)
+    return Calibration(tuple(names), mean, scale, layers, panel, panel, parameters=PARAMETERS.names)
 
 
 def test_predictions_are_those_of_the_calibration():

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ciliary.cortex import Cortex, default_unit
+from ciliary.cortex import PARAMETERS, Cortex, default_unit
 from ciliary.envs.batch import make_batch
 from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import Calibration
@@ -17,7 +17,9 @@ FINE = default_unit()[0].numpy()
 def test_panels_are_perceived_once_and_are_the_same(small_image):
     layers = ((np.ones((1, 1), np.float32), np.zeros(1, np.float32)),)
     one = np.ones(1, np.float32)
-    model = Calibration(("agreement.00",), 0 * one, one, layers, np.stack([FINE, -FINE]), FINE[None])
+    model = Calibration(
+        ("agreement.00",), 0 * one, one, layers, np.stack([FINE, -FINE]), FINE[None], parameters=PARAMETERS.names
+    )
     cortex, shared, views = Cortex().eval(), SharedPanels(model), [sample_views(0, n_photometric=0, n_geometric=0)]
     first, again = (make_batch(cortex, shared, small_image, views).panel for _ in range(2))
     assert first is again
