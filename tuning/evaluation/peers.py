@@ -66,8 +66,8 @@ PEERS: Mapping[str, Peer] = {
     # Chosen on contours of networks that had not seen these photographs; the shipped ones have.
     "contours": Peer(
         segment_contours,
-        {"cut": (0.2, 0.3, 0.4, 0.5, 0.6), "size_px": (192, 481)},
-        {"cut": 0.45, "size_px": 481},
+        {"cut": (0.5, 0.6, 0.7, 0.8, 0.9), "size_px": (192, 481)},
+        {"cut": 0.7, "size_px": 481},
         "plain merging of the inherited contours",
     ),
     "quickshift": Peer(

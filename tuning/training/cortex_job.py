@@ -47,7 +47,13 @@ def run(asked: CortexTraining) -> int:
     is_quiet, out = asked.is_quiet, asked.out
     try:
         if asked.labelled is not None:
-            teaching = TeachingSettings(asked.labelled, out, asked.inherited, learning=Learning(n_steps=asked.n_steps))
+            teaching = TeachingSettings(
+                asked.labelled,
+                out,
+                asked.inherited,
+                learning=Learning(n_steps=asked.n_steps),
+                n_code_steps=min(TeachingSettings.n_code_steps, asked.n_steps),
+            )
             taught = teach(teaching, is_quiet=is_quiet)
             if not is_quiet:
                 print(f"weights    {taught}")

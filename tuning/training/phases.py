@@ -253,7 +253,8 @@ def _segments(cortex: Any, m1: M1Out, m2: Any, batch: Batch, *, size: tuple[int,
 
 def _head(out: Any, n: int) -> Any:
     """The first n samples of a stage's answer."""
-    return replace(out, **{f.name: getattr(out, f.name)[:n] for f in fields(out)})
+    values = {f.name: getattr(out, f.name) for f in fields(out)}
+    return replace(out, **{name: None if value is None else value[:n] for name, value in values.items()})
 
 
 def _partners(owner: Tensor, rng: torch.Generator) -> Tensor:

@@ -69,8 +69,17 @@ def test_boundaries_of_every_stage(seen):
 
 
 def test_completion_only_adds_to_a_boundary(seen):
+    percept, _ = seen
+    assert (percept.m2.contour >= percept.m1.boundary - 1e-5).all()
+
+
+def test_boundaries_of_m1_and_m2_are_ridges(seen):
+    percept, _ = seen
     strength = stage_boundaries(*seen, SIZE)
-    assert (strength["contour"] >= strength["boundary"] - 1e-5).all()
+    broad = F.interpolate(percept.m2.contour, size=SIZE, mode="bilinear", align_corners=False)[0, 0].numpy()
+    kept = strength["contour"] > 0
+    assert 0.02 < kept.mean() < 0.6
+    assert (strength["contour"] <= broad + 1e-6).all()
 
 
 def test_contrast_by_hand():

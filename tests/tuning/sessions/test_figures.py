@@ -15,6 +15,7 @@ from PIL import Image
 
 from ciliary.cortex.plot import paint
 from ciliary.cortex.table import ParameterTable
+from ciliary.envs.objective.terms import TERMS
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.sessions import figures, panels
 from ciliary.tuning.sessions.make_env import make_controller
@@ -33,6 +34,10 @@ class Scored(PictureToy):
         evaluation = super().evaluate(u, views_seed)
         terms = {name: evaluation.terms[name] for name in ("total", "collapse", "economy")}
         return replace(evaluation, terms=terms | {"predicted_score": 1 - terms["total"]})
+
+    def _observe(self):
+        self._terms = dict.fromkeys(TERMS, 0.0) | self._terms  # the toy world feels all of them
+        return super()._observe()
 
 
 def page(settings=SETTINGS, picture=None, env=None, n_recommended=0):
