@@ -8,14 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from ciliary.cortex.ops.kmeans import ramp
+from ciliary.cortex.ops.merging import Linkage
 from ciliary.cortex.ops.pair_cost import dense_linkage
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M3Out, M4Out
-from ciliary.cortex.stages.m4_objects import alive, appraise, cut, describe, regroup
+from ciliary.cortex.stages.m4_objects import MIN_BORDER_PX, alive, appraise, cut, describe, regroup
 from ciliary.cortex.stages.merge_cost import MergeCost, merge_odds
 
 #: What objectness is read from; the first three are weighed by the parameters of their names.
-EVIDENCE = ("contrast", "closure", "variance", "log_size", "y", "x", "extent_y", "extent_x")
+EVIDENCE = ("contrast", "closure", "variance", "parting", "log_size", "y", "x", "extent_y", "extent_x")
+_MOST_COST = 100.0  # of a merge: that of an object which touches nothing
 
 
 class Objectness(nn.Module):
@@ -31,7 +33,7 @@ class Objectness(nn.Module):
         self.register_buffer("spread", torch.ones(len(EVIDENCE)))
 
     def forward(self, evidence: Tensor) -> Tensor:
-        """(..., 8) to (...)."""
+        """(..., 9) to (...)."""
         odds: Tensor = self.layers((evidence - self.mean) / self.spread)[..., 0]
         return odds
 
@@ -50,13 +52,13 @@ class BasinM4(nn.Module):
         return replace(m4, objectness=torch.sigmoid(self.objectness(evidence)) * alive(m3, size))
 
     def objects(self, m3: M3Out, theta: Theta) -> tuple[M4Out, Tensor, Tensor]:
-        """Proto-objects with the mathematical objectness, and what the taught one is read from (B, S, 8), sizes."""
+        """Proto-objects with the mathematical objectness, and what the taught one is read from (B, S, 9), sizes."""
         h, w = m3.patches.image_size
         linkage = dense_linkage(merge_odds(self.cost, theta, image_px=float(h * w)))
         share, height = cut(m3, theta, linkage, at_least=beyond_count(m3.size.shape[1], theta["n_slots"]))
         length, strength = (regroup(x, share) for x in (m3.border_length, m3.border_strength))
         m4 = describe(m3, m3.assignment @ share, length, strength, height, theta)
-        return m4, *object_evidence(m3, m4, length, strength, theta)
+        return m4, *object_evidence(m3, m4, length, strength, theta, linkage)
 
 
 def beyond_count(n: int, count: Tensor) -> Tensor:
@@ -67,15 +69,23 @@ def beyond_count(n: int, count: Tensor) -> Tensor:
     return ramp(left[None] - count[:, None])
 
 
-def object_evidence(m3: M3Out, m4: M4Out, length: Tensor, strength: Tensor, theta: Theta) -> tuple[Tensor, Tensor]:
-    """What is known of each proto-object, (B, S, 8) as :data:`EVIDENCE`, and its size in pixels (B, S).
+def object_evidence(
+    m3: M3Out, m4: M4Out, length: Tensor, strength: Tensor, theta: Theta, linkage: Linkage
+) -> tuple[Tensor, Tensor]:
+    """What is known of each proto-object, (B, S, 9) as :data:`EVIDENCE`, and its size in pixels (B, S).
+
+    ``parting`` is the log odds that people part it from the neighbour they would sooner join it with than any other.
 
     Args:
         m3, m4: whose proto-objects.
         length: (B, S, S) pixels of border that two of them share.
         strength: (B, S, S) sum of the contour along it.
         theta: weighs contrast, closure and variance.
+        linkage: cost of a merge.
     """
-    _, found, size = appraise(m3, m4.assignment, length, strength)
+    mean, found, size = appraise(m3, m4.assignment, length, strength)
     weighed = [theta[f"{name}_weight"][:, None] * found[name] for name in EVIDENCE[:3]]
-    return torch.stack([*weighed, *m4.embedding[..., -5:].unbind(-1)], -1), size
+    cost = linkage(mean * size[..., None], size, length, strength)
+    least = torch.where(length > MIN_BORDER_PX, cost, _MOST_COST).amin(2)
+    parting = torch.log(least.clamp(1 / _MOST_COST, _MOST_COST))
+    return torch.stack([*weighed, parting, *m4.embedding[..., -5:].unbind(-1)], -1), size

@@ -10,7 +10,7 @@ from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M3Out, M4Out
 
 # Borders shorter than this are the soft shares' tails, not contact.
-_MIN_BORDER_PX = 1.0
+MIN_BORDER_PX = 1.0
 _NO_COST = 10.0  # log cost beyond any real one
 _LEAST_COST = -6.0  # log cost of a difference nobody sees: a blank image has no scale of its own
 
@@ -36,7 +36,7 @@ def cut(
     linkage = linkage or contrast_linkage(
         exponent=theta["linkage_exponent"], contour_weight=theta["closure_weight"], unit_size=m3.patches.unit_px
     )
-    is_contact = m3.border_length > _MIN_BORDER_PX
+    is_contact = m3.border_length > MIN_BORDER_PX
     length = torch.where(is_contact, m3.border_length, 0.0)
     strength = torch.where(is_contact, m3.border_strength, 0.0)
     tree = merge_tree(m3.prototype * m3.size[..., None], m3.size, length, strength, linkage=linkage)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.parameters import default_theta
+from ciliary.cortex.parameters import ParameterTable
 from ciliary.cortex.stages.m4_basins import Objectness
 from ciliary.envs.objective.agreement import sharpen
 from ciliary.envs.objective.views import apply_views, sample_views, way_back
@@ -22,8 +22,10 @@ _LEAST_SHARE = 0.002  # of the image, below which a slot is nobody
 
 
 @torch.no_grad()
-def asked_objects(cortex: Cortex, image: Tensor, drawn: Sequence[np.ndarray], *, seed: int) -> tuple[Tensor, Tensor]:
-    """What is known of the proto-objects of an image (1, 3, H, W), (n, 8), and how far each is one, (n,) in [0, 1].
+def asked_objects(
+    cortex: Cortex, image: Tensor, drawn: Sequence[np.ndarray], *, table: ParameterTable, seed: int
+) -> tuple[Tensor, Tensor]:
+    """What is known of the proto-objects of an image (1, 3, H, W), (n, 9), and how far each is one, (n,) in [0, 1].
 
     Half of that is whether it is found again in another light and from another place, half whether somebody drew it:
     with an overlap of more than one half.
@@ -32,12 +34,13 @@ def asked_objects(cortex: Cortex, image: Tensor, drawn: Sequence[np.ndarray], *,
         cortex: with M4 on basins.
         image: of one photograph.
         drawn: label maps (H, W) of people.
+        table: under whose defaults.
         seed: of the views.
     """
     m4: Any = cortex.m4
     views = sample_views(seed, n_photometric=1, n_geometric=1)
     seen = torch.cat([image, *apply_views(image, views)])
-    theta = default_theta(len(seen))
+    theta = table.default_theta(len(seen))
     percept = cortex(seen, theta)
     objects, evidence, _ = m4.objects(percept.m3, theta)
     plain, lit, moved = sharpen(objects.masks_coarse, power=4).split(1)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ciliary.cortex import Cortex, default_theta
 from ciliary.cortex.cues import make_backbone
 from ciliary.cortex.cues.depth import NoDepth
+from ciliary.cortex.parameters import table_for
 from ciliary.cortex.percept import Cues
 from ciliary.cortex.stages.inherited import TRUNK, TRUNK_WIDTHS
 from ciliary.cortex.stages.m1_perception import find_edges
@@ -85,14 +86,16 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
                 scenes += [seen_scene(seer, one, size_px) for size_px in settings.sizes_px]
                 told()
         cost = learn_cost(scenes, seed=settings.seed)
-        m3, m4 = with_cost(cost)
+        (m3, m4), table = with_cost(cost), table_for(settings.kind)
         rows = []
         with watch.bar("objects", len(images)) as told:
             for i, one in enumerate(images):
                 image = shrunk(one.image[None], settings.sizes_px[0])
                 size = (image.shape[-2], image.shape[-1])
                 drawn = resampled(one.segmentations, size)
-                rows.append(asked_objects(cortex(i % settings.n_folds, m3=m3, m4=m4), image, drawn, seed=i))
+                rows.append(
+                    asked_objects(cortex(i % settings.n_folds, m3=m3, m4=m4), image, drawn, table=table, seed=i)
+                )
                 told()
         evidence, is_object = (torch.cat(x) for x in zip(*rows, strict=True))
         m4.objectness.load_state_dict(fit_objectness(evidence, is_object, seed=settings.seed).state_dict())
