@@ -141,7 +141,7 @@ def main():
 if __name__ == "__main__":
     main()
 """
-    assert run(site, tmp_path, code).split("\n")[:2] == ["(2, 36)", "(2, 36)"]
+    assert run(site, tmp_path, code).split("\n")[:2] == ["(2, 37)", "(2, 37)"]
 
 
 @pytest.mark.slow

@@ -134,5 +134,7 @@ def test_peers_agree_with_people_more_than_one_region(bsds_root):
     print(means)
     assert all(means[name] > means["one_region"] for name in NOT_TRIVIAL)
     # On all 100: .535 and .313.
+    assert max(means, key=means.__getitem__) == "contours"  # the one that people taught
+    del means["contours"]
     assert max(means, key=means.__getitem__) == "felzenszwalb"
     assert means["felzenszwalb"] > means["one_region"] + 0.15
