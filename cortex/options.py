@@ -15,3 +15,5 @@ STAGES: tuple[str, ...] = ("retina", "m1", "m2", "m3", "m4", "m5")
 LEARNED: tuple[str, ...] = STAGES[1:]
 #: What a cortex inherits of people's drawings: nothing, contours and merges, or these on a pretrained trunk.
 INHERITED: tuple[str, ...] = ("none", "contours", "all")
+#: The backbone that ``all`` was taught on.
+INHERITED_TRUNK = "efficientnet_lite0"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ciliary.cortex.options import INHERITED
+from ciliary.cortex.options import INHERITED, INHERITED_TRUNK
 from ciliary.cortex.stages.contour_net import for_inference
 from ciliary.cortex.stages.m1_taught import TaughtM1
 from ciliary.cortex.stages.m2_taught import TaughtM2
@@ -19,7 +19,7 @@ from ciliary.cortex.stages.m4_basins import BasinM4
 from ciliary.cortex.stages.weights import FOLDER, fill
 
 #: The trunk that ``all`` was taught on, and its widths.
-TRUNK = "efficientnet_lite0"
+TRUNK = INHERITED_TRUNK
 TRUNK_WIDTHS = (16, 24, 32)
 
 

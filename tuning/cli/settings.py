@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 from cyclopts import Parameter
 
 from ciliary.cortex.loading import object_mark
-from ciliary.cortex.options import BACKBONES, DEPTHS, INHERITED, LEARNED, PERCEIVERS
+from ciliary.cortex.options import BACKBONES, DEPTHS, INHERITED, INHERITED_TRUNK, LEARNED, PERCEIVERS
 from ciliary.tuning.cli.options import (
     PYTHON_ONLY,
     Check,
@@ -110,6 +110,11 @@ class CortexOptions(Settings):
         super().__post_init__()
         if self.features_weights is not None and self.features == "none":
             raise ValueError("--features-weights is of a backbone; say which with --features NAME")
+        if self.inherited == "all" and self.features not in ("none", INHERITED_TRUNK):
+            raise ValueError(
+                f"--inherited all was taught on {INHERITED_TRUNK}, got --features {self.features}; leave --features "
+                "out, or use --inherited contours"
+            )
 
     @property
     def cortex(self) -> dict[str, Any]:

@@ -124,3 +124,8 @@ def test_a_folder_may_be_given_as_text_in_python():
 
     settings = SessionSettings(out="here", save="there")
     assert (settings.out, settings.save) == (Path("here"), Path("there"))
+
+
+def test_what_was_taught_on_a_trunk_takes_no_other(capsys):
+    assert app.main(["accommodate", "chelsea", "--inherited", "all", "--features", "resnet18"]) == 2
+    assert "leave --features out" in capsys.readouterr().err
