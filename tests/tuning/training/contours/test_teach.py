@@ -25,7 +25,7 @@ def settings(tmp_path, monkeypatch, buckets):
     monkeypatch.setattr(merges, "fit_cost", partial(merges.fit_cost, n_steps=20))
     learning = Learning(n_steps=3, shares=(0.5, 0.5), in_bfloat16=False)
     root = write_labelled(tmp_path / "set", n_images=3)
-    return TeachingSettings(root, tmp_path / "out", n_folds=2, sizes_px=(48,), learning=learning)
+    return TeachingSettings(root, tmp_path / "out", n_folds=2, sizes_px=(48,), n_code_steps=8, learning=learning)
 
 
 def test_the_whole_job(settings, monkeypatch):
