@@ -18,7 +18,7 @@ def untaught(kind: str = "contours", seed: int = 0) -> dict[str, nn.Module]:
         stages = make_inherited(kind)
         with torch.no_grad():  # of what may speak either way it says nothing before it is taught
             for name in ("m3", "m4"):
-                torch.nn.init.normal_(stages[name].get_parameter("cost.either"), std=0.5)
+                torch.nn.init.normal_(stages[name].get_parameter("cost.either"), std=0.2)
     return {name: stage.eval().requires_grad_(False) for name, stage in stages.items()}
 
 
