@@ -200,13 +200,6 @@ def load_depth_head(path: Path | str | None = None) -> DepthHead:
     return head.eval().requires_grad_(False)
 
 
-def depth_provenance(path: Path | str | None = None) -> dict[str, Any]:
-    """What the file says of where its weights come from."""
-    with safe_open(str(SHIPPED if path is None else path), "pt") as file:
-        about: dict[str, Any] = json.loads((file.metadata() or {}).get("about", "{}"))
-        return about
-
-
 def head_to_bytes(head: DepthHead, about: Mapping[str, Any]) -> bytes:
     """The file of a head: safetensors, with where it comes from."""
     tensors = {name: value.detach().contiguous() for name, value in head.state_dict().items()}

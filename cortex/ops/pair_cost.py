@@ -45,18 +45,6 @@ def strength_cost(pairs: PairInputs) -> Tensor:
     return pairs.mean_along()[..., 0]
 
 
-def contrast_cost(*, exponent: Tensor, contour_weight: Tensor, unit_size: float) -> PairCost:
-    """:func:`ciliary.cortex.ops.merging.contrast_linkage` as a function of pairs."""
-
-    def cost(pairs: PairInputs) -> Tensor:
-        n_i, n_j = ((size / unit_size).clamp_min(1e-6) for size in (pairs.size_i, pairs.size_j))
-        contour = pairs.mean_along()[..., 0]
-        unlike = pairs.squared_distance() + contour_weight[pairs.sample] * contour**2
-        return (n_i * n_j / (n_i + n_j)) ** exponent[pairs.sample] * unlike
-
-    return cost
-
-
 def dense_linkage(cost: PairCost) -> Linkage:
     """A cost of pairs for :func:`ciliary.cortex.ops.merging.merge_tree`: strengths (B, M, M) or (B, M, M, F)."""
 

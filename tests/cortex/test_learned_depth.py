@@ -12,13 +12,13 @@ from ciliary.cortex.cues.learned_depth import (
     CHANNELS,
     SHIPPED,
     DepthHead,
-    depth_provenance,
     head_to_bytes,
     height_map,
     load_depth_head,
     relative_depth,
     shrink,
 )
+from ciliary.cortex.stages.weights import provenance
 
 SIZES = [(96, 64), (48, 48), (33, 191), (16, 16)]
 
@@ -73,7 +73,7 @@ def test_the_cortex_takes_it(provider, chelsea):
 
 def test_what_ships_is_small_and_says_where_it_comes_from():
     assert SHIPPED.stat().st_size < 500_000
-    about = depth_provenance()
+    about = provenance(SHIPPED)
     assert about["scenes"].keys() >= {"kitchen", "Art"}
     assert {"settings", "versions", "date", "trust"} <= about.keys()
     head = load_depth_head()
@@ -89,7 +89,7 @@ def test_a_file_gives_the_head_that_went_in(tmp_path):
     path = tmp_path / "depth.safetensors"
     path.write_bytes(head_to_bytes(head, {"scenes": {}}))
     assert torch.equal(load_depth_head(path)(maps()), head(maps()))
-    assert depth_provenance(path) == {"scenes": {}}
+    assert provenance(path) == {"scenes": {}}
 
 
 def test_what_is_no_head_is_named(tmp_path):

@@ -92,8 +92,8 @@ curriculum    M1 soft regions, M2 contours, M1 again behind M2's barrier, M3 tex
 inherited     --labelled DIR --inherited contours teaches M1's code, M2's contours, the cost of merging and objectness
               from BSDS500's training images, or a folder's images/ and labels/: OUT/inherited_contours.safetensors,
               for cortex.Cortex(inherited="contours", inherited_weights=FILE). all does so on a pretrained trunk. What
-              is fitted after the contours sees them from networks that had not seen the image (five folds). Two cores
-              need some two hours, with bfloat16 in the processor.
+              is fitted after the contours sees them from networks that had not seen the image (five folds): six
+              networks, each some 40 minutes of a core that has bfloat16, and hours where it has not.
 output        OUT/cortex.safetensors (with where it comes from), curves.png, report.md (each stage beside its
               mathematical part, the untrained network and trivial solutions), progress.jsonl, checkpoint.pt, and a run
               in mlflow.db (or where MLFLOW_TRACKING_URI says).

@@ -9,10 +9,22 @@ import torch.nn.functional as F
 
 from ciliary.cortex.ops.agglomerate import agglomerate, cut_at, cut_to, region_tree
 from ciliary.cortex.ops.merging import contrast_linkage, merge_patches, merge_tree
-from ciliary.cortex.ops.pair_cost import contrast_cost, dense_linkage, strength_cost
+from ciliary.cortex.ops.pair_cost import dense_linkage, strength_cost
 from ciliary.cortex.ops.patches import border_graph
 from ciliary.cortex.ops.region_graph import RegionGraph, region_graph
 from ciliary.cortex.ops.watershed import watershed
+
+
+def contrast_cost(*, exponent, contour_weight, unit_size):
+    """``contrast_linkage`` of the tables, as a function of pairs."""
+
+    def cost(pairs):
+        n_i, n_j = ((size / unit_size).clamp_min(1e-6) for size in (pairs.size_i, pairs.size_j))
+        contour = pairs.mean_along()[..., 0]
+        unlike = pairs.squared_distance() + contour_weight[pairs.sample] * contour**2
+        return (n_i * n_j / (n_i + n_j)) ** exponent[pairs.sample] * unlike
+
+    return cost
 
 
 def random_graph(seed, n=20, extra=25):

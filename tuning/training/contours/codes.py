@@ -62,7 +62,7 @@ def learn_code(
     for step in range(n_steps):
         rng = np.random.default_rng([seed, step])
         losses = []
-        for i in rng.integers(len(scenes), size=n_batch):
+        for i in rng.integers(len(scenes), size=n_batch):  # one by one: each is of its own size
             scene = scenes[int(i)]
             flip = [axis for axis in (-1, -2) if rng.random() < 0.5]
             code = net(scene.inputs[None].flip(flip))[0].flatten(1).T

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex.cues.depth import NoDepth
-from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS, Theta
 from ciliary.cortex.percept import Cues
 from ciliary.cortex.stages.contour_net import N_FULL, N_HALF, contour_inputs
-from ciliary.cortex.stages.m1_perception import find_edges
+from ciliary.cortex.stages.m1_perception import Edges, find_edges
 from ciliary.cortex.stages.retina import retina
 from ciliary.envs.data.disturbances import DISTURBANCES, disturb
 from ciliary.envs.data.labelled import LabelledImage
@@ -98,9 +98,7 @@ def draw_sample(one: LabelledImage, bucket: Bucket, how: Augmentation, rng: np.r
     if rng.random() < 0.5:
         angle_rad = np.deg2rad(rng.uniform(-how.turn_deg, how.turn_deg))
         image, labels = _turn(image, angle_rad, "bilinear"), _turn(labels, angle_rad, "nearest")
-    if rng.random() >= how.clean:
-        kind = DISTURBANCES_IN_ORDER[rng.integers(len(DISTURBANCES_IN_ORDER))]
-        image = disturb(image.clamp(0, 1), kind, rng.uniform(0.5, how.severity), seed=int(rng.integers(2**31)))
+    image = perhaps_disturbed(image.clamp(0, 1), how, rng)
     top, left = (int(rng.integers(n - m + 1)) for n, m in zip(size, (bucket.height_px, bucket.width_px), strict=True))
     rows, columns = slice(top, top + bucket.height_px), slice(left, left + bucket.width_px)
     u = PARAMETERS.default_unit()[0].numpy()
@@ -109,7 +107,13 @@ def draw_sample(one: LabelledImage, bucket: Bucket, how: Augmentation, rng: np.r
     return Sample(image[0, :, rows, columns].clamp(0, 1), targets(labels[0, :, rows, columns].numpy()), u)
 
 
-DISTURBANCES_IN_ORDER = tuple(DISTURBANCES)
+def perhaps_disturbed(image: Tensor, how: Augmentation, rng: np.random.Generator) -> Tensor:
+    """The images (B, 3, h, w), or what one of the disturbances makes of them."""
+    if rng.random() < how.clean:
+        return image
+    kinds = tuple(DISTURBANCES)
+    kind = kinds[rng.integers(len(kinds))]
+    return disturb(image, kind, rng.uniform(0.5, how.severity), seed=int(rng.integers(2**31)))
 
 
 def targets(labels: np.ndarray) -> np.ndarray:
@@ -127,10 +131,14 @@ def targets(labels: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
+def edges_of(images: Tensor, theta: Theta) -> Edges:
+    """What M1 finds in images (B, 3, h, w) before it groups, by light alone."""
+    return find_edges(retina(images, theta), Cues(NoDepth()(images), None), theta)
+
+
 def inputs_of(images: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """What the network sees of images (B, 3, h, w) under settings (B, P): see ``contour_inputs``."""
-    theta = PARAMETERS.from_unit(u)
-    found = find_edges(retina(images, theta), Cues(NoDepth()(images), None), theta)
+    found = edges_of(images, PARAMETERS.from_unit(u))
     return contour_inputs(found.features, found.boundary, found.energy)
 
 

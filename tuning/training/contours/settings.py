@@ -31,7 +31,7 @@ class TeachingSettings:
     kind: str = "contours"
     n_folds: int = 5
     sizes_px: tuple[int, ...] = (192, 256, 481)
-    n_code_steps: int = 800
+    n_code_steps: int = 1200
     learning: Learning = field(default_factory=Learning)
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0

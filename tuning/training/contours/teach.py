@@ -13,26 +13,21 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ciliary.cortex import Cortex, default_theta
 from ciliary.cortex.cues import make_backbone
-from ciliary.cortex.cues.depth import NoDepth
 from ciliary.cortex.parameters import table_for
-from ciliary.cortex.percept import Cues
 from ciliary.cortex.stages.inherited import TRUNK, TRUNK_WIDTHS
-from ciliary.cortex.stages.m1_perception import find_edges
 from ciliary.cortex.stages.m1_taught import TaughtM1, code_inputs
 from ciliary.cortex.stages.m2_taught import TaughtM2
 from ciliary.cortex.stages.m3_basins import BasinM3
 from ciliary.cortex.stages.m4_basins import BasinM4
 from ciliary.cortex.stages.merge_cost import MergeCost
-from ciliary.cortex.stages.retina import retina
 from ciliary.cortex.stages.weights import stages_to_bytes
-from ciliary.envs.data.disturbances import disturb
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet, read_bsds, read_labelled_folder
+from ciliary.envs.episode import resize
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
@@ -41,7 +36,14 @@ from ciliary.tuning.training.contours.codes import CodeScene, learn_code
 from ciliary.tuning.training.contours.learn import learn
 from ciliary.tuning.training.contours.merges import Scene, learn_cost, people_of, scene_of
 from ciliary.tuning.training.contours.objects import asked_objects, fit_objectness
-from ciliary.tuning.training.contours.pool import DISTURBANCES_IN_ORDER, Augmentation, Pool, add_trunk, make_pool
+from ciliary.tuning.training.contours.pool import (
+    Augmentation,
+    Pool,
+    add_trunk,
+    edges_of,
+    make_pool,
+    perhaps_disturbed,
+)
 from ciliary.tuning.training.contours.settings import TeachingSettings
 from ciliary.tuning.training.curves import claim
 
@@ -90,7 +92,7 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
         rows = []
         with watch.bar("objects", len(images)) as told:
             for i, one in enumerate(images):
-                image = shrunk(one.image[None], settings.sizes_px[0])
+                image = resize(one.image, size_px=settings.sizes_px[0])[None]
                 size = (image.shape[-2], image.shape[-1])
                 drawn = resampled(one.segmentations, size)
                 rows.append(
@@ -148,7 +150,7 @@ def read_labelled(root: Path) -> LabelledSet:
 @torch.no_grad()
 def seen_scene(cortex: Cortex, one: Any, size_px: int) -> tuple[Scene, Tensor, int]:
     """What merging sees of a labelled image whose long side is ``size_px``, what people say of its basins, how many."""
-    image, theta = shrunk(one.image[None], size_px), default_theta(1)
+    image, theta = resize(one.image, size_px=size_px)[None], default_theta(1)
     h, w = image.shape[-2:]
     m1 = cortex.m1(cortex.retina(image, theta), cortex.cues(image), theta)
     scene = scene_of(m1, cortex.m2(m1, theta), theta)
@@ -159,16 +161,6 @@ def resampled(maps: Sequence[np.ndarray], size: tuple[int, int]) -> list[np.ndar
     """Label maps at another size, the nearest label."""
     rows, columns = ((2 * np.arange(n) + 1) * m // (2 * n) for n, m in zip(size, maps[0].shape, strict=True))
     return [one[rows[:, None], columns] for one in maps]
-
-
-def shrunk(image: Tensor, size_px: int) -> Tensor:
-    """(B, 3, H, W) with a long side of ``size_px``; never enlarged."""
-    h, w = image.shape[-2:]
-    scale = size_px / max(h, w)
-    if scale >= 1:
-        return image
-    size = (round(h * scale), round(w * scale))
-    return F.interpolate(image, size=size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
 
 
 def halved(stages: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +209,9 @@ def _codes(images: LabelledSet, settings: TeachingSettings, every: range, watch:
     scenes: list[list[CodeScene]] = []
     with watch.bar("places", len(images)) as told:
         for i, one in enumerate(images):
-            scenes.append([seen_code(one, size_px, trunk, seed=i) for size_px in settings.sizes_px])
+            scenes.append(
+                [seen_code(one, size_px, trunk, settings.augmentation, seed=i) for size_px in settings.sizes_px]
+            )
             told()
     stages = {}
     for fold in every:
@@ -235,15 +229,11 @@ def _codes(images: LabelledSet, settings: TeachingSettings, every: range, watch:
 
 
 @torch.no_grad()
-def seen_code(one: LabelledImage, size_px: int, trunk: TrunkMaps | None, *, seed: int) -> CodeScene:
-    """What the code sees of an image, every other one disturbed, and what people say of each of its places."""
-    image, theta = shrunk(one.image[None], size_px), default_theta(1)
-    rng = np.random.default_rng([seed, size_px])
-    if rng.random() < 0.5:
-        kind = DISTURBANCES_IN_ORDER[rng.integers(len(DISTURBANCES_IN_ORDER))]
-        image = disturb(image, kind, rng.uniform(0.5, Augmentation.severity), seed=seed)
-    edges = find_edges(retina(image, theta), Cues(NoDepth()(image), None), theta)
-    inputs = code_inputs(edges, () if trunk is None else trunk(image))[0]
+def seen_code(one: LabelledImage, size_px: int, trunk: TrunkMaps | None, how: Augmentation, *, seed: int) -> CodeScene:
+    """What the code sees of an image, disturbed or not, and what people say of each of its places."""
+    image = resize(one.image, size_px=size_px)[None]
+    image = perhaps_disturbed(image, how, np.random.default_rng([seed, size_px]))
+    inputs = code_inputs(edges_of(image, default_theta(1)), () if trunk is None else trunk(image))[0]
     drawn = resampled(one.segmentations, (inputs.shape[-2], inputs.shape[-1]))
     return CodeScene(inputs, torch.from_numpy(np.stack(drawn).astype(np.int64)))
 

@@ -15,7 +15,7 @@ from ciliary.tuning.training.contours import teach as module
 from ciliary.tuning.training.contours.learn import Learning
 from ciliary.tuning.training.contours.pool import make_pool
 from ciliary.tuning.training.contours.settings import TeachingSettings
-from ciliary.tuning.training.contours.teach import shrunk, teach
+from ciliary.tuning.training.contours.teach import teach
 from ciliary_tests.labelled import write_labelled
 
 
@@ -68,9 +68,3 @@ def test_there_is_an_image_for_each_fold(settings):
     with pytest.raises(ValueError, match="expected at least 5 images, one a fold, got 3"):
         teach(replace(settings, n_folds=5), is_quiet=True)
     assert not settings.out.exists()
-
-
-def test_images_are_made_smaller_never_larger():
-    image = torch.rand(1, 3, 40, 60)
-    assert shrunk(image, 30).shape == (1, 3, 20, 30)
-    assert torch.equal(shrunk(image, 481), image)
