@@ -44,6 +44,14 @@ def basin_cues(m1: M1Out, m2: M2Out, basins: Basins, texture: Tensor, theta: The
     return torch.cat([cue[..., :N_LOCAL_CUES], code, cue[..., N_LOCAL_CUES:]], -1)
 
 
+def atoms_of(m1: M1Out, m2: M2Out, theta: Theta) -> tuple[Tensor, Basins, Tensor, RegionGraph]:
+    """What the tree grows from: texture statistics, basins, their cues (B, N, C), their borders with the contour."""
+    texture = texture_statistics(m1.energy, theta["texture_pool_px"])
+    basins = find_basins(m1, m2)
+    cue = basin_cues(m1, m2, basins, texture, theta)
+    return texture, basins, cue, region_graph(basins.label, cue.shape[1], m2.contour)
+
+
 def slot_table(graph: RegionGraph, values: Tensor, cluster: Tensor, *, n_each: int, n_samples: int) -> Tensor:
     """Values (E,) of the borders between basins, added up between clusters: (B, S, S), symmetric, diagonal 0."""
     s = N_SLOTS_MAX
@@ -59,18 +67,16 @@ def make_slots_of_basins(m1: M1Out, m2: M2Out, theta: Theta, model: nn.Module) -
 
     Always all slots: ``n_slots`` acts in M4, which cuts the same tree.
     """
-    texture = texture_statistics(m1.energy, theta["texture_pool_px"])
-    basins = find_basins(m1, m2)
-    cue = basin_cues(m1, m2, basins, texture, theta)
+    texture, basins, cue, graph = atoms_of(m1, m2, theta)
     b, n, c = cue.shape
-    graph = region_graph(basins.label, n, m2.contour)
     cost = merge_odds(model, theta, image_px=float(basins.label[0].numel()))
     sample = torch.arange(b, device=cue.device).repeat_interleave(n)
     mass = basins.size.flatten()
     cluster = agglomerate(
         cue.reshape(b * n, c) * mass[:, None], mass, graph, linkage=cost, n_left=N_SLOTS_MAX, sample=sample
     )
-    seeds = F.one_hot(cluster.view(b, n).clamp_max(N_SLOTS_MAX - 1), N_SLOTS_MAX).to(cue.dtype)
+    # Never more slots than that: the basins of a picture hang together.
+    seeds = F.one_hot(cluster.view(b, n), N_SLOTS_MAX).to(cue.dtype)
     length, strength = (
         slot_table(graph, values, cluster, n_each=n, n_samples=b) for values in (graph.length, graph.sums[:, 0])
     )

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from ciliary.cortex.ops.agglomerate import RegionTree, region_tree
 from ciliary.cortex.ops.basins import Basins
 from ciliary.cortex.ops.pair_cost import PairCost, PairInputs, strength_cost
-from ciliary.cortex.ops.region_graph import RegionGraph, region_graph
+from ciliary.cortex.ops.region_graph import RegionGraph
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M1Out, M2Out
-from ciliary.cortex.stages.m3_basins import basin_cues, find_basins
-from ciliary.cortex.stages.m3_invariance import texture_statistics
+from ciliary.cortex.stages.m3_basins import atoms_of
 from ciliary.cortex.stages.merge_cost import MergeCost, merge_odds, pair_evidence
 
 _N_EACH_ROUND = 400  # pairs kept of a round of merges
@@ -56,10 +55,8 @@ class Scene:
 @torch.no_grad()
 def scene_of(m1: M1Out, m2: M2Out, theta: Theta) -> Scene:
     """The scene of a percept of one image."""
-    texture = texture_statistics(m1.energy, theta["texture_pool_px"])
-    basins = find_basins(m1, m2)
-    cue = basin_cues(m1, m2, basins, texture, theta)[0]
-    return Scene(basins, cue, region_graph(basins.label, len(cue), m2.contour), theta)
+    _, basins, cue, graph = atoms_of(m1, m2, theta)
+    return Scene(basins, cue[0], graph, theta)
 
 
 def people_of(basins: Basins, maps: Sequence[np.ndarray]) -> Tensor:
