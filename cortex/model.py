@@ -13,6 +13,7 @@ from ciliary.cortex.cues import make_backbone, make_deep, make_depth
 from ciliary.cortex.cues.contour import ContourProvider, check_contour, make_contours
 from ciliary.cortex.cues.depth import NoDepth
 from ciliary.cortex.loading import load_object
+from ciliary.cortex.options import cortex_name
 from ciliary.cortex.parameters import COLUMNS_V0, ParameterTable, Theta, check_theta, table_for
 from ciliary.cortex.percept import Cues, Percept
 from ciliary.cortex.stages.inherited import TRUNK, load_inherited
@@ -81,6 +82,7 @@ class Cortex(nn.Module):
     ) -> None:
         super().__init__()
         self.searches_all = searches_all
+        self.name = cortex_name(inherited)
         self._table = table_for(inherited)
         if inherited == "all" and features == "none":
             features = TRUNK
@@ -101,8 +103,6 @@ class Cortex(nn.Module):
         recognises = recognise or deep != "none" or "m5" in stages
         for name, row in TABLE.items():
             self.add_module(name, stages.get(name) or (row.make() if name != "m5" or recognises else None))
-
-    name = "cortex"
 
     @property
     def table(self) -> ParameterTable:

@@ -15,5 +15,24 @@ STAGES: tuple[str, ...] = ("retina", "m1", "m2", "m3", "m4", "m5")
 LEARNED: tuple[str, ...] = STAGES[1:]
 #: What a cortex inherits of people's drawings: nothing, contours and merges, or these on a pretrained trunk.
 INHERITED: tuple[str, ...] = ("none", "contours", "all")
+#: Of these, those whose cortex comes with a calibrated objective.
+CALIBRATED: tuple[str, ...] = ("none",)
+#: The cortex as a perceiver: its name, before the kind that it inherits.
+CORTEX = "cortex"
 #: The backbone that ``all`` was taught on.
 INHERITED_TRUNK = "efficientnet_lite0"
+
+
+def cortex_name(inherited: str = "none") -> str:
+    """The name of a cortex that inherits so much; what is fitted to one is not for another."""
+    return CORTEX if inherited == "none" else f"{CORTEX}-{inherited}"
+
+
+def inherited_by(perceiver: str) -> str | None:
+    """What a cortex of this name inherits; None of any other perceiver."""
+    return {cortex_name(kind): kind for kind in INHERITED}.get(perceiver)
+
+
+def default_objective(perceiver: str = CORTEX) -> str:
+    """The name of the objective that a perceiver is judged by, unless another is asked for."""
+    return "calibrated" if inherited_by(perceiver) in CALIBRATED else "agreement"

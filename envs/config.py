@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ciliary.cortex import Perceiver, make_perceiver
+from ciliary.cortex.options import cortex_name
 from ciliary.envs.data.reading import MIN_SIDE_PX
 from ciliary.envs.dynamics import ActionMode, Rules
 from ciliary.envs.episode import DisturbanceSampler
@@ -27,7 +28,7 @@ class EnvConfig:
         objective: ``calibrated``, the path of a calibration, ``raw``, ``recognition`` (raw, and that what is recognised
             holds too), ``agreement`` (with a panel drawn around the defaults), ``module:object``, an
             :class:`Objective`, its settings, or a function ``(images, percept) -> losses``. None: ``calibrated``
-            where the perceiver is the cortex, ``agreement`` for any other.
+            where a calibration of the perceiver comes along, ``agreement`` for any other.
         source: photographs to choose from: ``bundled``, ``scenes`` (synthetic, with known answers), a bundled name, the
             path of a file or folder, a list of these, or images in memory (photographs, arrays, PIL, tensors).
         disturbances: specs to choose from uniformly (None is clean, ``"fog"`` draws its severity), ``"all"`` (clean and
@@ -85,6 +86,13 @@ class EnvConfig:
     def rules(self) -> Rules:
         """What an action does, what a step costs, when an episode has converged."""
         return Rules(self.action_mode, self.max_step, self.step_cost, self.tolerance, self.patience)
+
+    @property
+    def cortex_name(self) -> str:
+        """The name of the cortex asked for."""
+        if self.cortex is None or isinstance(self.cortex, Mapping):
+            return cortex_name((self.cortex or {}).get("inherited", "none"))
+        return self.cortex.name
 
     def make_perceiver(self, objective: Objective | None = None) -> Perceiver:
         """The perceiver asked for; a cortex built here recognises where the objective asks for that."""

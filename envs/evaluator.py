@@ -49,11 +49,13 @@ class Evaluator:
     @classmethod
     def of(cls, config: EnvConfig) -> Evaluator:
         """The evaluator that a configuration describes."""
-        asked = config.objective
-        objective = None if asked is None and config.perceiver is not None else make_objective(asked)
-        perceiver = config.make_perceiver(objective)
-        if objective is None or (objective.name == "agreement" and config.default_u is not None):
-            objective = make_objective(asked, perceiver=perceiver, centre_u=config.default_u)
+        asked, centre_u = config.objective, config.default_u
+        if config.perceiver is not None:
+            perceiver = config.make_perceiver()
+            objective = make_objective(asked, perceiver=perceiver.name, centre_u=centre_u)
+        else:
+            objective = make_objective(asked, perceiver=config.cortex_name, centre_u=centre_u)
+            perceiver = config.make_perceiver(objective)
         return cls(perceiver, objective, n_views=config.n_views, max_images=config.max_images, with_kl=config.with_kl)
 
     def look(self, images: Tensor, views_seeds: Sequence[int]) -> ImageBatch:

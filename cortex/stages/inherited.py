@@ -16,7 +16,7 @@ from ciliary.cortex.stages.m1_taught import TaughtM1
 from ciliary.cortex.stages.m2_taught import TaughtM2
 from ciliary.cortex.stages.m3_basins import BasinM3
 from ciliary.cortex.stages.m4_basins import BasinM4
-from ciliary.cortex.stages.weights import FOLDER, fill
+from ciliary.cortex.stages.weights import FOLDER, fill, provenance
 
 #: The trunk that ``all`` was taught on, and its widths.
 TRUNK = INHERITED_TRUNK
@@ -26,6 +26,27 @@ TRUNK_WIDTHS = (16, 24, 32)
 def shipped(kind: str) -> Path:
     """The file of a kind that comes with the project."""
     return FOLDER / f"inherited_{kind}.safetensors"
+
+
+def left_out_path(folder: Path, kind: str, fold: int) -> Path:
+    """The file of a teaching's folder with the stages that were taught without the images of a fold."""
+    return folder / f"{shipped(kind).stem}_without_{fold}.safetensors"
+
+
+def left_out(folder: Path, kind: str) -> dict[str, Path]:
+    """Image that was taught on -> file of stages that were taught without it, of a teaching's folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: a file holds something else.
+    """
+    paths = sorted(Path(folder).glob(left_out_path(Path(), kind, 0).name.replace("_0.", "_*.")))
+    found = {name: path for path in paths for name in provenance(path).get("left_out", ())}
+    if not found:
+        raise FileNotFoundError(
+            f"no {kind} taught without some of its images in {folder}; teach it with: ciliary train cortex --labelled"
+        )
+    return found
 
 
 def make_inherited(kind: str) -> dict[str, nn.Module]:

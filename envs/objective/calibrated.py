@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.options import inherited_by
+from ciliary.cortex.parameters import table_for
 from ciliary.cortex.perceiver import Perceiver
 from ciliary.envs.batch import images_per_pass
 from ciliary.envs.objective.calibration import Calibration, load_calibration
@@ -38,8 +39,9 @@ class CalibratedObjective(Objective):
         super().__init__(settings)
         self.calibration = load_calibration() if calibration is None else calibration
         self.n_views = self.calibration.n_views
-        self.panel_u, notes = PARAMETERS.align(self.calibration.parameters, self.calibration.panel)
-        self.starts, _ = PARAMETERS.align(self.calibration.parameters, self.calibration.starts)
+        self.table = table_for(inherited_by(self.calibration.perceiver) or "none")
+        self.panel_u, notes = self.table.align(self.calibration.parameters, self.calibration.panel)
+        self.starts, _ = self.table.align(self.calibration.parameters, self.calibration.starts)
         self.notes = tuple(notes)
         self.min_gain = self.calibration.min_gain
 
@@ -50,7 +52,7 @@ class CalibratedObjective(Objective):
         if perceiver.name != made_for:
             raise ValueError(
                 f"the calibration was made for the perceiver {made_for}, and {perceiver.name} is another: its scores "
-                "would mean nothing; use the objective agreement (the default for it), raw, or one of your own"
+                "would mean nothing; use the objective that is its default, raw, or one of your own"
             )
 
     def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Panel | None:
@@ -74,7 +76,7 @@ class CalibratedObjective(Objective):
                 parts.append(for_agreement(own))
                 if not needs_views:
                     terms = self.own_terms(own, energy_of(percept), reference[rows])
-                    inputs.append(_inputs(terms, own, reference[rows], part))
+                    inputs.append(self._inputs(terms, own, reference[rows], part))
             masks = torch.cat(parts).unflatten(0, (len(images), len(u)))
             covers = cover_each_other(masks)
             if needs_views:
@@ -85,8 +87,8 @@ class CalibratedObjective(Objective):
 
     def _members(self, perceiver: Perceiver) -> np.ndarray:
         """The panel's settings (K, P), where what can do nothing has its default."""
-        default = PARAMETERS.default_unit().numpy()
-        return np.where(np.isin(PARAMETERS.names, list(perceiver.inert)), default, self.panel_u)
+        default = self.table.default_unit().numpy()
+        return np.where(np.isin(self.table.names, list(perceiver.inert)), default, self.panel_u)
 
     def starts_on(self, panel: Panel | None) -> np.ndarray | None:
         """The panel's settings, the most promising first; no cortex is asked again."""
@@ -101,14 +103,13 @@ class CalibratedObjective(Objective):
         """The terms with the prediction in them; ``u`` (N, P) and the panels of the N images are needed."""
         if u is None:
             raise ValueError("the calibrated objective needs the settings u of the percepts")
-        inputs = _inputs(terms, masks, reference, u)
+        inputs = self._inputs(terms, masks, reference, u)
         if panel is not None:
             inputs |= panel_agreement(masks, panel.masks)
         score = self.calibration.predict(inputs)
         return terms | {"total": 1 - score, "raw_total": terms["total"], "predicted_score": score}
 
-
-def _inputs(terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor) -> dict[str, Tensor]:
-    """What a calibration may ask for, but for the panel; each (N,)."""
-    features = percept_features(masks, reference, u)
-    return {f"term.{k}": x for k, x in terms.items()} | {f"feature.{k}": x for k, x in features.items()}
+    def _inputs(self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor) -> dict[str, Tensor]:
+        """What a calibration may ask for, but for the panel; each (N,)."""
+        features = percept_features(masks, reference, u, default_u=self.table.default_unit())
+        return {f"term.{k}": x for k, x in terms.items()} | {f"feature.{k}": x for k, x in features.items()}

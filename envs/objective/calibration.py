@@ -18,10 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.options import CALIBRATED, CORTEX, inherited_by
 from ciliary.cortex.parameters import COLUMNS_V0
 
-#: The calibration that comes with the project.
-SHIPPED = Path(__file__).with_name("calibration.npz")
+
+def shipped(perceiver: str = CORTEX) -> Path | None:
+    """The calibration of a perceiver that comes with the project; None where none does."""
+    kind = inherited_by(perceiver)
+    if kind not in CALIBRATED:
+        return None
+    return Path(__file__).with_name("calibration.npz" if kind == "none" else f"calibration_{kind}.npz")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +62,7 @@ class Calibration:
     n_views: int = 0
     about: Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[str, ...] = COLUMNS_V0
-    perceiver: str = "cortex"
+    perceiver: str = CORTEX
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -110,14 +116,19 @@ class Calibration:
         path.write_bytes(buffer.getvalue())
 
 
-def load_calibration(path: Path | str | None = None) -> Calibration:
-    """Read a calibration; the one that comes with the project when ``path`` is None.
+def load_calibration(path: Path | str | None = None, *, perceiver: str = CORTEX) -> Calibration:
+    """Read a calibration; where ``path`` is None, the one of the perceiver that comes with the project.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file holds something else.
+        ValueError: the file holds something else; none of this perceiver comes along.
     """
-    path = SHIPPED if path is None else Path(path)
+    path = shipped(perceiver) if path is None else Path(path)
+    if path is None:
+        raise ValueError(
+            f"no calibration of {perceiver} comes along; use the objective agreement (its default), raw or "
+            "recognition, or the file that scripts/calibrate.py made of a cortex"
+        )
     if not path.is_file():
         raise FileNotFoundError(
             f"no calibration at {path}; make one with scripts/calibrate.py, or use --objective raw or recognition"
@@ -137,7 +148,7 @@ def load_calibration(path: Path | str | None = None) -> Calibration:
                 about["n_views"],
                 about["about"],
                 tuple(about.get("parameters", COLUMNS_V0)),
-                about.get("perceiver", "cortex"),
+                about.get("perceiver", CORTEX),
             )
     except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a calibration ({error}); make one with scripts/calibrate.py") from error

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from ciliary.cortex.loading import load_object, names_object, object_mark
-from ciliary.cortex.parameters import PARAMETERS
-from ciliary.cortex.perceiver import AbstractPercept, Perceiver
+from ciliary.cortex.options import CORTEX, default_objective
+from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.objective.agreement_objective import AgreementObjective
 from ciliary.envs.objective.calibrated import CalibratedObjective
-from ciliary.envs.objective.calibration import SHIPPED, load_calibration
+from ciliary.envs.objective.calibration import load_calibration, shipped
 from ciliary.envs.objective.recognition import RECOGNITION_WEIGHTS
 from ciliary.envs.objective.terms import Objective, ObjectiveSettings
 
@@ -65,7 +65,7 @@ class FunctionObjective(Objective):
 def make_objective(
     asked: Any = None,
     *,
-    perceiver: Perceiver | None = None,
+    perceiver: str = CORTEX,
     centre_u: np.ndarray | None = None,
     settings: ObjectiveSettings | None = None,
 ) -> Objective:
@@ -74,10 +74,10 @@ def make_objective(
     Args:
         asked: ``raw``, ``recognition`` (the raw terms and
             :data:`~ciliary.envs.objective.recognition.RECOGNITION_WEIGHTS`), ``agreement`` (with a panel around the
-            defaults), ``calibrated`` (by the calibration that comes with the project), the path of a calibration,
+            defaults), ``calibrated`` (by the calibration of the perceiver that comes along), the path of a calibration,
             ``module:object``; an :class:`Objective`, :class:`ObjectiveSettings`, or a :data:`LossFunction`. None is
-            ``calibrated`` for the mathematical cortex and ``agreement`` for one that inherits, or another perceiver.
-        perceiver: whose percepts are to be judged; the cortex when None.
+            ``calibrated`` where such a calibration comes along, else ``agreement``.
+        perceiver: name of the one whose percepts are to be judged.
         centre_u: (P,) what a panel is drawn around.
         settings: of the raw terms.
 
@@ -87,9 +87,7 @@ def make_objective(
         TypeError: something else was asked for.
     """
     if asked is None:
-        # The calibration that comes with the project is that of the mathematical cortex, defaults and all.
-        is_known = perceiver is None or (perceiver.name == "cortex" and perceiver.table == PARAMETERS)
-        asked = "calibrated" if is_known else "agreement"
+        asked = default_objective(perceiver)
     if isinstance(asked, str) and names_object(asked) and not Path(asked).exists():
         asked = load_object(asked, what="objective")
         if isinstance(asked, type) and issubclass(asked, Objective):
@@ -109,10 +107,12 @@ def make_objective(
         return Objective(replace(settings or ObjectiveSettings(), **weights))
     if asked == "agreement":
         return AgreementObjective(centre_u=centre_u, settings=settings)
-    return CalibratedObjective(load_calibration(None if asked == "calibrated" else asked), settings)
+    return CalibratedObjective(
+        load_calibration(None if asked == "calibrated" else asked, perceiver=perceiver), settings
+    )
 
 
-def objective_mark(asked: Any) -> str:
+def objective_mark(asked: Any, *, perceiver: str = CORTEX) -> str:
     """What numbers depend on.
 
     ``raw``, ``recognition``, ``agreement``, or ``calibrated`` and 16 hex digits of the calibration; a user's own by its
@@ -120,10 +120,14 @@ def objective_mark(asked: Any) -> str:
 
     Raises:
         FileNotFoundError: no such file.
+        ValueError: no calibration of this perceiver comes along.
     """
     if asked in UNCALIBRATED:
         return str(asked)
     if isinstance(asked, str) and names_object(asked) and not Path(asked).exists():
         return object_mark(asked, what="objective")
-    path = SHIPPED if asked in (None, "calibrated") else Path(asked)
+    path = shipped(perceiver) if asked in (None, "calibrated") else Path(asked)
+    if path is None:
+        load_calibration(perceiver=perceiver)  # says so
+    assert path is not None
     return f"calibrated {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"

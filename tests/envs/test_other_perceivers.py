@@ -30,7 +30,7 @@ def test_what_a_setting_is_worth_does_not_depend_on_its_batch(objective):
 
 def test_the_default_objective_is_agreement_and_the_calibrated_one_is_refused():
     assert make().evaluator.objective.name == "agreement"
-    with pytest.raises(ValueError, match="made for the perceiver cortex, and bands is another"):
+    with pytest.raises(ValueError, match="no calibration of bands comes along"):
         make("calibrated")
     with pytest.raises(ValueError, match=r"recognition.*bands declares none"):
         make("recognition")

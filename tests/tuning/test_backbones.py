@@ -76,7 +76,7 @@ def test_marks_tell_projections_and_weights_apart(weights):
     settings = EvaluateSettings(features=NAME, features_weights=str(weights))
     assert settings.how.cortex["features_weights"] == str(weights)
     assert settings.marks["trunk"] == features_mark(NAME, str(weights))
-    training = GradientSettings(features=NAME, features_weights=str(weights))
+    training = GradientSettings(looks=CortexOptions(features=NAME, features_weights=str(weights)))
     assert training.cortex["features_weights"] == str(weights)
     assert training.about()["trunk"] == features_mark(NAME, str(weights))
     assert not {"trunk", "features_weights"} & set(GradientSettings().about())

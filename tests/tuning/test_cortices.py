@@ -100,7 +100,7 @@ def test_what_a_depth_cue_is_made_of_counts(tmp_path, monkeypatch):
     sessions = [SessionSettings(objective="raw", depth=name) for name in names]
     assert [set(s.cortex_marks) for s in sessions] == [set(), set(), {"depth"}, set(), {"depth"}]
     assert EvaluateSettings(depth="learned").marks["depth"] == depth_mark("learned")
-    assert GradientSettings(depth="learned").about()["depth"] == depth_mark("learned")
+    assert GradientSettings(looks=CortexOptions(depth="learned")).about()["depth"] == depth_mark("learned")
     before = [s.fingerprint() for s in sessions]
     assert len(set(before)) == len(names)
     own.write_text("def see(image): return image[:, 1:2]\n")

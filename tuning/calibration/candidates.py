@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import norm, qmc
 
-from ciliary.cortex import default_unit
-from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.parameters import PARAMETERS, ParameterTable
 from ciliary.envs.data.disturbances import MIXED_V0
 from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.cases import case_seed
 
 #: Standard deviation in u of the parameters worth moving: few knobs, far; the others hardly move.
 SPREAD: Mapping[str, float] = {
+    "taught_share": 0.25,
     "merge_threshold": 0.35,
     "expected_objects": 0.45,
     "threshold_adaptation": 0.4,
@@ -39,18 +39,23 @@ _OTHERS = 0.05
 _BLUR = PARAMETERS.names.index("blur_sigma_px")
 
 
-def spread_settings(n: int, *, seed: int = 0) -> np.ndarray:
+def spread_settings(n: int, *, seed: int = 0, table: ParameterTable = PARAMETERS) -> np.ndarray:
     """Settings (n, P) in [-1, 1], float32: the defaults, then a scrambled Sobol sample of normals around them.
 
     Every other one is spread half as far. Half of them also blur more than the defaults, evenly up to nearly the
     most: what noise asks for is far from what a clean image does, and in one direction.
+
+    Args:
+        n: how many, >= 1.
+        seed: of the sample.
+        table: whose defaults.
 
     Raises:
         ValueError: ``n`` < 1.
     """
     if n < 1:
         raise ValueError(f"expected at least one setting, got {n}")
-    default = default_unit(1)[0].numpy()
+    default = table.default_unit(1)[0].numpy()
     scale = np.array([SPREAD.get(name, _OTHERS) for name in PARAMETERS.names])
     points = qmc.Sobol(d=len(PARAMETERS), seed=seed).random_base2(max(1, n - 1).bit_length())[: n - 1]
     normal = np.clip(norm.ppf(np.clip(points, 1e-3, 1 - 1e-3)), -2, 2)

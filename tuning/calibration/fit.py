@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ciliary.cortex.options import CORTEX
 from ciliary.cortex.parameters import PARAMETERS
 from ciliary.envs.metrics.statistics import Interval, paired_difference, within_image_rank_correlation
 from ciliary.envs.objective.calibration import Calibration
@@ -157,6 +158,7 @@ def calibrate(
     n_panel: int = 0,
     n_starts: int = 31,
     seed: int = 0,
+    perceiver: str = CORTEX,
     about: Mapping[str, Any] | None = None,
 ) -> Calibration:
     """Fit the form that was kept on the whole table, and make the file that ships.
@@ -168,6 +170,7 @@ def calibrate(
         n_panel: members of the panel, chosen to complement each other; 0 for none.
         n_starts: settings to try first, chosen likewise, the defaults not counted.
         seed: of the folds.
+        perceiver: name of the cortex that the table was measured with.
         about: provenance.
     """
     score, u = table.column(SCORE), table.settings_for(PARAMETERS).astype(np.float32)
@@ -186,6 +189,7 @@ def calibrate(
         panel=u[panel],
         starts=u[starts],
         parameters=PARAMETERS.names,
+        perceiver=perceiver,
         min_gain=judged.least_gain,
         n_views=int(table.meta.get("n_views", 0)) if {"term.stability", "term.consistency"} & set(names) else 0,
         about={

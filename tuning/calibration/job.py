@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.cues.projection import file_mark
+from ciliary.cortex.options import cortex_name
+from ciliary.cortex.parameters import table_for
+from ciliary.cortex.stages.inherited import left_out
 from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_folder
 from ciliary.envs.objective.calibration import Calibration
 from ciliary.tuning.calibration.candidates import spread_settings, training_cases
@@ -19,7 +22,15 @@ from ciliary.tuning.evaluation.table import ResponseTable, compute_table
 from ciliary.tuning.runs.fingerprints import code_mark, versions
 from ciliary.tuning.runs.tables import rows_to_markdown
 
-PLACES = ("out", "folder", "bsds", "labelled", "n_images")  # what the data are is told in other words
+PLACES = (
+    "out",
+    "folder",
+    "bsds",
+    "labelled",
+    "n_images",
+    "left_out",
+    "inherited_weights",
+)  # what the data are is told in other words
 
 
 def run(settings: CalibrateSettings) -> int:
@@ -56,20 +67,27 @@ def measure_table(data: LabelledSet, names: Sequence[str], settings: CalibrateSe
     s = settings
     cortex = s.cortex
     n_compared = s.n_settings if s.n_panel else 0
-    measure = MeasureSettings(cortex=cortex, size_px=s.size_px, n_views=s.n_views, n_panel=n_compared)
+    measure = MeasureSettings(
+        cortex=cortex, size_px=s.size_px, n_views=s.n_views, n_panel=n_compared, left_out=s.left_out
+    )
     meta = {"n_views": s.n_views, "size_px": s.size_px, "n_compared": n_compared, **cortex}
     meta |= {"code": code_mark()}
     meta |= s.cortex_marks
+    if s.left_out is not None:
+        paths = left_out(s.left_out, s.inherited)
+        if unknown := sorted(set(names) - set(paths)):
+            raise ValueError(f"{s.left_out} was taught with {len(unknown)} images less than there are: {unknown[:3]}")
+        meta |= {"left_out": {path.name: file_mark(path) for path in set(paths.values())}}
     return compute_table(
         s.folder,
         data,
         training_cases(names),
-        spread_settings(s.n_settings, seed=s.seed),
+        spread_settings(s.n_settings, seed=s.seed, table=table_for(s.inherited)),
         Measure(measure),
         n_workers=s.n_workers,
         meta=meta,
         digests=data.digests,
-        parameters=PARAMETERS.names,
+        parameters=table_for(s.inherited).names,
     )
 
 
@@ -94,6 +112,7 @@ def learn(
         inputs=input_groups(table)[kept.inputs],
         n_panel=settings.n_panel if kept.inputs == "+ panel" else 0,
         seed=settings.seed,
+        perceiver=cortex_name(settings.inherited),
         about=about | {"settings": {k: str(v) for k, v in settings.values().items() if k not in PLACES}},
     )
     settings.out.parent.mkdir(parents=True, exist_ok=True)

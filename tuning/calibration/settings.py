@@ -16,6 +16,9 @@ data          BSDS500, or a folder of your own with images/ and labels/ (labels/
               each image). The file that is written is used by --objective FILE of accommodate and by the environments.
 how long      about 0.1 s per image, disturbance and setting on one core without views: 200 images, each clean and
               disturbed, 32 settings, two workers: a quarter of an hour. Stopped, the same command goes on.
+inherited     What is inherited saw people's drawings: a calibration on the same images would take it for better than it
+              is. --left-out names the folder of `ciliary train cortex --labelled`, which keeps stages that were taught
+              without each fifth of its images.
 {IN_WORDS}
 
 example       ciliary calibrate --labelled cells/ --out cells.npz
@@ -41,6 +44,10 @@ class CalibrateSettings(CortexOptions):
     n_panel: Annotated[
         int, option("--panel", "N", "settings whose percepts stand in for people; 0: none"), at_least(0)
     ] = 32
+    left_out: Annotated[
+        Path | None,
+        option("--left-out", "DIR", "with --inherited: each image is seen by stages taught without it (see below)"),
+    ] = None
     form: Annotated[
         str | None, option("--form", "|".join(FORMS), "keep this form, whatever the comparison says"), one_of(*FORMS)
     ] = None
@@ -49,3 +56,8 @@ class CalibrateSettings(CortexOptions):
     ] = None
     n_workers: Workers = 2
     seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.left_out is not None and self.inherited == "none":
+            raise ValueError("--left-out is of what is inherited; say what with --inherited contours or all")

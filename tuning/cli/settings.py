@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 from cyclopts import Parameter
 
 from ciliary.cortex.loading import object_mark
-from ciliary.cortex.options import BACKBONES, DEPTHS, INHERITED, INHERITED_TRUNK, LEARNED, PERCEIVERS
+from ciliary.cortex.options import (
+    BACKBONES,
+    CORTEX,
+    DEPTHS,
+    INHERITED,
+    INHERITED_TRUNK,
+    LEARNED,
+    PERCEIVERS,
+    cortex_name,
+)
 from ciliary.tuning.cli.options import (
     PYTHON_ONLY,
     Check,
@@ -30,7 +39,6 @@ from ciliary.tuning.runs.fingerprints import cortex_options, depth_mark, feature
 if TYPE_CHECKING:
     from ciliary.cortex.perceiver import Perceiver
 
-CORTEX = "cortex"
 INHERITS = "none"  # unless something else is asked for
 
 Changes = Annotated[Mapping[str, float], option("--set", "NAME=VALUE", "change a default", convert=assignments)]
@@ -42,6 +50,10 @@ FeaturesWeights = Annotated[
 ]
 Inherited = Annotated[
     str, option("--inherited", "|".join(INHERITED), "stages that people's drawings taught"), one_of(*INHERITED)
+]
+InheritedWeights = Annotated[
+    str | None,
+    option("--inherited-weights", "FILE", "these, as `ciliary train cortex --labelled` taught them on yours"),
 ]
 Learned = option("--learned", "all|none|m1,m2,...", "stages that use their learned part", convert=stages)
 Depth = Annotated[
@@ -94,6 +106,7 @@ class CortexOptions(Settings):
     features: Features = "none"
     features_weights: FeaturesWeights = None
     inherited: Inherited = INHERITS
+    inherited_weights: InheritedWeights = None
     contours: Annotated[
         str | None, option("--contours", "module:object", "a contour network of your own: image to boundary strength")
     ] = None
@@ -110,6 +123,8 @@ class CortexOptions(Settings):
         super().__post_init__()
         if self.features_weights is not None and self.features == "none":
             raise ValueError("--features-weights is of a backbone; say which with --features NAME")
+        if self.inherited_weights is not None and self.inherited == "none":
+            raise ValueError("--inherited-weights is of what is inherited; say what with --inherited contours or all")
         if self.inherited == "all" and self.features not in ("none", INHERITED_TRUNK):
             raise ValueError(
                 f"--inherited all was taught on {INHERITED_TRUNK}, got --features {self.features}; leave --features "
@@ -126,6 +141,7 @@ class CortexOptions(Settings):
             learned=self.learned,
             own_stages=self.own_stages,
             inherited=self.inherited,
+            inherited_weights=self.inherited_weights,
             contours=self.contours,
         )
 
@@ -140,7 +156,7 @@ class CortexOptions(Settings):
             "learned": learned_mark(self.learned),
             "trunk": features_mark(self.features, self.features_weights),
             "depth": depth_mark(self.depth),
-            "inherited": inherited_mark(self.inherited),
+            "inherited": inherited_mark(self.inherited, self.inherited_weights),
             "contours": object_mark(self.contours, what="contours") if self.contours else "",
         }
         return {name: mark for name, mark in marks.items() if mark}
@@ -159,10 +175,16 @@ class PerceiverOptions(CortexOptions):
         asked = {"--depth": self.depth != "none", "--features": self.features != "none"}
         asked |= {"--features-weights": self.features_weights is not None}
         asked |= {"--learned": bool(self.learned), "--stage": bool(self.own_stages)}
+        asked |= {"--inherited-weights": self.inherited_weights is not None}
         asked |= {"--inherited": self.inherited != INHERITS, "--contours": self.contours is not None}
         wrong = [flag for flag, is_asked in asked.items() if is_asked]
         if self.perceiver != CORTEX and wrong:
             raise ValueError(f"{', '.join(wrong)} is of the cortex, and {self.perceiver} is to see; leave one out")
+
+    @property
+    def name(self) -> str:
+        """The perceiver's name, which says what is fitted to it."""
+        return cortex_name(self.inherited) if self.perceiver == CORTEX else self.perceiver
 
     def make_other(self) -> "Perceiver | None":
         """The perceiver in place of the cortex; None where the cortex is to see."""

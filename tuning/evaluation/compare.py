@@ -6,10 +6,12 @@ Images without people's maps will do: then all but the covering is shown.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from ciliary.cortex.options import CORTEX
 from ciliary.tuning.evaluation.falls import (
     CurvePoint,
     RaceRow,
@@ -77,12 +79,13 @@ def race_methods(settings: CompareSettings, train: ResponseTable | None, disturb
         ValueError, FileNotFoundError: as :func:`~ciliary.tuning.evaluation.job.make_methods`; or the
             reference is unknown.
     """
-    other = settings.make_other()
-    default = DEFAULT_METHODS if other is None else OTHER_METHODS
-    methods = make_methods(settings.methods, train, disturbances, default=default, perceiver=other)
+    default = DEFAULT_METHODS if settings.name == CORTEX else OTHER_METHODS
+    methods = make_methods(
+        settings.methods, train, disturbances, default=default, seer=settings.make_other() or settings.name
+    )
     for objective in dict.fromkeys(method.objective for method in methods):
         if not any(m.controller == FIXED and m.objective == objective and m.u is None for m in methods):
-            methods.insert(1, parse_method(f"{FIXED}:{objective}"))
+            methods.insert(1, replace(parse_method(f"{FIXED}:{objective}"), perceiver=settings.name))
     names = [(method.objective, shown_name(method)) for method in methods]
     for one in set(names):
         if names.count(one) > 1:

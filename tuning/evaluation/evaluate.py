@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ciliary.cortex.options import CORTEX
 from ciliary.envs.metrics.regions import METRICS
 from ciliary.envs.objective.calibration import Calibration, load_calibration
 from ciliary.envs.objective.make import UNCALIBRATED
@@ -35,7 +36,7 @@ from ciliary.tuning.runs.tables import pairs_to_markdown, rows_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
 
 DEFAULT_METHODS = ("normalise", "policy:calibrated:2", "tpe:raw:16", "tpe:calibrated:64")
-OTHER_METHODS = ("normalise", "tpe:raw:16", "tpe:agreement:64")  # for perceivers that nobody calibrated
+OTHER_METHODS = ("normalise", "tpe:raw:16", "tpe:agreement:64", "tpe:calibrated:64")  # no policy knows them
 
 
 def run(settings: EvaluateSettings) -> int:
@@ -44,9 +45,10 @@ def run(settings: EvaluateSettings) -> int:
     def choose(train: ResponseTable | None, disturbances: Sequence[str]) -> list[Method]:
         if settings.images:
             raise ValueError("what is seen is judged by people's maps: give labelled images, or compare controllers")
-        other = settings.make_other()
-        default = DEFAULT_METHODS if other is None else OTHER_METHODS
-        methods = make_methods(settings.methods, train, disturbances, default=default, perceiver=other)
+        default = DEFAULT_METHODS if settings.name == CORTEX else OTHER_METHODS
+        methods = make_methods(
+            settings.methods, train, disturbances, default=default, seer=settings.make_other() or settings.name
+        )
         _shown(settings, methods)  # a mistake is better known now
         return methods
 
@@ -78,7 +80,7 @@ def _play(settings: EvaluateSettings, job: Job) -> Played:
 def make_report(settings: EvaluateSettings, job: Job, played: Played, page: Path) -> Report:
     """From what was played to the page; figures are written here."""
     contest, table = played.table, job.table_of(played.table)
-    calibration, table, notes = _calibrated(job.methods, table)
+    calibration, table, notes = _calibrated(job.methods, table, settings.name)
     oracle, oracle_notes = oracle_and_note(contest, table)
     rows = contest_rows(contest, oracle=oracle)
     portraits = portrait_rows(played.portraits)
@@ -159,7 +161,7 @@ def _shown(settings: EvaluateSettings, methods: Sequence[Method]) -> Method:
 
 
 def _calibrated(
-    methods: Sequence[Method], table: ResponseTable | None
+    methods: Sequence[Method], table: ResponseTable | None, seer: str
 ) -> tuple[Calibration | None, ResponseTable | None, list[str]]:
     """The last calibrated objective that played, the table with its predictions, and why there are none."""
     objectives = [m.objective for m in methods if m.objective not in UNCALIBRATED]
@@ -167,7 +169,7 @@ def _calibrated(
         return None, table, []
     model = None
     try:
-        model = load_calibration(None if objectives[-1] == "calibrated" else objectives[-1])
+        model = load_calibration(None if objectives[-1] == "calibrated" else objectives[-1], perceiver=seer)
         return model, None if table is None else with_predictions(table, model), []
     except (KeyError, ValueError) as error:
         return model, table, [f"the response table says nothing of the calibrated objective: {error.args[0]}"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from ciliary.cortex import Cortex, Perceiver, make_perceiver
 from ciliary.cortex.parameters import ParameterTable, table_for
 from ciliary.cortex.perceiver import AbstractPercept
+from ciliary.cortex.stages.inherited import left_out
 from ciliary.envs.batch import evaluate_pairs, make_batch
 from ciliary.envs.data.disturbances import parse_disturbance
 from ciliary.envs.data.labelled import LabelledImage
@@ -37,6 +39,7 @@ class MeasureSettings:
         score_stride: people are asked at every ``score_stride``-th pixel of the original image.
         n_panel: the first settings whose percepts every setting is compared with; 0: no such columns.
         perceiver: who plays in place of the cortex: a name or ``module:object``; None is the cortex.
+        left_out: folder of a teaching: each image is seen by the inherited stages that were taught without it.
     """
 
     cortex: Mapping[str, Any] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class MeasureSettings:
     score_stride: int = 2
     n_panel: int = 0
     perceiver: str | None = None
+    left_out: Path | None = None
 
     @property
     def table(self) -> ParameterTable:
@@ -74,28 +78,33 @@ class Measure:
         return {"settings": self.settings}
 
     @cached_property
-    def cortex(self) -> Cortex:
-        """Built on first use, once a process."""
-        return Cortex(**self.settings.cortex)
+    def cortex_for(self) -> Callable[[str], Cortex]:
+        """The cortex that an image is seen by; each is built on first use, once a process."""
+        options, folder = self.settings.cortex, self.settings.left_out
+        made = cache(lambda **weights: Cortex(**{**options, **weights}))
+        if folder is None:
+            return lambda image: made()
+        paths = left_out(folder, options["inherited"])
+        return lambda image: made(inherited_weights=paths[image])
 
     @torch.no_grad()
     def __call__(self, item: LabelledImage, case: Case, u: np.ndarray) -> dict[str, np.ndarray]:
         """Columns ``term.*``, ``feature.*``, ``agreement.*``, ``covered.*`` and ``score.*``, each (S,)."""
         s = self.settings
         image = see(item, case, size_px=s.size_px)
-        objective = Objective()
+        cortex, objective = self.cortex_for(item.name), Objective()
         look = make_batch(
-            self.cortex,
+            cortex,
             objective,
             image,
             [sample_views(case.seed, n_photometric=(s.n_views + 1) // 2, n_geometric=s.n_views // 2)],
         )
         settings = torch.as_tensor(u, dtype=torch.float32)
         index = torch.zeros(len(settings), dtype=torch.int64)
-        terms, percept = evaluate_pairs(self.cortex, objective, look, index, settings, with_percepts=True)
+        terms, percept = evaluate_pairs(cortex, objective, look, index, settings, with_percepts=True)
         assert percept is not None
         masks = coarse_masks(percept, objective.settings)
-        features = percept_features(masks, look.reference[index], settings)
+        features = percept_features(masks, look.reference[index], settings, default_u=cortex.table.default_unit())
         columns = {f"term.{name}": value for name, value in terms.items()}
         columns |= {f"feature.{name}": value for name, value in features.items()}
         if s.n_panel:  # the panel's own settings are among those measured: they stand in the first rows

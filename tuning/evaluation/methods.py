@@ -17,9 +17,10 @@ from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.search import SAMPLERS
 from ciliary.agents.registry import CONTROLLERS, GONE, make_controller
 from ciliary.cortex.loading import names_object, object_mark
-from ciliary.cortex.parameters import PARAMETERS, ParameterTable
+from ciliary.cortex.options import CORTEX, inherited_by
+from ciliary.cortex.parameters import PARAMETERS, ParameterTable, table_for
 from ciliary.cortex.perceiver import Perceiver
-from ciliary.envs.objective.calibration import SHIPPED, load_calibration
+from ciliary.envs.objective.calibration import load_calibration, shipped
 from ciliary.envs.objective.make import UNCALIBRATED, make_objective, objective_mark
 from ciliary.tuning.evaluation.selectors import CLEAN, DISTURBED, best_setting, kind_of
 from ciliary.tuning.evaluation.summary import BEST_FIXED, FIXED
@@ -53,6 +54,7 @@ class Method:
             the first that fits counts. With the controller ``fixed`` that is a fixed setting chosen elsewhere.
         files: what the controller learned before: a file for each option of :data:`FILES`.
         options: other fields of the controller, such as ``n_steps`` of a policy.
+        perceiver: name of who sees; ``calibrated`` is by its calibration.
     """
 
     label: str
@@ -65,6 +67,7 @@ class Method:
     u: Mapping[str, tuple[float, ...]] | None = None
     files: Mapping[str, str] | None = None
     options: Mapping[str, float] | None = None
+    perceiver: str = CORTEX
 
     def build(self) -> ControllerBase:
         """Its controller, as a session would have it.
@@ -92,7 +95,9 @@ class Method:
 
     def describe(self) -> dict[str, Any]:
         """All that its results depend on (JSON types); calibration and what was learned by what is in the files."""
-        about = {k: v for k, v in asdict(self).items() if k not in ("label", "objective", "files", "options")}
+        about = {
+            k: v for k, v in asdict(self).items() if k not in ("label", "objective", "files", "options", "perceiver")
+        }
         about |= {"options": dict(self.options)} if self.options else {}
         if names_object(self.controller):  # edited, it is another one
             about["controller"] = object_mark(self.controller, what="controller")
@@ -100,7 +105,8 @@ class Method:
         if not learned and self.controller not in _UNLEARNED:
             learned = {"shipped": content_mark(WEIGHTS)} if WEIGHTS.is_dir() else {}
         about |= {"learned": learned} if learned else {}
-        described: dict[str, Any] = json.loads(json.dumps({**about, "objective": objective_mark(self.objective)}))
+        mark = objective_mark(self.objective, perceiver=self.perceiver)
+        described: dict[str, Any] = json.loads(json.dumps({**about, "objective": mark}))
         return described
 
 
@@ -170,7 +176,7 @@ def make_methods(
     disturbances: Sequence[str],
     *,
     default: Sequence[str],
-    perceiver: Perceiver | None = None,
+    seer: Perceiver | str = CORTEX,
 ) -> list[Method]:
     """The methods asked for, ``fixed`` first; where a training table is, the best fixed setting plays too.
 
@@ -179,26 +185,27 @@ def make_methods(
         train: response table of other images.
         disturbances: of the cases.
         default: texts.
-        perceiver: who plays in place of the cortex.
+        seer: who sees; of a cortex its name is enough.
 
     Raises:
         ValueError, FileNotFoundError: as :func:`parse_method`, a method that needs a table that is not there, or an
             objective that is not for this perceiver.
     """
-    table = PARAMETERS if perceiver is None else perceiver.table
+    name, table = (seer, table_for(inherited_by(seer) or "none")) if isinstance(seer, str) else (seer.name, seer.table)
     if texts is None:
-        texts = tuple(t for t in default if "calibrated" not in t or SHIPPED.is_file())
+        texts = tuple(t for t in default if "calibrated" not in t or shipped(name))
     texts = (*((BY_TABLE[0],) if train is not None else ()), *texts)
-    methods = [parse_method(FIXED, table)]
+    methods = [replace(parse_method(FIXED, table), perceiver=name)]
     for text in dict.fromkeys(texts):
         if text == FIXED:
             continue
         method = _by_table(text, train, disturbances, table) if text in BY_TABLE else parse_method(text, table)
+        method = replace(method, perceiver=name)
         method.describe()  # reads the calibration's file: better missed now than in a worker
         if method.objective not in UNCALIBRATED:
-            load_calibration(None if method.objective == "calibrated" else method.objective)
-        if perceiver is not None:
-            make_objective(method.objective, perceiver=perceiver).check(perceiver)
+            load_calibration(None if method.objective == "calibrated" else method.objective, perceiver=name)
+        if not isinstance(seer, str):
+            make_objective(method.objective, perceiver=name).check(seer)
         if method.label in {m.label for m in methods}:
             raise ValueError(f"two methods are called {method.label!r}; name each once")
         methods.append(method)

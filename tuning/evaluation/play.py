@@ -85,7 +85,7 @@ class PlayMeasure:
     def objective(self, name: str) -> Objective:
         """An objective by name, made once a process; a calibrated one keeps its panels."""
         if name not in self._objectives:
-            self._objectives[name] = shared_objective(name, perceiver=self.perceiver)
+            self._objectives[name] = shared_objective(name, perceiver=self.perceiver.name)
         return self._objectives[name]
 
     def env(self, name: str) -> AccommodationEnv:
@@ -224,13 +224,13 @@ def seeds_of(method: Method, n_seeds: int) -> range:
 
     That is where the objective has no views, and the controller says that it draws nothing (``is_seedless``).
     """
-    is_seedless = getattr(method.build(), "is_seedless", False) and n_views_of(method.objective) == 0
+    is_seedless = getattr(method.build(), "is_seedless", False) and n_views_of(method) == 0
     return range(1 if is_seedless else n_seeds)
 
 
-def n_views_of(objective: str) -> int:
-    """Views that an objective judges by."""
-    return make_objective(objective).n_views
+def n_views_of(method: Method) -> int:
+    """Views that a method's objective judges by."""
+    return make_objective(method.objective, perceiver=method.perceiver).n_views
 
 
 def make_entries(

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from ciliary.cortex.options import CORTEX
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option, words
-from ciliary.tuning.cli.settings import CORTEX, Images, PerceiverOptions, Workers
+from ciliary.tuning.cli.settings import Images, PerceiverOptions, Workers
 
 if TYPE_CHECKING:
     from ciliary.tuning.evaluation.measure import MeasureSettings

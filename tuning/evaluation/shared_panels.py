@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ciliary.cortex import Perceiver
+from ciliary.cortex.options import CORTEX
 from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import Calibration
 from ciliary.envs.objective.make import make_objective
@@ -53,7 +54,7 @@ class SharedPanels(CalibratedObjective):
         return panel
 
 
-def shared_objective(name: str | Path, *, perceiver: Perceiver | None = None, n_kept: int = 3) -> Objective:
+def shared_objective(name: str | Path, *, perceiver: str = CORTEX, n_kept: int = 3) -> Objective:
     """As :func:`ciliary.envs.objective.make.make_objective`; a calibrated objective keeps its latest panels."""
     objective = make_objective(name, perceiver=perceiver)
     if isinstance(objective, CalibratedObjective):

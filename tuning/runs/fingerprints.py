@@ -116,11 +116,12 @@ def cortex_options(
     learned: Collection[str] = (),
     own_stages: Collection[str] = (),
     inherited: str = "none",
+    inherited_weights: str | None = None,
     contours: str | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments of a cortex, in JSON types.
 
-    Nothing is said of learned or inherited stages, of one's own (``m2=mine:M2``) or of a backbone's file, where there
+    Nothing is said of learned or inherited stages, of one's own (``m2=mine:M2``) or of files of weights, where there
     are none, so that what was measured before there were any keeps its name.
     """
     from ciliary.cortex.stages import weights
@@ -129,6 +130,7 @@ def cortex_options(
     options |= {} if features_weights is None else {"features_weights": features_weights}
     options |= {"learned": list(weights.stage_names(learned))} if learned else {}
     options |= {"inherited": inherited} if inherited != "none" else {}
+    options |= {"inherited_weights": inherited_weights} if inherited_weights else {}
     options |= {"contours": contours} if contours else {}
     return options | dict(text.split("=", 1) for text in own_stages)
 
@@ -164,7 +166,7 @@ def features_mark(features: str, weights: str | None = None) -> str:
     return f"{path.stem.removeprefix('trunk_')} {file_mark(path) if path.is_file() else 'without a projection'}"
 
 
-def inherited_mark(kind: str) -> str:
+def inherited_mark(kind: str, weights: str | None = None) -> str:
     """16 hex digits of the file of the inherited stages; empty for ``none``.
 
     Raises:
@@ -174,8 +176,9 @@ def inherited_mark(kind: str) -> str:
         return ""
     from ciliary.cortex.stages import inherited
 
-    inherited.load_inherited(kind)  # better now than in a worker
-    return hashlib.sha256(inherited.shipped(kind).read_bytes()).hexdigest()[:16]
+    inherited.load_inherited(kind, weights)  # better now than in a worker
+    path = inherited.shipped(kind) if weights is None else Path(weights)
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def depth_mark(depth: str) -> str:

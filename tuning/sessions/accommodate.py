@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ciliary.cortex import PARAMETERS
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.parameters import table_for
 from ciliary.cortex.perceiver import needs
 from ciliary.envs.data.disturbances import parse_disturbance
 from ciliary.envs.objective.make import make_objective
@@ -90,12 +90,12 @@ def check(settings: SessionSettings) -> SessionSettings:
     settings.cortex_marks  # noqa: B018 -- says now what is missing
     settings.numbers()  # loads objects of one's own: better missed now than in the middle
     other = settings.make_other()
-    table = PARAMETERS if other is None else other.table
+    table = table_for(settings.inherited) if other is None else other.table
     table.check_names(settings.changes)
     for name, value in settings.changes.items():
         table.check_value(name, value)
     controller = make_controller(settings)
-    objective = make_objective(settings.objective, perceiver=other)
+    objective = make_objective(settings.objective, perceiver=settings.name)
     if other is not None:
         objective.check(other)
         if settings.plays_what_comes_along:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+from ciliary.cortex.options import CORTEX, default_objective
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, option, words
-from ciliary.tuning.cli.settings import CORTEX, Changes, Images, PerceiverOptions
+from ciliary.tuning.cli.settings import Changes, Images, PerceiverOptions
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import masked
@@ -107,9 +108,8 @@ class SessionSettings(PerceiverOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.objective:  # the calibration that comes with the project is the mathematical cortex's
-            is_known = self.perceiver == CORTEX and self.inherited == "none"
-            object.__setattr__(self, "objective", "calibrated" if is_known else "agreement")
+        if not self.objective:
+            object.__setattr__(self, "objective", default_objective(self.name))
 
     @property
     def session_base(self) -> str:
@@ -145,7 +145,7 @@ class SessionSettings(PerceiverOptions):
         seer = "" if self.perceiver == CORTEX else f" seen by {self.seer}"
         own = "".join(f" stage {mark}" for mark in self._own_stage_marks())
         files = "".join(f" {name} {mark}" for name, mark in self.cortex_marks.items())
-        return objective_mark(self.objective) + seer + own + files
+        return objective_mark(self.objective, perceiver=self.name) + seer + own + files
 
     def fingerprint(self) -> str:
         """Twelve hex digits which change whenever a setting that shapes the numbers of an episode changes."""
@@ -160,7 +160,8 @@ class SessionSettings(PerceiverOptions):
         from ciliary.envs.objective.make import objective_mark
 
         numbers = {name: value for name, value in self._named().items() if name not in names}
-        numbers["objective"] = objective_mark(self.objective)  # a file may be recalibrated under its old name
+        # a file may be recalibrated under its old name
+        numbers["objective"] = objective_mark(self.objective, perceiver=self.name)
         if names_object(self.controller):  # likewise: edited under its old name
             numbers["controller"] = object_mark(self.controller, what="controller")
         del numbers["policy"], numbers["learned"]
@@ -190,6 +191,7 @@ class SessionSettings(PerceiverOptions):
             del values["features_weights"]
         if self.inherited == "none":
             del values["inherited"]
+        del values["inherited_weights"]  # what is in the file counts
         if self.contours is None:
             del values["contours"]
         if not self.own_stages:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.options import cortex_name
 from ciliary.envs.data.reading import UnreadableImage
 from ciliary.envs.objective.make import make_objective
 from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import NOTHING, STOPPED, USAGE
+from ciliary.tuning.cli.settings import CortexOptions
 from ciliary.tuning.runs.store import TRAININGS, StoreError, open_store
 from ciliary.tuning.sessions.settings import DEFAULT_OUT
 from ciliary.tuning.training.options import PolicySettings
@@ -25,7 +28,7 @@ def run(settings: PolicySettings) -> int:
     out = s.out or Path("runs/policies") / (algo if algo == "reflex" else f"{algo}-{Path(objective).stem}")
     images = s.images if s.bsds is None else s.bsds / "images" / "train"
     try:
-        make_objective(objective)
+        make_objective(objective, perceiver=cortex_name(s.inherited))
         s.cortex_marks  # noqa: B018 -- says now what is missing
         if str(images) != "bundled" and not Path(images).is_dir():
             raise ValueError(f"no folder of photographs at {images}")
@@ -35,9 +38,7 @@ def run(settings: PolicySettings) -> int:
         "images": images,
         "objective": objective,
         "out": out,
-        "depth": s.depth,
-        "features": s.features,
-        "features_weights": s.features_weights,
+        "looks": CortexOptions(**{field.name: getattr(s, field.name) for field in fields(CortexOptions)}),
     }
     asked: dict[str, Any] = {"n_views": s.n_views, "n_cases": s.n_cases}
     given = {name: value for name, value in asked.items() if value is not None}

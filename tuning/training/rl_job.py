@@ -14,6 +14,7 @@ import numpy as np
 
 from ciliary.agents.training.pool import columns_of, fixed_cases, split
 from ciliary.agents.training.vec_env import AccommodationVecEnv
+from ciliary.cortex.options import cortex_name
 from ciliary.envs.data.images import open_images
 from ciliary.envs.data.reading import Photograph
 from ciliary.envs.vector import AccommodationVectorEnv
@@ -65,7 +66,9 @@ def make_envs(
         max_episode_steps=settings.episode_steps,
         shape_px=settings.shape_px,
         cortex=settings.cortex,
-        objective=shared_objective(settings.objective, n_kept=len(cases)),
+        objective=shared_objective(
+            settings.objective, perceiver=cortex_name(settings.looks.inherited), n_kept=len(cases)
+        ),
         source=cases,
         disturbances=(None,),
         n_views=settings.n_views,

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from ciliary.tuning.runs.fingerprints import cortex_options, depth_mark, features_mark
+from ciliary.cortex.options import cortex_name
+from ciliary.tuning.cli.settings import CortexOptions
 from ciliary.tuning.training.curriculum import Curriculum
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class LearningSettings:
         n_views: views a percept is judged by (None: as many as the objective asks for); fewer are faster.
         n_cases: disturbed photographs to learn from.
         hold_out: every so-many-th photograph is kept to evaluate on.
-        depth, features, features_weights: cues of the cortex.
+        looks: which cortex.
     """
 
     #: Settings that name places or say when to stop, not what is learned: a training goes on when they change.
@@ -41,24 +42,23 @@ class LearningSettings:
     n_views: int | None = None
     n_cases: int = 256
     hold_out: int = 8
-    depth: str = "none"
-    features: str = "none"
-    features_weights: str | None = None
+    looks: CortexOptions = field(default_factory=CortexOptions)
 
     @property
     def cortex(self) -> dict[str, Any]:
         """Keyword arguments of the cortex."""
-        return cortex_options(depth=self.depth, features=self.features, features_weights=self.features_weights)
+        return self.looks.cortex
 
     def about(self) -> dict[str, Any]:
         """The settings that shape what is learned, as JSON types; no places."""
         from ciliary.envs.objective.make import objective_mark
 
-        values = {name: value for name, value in asdict(self).items() if name not in self.places}
-        del values["features_weights"]  # a place too: what is in the file counts
-        values |= {"depth": mark} if (mark := depth_mark(self.depth)) else {}
-        values |= {"trunk": mark} if (mark := features_mark(self.features, self.features_weights)) else {}
-        about: dict[str, Any] = json.loads(json.dumps(values | {"objective": objective_mark(self.objective)}))
+        values = {name: value for name, value in asdict(self).items() if name not in (*self.places, "looks")}
+        # of the cortex's files what is in them counts, not their place
+        values |= {name: value for name, value in self.cortex.items() if not name.endswith("_weights")}
+        values |= self.looks.cortex_marks
+        values |= {"objective": objective_mark(self.objective, perceiver=cortex_name(self.looks.inherited))}
+        about: dict[str, Any] = json.loads(json.dumps(values))
         return about
 
     def _expect(self, *counts: str) -> None:

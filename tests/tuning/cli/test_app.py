@@ -126,6 +126,16 @@ def test_a_folder_may_be_given_as_text_in_python():
     assert (settings.out, settings.save) == (Path("here"), Path("there"))
 
 
+def test_files_of_what_is_not_inherited_are_refused(capsys):
+    weights = ["--inherited-weights", "mine.safetensors"]
+    assert app.main(["accommodate", "chelsea", "--inherited", "none", *weights]) == 2
+    assert "say what with --inherited contours or all" in capsys.readouterr().err
+    assert app.main(["accommodate", "chelsea", "--inherited", "contours", *weights]) in (1, 2)
+    assert "no learned cortex at mine.safetensors" in capsys.readouterr().err
+    assert app.main(["calibrate", "--bsds", "x", "--inherited", "none", "--left-out", "y"]) == 2
+    assert "--left-out is of what is inherited" in capsys.readouterr().err
+
+
 def test_what_was_taught_on_a_trunk_takes_no_other(capsys):
     assert app.main(["accommodate", "chelsea", "--inherited", "all", "--features", "resnet18"]) == 2
     assert "leave --features out" in capsys.readouterr().err

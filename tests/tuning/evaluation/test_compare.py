@@ -55,7 +55,7 @@ def test_pages_name_another_perceiver(desk, capsys):
     text = (out / "controllers.md").read_text()
     assert "| watershed looks at | 64 px (long side); the perceiver's defaults |" in text
     assert run(CompareSettings(methods=("random:calibrated:2",), perceiver="watershed", **asked)) == 2
-    assert "made for the perceiver cortex" in " ".join(capsys.readouterr().err.split())
+    assert "no calibration of watershed comes along" in " ".join(capsys.readouterr().err.split())
 
 
 def test_another_perceiver_plays(tmp_path, data):

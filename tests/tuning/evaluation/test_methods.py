@@ -127,10 +127,10 @@ def test_what_was_learned_is_given_as_a_file(tmp_path):
 
 def test_methods_of_another_perceiver_know_its_parameters():
     perceiver = make_perceiver("watershed")
-    fixed, tpe = make_methods(("tpe:agreement:8:depth=2",), None, ["none"], default=(), perceiver=perceiver)
+    fixed, tpe = make_methods(("tpe:agreement:8:depth=2",), None, ["none"], default=(), seer=perceiver)
     assert tpe.changes == {"depth": 2}
     assert tpe.default_u("none", perceiver.table).shape == fixed.default_u("none", perceiver.table).shape == (2,)
     with pytest.raises(ValueError, match="choose from depth, sigma_px"):
-        make_methods(("tpe:raw:8:n_regions=6",), None, ["none"], default=(), perceiver=perceiver)
-    with pytest.raises(ValueError, match="made for the perceiver cortex"):
-        make_methods(("tpe:calibrated:8",), None, ["none"], default=(), perceiver=perceiver)
+        make_methods(("tpe:raw:8:n_regions=6",), None, ["none"], default=(), seer=perceiver)
+    with pytest.raises(ValueError, match="no calibration of watershed comes along"):
+        make_methods(("tpe:calibrated:8",), None, ["none"], default=(), seer=perceiver)

@@ -80,7 +80,7 @@ def test_another_source_is_another_setting(desk):
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"objective": "calibrated"}, "made for the perceiver cortex, and watershed is another"),
+        ({"objective": "calibrated"}, "no calibration of watershed comes along"),
         ({"objective": "recognition"}, "needs a perceiver that answers 'recognition'"),
         ({"controller": "gradient"}, "the controller gradient needs a perceiver that answers 'gradient'"),
         ({"controller": "reflex"}, "what reflex plays was learned with the cortex"),

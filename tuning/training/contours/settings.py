@@ -22,7 +22,8 @@ class TeachingSettings:
         n_folds: contours of an image that merges are taught on come from a network that did not see it.
         sizes_px: long sides at which places, regions and (the first) objects are looked at.
         n_code_steps: batches that M1's code learns from.
-        learning, augmentation: of the contours.
+        n_fold_steps: batches of each network that leaves a fold out.
+        learning, augmentation: of the contours that are kept.
         seed: of samples, weights and order.
     """
 
@@ -32,6 +33,7 @@ class TeachingSettings:
     n_folds: int = 5
     sizes_px: tuple[int, ...] = (192, 256, 481)
     n_code_steps: int = 1200
+    n_fold_steps: int = 4000
     learning: Learning = field(default_factory=Learning)
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.stages.inherited import load_inherited
+from ciliary.cortex.stages.inherited import left_out, load_inherited
 from ciliary.cortex.stages.weights import provenance
 from ciliary.testing.stage import photograph
 from ciliary.tuning.training.contours import merges
@@ -25,7 +25,8 @@ def settings(tmp_path, monkeypatch, buckets):
     monkeypatch.setattr(merges, "fit_cost", partial(merges.fit_cost, n_steps=20))
     learning = Learning(n_steps=3, shares=(0.5, 0.5), in_bfloat16=False)
     root = write_labelled(tmp_path / "set", n_images=3)
-    return TeachingSettings(root, tmp_path / "out", n_folds=2, sizes_px=(48,), n_code_steps=8, learning=learning)
+    few = {"n_folds": 2, "n_code_steps": 8, "n_fold_steps": 2}
+    return TeachingSettings(root, tmp_path / "out", sizes_px=(48,), learning=learning, **few)
 
 
 def test_the_whole_job(settings, monkeypatch):
@@ -43,13 +44,37 @@ def test_the_whole_job(settings, monkeypatch):
     costs = [dict(taught[name].cost.named_parameters()) for name in ("m3", "m4")]
     assert all(torch.equal(costs[0][name], costs[1][name]) for name in costs[0])
 
+    seen_by = left_out(settings.out, "contours")  # each image by what was taught without it
+    assert {image: file.name[-len("0.safetensors") :][0] for image, file in seen_by.items()} == {
+        "im0": "0",
+        "im1": "1",
+        "im2": "0",
+    }
+    others = [load_inherited("contours", seen_by[image]) for image in ("im0", "im1")]
+    assert torch.equal(others[0]["m4"].cost.either, taught["m4"].cost.either)  # one cost, of all images
+    weights = [next(x["m1"].net.parameters()) for x in (*others, taught)]
+    assert not any(torch.equal(weights[i], weights[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+    with pytest.raises(FileNotFoundError, match="no all taught without some of its images in"):
+        left_out(settings.out, "all")
+
     content = path.read_bytes()
-    for name in ("learn", "learn_cost", "seen_scene"):  # again: nothing is left to do
+    for name in ("learn", "learn_code", "learn_cost", "seen_scene"):  # again: nothing is left to do
         monkeypatch.setattr(module, name, None)
     assert teach(settings, is_quiet=True) == path
     assert path.read_bytes() == content
     with pytest.raises(ValueError, match="holds a training that differs in seed; choose another folder"):
         teach(replace(settings, seed=1), is_quiet=True)
+
+
+def test_parts_are_kept(settings, monkeypatch):
+    path = teach(settings, is_quiet=True)
+    content = path.read_bytes()
+    path.unlink()
+    for name in ("learn", "learn_code", "make_pool"):  # only what is quick is done again
+        monkeypatch.setattr(module, name, None)
+    teach(settings, is_quiet=True)
+    assert load_inherited("contours", path)["m4"].cost.either.equal(load_inherited("contours", path)["m3"].cost.either)
+    assert len(path.read_bytes()) == len(content)
 
 
 @pytest.mark.parametrize(
