@@ -65,7 +65,7 @@ def _upgrade(database: Path) -> None:
 
 
 def plain(out: Path, **changes) -> SessionSettings:
-    settings = SessionSettings(size_px=40, out=out, is_animated=False, objective="raw")
+    settings = SessionSettings(size_px=40, out=out, is_animated=False, objective="raw", inherited="none")
     return replace(settings, **changes)
 
 

@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ciliary.cortex import Cortex
 from ciliary.cortex.parameters import PARAMETERS
+from ciliary.cortex.stages.inherited import left_out_path
+from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import load_calibration
 from ciliary.tuning.calibration.regressors import FORMS
 from ciliary.tuning.evaluation.measure import Measure
 from ciliary_tests.labelled import write_labelled
 from ciliary_tests.loading import SCRIPTS, load_script
+from ciliary_tests.untaught import write_untaught
 
 SCRIPT = SCRIPTS / "calibrate.py"
 QUICK = ["--settings", "3", "--views", "0", "--workers", "1", "--size", "64"]
@@ -107,6 +111,33 @@ def test_stopped_it_goes_on_where_it_stood(script, labelled, tmp_path, monkeypat
     one, other = load_calibration(file), load_calibration(straight)
     np.testing.assert_array_equal(one.layers[0][0], other.layers[0][0])
     np.testing.assert_array_equal(one.starts, other.starts)
+
+
+def test_what_is_inherited_is_seen_by_those_taught_without_the_image(script, labelled, tmp_path, monkeypatch, capsys):
+    seen, file = [], tmp_path / "c.npz"
+
+    def toy(self, item, case, u):
+        seen.append((self.settings.left_out, item.name))
+        rng = np.random.default_rng(case.seed)
+        return {"term.x": rng.random(len(u)), "score.covering": rng.random(len(u))}
+
+    monkeypatch.setattr(Measure, "__call__", toy)
+    names, taught = [f"im{i}" for i in range(10)], tmp_path / "taught"
+    taught.mkdir()
+    arguments = ["--labelled", str(labelled), "--inherited", "contours", "--left-out", str(taught), *QUICK]
+    arguments += ["--out", str(file), "--form", "line", "--inputs", "terms", "--work", str(tmp_path / "work")]
+    for k in (0, 1):
+        write_untaught(left_out_path(taught, "contours", k), seed=k, without=names[k:9:2])
+    assert script.main(arguments) == 1
+    assert "was taught with 1 images less than there are: ['im9']" in capsys.readouterr().err
+    write_untaught(left_out_path(taught, "contours", 1), seed=1, without=names[1::2])
+    assert script.main(arguments) == 0
+    assert set(seen) == {(taught, name) for name in names}
+    calibration = load_calibration(file)
+    assert calibration.perceiver == "cortex-contours"
+    assert str(tmp_path) not in json.dumps(calibration.about)
+    with pytest.raises(ValueError, match="made for the perceiver cortex-contours, and cortex is another"):
+        CalibratedObjective(calibration).check(Cortex())
 
 
 def test_fewer_than_ten_images_calibrate_nothing(script, labelled, measured, tmp_path, capsys):

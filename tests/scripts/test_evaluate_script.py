@@ -90,6 +90,7 @@ def test_tables_choose_the_best_fixed_setting_and_the_oracle(script, labelled, o
     cases = tuple(Case(name, d, 7) for name in ("im0", "im1") for d in ("none", "fog:3"))
     own = table("own", cases, [[0.3, 0.99]] * 4)
     arguments = ["--labelled", str(labelled), "--methods", "refit-fixed", "--disturb", "none,fog:3", *QUICK]
+    arguments += ["--inherited", "none"]  # whose defaults the tables are around
     assert script.main([*arguments, "--out", str(out), "--table", own, "--train-table", train]) == 0
     rows = {(row["method"], row["disturbance"]): row for row in rows_of(out / "results" / "contest.csv")}
     assert {method for method, _ in rows} == {"fixed", "best fixed", "refit fixed", "oracle"}

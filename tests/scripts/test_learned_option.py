@@ -55,6 +55,7 @@ def test_accommodation_with_learned_stages_for_recognition(shipped, photo, out, 
         )
     arguments = [str(photo), "--controller", "random", "--trials", "3", "--population", "2", "--size", "48", "--quiet"]
     arguments += ["--objective", "recognition", "--no-animation", "--out", str(out), "--session", "s", "--resume"]
+    arguments += ["--inherited", "none"]
     main = load_script("accommodate").main
     assert [main([*arguments, *more]) for more in ([], ["--learned", "m2,m5"], ["--learned", "m2,m5"])] == [0, 0, 0]
     records = [json.loads(line) for line in (out / "s" / "episodes.jsonl").open()]

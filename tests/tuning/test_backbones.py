@@ -79,4 +79,4 @@ def test_marks_tell_projections_and_weights_apart(weights):
     training = GradientSettings(looks=CortexOptions(features=NAME, features_weights=str(weights)))
     assert training.cortex["features_weights"] == str(weights)
     assert training.about()["trunk"] == features_mark(NAME, str(weights))
-    assert not {"trunk", "features_weights"} & set(GradientSettings().about())
+    assert not {"trunk", "features_weights"} & set(GradientSettings(looks=CortexOptions(inherited="none")).about())

@@ -97,7 +97,7 @@ def test_what_a_depth_cue_is_made_of_counts(tmp_path, monkeypatch):
     own.write_text("def see(image): return image[:, :1]\n")
     monkeypatch.chdir(tmp_path)
     names = ("none", "pictorial", "learned", "hub:intel-isl/MiDaS:DPT_Hybrid", "depth_that_is_edited:see")
-    sessions = [SessionSettings(objective="raw", depth=name) for name in names]
+    sessions = [SessionSettings(objective="raw", depth=name, inherited="none") for name in names]
     assert [set(s.cortex_marks) for s in sessions] == [set(), set(), {"depth"}, set(), {"depth"}]
     assert EvaluateSettings(depth="learned").marks["depth"] == depth_mark("learned")
     assert GradientSettings(looks=CortexOptions(depth="learned")).about()["depth"] == depth_mark("learned")
@@ -112,7 +112,7 @@ def test_missing_weights_are_found_out_early(shipped, tmp_path):
     for ask in (lambda: learned_mark(("m2",)), SessionSettings(learned=("m2",)).fingerprint):
         with pytest.raises(FileNotFoundError, match=r"no learned cortex at .*cortex\.safetensors"):
             ask()
-    assert SessionSettings().fingerprint()  # who asks for none needs no file
+    assert SessionSettings(inherited="none").fingerprint()  # who asks for none needs no file
 
 
 # --- sessions
@@ -121,7 +121,7 @@ def test_missing_weights_are_found_out_early(shipped, tmp_path):
 @pytest.mark.parametrize("more", [{}, {"controller": "random", "objective": "raw"}, {"changes": {"n_regions": 5.0}}])
 def test_without_learned_stages_a_session_keeps_its_fingerprint(more):
     """As it was before there were any, and before there were other perceivers: of these names."""
-    settings = SessionSettings(**more)
+    settings = SessionSettings(**more, inherited="none")
     names = ("depth", "features", "n_trials", "population", "spread", "changes", "use_guard")
     numbers = {"long_side_px": settings.size_px} | {name: getattr(settings, name) for name in names}
     numbers["objective"] = objective_mark(settings.objective)
@@ -172,7 +172,7 @@ def test_what_another_cortex_found_is_not_remembered(shipped, tmp_path):
 
 
 def test_a_contest_without_learned_stages_keeps_its_name():
-    settings = EvaluateSettings(bsds=None)
+    settings = EvaluateSettings(bsds=None, inherited="none")
     assert settings.how.cortex == {"depth": "none", "features": "none"}
     assert settings.marks == {"data": settings.source}
 

@@ -39,7 +39,8 @@ from ciliary.tuning.runs.fingerprints import cortex_options, depth_mark, feature
 if TYPE_CHECKING:
     from ciliary.cortex.perceiver import Perceiver
 
-INHERITS = "none"  # unless something else is asked for
+INHERITS = "contours"  # unless something else is asked for
+_BEFORE_M5 = ("m1", "m2", "m3", "m4")  # which a cortex inherits, or learns without people
 
 Changes = Annotated[Mapping[str, float], option("--set", "NAME=VALUE", "change a default", convert=assignments)]
 Features = Annotated[
@@ -49,7 +50,13 @@ FeaturesWeights = Annotated[
     str | None, option("--features-weights", "FILE", "state dict of the backbone (the package's, or the hub's)")
 ]
 Inherited = Annotated[
-    str, option("--inherited", "|".join(INHERITED), "stages that people's drawings taught"), one_of(*INHERITED)
+    str,
+    option(
+        "--inherited",
+        "|".join(INHERITED),
+        "stages that people's drawings taught (contours; none with --learned m2 or m3)",
+    ),
+    one_of(*INHERITED),
 ]
 InheritedWeights = Annotated[
     str | None,
@@ -105,7 +112,7 @@ class CortexOptions(Settings):
     depth: Depth = "none"
     features: Features = "none"
     features_weights: FeaturesWeights = None
-    inherited: Inherited = INHERITS
+    inherited: Inherited = ""
     inherited_weights: InheritedWeights = None
     contours: Annotated[
         str | None, option("--contours", "module:object", "a contour network of your own: image to boundary strength")
@@ -120,6 +127,9 @@ class CortexOptions(Settings):
     ] = ()
 
     def __post_init__(self) -> None:
+        if not self.inherited:
+            is_learned = any(name in _BEFORE_M5 for name in self.learned)
+            object.__setattr__(self, "inherited", "none" if is_learned else INHERITS)
         super().__post_init__()
         if self.features_weights is not None and self.features == "none":
             raise ValueError("--features-weights is of a backbone; say which with --features NAME")
@@ -171,12 +181,14 @@ class PerceiverOptions(CortexOptions):
     ] = CORTEX
 
     def __post_init__(self) -> None:
+        if self.perceiver != CORTEX and self.inherited in ("", INHERITS):
+            object.__setattr__(self, "inherited", "none")
         super().__post_init__()
         asked = {"--depth": self.depth != "none", "--features": self.features != "none"}
         asked |= {"--features-weights": self.features_weights is not None}
         asked |= {"--learned": bool(self.learned), "--stage": bool(self.own_stages)}
         asked |= {"--inherited-weights": self.inherited_weights is not None}
-        asked |= {"--inherited": self.inherited != INHERITS, "--contours": self.contours is not None}
+        asked |= {"--inherited": self.inherited != "none", "--contours": self.contours is not None}
         wrong = [flag for flag, is_asked in asked.items() if is_asked]
         if self.perceiver != CORTEX and wrong:
             raise ValueError(f"{', '.join(wrong)} is of the cortex, and {self.perceiver} is to see; leave one out")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.options import CORTEX
 from ciliary.cortex.parameters import table_for
 from ciliary.cortex.perceiver import needs
 from ciliary.envs.data.disturbances import parse_disturbance
@@ -96,10 +97,11 @@ def check(settings: SessionSettings) -> SessionSettings:
         table.check_value(name, value)
     controller = make_controller(settings)
     objective = make_objective(settings.objective, perceiver=settings.name)
+    if settings.name != CORTEX and settings.plays_what_comes_along:
+        advice = "give --policy or search" + (", or --inherited none" if other is None else "")
+        raise ValueError(f"what {settings.controller} plays was learned with the mathematical cortex; {advice}")
     if other is not None:
         objective.check(other)
-        if settings.plays_what_comes_along:
-            raise ValueError(f"what {settings.controller} plays was learned with the cortex; give --policy or search")
         if controller.use_gradients:
             needs(other, "gradient", f"the controller {controller.name}")
     return replace(settings, disturbances=spelled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -12,12 +13,20 @@ import numpy as np
 
 from ciliary.agents.controllers.homeostat import SHIPPED
 from ciliary.agents.training.homeostat_fit import ReflexSettings, measure_reflexes
+from ciliary.cortex import Cortex
 from ciliary.envs.data.sources import folder as read_folder
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import versions
 
 
-def train_reflex(images: Path, *, out: Path = SHIPPED, size_px: int = 128, n_images: int = 40) -> dict[str, Any]:
+def train_reflex(
+    images: Path,
+    *,
+    out: Path = SHIPPED,
+    size_px: int = 128,
+    n_images: int = 40,
+    cortex: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Measure the loops on a folder of photographs and write the table.
 
     Args:
@@ -25,6 +34,7 @@ def train_reflex(images: Path, *, out: Path = SHIPPED, size_px: int = 128, n_ima
         out: JSON file to write.
         size_px: long side at which the cortex looks.
         n_images: so many of them, evenly spaced in name order; all if there are fewer.
+        cortex: keyword arguments of the cortex that looks.
 
     Returns:
         the table, as :func:`measure_reflexes`, with its ``provenance``.
@@ -36,12 +46,13 @@ def train_reflex(images: Path, *, out: Path = SHIPPED, size_px: int = 128, n_ima
     chosen = [source[i] for i in np.linspace(0, len(source), n, endpoint=False).astype(int)]
     settings = ReflexSettings()
     height, width = chosen[0].image.shape[-2:] if chosen else (0, 0)
-    table = measure_reflexes(chosen, settings=settings)
+    table = measure_reflexes(chosen, settings=settings, cortex=Cortex(**(cortex or {})))
     table["provenance"] = {
         "data": "BSDS500 train" if is_bsds else images.name,
         "n_images": len(chosen),
         "size_px": max(height, width),
         "date": date.today().isoformat(),
+        "cortex": dict(cortex or {}),
         "settings": asdict(settings),
         "versions": versions(),
     }

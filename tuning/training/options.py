@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from ciliary.cortex.options import INHERITED
+from ciliary.cortex.options import INHERITED, cortex_name, default_objective
 from ciliary.tuning.cli.options import PYTHON_ONLY, at_least, one_of, option, words
 from ciliary.tuning.cli.settings import CortexOptions, FeaturesWeights, Seed, Settings, Size
 
@@ -38,9 +38,9 @@ examples      ciliary train policy --algo ppo --images holiday/ --steps 20000 --
     algo: Annotated[str, option("--algo", "|".join(ALGORITHMS), "how it is trained"), one_of(*ALGORITHMS)]
     images: Annotated[str | Path, option("--images", "FOLDER", "photographs to learn from")] = "bundled"
     bsds: Annotated[Path | None, option("--bsds", "DIR", "BSDS500: its training images are used")] = None
-    objective: Annotated[str, option("--objective", "calibrated|raw|recognition|FILE", "what is to fall")] = (
-        "calibrated"
-    )
+    objective: Annotated[
+        str, option("--objective", "calibrated|raw|recognition|agreement|FILE", "what is to fall (as for accommodate)")
+    ] = ""
     n_steps: Annotated[
         int | None, option("--steps", "N", "looks (ppo, sac: 20000), or optimiser steps (gradient: 400)"), at_least(1)
     ] = None
@@ -71,6 +71,8 @@ examples      ciliary train policy --algo ppo --images holiday/ --steps 20000 --
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.objective:
+            object.__setattr__(self, "objective", default_objective(cortex_name(self.inherited)))
         if self.register and self.algo == "reflex":
             raise ValueError("a reflex is a table, not a policy that can be registered")
         if self.bsds is not None and self.images != "bundled":

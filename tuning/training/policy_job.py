@@ -44,7 +44,7 @@ def run(settings: PolicySettings) -> int:
     given = {name: value for name, value in asked.items() if value is not None}
     try:
         if algo == "reflex":
-            path = _train_reflex(images, out, s.size_px)
+            path = _train_reflex(images, out, s)
         elif algo == "gradient":
             from ciliary.tuning.training.gradient_job import train_gradient
             from ciliary.tuning.training.settings import GradientSettings, with_training
@@ -81,7 +81,7 @@ def run(settings: PolicySettings) -> int:
     return 0
 
 
-def _train_reflex(images: str | Path, out: Path, size_px: int) -> Path:
+def _train_reflex(images: str | Path, out: Path, settings: PolicySettings) -> Path:
     """The homeostat's table, measured on a folder."""
     from ciliary.tuning.training.homeostat_job import train_reflex
 
@@ -90,7 +90,7 @@ def _train_reflex(images: str | Path, out: Path, size_px: int) -> Path:
             "a reflex is measured on a folder of photographs, better forty than eight; give --images FOLDER"
         )
     path = out / "reflex.json"
-    train_reflex(Path(images), out=path, size_px=size_px)
+    train_reflex(Path(images), out=path, size_px=settings.size_px, cortex=settings.cortex)
     return path
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from ciliary.cortex import Cortex, model
 from ciliary.cortex.options import INHERITED
 from ciliary.cortex.stages import inherited as inherited_stages
-from ciliary.cortex.stages.inherited import TRUNK, TRUNK_WIDTHS, load_inherited, make_inherited
+from ciliary.cortex.stages.inherited import TRUNK, TRUNK_WIDTHS, left_out, left_out_path, load_inherited, make_inherited
 from ciliary.cortex.stages.m2_grouping import M2
 from ciliary.cortex.stages.m2_taught import GivenM2, TaughtM2
 from ciliary.testing.stage import photograph, tensors
@@ -70,6 +70,18 @@ def test_what_is_no_such_file_is_refused(file, tmp_path, monkeypatch):
     monkeypatch.setattr(inherited_stages, "FOLDER", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"inherited_contours\.safetensors"):
         Cortex(inherited="contours")
+
+
+def test_each_image_has_the_stages_that_were_taught_without_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no contours taught without some of its images"):
+        left_out(tmp_path, "contours")
+    folds = (("a", "c"), ("b",))
+    paths = [
+        write_untaught(left_out_path(tmp_path, "contours", k), seed=k, without=some) for k, some in enumerate(folds)
+    ]
+    write_untaught(tmp_path / "inherited_contours.safetensors", seed=7)  # that of all images is none of them
+    write_untaught(left_out_path(tmp_path, "all", 0), "all", without=("z",))
+    assert left_out(tmp_path, "contours") == {"a": paths[0], "c": paths[0], "b": paths[1]}
 
 
 class FakeTrunk(nn.Module):

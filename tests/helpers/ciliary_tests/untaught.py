@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ def untaught(kind: str = "contours", seed: int = 0) -> dict[str, nn.Module]:
     return {name: stage.eval().requires_grad_(False) for name, stage in stages.items()}
 
 
-def write_untaught(path: Path, kind: str = "contours", seed: int = 0) -> Path:
-    """A file of them."""
-    path.write_bytes(stages_to_bytes(untaught(kind, seed), {"labels": "none"}))
+def write_untaught(path: Path, kind: str = "contours", seed: int = 0, *, without: Sequence[str] = ()) -> Path:
+    """A file of them, which says that it was taught without some images."""
+    path.write_bytes(stages_to_bytes(untaught(kind, seed), {"labels": "none", "left_out": list(without)}))
     return path

@@ -83,7 +83,7 @@ def test_options_become_fields(asked):
 def test_without_options_the_settings_are_python_s(command, asked):
     assert app.main([*command.split(), *NEEDED.get(command, [])]) == 0
     for field in fields(asked[0]):
-        if field.default is not MISSING and field.name not in ("algo", "data", "objective", "name"):
+        if field.default is not MISSING and field.name not in ("algo", "data", "objective", "inherited", "name"):
             assert getattr(asked[0], field.name) == field.default
 
 
@@ -103,8 +103,18 @@ def test_python_meets_the_same_checks(make, complaint):
 
 
 def test_another_perceiver_is_judged_by_agreement():
-    assert SessionSettings().objective == "calibrated"
-    assert SessionSettings(perceiver="slic").objective == "agreement"
+    assert SessionSettings().objective == SessionSettings(inherited="none").objective == "calibrated"
+    assert SessionSettings(perceiver="slic").objective == SessionSettings(inherited="all").objective == "agreement"
+
+
+def test_a_cortex_inherits_unless_it_learned_without_people():
+    assert SessionSettings().inherited == SessionSettings(learned=("m5",)).inherited == "contours"
+    assert SessionSettings(learned=("m2", "m5")).inherited == "none"
+    assert SessionSettings(learned=("m2",), inherited="all").inherited == "all"
+    assert SessionSettings(perceiver="slic").inherited == "none"
+    with pytest.raises(ValueError, match="--inherited is of the cortex, and slic is to see"):
+        SessionSettings(perceiver="slic", inherited="all")
+    assert SessionSettings(perceiver="slic").cortex_marks == {}
 
 
 def test_help_and_wrong_usage_import_nothing_heavy():

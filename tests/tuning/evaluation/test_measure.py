@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ciliary.cortex.stages.inherited import left_out_path
 from ciliary.envs.data.labelled import read_labelled_folder
 from ciliary.envs.metrics.regions import region_scores
 from ciliary.envs.objective.panel import for_agreement, panel_agreement
@@ -19,6 +20,7 @@ from ciliary.tuning.evaluation import measure
 from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.measure import Measure, MeasureSettings, see
 from ciliary_tests.labelled import write_labelled
+from ciliary_tests.untaught import write_untaught
 
 U = spread_settings(3)
 FOG = Case("im0", "fog:3", seed=5)
@@ -140,3 +142,28 @@ def test_without_views_agreement_over_views_is_not_measured(item, columns):
     missing = {name for name in set(columns) - set(without) if name.startswith("term.")}
     assert missing == {"term.stability", "term.consistency"}
     np.testing.assert_allclose(without["score.covering"], columns["score.covering"], atol=1e-5)
+
+
+def test_each_image_is_seen_by_stages_that_were_taught_without_it(item, tmp_path):
+    for k, name in enumerate(("im0", "im1")):
+        write_untaught(left_out_path(tmp_path, "contours", k), seed=k, without=(name,))
+    cortex = {"inherited": "contours"}
+    how = MeasureSettings(cortex=cortex, size_px=64, n_views=0, left_out=tmp_path)
+    measured = pickle.loads(pickle.dumps(Measure(how)))(item, FOG, U)
+    file = str(left_out_path(tmp_path, "contours", 0))
+    expected = Measure(MeasureSettings(cortex=cortex | {"inherited_weights": file}, size_px=64, n_views=0))
+    for name, values in expected(item, FOG, U).items():
+        np.testing.assert_array_equal(measured[name], values, err_msg=name)
+    seers = [Measure(how).cortex_for(name) for name in ("im0", "im1")]
+    weights = [torch.cat([p.flatten() for p in cortex.m2.parameters()]) for cortex in seers]
+    assert not torch.equal(*weights)
+
+
+def test_the_distance_from_the_defaults_is_that_of_the_cortex(item, tmp_path):
+    file = str(write_untaught(tmp_path / "w.safetensors"))
+    how = MeasureSettings(cortex={"inherited": "contours", "inherited_weights": file}, size_px=64, n_views=0)
+    u = spread_settings(2, table=how.table)
+    assert not np.array_equal(u[0], U[0])  # other defaults
+    names = Measure(how)(item, FOG, u)
+    (column,) = [name for name in names if "distance" in name or "departure" in name]
+    assert names[column][0] < 1e-3 < names[column][1]

@@ -87,7 +87,7 @@ def test_images_can_be_left_out_by_name_or_fingerprint_and_objectives_by_mark(tm
 
 
 def test_what_a_search_found_is_remembered_and_tried_first(settings):
-    settings = replace(settings, n_trials=40, population=8, use_guard=False, objective="raw")
+    settings = replace(settings, n_trials=40, population=8, use_guard=False, objective="raw", inherited="none")
     searched = play(replace(settings, controller="cmaes", session="search"), ("a",)).records[0]
     assert len(searched["statistics"]) == len(PARAMETERS)
     assert searched["objective"] == "raw"
@@ -106,7 +106,7 @@ def test_a_session_learns_from_its_own_episodes(settings, monkeypatch):
         return play_episode(env, controller, *arguments, **more)
 
     monkeypatch.setattr("ciliary.tuning.sessions.session.play", watched)
-    settings = replace(settings, controller="memory", session="m", objective="raw")
+    settings = replace(settings, controller="memory", session="m", objective="raw", inherited="none")
     outcome = play(settings, ("a", "b", "c"))
     assert outcome.exit_code == 0
     assert n_remembered == [1, 2, 3]

@@ -10,6 +10,7 @@ import pytest
 
 from ciliary.agents.controllers.sb3 import load_sb3
 from ciliary.agents.training.through_cortex import Training, TrainingSettings
+from ciliary.tuning.cli.settings import CortexOptions
 from ciliary.tuning.training import rl_learning as learning
 from ciliary_tests.toy_worlds import Bowls, learn_toy
 
@@ -30,7 +31,7 @@ def test_reinforcement_goes_on_from_its_checkpoint(out, monkeypatch, algo):
         return model
 
     monkeypatch.setattr(learning, "load_checkpoint", watched)
-    path = learn_toy(out, algo=algo, n_steps=32, objective="raw", hidden=(4,))
+    path = learn_toy(out, algo=algo, n_steps=32, objective="raw", hidden=(4,), looks=CortexOptions(inherited="none"))
     assert sizes == [8 if algo == "sac" else None]
     assert load_sb3(path).about["algo"] == algo
     rows = [json.loads(line) for line in (out / "progress.jsonl").open()]
