@@ -12,7 +12,7 @@ DEEP: tuple[str, ...] = ("none", "efficientnet_lite0")
 BACKBONES: tuple[str, ...] = DEEP
 #: Stages of the cortex in their order, and those that have a learned part beside the mathematical one.
 STAGES: tuple[str, ...] = ("retina", "m1", "m2", "m3", "m4", "m5")
-LEARNED: tuple[str, ...] = STAGES[1:]
+LEARNED: tuple[str, ...] = ("m2", "m3", "m5")
 #: What a cortex inherits of people's drawings: nothing, contours and merges, or these on a pretrained trunk.
 INHERITED: tuple[str, ...] = ("none", "contours", "all")
 #: Of these, those whose cortex comes with a calibrated objective.

@@ -136,8 +136,7 @@ def draw_m1(look: Look) -> Figure:
     """Energy at each scale, the dominant orientation, the boundary, and the regions S1."""
     m1, image = look.percept.m1, paint.as_picture(look.image)
     size = image.shape[:2]
-    parts = paint.region_labels(m1.regions[0])
-    rows = [picture_row(3, size), picture_row(2 + len(parts), size)]
+    rows = [picture_row(3, size), picture_row(3, size)]
     sheet = Sheet("M1, perception", "oriented energy, boundary and first regions", rows)
     energy = paint.energy_scales(m1)
     bound = paint.limit(energy, 0.005)
@@ -150,13 +149,13 @@ def draw_m1(look: Look) -> Figure:
     _orientation_key(ax)
     boundary = m1.boundary[0, 0].detach().numpy()
     style.picture(sheet.axes(1, 1), boundary, "Boundary", "black is 1")
-    for column, (title, labels) in enumerate(parts.items(), start=2):
-        draw_regions(sheet.axes(1, column), image, labels, f"Regions S1{title}")
+    draw_regions(sheet.axes(1, 2), image, m1.regions[0], "Regions S1")
     return sheet.figure
 
 
-def draw_regions(ax: Axes, image: np.ndarray, labels: np.ndarray, title: str) -> None:
-    """Regions in distinct hues."""
+def draw_regions(ax: Axes, image: np.ndarray, regions: Tensor, title: str) -> None:
+    """Soft regions (K, H, W) in distinct hues, each pixel in its strongest."""
+    labels = paint.region_labels(regions)
     sharp(ax, paint.regions_picture(image, labels), title, paint.count_regions(labels))
 
 
@@ -183,14 +182,11 @@ def draw_m2(look: Look) -> Figure:
     """The contour with its end points, the barrier and S2; the parts of a learned contour side by side."""
     m2, image = look.percept.m2, paint.as_picture(look.image)
     parts = contour_parts(look)
-    regions = paint.region_labels(m2.regions[0])
-    rows = [picture_row(2 + len(regions), image.shape[:2])]
-    rows += [picture_row(3, image.shape[:2])] if parts else []
+    rows = [picture_row(3, image.shape[:2])] * (2 if parts else 1)
     sheet = Sheet("M2, grouping", "contours completed across gaps, and regions stabilised behind them", rows)
     draw_contour(sheet.axes(0, 0), m2)
     style.picture(sheet.axes(0, 1), m2.barrier[0, 0].detach().numpy(), "Barrier", "black: diffusion is stopped")
-    for column, (title, labels) in enumerate(regions.items(), start=2):
-        draw_regions(sheet.axes(0, column), image, labels, f"Regions S2{title}")
+    draw_regions(sheet.axes(0, 2), image, m2.regions[0], "Regions S2")
     if parts:
         mathematical, learned = (part[0, 0].numpy() for part in parts)
         style.picture(sheet.axes(1, 0), mathematical, "Contour, mathematical part", "association field")

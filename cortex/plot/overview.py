@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -39,9 +38,9 @@ def draw_stages(image: Tensor, percept: Percept, *, title: str, note: str = "") 
     style.picture(sheet.axes(0, 2), picture, "Retina: ON and OFF cells", "ON orange, OFF blue")
     style.picture(sheet.axes(0, 3), paint.orientation_picture(m1), "M1: orientation", "hue: 0° red, 90° cyan")
     style.picture(sheet.axes(1, 0), m1.boundary[0, 0].detach().numpy(), "M1: boundary")
-    _last_regions(sheet.axes(1, 1), seen, m1.regions[0], "M1: S1")
+    draw_regions(sheet.axes(1, 1), seen, m1.regions[0], "M1: S1")
     draw_contour(sheet.axes(1, 2), m2, "M2: contour and ends")
-    _last_regions(sheet.axes(1, 3), seen, m2.regions[0], "M2: S2")
+    draw_regions(sheet.axes(1, 3), seen, m2.regions[0], "M2: S2")
     patches = m3.patches.label[0].numpy()
     sharp(sheet.axes(2, 0), paint.outlined(seen, patches), "M3: patches", f"{len(np.unique(patches))} patches")
     name, (picture, share) = next(iter(texture_pictures(m3).items()))
@@ -55,9 +54,3 @@ def draw_stages(image: Tensor, percept: Percept, *, title: str, note: str = "") 
     if has_experts and percept.m5 is not None:
         draw_usage(sheet.axes(3, 0, left_in=0.3), percept.m5)
     return sheet.figure
-
-
-def _last_regions(ax: Axes, image: np.ndarray, regions: Tensor, title: str) -> None:
-    """The learned partition where there are two: there is room for one."""
-    kind, labels = list(paint.region_labels(regions).items())[-1]
-    draw_regions(ax, image, labels, title + kind)

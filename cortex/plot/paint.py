@@ -13,7 +13,6 @@ from skimage.segmentation import find_boundaries
 from torch import Tensor
 
 from ciliary.cortex.percept import N_ORIENTATIONS, M1Out
-from ciliary.cortex.stages.m1_perception import N_REGIONS_MAX
 
 _FINE = 4  # region borders are drawn on a grid this much finer than the percept, so that they are thin lines
 _FINE_PX = 576  # long side on which outlines are drawn, so that they are thin lines
@@ -86,16 +85,9 @@ def _by_scale(m1: M1Out) -> Tensor:
     return scales
 
 
-def region_labels(regions: Tensor) -> dict[str, np.ndarray]:
-    """Soft regions (K, H, W) as label maps (H, W) numbered without gaps, by what to add to their title.
-
-    A learned M1 puts a second partition behind that of soft k-means, each with its share of the simplex: two maps then.
-    """
-    if len(regions) <= N_REGIONS_MAX:
-        parts = {"": regions}
-    else:
-        parts = {", soft k-means": regions[:N_REGIONS_MAX], ", learned": regions[N_REGIONS_MAX:]}
-    return {name: without_gaps(part.detach().max(0).indices.numpy()) for name, part in parts.items()}
+def region_labels(regions: Tensor) -> np.ndarray:
+    """Soft regions (K, H, W) as a label map (H, W) numbered without gaps."""
+    return without_gaps(regions.detach().max(0).indices.numpy())
 
 
 def without_gaps(labels: np.ndarray) -> np.ndarray:

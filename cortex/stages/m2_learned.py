@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import N_ORIENTATIONS, M1Out, M2Out
-from ciliary.cortex.stages.m1_learned import rupture
 from ciliary.cortex.stages.m1_perception import N_COLOUR, N_TEXTURE
 from ciliary.cortex.stages.m2_grouping import complete, contain
 
@@ -53,6 +52,20 @@ def contour_inputs(m1: M1Out, contour: Tensor) -> Tensor:
     local = halve(m1.features[:, : N_COLOUR + N_TEXTURE])
     local = local - local.mean((2, 3), keepdim=True)
     return torch.cat([halve(m1.boundary), halve(contour), rupture(m1.regions_coarse), oriented, local], 1)
+
+
+def rupture(regions: Tensor) -> Tensor:
+    """1 - cosine of S1 between each pixel and its neighbours, the largest of both axes: (B, K, h, w) to (B, 1, h, w).
+
+    The cosine, not the plain product: the product of two equal but soft assignments is far from 1.
+    """
+    s = F.normalize(regions, dim=1)
+    right = F.pad(1 - (s[..., 1:] * s[..., :-1]).sum(1, keepdim=True), (0, 1))
+    down = F.pad(1 - (s[..., 1:, :] * s[..., :-1, :]).sum(1, keepdim=True), (0, 0, 0, 1))
+    both = torch.maximum(right, down)
+    # a border lies between two pixels: both carry it
+    left, up = F.pad(right, (1, 0))[..., :-1], F.pad(down, (0, 0, 1, 0))[..., :-1, :]
+    return torch.maximum(both, torch.maximum(left, up)).clamp(0, 1)
 
 
 class LearnedM2(nn.Module):

@@ -1,4 +1,4 @@
-"""The one list of stages: what each is made by, what it answers with, and its learned part.
+"""The one list of stages: what each is made by, what it answers with, and its learned part if it has one.
 
 A stage is added by its file, its answer in :mod:`ciliary.cortex.percept`, and a row here (and its place in
 ``Cortex.forward``, which hands on what it needs). Profile, contract and weights read this list.
@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from torch import nn
 
 from ciliary.cortex.percept import M1Out, M2Out, M3Out, M4Out, M5Out, RetinaOut
-from ciliary.cortex.stages.m1_learned import LearnedM1
 from ciliary.cortex.stages.m1_perception import M1
 from ciliary.cortex.stages.m2_grouping import M2
 from ciliary.cortex.stages.m2_learned import LearnedM2
 from ciliary.cortex.stages.m3_invariance import M3
 from ciliary.cortex.stages.m3_learned import LearnedM3
-from ciliary.cortex.stages.m4_learned import LearnedM4
 from ciliary.cortex.stages.m4_objects import M4
 from ciliary.cortex.stages.m5_learned import LearnedM5
 from ciliary.cortex.stages.m5_recognition import M5
@@ -36,10 +34,10 @@ class Stage:
 
 TABLE: Mapping[str, Stage] = {
     "retina": Stage(Retina, RetinaOut),
-    "m1": Stage(M1, M1Out, LearnedM1),
+    "m1": Stage(M1, M1Out),
     "m2": Stage(M2, M2Out, LearnedM2),
     "m3": Stage(M3, M3Out, LearnedM3),
-    "m4": Stage(M4, M4Out, LearnedM4),
+    "m4": Stage(M4, M4Out),
     "m5": Stage(M5, M5Out, LearnedM5),
 }
 #: Name -> learned module, of the stages that have one.

@@ -62,7 +62,7 @@ InheritedWeights = Annotated[
     str | None,
     option("--inherited-weights", "FILE", "these, as `ciliary train cortex --labelled` taught them on yours"),
 ]
-Learned = option("--learned", "all|none|m1,m2,...", "stages that use their learned part", convert=stages)
+Learned = option("--learned", "all|none|m2,m3,...", "stages that use their learned part", convert=stages)
 Depth = Annotated[
     str,
     option("--depth", "|".join((*DEPTHS, "hub:REPO:MODEL", "module:object")), "depth cue"),

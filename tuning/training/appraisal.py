@@ -1,6 +1,6 @@
 """What each stage has learned, on photographs it did not learn from, beside its mathematical part and beside nothing.
 
-Every number stands beside the trivial solutions of its stage: a constant map, a random one, one region. A metric that a
+Every number stands beside the trivial solutions of its stage: a constant answer and a random one. A metric that a
 trivial solution wins says nothing, and is here to show it.
 """
 
@@ -12,17 +12,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from ciliary.cortex import Cortex
 from ciliary.cortex.percept import Percept
-from ciliary.cortex.stages.m1_learned import LEARNED_SHARE, N_LEARNED_REGIONS
 from ciliary.cortex.stages.m3_invariance import texture_statistics
 from ciliary.cortex.stages.m5_learned import LearnedM5, spread_parts
 from ciliary.cortex.stages.m5_recognition import recognise
-from ciliary.envs.objective.agreement import sharpen, soft_adjusted_rand
-from ciliary.envs.objective.reference import make_reference
 from ciliary.tuning.runs.tables import NONE, markdown_table
 from ciliary.tuning.training import losses
 from ciliary.tuning.training.batches import Batch, Batches
@@ -54,7 +50,7 @@ def appraise(
     people: Tensor | None = None,
     on_batch: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """Metrics of every stage for the mathematical part, the newborn and the trained network, and trivial solutions.
+    """Metrics of every learned stage: of the mathematical part, the newborn and the trained network, trivial solutions.
 
     Args:
         trained, newborn: learned stages by name.
@@ -80,43 +76,22 @@ def appraise(
         plain = percepts["mathematical"]
         labels = plain.m4.masks_coarse[: batch.n].argmax(1)
         for who, percept in percepts.items():
-            tell("m1", who, region_metrics(_own_regions(percept, who), batch))
             tell("m2", who, contour_metrics(percept.m2.contour, joined, drawn, batch))
             tell("m3", who, code_metrics(_own_texture(percept, batch, who), labels, batch))
-            tell("m4", who, object_metrics(percept.m4.masks_coarse, percept.m4.objectness, batch))
             tell("m5", who, recognition_metrics(cortices[who], batch))
         for who in TRIVIAL:
             rng = torch.Generator().manual_seed(int(rows[0]))
-            tell("m1", who, region_metrics(_trivial(plain.m1.regions_coarse[:, :8], who, rng), batch))
             contour = torch.rand(plain.m2.contour.shape, generator=rng) if who == "random" else None
             contour = torch.full_like(plain.m2.contour, 0.08) if contour is None else contour
             tell("m2", who, contour_metrics(contour, joined, drawn, batch))
             code = torch.randn(len(batch.images), 16, *plain.m3.texture_coarse.shape[-2:], generator=rng)
             code = code if who == "random" else torch.ones_like(code)
             tell("m3", who, code_metrics(F.normalize(code, dim=1), labels, batch))
-            masks = plain.m4.masks_coarse
-            chance = torch.rand(masks.shape[:2], generator=rng)
-            tell("m4", who, object_metrics(_trivial(masks, who, rng), chance, batch))
             tell("m5", who, _trivial_recognition(cortices["mathematical"], batch, who, rng))
         on_batch()
     return [
         Row(*key, {who: sum(values) / len(values) for who, values in by_who.items()}) for key, by_who in found.items()
     ]
-
-
-def region_metrics(regions: Tensor, batch: Batch) -> dict[str, tuple[float, bool]]:
-    """S1 (3B, K, h, w): agreement between views beyond chance, variance explained beyond a grid, use, sureness."""
-    plain, lit, moved = batch.split(sharpen(regions, power=4))
-    size = (plain.shape[-2], plain.shape[-1])
-    back = batch.back(size)
-    agreement = 0.5 * (soft_adjusted_rand(plain, lit) + soft_adjusted_rand(plain, back(moved), back.valid))
-    reference = make_reference(batch.split(batch.images)[0], size=size)
-    balance, doubt = losses.region_information(batch.split(regions)[0])
-    return {
-        "agreement between views (adjusted Rand)": (float(agreement.mean()), True),
-        "variance explained": (float(reference.explained(plain).mean()), True),
-        "information of pixel and region (of 1)": (float((balance - doubt).mean()), True),
-    }
 
 
 def contour_metrics(
@@ -158,25 +133,6 @@ def code_metrics(code: Tensor, labels: Tensor, batch: Batch) -> dict[str, tuple[
     }
 
 
-def object_metrics(masks: Tensor, objectness: Tensor, batch: Batch) -> dict[str, tuple[float, bool]]:
-    """Masks (3B, S, h, w), objectness (3B, S): agreement, variance explained, whether objectness tells what lasts."""
-    plain, lit, moved = batch.split(sharpen(masks, power=4))
-    size = (plain.shape[-2], plain.shape[-1])
-    back = batch.back(size)
-    moved = back(moved)
-    agreement = 0.5 * (soft_adjusted_rand(plain, lit) + soft_adjusted_rand(plain, moved, back.valid))
-    again = 0.5 * (losses.overlap(plain, lit).amax(2) + losses.overlap(plain, moved, back.valid).amax(2))
-    is_there = plain.mean((2, 3)) > 0.002
-    target, score = (again[is_there] > 0.5).numpy(), batch.split(objectness)[0][is_there].numpy()
-    auc = float(roc_auc_score(target, score)) if 0 < target.sum() < len(target) else 0.5
-    reference = make_reference(batch.split(batch.images)[0], size=size)
-    return {
-        "agreement between views (adjusted Rand)": (float(agreement.mean()), True),
-        "variance explained": (float(reference.explained(plain).mean()), True),
-        "objectness tells what is found again (AUC)": (auc, True),
-    }
-
-
 def recognition_metrics(cortex: Any, batch: Batch) -> dict[str, tuple[float, bool]]:
     """Same proto-object found by its code, hidden parts completed (1 is the mean's error), use of experts."""
     one, other, _ = remembered_pairs(cortex, batch)
@@ -209,24 +165,11 @@ def markdown(rows: Sequence[Row]) -> str:
     return markdown_table(["stage", "metric", *names], lines, is_number=[False, False, *(True for _ in names)])
 
 
-def _own_regions(percept: Percept, who: str) -> Tensor:
-    """What is the stage's own: the twelve regions of k-means, or the eight that were learned."""
-    regions = percept.m1.regions_coarse
-    return regions if who == "mathematical" else regions[:, -N_LEARNED_REGIONS:] / LEARNED_SHARE
-
-
 def _own_texture(percept: Percept, batch: Batch, who: str) -> Tensor:
     """Root energies, or the learned code."""
     if who == "mathematical":
         return texture_statistics(percept.m1.energy, batch.theta["texture_pool_px"])
     return F.normalize(percept.m3.texture_coarse[:, -16:], dim=1)
-
-
-def _trivial(like: Tensor, who: str, rng: torch.Generator) -> Tensor:
-    """One region, or every pixel in a region of its own choice."""
-    n, k, h, w = like.shape
-    label = torch.randint(k, (n, h, w), generator=rng) if who == "random" else torch.zeros(n, h, w, dtype=torch.int64)
-    return F.one_hot(label, k).permute(0, 3, 1, 2).float()
 
 
 def _trivial_recognition(cortex: Any, batch: Batch, who: str, rng: torch.Generator) -> dict[str, tuple[float, bool]]:

@@ -28,7 +28,7 @@ from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.training.batches import Batches
 from ciliary.tuning.training.curriculum import PHASES, Curriculum, PhaseSettings
 from ciliary.tuning.training.curves import Curve, LearningRun, claim
-from ciliary.tuning.training.phases import PHASE_LOSSES, TAUGHT, remembered_pairs
+from ciliary.tuning.training.phases import PHASE_LOSSES, remembered_pairs
 from ciliary.tuning.training.settings import MatureSettings
 
 N_CHECK_BATCHES = 3  # held-out batches that a look is made at
@@ -189,7 +189,7 @@ def prepare(
             standardise(net, pairs[0])
         pairs = (net.standardise(pairs[0]), net.standardise(pairs[1]), pairs[2])
         return lambda step: losses(cortex, pairs, phase, step=step)
-    if name in TAUGHT:
+    if name == "m2":
         teacher = batches.taught(curriculum.n_settings)
         return lambda step: losses(cortex, batches.draw(step, n), phase, teacher=teacher)
     return lambda step: losses(cortex, batches.draw(step, n), phase)
@@ -224,9 +224,16 @@ def save(state: State, path: Path) -> None:
 
 
 def load(state: State, path: Path) -> None:
-    """Back to where :func:`save` was."""
+    """Back to where :func:`save` was.
+
+    Raises:
+        ValueError: it was saved of other stages than the state has.
+    """
     values = torch.load(path, weights_only=True)
-    for name, weights in values.pop("stages").items():
+    stages = values.pop("stages")
+    if set(stages) != set(state.stages):
+        raise ValueError(f"{path} trains {', '.join(stages)}, not {', '.join(state.stages)}; choose another folder")
+    for name, weights in stages.items():
         state.stages[name].load_state_dict(weights)
     for name, value in values.items():
         setattr(state, name, value)

@@ -17,7 +17,7 @@ else:  # the same parser, as it was before it joined the standard library
     import tomli as tomllib
 
 DEFAULT = files("ciliary.tuning.training") / "curriculum.toml"
-PHASES = ("m1", "m2", "coupling", "m3", "m4", "m5", "joint")
+PHASES = ("m2", "m3", "m5")
 
 
 @dataclass(frozen=True)

@@ -88,9 +88,9 @@ class CortexTraining(Settings):
     """
 
     epilog: ClassVar[str] = f"""\
-curriculum    M1 soft regions, M2 contours, M1 again behind M2's barrier, M3 texture code, M4 proto-objects, M5 experts,
-              M1-M4 together lightly. Each phase follows its own losses, the other stages stand still, and ends when the
-              photographs held out no longer gain. All numbers are in one file: copy the one that --print-config shows.
+curriculum    M2 contours, M3 texture code, M5 experts. Each phase follows its own losses, the other stages stand still,
+              and ends when the photographs held out no longer gain. All numbers are in one file: copy the one that
+              --print-config shows.
 inherited     --labelled DIR --inherited contours teaches M1's code, M2's contours, the cost of merging and objectness
               from BSDS500's training images, or a folder's images/ and labels/: OUT/inherited_contours.safetensors,
               for cortex.Cortex(inherited="contours", inherited_weights=FILE). all does so on a pretrained trunk. What

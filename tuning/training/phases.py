@@ -1,7 +1,7 @@
 """The phases of the curriculum: what each lets a cortex look at, and which losses its networks follow.
 
-A phase is given a cortex with all stages learned, some of them frozen, and answers for a batch with its losses by name,
-each a scalar. Stages before the one that learns run without gradient.
+A phase is given a cortex whose learned stages are frozen but for its own, and answers for a batch with its losses by
+name, each a scalar. Stages before the one that learns run without gradient.
 """
 
 from __future__ import annotations
@@ -16,60 +16,26 @@ from torch import Tensor
 
 from ciliary.cortex.description import PARTS
 from ciliary.cortex.ops.smoothing import halve
-from ciliary.cortex.percept import M1Out, M4Out
-from ciliary.cortex.stages.m1_learned import learned_regions, region_cues
+from ciliary.cortex.percept import M1Out
 from ciliary.cortex.stages.m2_grouping import complete
 from ciliary.cortex.stages.m2_learned import contour_inputs
 from ciliary.cortex.stages.m3_invariance import texture_statistics
 from ciliary.cortex.stages.m5_learned import spread_parts
-from ciliary.envs.objective.agreement import sharpen, soft_adjusted_rand
-from ciliary.envs.objective.reference import make_reference
-from ciliary.envs.objective.terms import collapse_loss
 from ciliary.tuning.training import losses
 from ciliary.tuning.training.batches import Batch
 from ciliary.tuning.training.curriculum import PhaseSettings
 from ciliary.tuning.training.teaching import joined_borders
 
 Losses = dict[str, Tensor]
-_SMOOTH_SIGMA = 0.15  # of the cues across which regions should be smooth
 _N_POINTS = 128  # texture codes drawn from an image
 _MATCHED = 0.5  # overlap from which two masks are the same object
-
-
-def m1_losses(
-    cortex: Any, batch: Batch, phase: PhaseSettings, *, teacher: Tensor, with_barrier: bool = False
-) -> Losses:
-    """Soft regions: one where settings see one segment, the same in all views, smooth, evenly used, sure.
-
-    ``teacher`` (n, k, H/2, W/2) holds :func:`percepts_of_settings` of all photographs.
-    """
-    with torch.no_grad():
-        m1 = _first(cortex, batch)
-        cues = batch.split(region_cues(m1))[0]
-        barrier = halve(cortex.m2(m1, batch.theta).barrier)[: batch.n] if with_barrier else None
-    regions = learned_regions(cortex.m1.net, m1, batch.theta)
-    plain, lit, moved = batch.split(regions)
-    back = batch.back((plain.shape[-2], plain.shape[-1]))
-    balance, doubt = losses.region_information(plain)
-    consistency = losses.symmetric_kl(plain, lit) + losses.symmetric_kl(plain, _on_simplex(back(moved)), back.valid)
-    return {
-        "together": losses.togetherness(plain, teacher[batch.index], seed=int(batch.index.sum())),
-        "consistency": 0.5 * consistency,
-        "smoothness": losses.edge_aware_smoothness(plain, cues, sigma=_SMOOTH_SIGMA, barrier=barrier),
-        "balance": 1 - balance.mean(),
-        "doubt": doubt.mean(),
-    }
-
-
-def coupling_losses(cortex: Any, batch: Batch, phase: PhaseSettings, *, teacher: Tensor) -> Losses:
-    """As M1, but nothing is smoothed across what M2 calls a contour."""
-    return m1_losses(cortex, batch, phase, teacher=teacher, with_barrier=True)
 
 
 def m2_losses(cortex: Any, batch: Batch, phase: PhaseSettings, *, teacher: Tensor) -> Losses:
     """Contours: where the borders of many settings lie, the same in all views and at half the scale, sparse.
 
-    ``teacher`` as for :func:`m1_losses`; what is aimed at are its :func:`joined_borders`.
+    ``teacher`` (n, k, H/2, W/2) holds :func:`percepts_of_settings` of all photographs; what is aimed at are its
+    :func:`joined_borders`.
     """
     with torch.no_grad():
         m1 = _first(cortex, batch)
@@ -124,34 +90,6 @@ def m3_losses(cortex: Any, batch: Batch, phase: PhaseSettings) -> Losses:
     }
 
 
-def m4_losses(cortex: Any, batch: Batch, phase: PhaseSettings) -> Losses:
-    """Proto-objects: the same in all views, explaining the image; objectness says which of them are found again."""
-    with torch.no_grad():
-        m1 = _first(cortex, batch)
-        m3 = cortex.m3(m1, cortex.m2(m1, batch.theta), batch.theta)
-    return object_losses(cortex.m4(m3, batch.theta), batch)
-
-
-def object_losses(m4: M4Out, batch: Batch) -> Losses:
-    """The losses of proto-objects seen in all views."""
-    plain, lit, moved = batch.split(m4.masks_coarse)
-    size = (plain.shape[-2], plain.shape[-1])
-    back = batch.back(size)
-    moved = back(moved)
-    a, b, c = (sharpen(x, power=4) for x in (plain, lit, moved))
-    agreement = 0.5 * (soft_adjusted_rand(a, b) + soft_adjusted_rand(a, c, back.valid))
-    with torch.no_grad():
-        again = 0.5 * (losses.overlap(a, b).amax(2) + losses.overlap(a, c, back.valid).amax(2))
-        share = a.mean((2, 3))
-    reference = make_reference(batch.split(batch.images)[0], size=size)
-    objectness = batch.split(m4.objectness)[0]
-    return {
-        "stability": 1 - agreement.mean(),
-        "collapse": collapse_loss(a, reference).mean(),
-        "objectness": losses.weighted_bce(objectness, again, (share > 0.002).float()),
-    }
-
-
 def m5_losses(cortex: Any, pairs: tuple[Tensor, Tensor, Tensor], phase: PhaseSettings, *, step: int) -> Losses:
     """Experts: the same proto-object in two views has one code; what is hidden of it is filled in; the load is shared.
 
@@ -176,28 +114,11 @@ def m5_losses(cortex: Any, pairs: tuple[Tensor, Tensor, Tensor], phase: PhaseSet
     }
 
 
-def joint_losses(cortex: Any, batch: Batch, phase: PhaseSettings, *, teacher: Tensor) -> Losses:
-    """M1 to M4 at once: proto-objects as in their phase, contours held to what they learned."""
-    m1 = _first(cortex, batch)
-    m2 = cortex.m2(m1, batch.theta)
-    out = object_losses(cortex.m4(cortex.m3(m1, m2, batch.theta), batch.theta), batch)
-    logits = cortex.m2.net(contour_inputs(m1, complete(m1, batch.theta)[1]))[: batch.n]
-    return out | {"align": F.binary_cross_entropy_with_logits(logits, joined_borders(teacher[batch.index]))}
-
-
 PHASE_LOSSES: Mapping[str, Callable[..., Losses]] = {
-    "m1": m1_losses,
     "m2": m2_losses,
-    "coupling": coupling_losses,
     "m3": m3_losses,
-    "m4": m4_losses,
     "m5": m5_losses,
-    "joint": joint_losses,
 }
-
-
-#: Phases that are taught by the percepts of many settings of the mathematical cortex.
-TAUGHT = ("m1", "m2", "coupling", "joint")
 
 
 @torch.no_grad()
@@ -233,10 +154,6 @@ def _first(cortex: Any, batch: Batch) -> M1Out:
     """M1 of all images and views of a batch."""
     m1: M1Out = cortex.m1(cortex.retina(batch.images, batch.theta), cortex.cues(batch.images), batch.theta)
     return m1
-
-
-def _on_simplex(x: Tensor) -> Tensor:
-    return x.clamp_min(0) / x.clamp_min(0).sum(1, keepdim=True).clamp_min(1e-6)
 
 
 def _segments(cortex: Any, m1: M1Out, m2: Any, batch: Batch, *, size: tuple[int, int]) -> tuple[Tensor, Tensor]:

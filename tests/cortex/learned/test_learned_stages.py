@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ciliary.cortex import Cortex, Cues, default_theta
+from ciliary.cortex.options import STAGES
 from ciliary.cortex.stages.m5_recognition import M5
 from ciliary.cortex.stages.table import LEARNED_STAGES
 from ciliary.testing.stage import StageContract, photograph, tensors, with_cues
@@ -13,14 +14,6 @@ def untrained(name):
     """The learned stage with seeded random weights, as a cortex would have it."""
     torch.manual_seed(0)
     return LEARNED_STAGES[name]().eval().requires_grad_(False)
-
-
-class TestLearnedM1(StageContract):
-    name = "m1"
-
-    @pytest.fixture
-    def stage(self):
-        return untrained("m1")
 
 
 class TestLearnedM2(StageContract):
@@ -39,14 +32,6 @@ class TestLearnedM3(StageContract):
     @pytest.fixture
     def stage(self):
         return untrained("m3")
-
-
-class TestLearnedM4(StageContract):
-    name = "m4"
-
-    @pytest.fixture
-    def stage(self):
-        return untrained("m4")
 
 
 class TestLearnedM5(StageContract):
@@ -71,7 +56,6 @@ def test_they_see_a_photograph_in_a_row(cortex, size):
     image = photograph(size=size)
     theta = {name: value.requires_grad_() for name, value in default_theta(1).items()}
     percept = cortex(image, theta, with_cues(image))
-    assert percept.m1.regions_coarse.shape[1] == 12 + 8
     assert percept.m3.texture_coarse.shape[1] == 18 + 16
     everything = tensors(percept)
     assert all(torch.isfinite(x).all() for name, x in everything.items() if name != "m4.merge_height")
@@ -88,7 +72,7 @@ def test_each_has_another_answer_than_the_mathematics(cortex):
         other = plain(image, cues=cues)
         changed = {
             stage
-            for stage in ("retina", *LEARNED_STAGES)
+            for stage in STAGES
             if any(
                 a.shape != b.shape or not torch.equal(a, b)
                 for a, b in zip(
@@ -96,7 +80,7 @@ def test_each_has_another_answer_than_the_mathematics(cortex):
                 )
             )
         }
-        assert changed == set(list(LEARNED_STAGES)[list(LEARNED_STAGES).index(name) :]), name  # itself and all after it
+        assert changed == set(STAGES[STAGES.index(name) :]), name  # itself and all after it
 
 
 def test_they_need_no_deep_maps(cortex):

@@ -1,17 +1,15 @@
-"""The learned parts alone: experts and gates, ruptures by hand, the competition for patches, blank images."""
+"""The learned parts alone: experts and gates, ruptures by hand, the reach of the texture code, blank images."""
 
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from ciliary.cortex import Cortex
 from ciliary.cortex.description import N_DESCRIPTION, PARTS
-from ciliary.cortex.parameters import PARAMETERS
-from ciliary.cortex.stages.m1_learned import LEARNED_SHARE, N_LEARNED_REGIONS, LearnedM1, RegionNet, rupture
+from ciliary.cortex.stages.m2_learned import rupture
+from ciliary.cortex.stages.m3_learned import N_CODE as N_TEXTURE_CODE
 from ciliary.cortex.stages.m3_learned import TextureNet
-from ciliary.cortex.stages.m4_learned import N_KEY, ObjectNet, compete
 from ciliary.cortex.stages.m5_learned import N_CODE, ExpertBank, LearnedM5, spread_parts
 from ciliary.cortex.stages.table import LEARNED_STAGES
 from ciliary.testing.stage import photograph, tensors, with_cues
@@ -168,104 +166,20 @@ def test_ruptures_do_not_depend_on_the_names_of_regions():
     assert 0 <= rupture(regions).min() <= rupture(regions).max() <= 1
 
 
-# --- the competition
+# --- texture
 
 
-N_PATCHES, N_SLOTS, N_OWNED = 40, 8, 5
-
-
-def contest(merge_temperature, seed=0):
-    """Patches of random cues that belong to the first slots for certain; the others have none."""
-    owner = torch.arange(N_PATCHES) % N_OWNED
-    assignment = torch.nn.functional.one_hot(owner, N_SLOTS).float()[None]
-    m3 = SimpleNamespace(
-        cue=normal(1, N_PATCHES, 22, seed=seed), patches=SimpleNamespace(size=torch.full((1, 40), 9.0))
-    )
-    return m3, assignment, {"merge_temperature": torch.tensor([merge_temperature])}
-
-
-@pytest.mark.parametrize("merge_temperature", [PARAMETERS["merge_temperature"].low, 0.15, 1.0])
-@pytest.mark.parametrize("log_gain", [0.0, 1.0])
-def test_a_slot_without_patches_stays_without(merge_temperature, log_gain):
-    net = ObjectNet()
-    torch.nn.init.constant_(net.log_gain, log_gain)
-    m3, assignment, theta = contest(merge_temperature)
-    out = compete(net, m3, assignment, theta)
-    torch.testing.assert_close(out.sum(2), torch.ones(1, N_PATCHES))
-    assert out[..., N_OWNED:].sum(2).max() < 0.01
-
-
-@pytest.mark.parametrize("gain", [1.0, 5.0, 20.0])
-def test_a_patch_that_is_like_nobody_is_not_left_to_the_dead(gain):
-    """Its key is the opposite of all others'; that of an empty slot is nothing, which is nearer than the opposite."""
-    keys = torch.zeros(1, 12, 2)
-    keys[..., 0] = 1.0
-    keys[:, 11, 0] = -1.0
-    net = SimpleNamespace(keys=lambda cue: keys, log_gain=torch.tensor(gain).log())
-    assignment = torch.zeros(1, 12, 30)
-    assignment[:, :6, 0] = assignment[:, 6:, 1] = 1.0
-    m3 = SimpleNamespace(cue=keys, patches=SimpleNamespace(size=torch.ones(1, 12)))
-    out = compete(net, m3, assignment, {"merge_temperature": torch.tensor([0.15])})
-    assert out[0, 11, 1] > 0.98
-
-
-def test_a_patch_goes_to_the_slot_it_is_like():
-    """Two kinds of cues, two slots, and a patch in doubt between them."""
-    net = ObjectNet()
-    cue = torch.zeros(1, 10, 22)
-    cue[:, 5:] = 1.0
-    assignment = torch.zeros(1, 10, 3)
-    assignment[:, :5, 0] = assignment[:, 5:, 1] = 1.0
-    assignment[:, 9] = torch.tensor([0.5, 0.5, 0.0])
-    m3 = SimpleNamespace(cue=cue, patches=SimpleNamespace(size=torch.ones(1, 10)))
-    out = compete(net, m3, assignment, {"merge_temperature": torch.tensor([0.15])})
-    assert out[0, 9, 1] > 0.55
-    cold = compete(net, m3, assignment, {"merge_temperature": torch.tensor([0.05])})
-    assert cold[0, 9, 1] > out[0, 9, 1]
-
-
-def test_the_competition_does_not_depend_on_the_names_of_slots():
-    net = ObjectNet()
-    m3, _, theta = contest(0.1)
-    assignment = torch.softmax(2 * normal(1, N_PATCHES, N_SLOTS, seed=3), 2)
-    order = torch.tensor([4, 7, 1, 0, 6, 2, 5, 3])
-    torch.testing.assert_close(
-        compete(net, m3, assignment[..., order], theta), compete(net, m3, assignment, theta)[..., order]
-    )
-
-
-def test_keys_have_length_one_and_know_no_more_than_all_cortices_have():
-    net = ObjectNet()
-    cue = normal(2, 9, 30)
-    keys = net.keys(cue)
-    assert keys.shape == (2, 9, N_KEY)
-    torch.testing.assert_close(keys.norm(dim=-1), torch.ones(2, 9))
-    other = cue.clone()
-    other[..., 22:] = 0.0
-    assert torch.equal(net.keys(other), keys)
-
-
-# --- regions and texture
-
-
-def test_learned_regions_have_the_same_share_of_s1_everywhere():
-    cortex = Cortex(m1=LearnedM1())
-    regions = cortex(photograph(size=(48, 64))).m1.regions_coarse
-    own = regions[:, -N_LEARNED_REGIONS:].sum(1)
-    torch.testing.assert_close(own, torch.full_like(own, LEARNED_SHARE))
-
-
-def test_networks_see_nothing_beyond_their_reach():
+def test_the_texture_code_sees_nothing_beyond_its_reach():
     """No padding of zeros, no pooling over the image: far away a change is not seen."""
-    for net, n_in, reach in ((RegionNet(), 8, 7), (TextureNet(), 18, 1)):
-        one = torch.rand(1, n_in, 40, 40, generator=torch.Generator().manual_seed(0)) + 0.1
-        other = one.clone()
-        other[..., 20, 20] += 0.5
-        changed = (net(one) - net(other)).abs().amax((0, 1)) > 0
-        y, x = torch.nonzero(changed, as_tuple=True)
-        assert max((y - 20).abs().max(), (x - 20).abs().max()) == reach
-        flat = net(torch.full((1, n_in, 20, 20), 0.3))
-        torch.testing.assert_close(flat, flat[..., :1, :1].expand_as(flat))
+    net = TextureNet()
+    one = torch.rand(1, 18, 40, 40, generator=torch.Generator().manual_seed(0)) + 0.1
+    other = one.clone()
+    other[..., 20, 20] += 0.5
+    changed = (net(one) - net(other)).abs().amax((0, 1)) > 0
+    y, x = torch.nonzero(changed, as_tuple=True)
+    assert max((y - 20).abs().max(), (x - 20).abs().max()) == 1
+    flat = net(torch.full((1, 18, 20, 20), 0.3))
+    torch.testing.assert_close(flat, flat[..., :1, :1].expand_as(flat))
 
 
 # --- blanks
@@ -279,4 +193,5 @@ def test_a_blank_image_is_one_thing(value):
     percept = cortex(image, cues=with_cues(image))
     everything = tensors(percept)
     assert all(torch.isfinite(x).all() for name, x in everything.items() if name != "m4.merge_height")
-    assert rupture(percept.m1.regions_coarse[:, -N_LEARNED_REGIONS:]).max() < 1e-4
+    code = percept.m3.texture_coarse[:, -N_TEXTURE_CODE:]
+    torch.testing.assert_close(code, code[..., :1, :1].expand_as(code), atol=1e-4, rtol=0)

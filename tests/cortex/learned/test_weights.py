@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ciliary.cortex import Cortex
@@ -31,23 +32,21 @@ def file(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "names"),
     [
-        (True, ("m1", "m2", "m3", "m4", "m5")),
+        (True, ("m2", "m3", "m5")),
         (False, ()),
         ((), ()),
         (("m5", "m2"), ("m2", "m5")),
         (["m3", "m3"], ("m3",)),
-        ("m4", ("m4",)),
+        ("m5", ("m5",)),
     ],
 )
 def test_names_in_their_order(asked, names):
     assert stage_names(asked) == names
 
 
-@pytest.mark.parametrize("asked", [("m2", "m6"), "m2,m3", ["retina"]])
+@pytest.mark.parametrize("asked", [("m2", "m6"), "m2,m3", ["retina"], "m1", ("m3", "m4")])
 def test_unknown_stages_are_named(asked):
-    with pytest.raises(
-        ValueError, match=r"no learned part for \[.*\]; choose from m1, m2, m3, m4, m5, or True for all"
-    ):
+    with pytest.raises(ValueError, match=r"no learned part for \[.*\]; choose from m2, m3, m5, or True for all"):
         stage_names(asked)
     with pytest.raises(ValueError, match="no learned part"):
         Cortex(learned=asked)
@@ -89,6 +88,13 @@ def test_the_one_that_comes_with_the_project_is_taken_unless_another_is_given(fi
     assert isinstance(Cortex(learned=False).m2, M2)  # who asks for none needs no file
 
 
+def test_the_one_that_comes_with_the_project_holds_the_stages_there_are():
+    with safe_open(str(weights.SHIPPED), "pt") as shipped:
+        assert {key.split(".")[0] for key in shipped.keys()} == set(LEARNED)  # noqa: SIM118 -- no mapping
+    assert list(load_stages()) == list(LEARNED)
+    assert "m1 and m4" in provenance()["left_out"]
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing\.safetensors; train one"):
         load_stages(True, tmp_path / "missing.safetensors")
@@ -104,27 +110,27 @@ def test_what_is_no_such_file_is_refused(tmp_path, content):
 
 def test_a_stage_that_is_not_in_it_is_named(tmp_path):
     path = tmp_path / "half.safetensors"
-    path.write_bytes(stages_to_bytes({name: stages()[name] for name in ("m1", "m3")}, {}))
-    assert list(load_stages(("m3", "m1"), path)) == ["m1", "m3"]
-    with pytest.raises(ValueError, match=r"half.safetensors .*it holds m1, m3, not m2"):
+    path.write_bytes(stages_to_bytes({name: stages()[name] for name in ("m3", "m5")}, {}))
+    assert list(load_stages(("m5", "m3"), path)) == ["m3", "m5"]
+    with pytest.raises(ValueError, match=r"half.safetensors .*it holds m3, m5, not m2"):
         load_stages(True, path)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda tensors: tensors.pop("net.log_gain"),
+        lambda tensors: tensors.pop("net.router.bias"),
         lambda tensors: tensors.update({"net.another": torch.zeros(2)}),
-        lambda tensors: tensors.update({"net.objectness.weight": torch.zeros(1, 99)}),
+        lambda tensors: tensors.update({"net.router.weight": torch.zeros(1, 99)}),
     ],
     ids=["one less", "one more", "of another shape"],
 )
 def test_weights_of_another_version_are_refused(tmp_path, change):
-    own = stages()["m4"].state_dict()
+    own = stages()["m5"].state_dict()
     change(own)
-    save_file({f"m4.{key}": value for key, value in own.items()}, tmp_path / "old.safetensors")
+    save_file({f"m5.{key}": value for key, value in own.items()}, tmp_path / "old.safetensors")
     with pytest.raises(ValueError, match="is not a learned cortex of this version"):
-        load_stages(("m4",), tmp_path / "old.safetensors")
+        load_stages(("m5",), tmp_path / "old.safetensors")
 
 
 # --- switches
@@ -143,7 +149,7 @@ def test_a_stage_that_is_given_goes_before_a_learned_one(file):
     own = M2()
     cortex = Cortex(learned=True, weights=file, m2=own)
     assert cortex.m2 is own
-    assert isinstance(cortex.m1, LEARNED_STAGES["m1"])
+    assert isinstance(cortex.m3, LEARNED_STAGES["m3"])
 
 
 def test_without_learned_stages_it_is_the_same_cortex_to_the_last_bit():

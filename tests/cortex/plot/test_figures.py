@@ -66,10 +66,9 @@ def test_the_same_look_is_the_same_picture(mathematical, name):
 
 
 def test_learned_parts_are_shown_beside_the_mathematics(learned):
-    assert learned.learned == ("m1", "m2", "m3", "m4", "m5")
-    assert {"Regions S1, soft k-means", "Regions S1, learned"} <= titles(FIGURES["m1"](learned))
+    assert learned.learned == ("m2", "m3", "m5")
     m2 = FIGURES["m2"](learned)
-    assert {"Contour, mathematical part", "Contour, learned part", "Regions S2, learned"} <= titles(m2)
+    assert {"Contour, mathematical part", "Contour, learned part", "Regions S2"} <= titles(m2)
     mixed = (1 - LEARNED_SHARE) * shown(m2, "Contour, mathematical part")
     mixed = mixed + LEARNED_SHARE * shown(m2, "Contour, learned part")
     np.testing.assert_allclose(shown(m2, "Contour and its end points"), mixed, atol=1e-5)
