@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from ciliary.cortex.perceiver import Perceiver
 
 INHERITS = "contours"  # unless something else is asked for
-_BEFORE_M5 = ("m1", "m2", "m3", "m4")  # which a cortex inherits, or learns without people
 
 Changes = Annotated[Mapping[str, float], option("--set", "NAME=VALUE", "change a default", convert=assignments)]
 Features = Annotated[
@@ -128,8 +127,8 @@ class CortexOptions(Settings):
 
     def __post_init__(self) -> None:
         if not self.inherited:
-            is_learned = any(name in _BEFORE_M5 for name in self.learned)
-            object.__setattr__(self, "inherited", "none" if is_learned else INHERITS)
+            in_its_place = set(self.learned) - {"m5"}  # of stages that would be inherited
+            object.__setattr__(self, "inherited", "none" if in_its_place else INHERITS)
         super().__post_init__()
         if self.features_weights is not None and self.features == "none":
             raise ValueError("--features-weights is of a backbone; say which with --features NAME")

@@ -53,7 +53,7 @@ def run(asked: CortexTraining) -> int:
                 asked.inherited,
                 learning=Learning(n_steps=asked.n_steps),
                 n_code_steps=min(TeachingSettings.n_code_steps, asked.n_steps),
-                n_fold_steps=min(TeachingSettings.n_fold_steps, asked.n_steps),
+                begin=asked.begin,
             )
             taught = teach(teaching, is_quiet=is_quiet)
             if not is_quiet:

@@ -122,6 +122,9 @@ examples      ciliary train cortex --images holiday/ --out runs/cortex
     n_steps: Annotated[int, option("--steps", "N", "with --labelled: batches the contours learn from"), at_least(1)] = (
         6000
     )
+    begin: Annotated[
+        Path | None, option("--from", "DIR", "with --labelled: go on from contours taught before on the same images")
+    ] = None
     out: Annotated[Path, option("--out", "DIR", "folder of this training")] = Path("runs/cortex")
     with_report: Annotated[bool, option("--report/--no-report", "", "a report beside the weights")] = True
 

@@ -118,11 +118,16 @@ class State:
     step: int = 0
 
     @classmethod
-    def newborn(cls, how: Learning, trunk_channels: tuple[int, ...]) -> State:
-        """An untaught network; the global random state is left as it was."""
+    def newborn(cls, how: Learning, trunk_channels: tuple[int, ...], begin: ContourNet | None = None) -> State:
+        """An untaught network, or one that was taught before; the global random state is left as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(how.seed)
             net = ContourNet(trunk_channels)
+        if begin is not None:
+            for part in net.trunk.modules():
+                if isinstance(part, nn.BatchNorm2d):  # not 0: rectified, it would never learn
+                    nn.init.constant_(part.weight, 0.02)
+            net.load_state_dict(net.state_dict() | begin.state_dict())
         net = net.to(memory_format=torch.channels_last).train()
         optimiser = torch.optim.AdamW(net.parameters(), lr=how.rate, weight_decay=how.decay)
         return cls(net, copy.deepcopy(net).eval(), optimiser)
@@ -148,15 +153,18 @@ def learn(
     how: Learning,
     *,
     trunk_channels: tuple[int, ...] = (),
+    begin: ContourNet | None = None,
     checkpoint: Path | None = None,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> ContourNet:
     """A network taught on the samples of some images, with the trunk's maps if it sees some.
 
+    It goes on from the weights of ``begin``, if given; of a trunk that it did not see it makes little at first.
+
     A step's batch depends on the seed and its number alone: with a ``checkpoint`` a later process goes on as if nothing
     had happened.
     """
-    state = State.newborn(how, trunk_channels)
+    state = State.newborn(how, trunk_channels, begin)
     if checkpoint is not None and checkpoint.is_file():
         state.load(checkpoint)
     rows = [pool.rows(bucket, owners) for bucket in pool.buckets]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ class TeachingSettings:
         n_folds: contours of an image that merges are taught on come from a network that did not see it.
         sizes_px: long sides at which places, regions and (the first) objects are looked at.
         n_code_steps: batches that M1's code learns from.
-        n_fold_steps: batches of each network that leaves a fold out.
-        learning, augmentation: of the contours that are kept.
+        learning, augmentation: of the contours that are kept; networks that leave a fold out learn from two thirds of
+            their batches.
+        begin: folder of another teaching of the same images and folds, from whose contours these go on.
         seed: of samples, weights and order.
     """
 
@@ -33,9 +34,9 @@ class TeachingSettings:
     n_folds: int = 5
     sizes_px: tuple[int, ...] = (192, 256, 481)
     n_code_steps: int = 1200
-    n_fold_steps: int = 4000
     learning: Learning = field(default_factory=Learning)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    begin: Path | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -46,4 +47,9 @@ class TeachingSettings:
 
     def about(self) -> dict[str, Any]:
         """What shapes the weights, as JSON types; no places."""
-        return {k: v for k, v in asdict(self).items() if k not in ("labelled", "out")}
+        return {k: v for k, v in asdict(self).items() if k not in ("labelled", "out", "begin")}
+
+    @property
+    def fold_learning(self) -> Learning:
+        """Of the contours that leave a fold out."""
+        return replace(self.learning, n_steps=-(-2 * self.learning.n_steps // 3))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import datetime
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from ciliary.cortex import Cortex
 from ciliary.cortex.cues import make_backbone
 from ciliary.cortex.parameters import table_for
+from ciliary.cortex.stages.contour_net import ContourNet
 from ciliary.cortex.stages.inherited import TRUNK, TRUNK_WIDTHS, left_out_path, shipped
 from ciliary.cortex.stages.m1_taught import TaughtM1
 from ciliary.cortex.stages.m2_taught import TaughtM2
@@ -61,6 +63,8 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
         )
     digest = hashlib.sha256("".join(images.digests.values()).encode()).hexdigest()[:16]
     about = settings.about() | {"n_images": len(images), "images": digest}
+    if settings.begin is not None:
+        about |= {"begun_from": _taught_before(settings.begin, about)}
     claim(out, about)
     weights = out / shipped(settings.kind).name
     if weights.is_file():
@@ -84,6 +88,17 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
         stages, unseen = {"m1": m1[k], "m2": m2[k], "m3": m3, "m4": m4}, list(images.names[k :: settings.n_folds])
         write_atomically(left_out_path(out, settings.kind, k), _bytes(stages, about | {"left_out": unseen}))
     return write_atomically(weights, _bytes({"m1": m1[ALL], "m2": m2[ALL], "m3": m3, "m4": m4}, about))
+
+
+def _taught_before(folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What another teaching was told; ``ValueError`` unless it had the same images in the same folds."""
+    path = folder / "training.json"
+    if not path.is_file():
+        raise ValueError(f"no teaching to go on from in {folder}")
+    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if any(before.get(name) != about[name] for name in ("images", "n_folds")):
+        raise ValueError(f"{folder} taught other images or folds: what it kept apart is not what is kept apart here")
+    return {name: before[name] for name in ("kind", "learning", "seed", "begun_from") if name in before}
 
 
 @dataclass(frozen=True)
@@ -151,12 +166,26 @@ def _trunk() -> Any:
     return make_backbone(TRUNK)
 
 
+def _contours_path(folder: Path, kind: str, fold: int) -> Path:
+    return folder / f"{kind}_contours_{_named(fold)}.safetensors"
+
+
+def _begin(settings: TeachingSettings, fold: int) -> ContourNet | None:
+    """The network that the contours of a fold go on from."""
+    if settings.begin is None:
+        return None
+    path = _contours_path(settings.begin, "contours", fold)
+    if not path.is_file():
+        raise FileNotFoundError(f"no contours to go on from at {path}")
+    stage = TaughtM2()
+    stage.load_state_dict(load_file(path))
+    return stage.net
+
+
 def _contours(pool: Pool, fold: int, n_images: int, settings: TeachingSettings, watch: Watch) -> TaughtM2:
     """The contours taught on all images but those of a fold."""
-    stage, how = TaughtM2(_widths(settings)), settings.learning
-    if fold != ALL:
-        how = replace(how, n_steps=settings.n_fold_steps)
-    path = settings.out / f"{settings.kind}_contours_{_named(fold)}.safetensors"
+    stage, how = TaughtM2(_widths(settings)), settings.learning if fold == ALL else settings.fold_learning
+    path = _contours_path(settings.out, settings.kind, fold)
     if not path.is_file():
         owners = [i for i in range(n_images) if fold == ALL or i % settings.n_folds != fold]
         checkpoint = path.with_suffix(".pt")
@@ -166,6 +195,7 @@ def _contours(pool: Pool, fold: int, n_images: int, settings: TeachingSettings, 
                 owners,
                 how,
                 trunk_channels=_widths(settings),
+                begin=_begin(settings, fold),
                 checkpoint=checkpoint,
                 on_step=partial(_tell_loss, told),
             )

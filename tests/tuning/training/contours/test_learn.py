@@ -12,6 +12,7 @@ from ciliary.cortex.stages.contour_net import STRIDES
 from ciliary.tuning.training.contours import learn as module
 from ciliary.tuning.training.contours.learn import (
     Learning,
+    State,
     balanced_cross_entropy,
     contour_loss,
     dice_loss,
@@ -163,3 +164,17 @@ def test_other_images_and_other_seeds_teach_something_else(pool):
     nets = [learn(pool, owners, replace(how, seed=seed)) for owners, seed in (([0], 0), ([1], 0), ([0], 1))]
     first, *others = (net.leave.weight for net in nets)
     assert not any(torch.equal(first, other) for other in others)
+
+
+def test_contours_that_go_on_make_little_of_a_new_trunk_at_first():
+    how = Learning(n_steps=1)
+    before = State.newborn(how, ()).net.eval()
+    after = State.newborn(replace(how, seed=1), (3, 4, 5), before).net.eval()
+    full, half = torch.rand(1, 4, 32, 48), torch.rand(1, 18, 16, 24)
+    maps = tuple(torch.rand(1, n, 32 // s, 48 // s) for n, s in zip((3, 4, 5), (4, 8, 16), strict=True))
+    known, expected, other = (
+        net(full, half, seen)[0].detach()
+        for net, seen in ((after, maps), (before, ()), (State.newborn(how, (3, 4, 5)).net.eval(), maps))
+    )
+    assert not torch.equal(known, expected)  # it is seen
+    assert (known - expected).abs().mean() < 0.05 * (other - expected).abs().mean()

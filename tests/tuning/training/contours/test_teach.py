@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from ciliary.cortex import Cortex
 from ciliary.cortex.stages.inherited import left_out, load_inherited
@@ -25,7 +26,7 @@ def settings(tmp_path, monkeypatch, buckets):
     monkeypatch.setattr(merges, "fit_cost", partial(merges.fit_cost, n_steps=20))
     learning = Learning(n_steps=3, shares=(0.5, 0.5), in_bfloat16=False)
     root = write_labelled(tmp_path / "set", n_images=3)
-    few = {"n_folds": 2, "n_code_steps": 8, "n_fold_steps": 2}
+    few = {"n_folds": 2, "n_code_steps": 8}
     return TeachingSettings(root, tmp_path / "out", sizes_px=(48,), learning=learning, **few)
 
 
@@ -75,6 +76,23 @@ def test_parts_are_kept(settings, monkeypatch):
     teach(settings, is_quiet=True)
     assert load_inherited("contours", path)["m4"].cost.either.equal(load_inherited("contours", path)["m3"].cost.either)
     assert len(path.read_bytes()) == len(content)
+
+
+def test_contours_go_on_from_those_of_another_teaching(settings, monkeypatch):
+    first = teach(settings, is_quiet=True)
+    begun = []
+    learn = module.learn
+    monkeypatch.setattr(module, "learn", lambda *args, **more: begun.append(more["begin"]) or learn(*args, **more))
+    again = replace(settings, begin=settings.out, out=settings.out.with_name("again"))
+    path = teach(again, is_quiet=True)
+    assert provenance(path)["begun_from"]["learning"]["n_steps"] == 3
+    kept = load_file(settings.out / "contours_contours_without 1.safetensors")
+    assert torch.equal(begun[2].state_dict()["leave.weight"], kept["net.leave.weight"])
+    assert first.read_bytes() != path.read_bytes()
+    with pytest.raises(ValueError, match="taught other images or folds"):
+        teach(replace(again, n_folds=3, out=settings.out.with_name("other")), is_quiet=True)
+    with pytest.raises(ValueError, match="no teaching to go on from"):
+        teach(replace(again, begin=settings.labelled), is_quiet=True)
 
 
 @pytest.mark.parametrize(
