@@ -16,7 +16,7 @@ LEARNED: tuple[str, ...] = ("m2", "m3", "m5")
 #: What a cortex inherits of people's drawings: nothing, contours and merges, or these on a pretrained trunk.
 INHERITED: tuple[str, ...] = ("none", "contours", "all")
 #: Of these, those whose cortex comes with a calibrated objective.
-CALIBRATED: tuple[str, ...] = ("none",)
+CALIBRATED: tuple[str, ...] = ("none", "contours")
 #: The cortex as a perceiver: its name, before the kind that it inherits.
 CORTEX = "cortex"
 #: The backbone that ``all`` was taught on.

@@ -77,7 +77,8 @@ def measure_table(data: LabelledSet, names: Sequence[str], settings: CalibrateSe
         paths = left_out(s.left_out, s.inherited)
         if unknown := sorted(set(names) - set(paths)):
             raise ValueError(f"{s.left_out} was taught with {len(unknown)} images less than there are: {unknown[:3]}")
-        meta |= {"left_out": {path.name: file_mark(path) for path in set(paths.values())}}
+        meta.pop("inherited", None)  # the file that nobody looks through
+        meta |= {"inherited": s.inherited, "left_out": {path.name: file_mark(path) for path in set(paths.values())}}
     return compute_table(
         s.folder,
         data,

@@ -1,4 +1,4 @@
-"""The model of the score from label-free inputs: a line, on (C, S, F) inputs and (C, S) scores.
+"""The model of the score from label-free inputs: a line, more or less firmly held, on (C, S, F) inputs and (C, S) scores.
 
 What counts is the order within a case, since settings are chosen image by image; the level across cases is kept too,
 so that a prediction can be read as a score. The loss is therefore the squared error plus ``WITHIN`` times the squared
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -61,7 +62,10 @@ def fit_line(x: np.ndarray, y: np.ndarray, *, ridge: float = 1.0) -> Line:
 
 
 #: Forms of the model by name, for the comparison.
-FORMS: Mapping[str, Callable[[np.ndarray, np.ndarray], Line]] = {"line": fit_line}
+FORMS: Mapping[str, Callable[[np.ndarray, np.ndarray], Line]] = {
+    "line": fit_line,
+    "firm line": partial(fit_line, ridge=10.0),
+}
 
 
 def _stack(z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option
 from ciliary.tuning.cli.settings import CortexOptions, Seed, Workers
 
-FORMS = ("line",)
+FORMS = ("line", "firm line")  # a ridge of 1, of 10
 INPUTS = ("terms", "+ features", "+ panel")  # each with the ones before it
 
 EPILOG = f"""\
