@@ -1,4 +1,4 @@
-"""The model of the score from label-free inputs: a line, more or less firmly held, on (C, S, F) inputs and (C, S) scores.
+"""The model of the score from label-free inputs: a line, more or less firm, on (C, S, F) inputs and (C, S) scores.
 
 What counts is the order within a case, since settings are chosen image by image; the level across cases is kept too,
 so that a prediction can be read as a score. The loss is therefore the squared error plus ``WITHIN`` times the squared

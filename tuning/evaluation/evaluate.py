@@ -36,6 +36,10 @@ from ciliary.tuning.runs.tables import pairs_to_markdown, rows_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
 
 DEFAULT_METHODS = ("normalise", "policy:calibrated:2", "tpe:raw:16", "tpe:calibrated:64")
+PUBLISHED = (
+    "Published, not measured here, on BSDS500's test images at full size, one setting for all: gPb-owt-ucm covers "
+    "0.588 (Arbelaez et al. 2011), MCG 0.61 (Pont-Tuset et al. 2017)."
+)
 OTHER_METHODS = ("normalise", "tpe:raw:16", "tpe:agreement:64", "tpe:calibrated:64")  # no policy knows them
 
 
@@ -96,7 +100,9 @@ def make_report(settings: EvaluateSettings, job: Job, played: Played, page: Path
         sections.append(
             f"## Systems on clean images\n\nRegions: mean over images [95 %]; {lower}. Boundaries: "
             "F of all images together, at one threshold (ODS), at each image's own (OIS), area under the curve (AP). "
-            "People: each against the others.\n\n" + rows_to_markdown(portraits)
+            "People: each against the others.\n\n"
+            + rows_to_markdown(portraits)
+            + (f"\n\n{PUBLISHED}" if settings.bsds is not None else "")
         )
     sections.append(covering_section(rows, title="Accommodation"))
     if protocols:
