@@ -1,6 +1,7 @@
 """A calibration predicts what it was given to predict, survives its file, and drives the objective."""
 
 import dataclasses
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 import torch
 
 from ciliary.cortex import Cortex, default_unit
-from ciliary.cortex.parameters import COLUMNS_V0, PARAMETERS
+from ciliary.cortex.options import CALIBRATED, INHERITED, cortex_name, inherited_by
+from ciliary.cortex.parameters import COLUMNS_V0, PARAMETERS, table_for
+from ciliary.envs.config import EnvConfig
+from ciliary.envs.evaluator import Evaluator
 from ciliary.envs.objective.calibrated import CalibratedObjective
-from ciliary.envs.objective.calibration import Calibration, load_calibration
+from ciliary.envs.objective.calibration import Calibration, load_calibration, shipped
 from ciliary.envs.objective.make import make_objective, objective_mark
 from ciliary.envs.objective.panel import consensus, cover_each_other, for_agreement, panel_agreement
 from ciliary.envs.objective.reference import make_reference
@@ -178,8 +182,8 @@ def test_searches_begin_with_what_is_best_in_the_panel():
     is_frozen, default = np.isin(env.parameter_names, env.frozen), env.default_u
     known = load_calibration()
     aligned = (PARAMETERS.align(known.parameters, x)[0] for x in (known.starts, known.panel))
-    shipped, panel = (np.where(is_frozen, default, x) for x in aligned)
-    np.testing.assert_array_equal(env.starts, shipped)
+    offered, panel = (np.where(is_frozen, default, x) for x in aligned)
+    np.testing.assert_array_equal(env.starts, offered)
     env.reset(seed=0, options={"image": "coffee"})
     starts = env.starts
     assert sorted(map(tuple, starts)) == sorted(map(tuple, panel))
@@ -201,3 +205,32 @@ def test_where_a_prediction_takes_views_the_panel_goes_by_consensus():
     order = consensus(cover_each_other(masks))[0].argsort(descending=True).numpy()
     expected = np.where(np.isin(env.parameter_names, env.frozen), env.default_u, model.panel[order])
     np.testing.assert_array_equal(env.starts, expected)
+
+
+@pytest.mark.parametrize("kind", INHERITED)
+def test_each_cortex_is_judged_by_its_own_calibration_or_by_agreement(kind):
+    name = cortex_name(kind)
+    assert inherited_by(name) == kind
+    if kind not in CALIBRATED:
+        assert shipped(name) is None
+        assert make_objective(perceiver=name).name == "agreement"
+        with pytest.raises(ValueError, match=f"no calibration of {name} comes along"):
+            objective_mark("calibrated", perceiver=name)
+        return
+    objective = make_objective(perceiver=name)
+    assert objective.calibration.perceiver == name
+    assert objective.panel_u.shape == (32, len(PARAMETERS))
+    np.testing.assert_allclose(objective.panel_u[0], table_for(kind).default_unit()[0].numpy(), atol=1e-6)
+    assert objective_mark("calibrated", perceiver=name).split() == [
+        "calibrated",
+        hashlib.sha256(shipped(name).read_bytes()).hexdigest()[:16],
+    ]
+
+
+def test_an_environment_asks_for_the_calibration_of_its_cortex():
+    for kind in CALIBRATED:
+        evaluator = Evaluator.of(EnvConfig(cortex={"inherited": kind}))
+        assert evaluator.perceiver.name == evaluator.objective.calibration.perceiver == cortex_name(kind)
+    assert inherited_by("slic") is None
+    with pytest.raises(ValueError, match="made for the perceiver cortex, and cortex-contours is another"):
+        Evaluator.of(EnvConfig(cortex={"inherited": "contours"}, objective=make_objective("calibrated")))
