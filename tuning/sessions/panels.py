@@ -136,12 +136,12 @@ def moved(
     names, defaults = table.names, table.to_physical(u_before)
     y = np.arange(len(order))
     ax.hlines(y, u_before[order], u_after[order], color=AFTER, lw=1.6, alpha=0.55)
-    ax.plot(u_before[order], y, "o", color=BEFORE, ms=5)
-    ax.plot(u_after[order], y, "o", color=AFTER, ms=6.5)
+    ax.plot(u_before[order], y, "o", color=BEFORE, ms=5, clip_on=False)
+    ax.plot(u_after[order], y, "o", color=AFTER, ms=6.5, clip_on=False)
     ax.set_yticks(y, [names[i] for i in order], fontsize=8, parse_math=False)
     for row, i in enumerate(order):
         ax.text(
-            1.1, row, f"{defaults[i]:.3g} → {theta[names[i]]:.3g}", fontsize=8, color=FAINT, va="center", clip_on=False
+            1.2, row, f"{defaults[i]:.3g} → {theta[names[i]]:.3g}", fontsize=8, color=FAINT, va="center", clip_on=False
         )
     ax.set_xlim(-1.05, 1.05)
     ax.set_ylim(-0.7, len(order) - 0.3)
