@@ -15,8 +15,6 @@ STAGES: tuple[str, ...] = ("retina", "m1", "m2", "m3", "m4", "m5")
 LEARNED: tuple[str, ...] = ("m2", "m3", "m5")
 #: What a cortex inherits of people's drawings: nothing, contours and merges, or these on a pretrained trunk.
 INHERITED: tuple[str, ...] = ("none", "contours", "all")
-#: Of these, those whose cortex comes with a calibrated objective.
-CALIBRATED: tuple[str, ...] = ("none", "contours")
 #: The cortex as a perceiver: its name, before the kind that it inherits.
 CORTEX = "cortex"
 #: The backbone that ``all`` was taught on.
@@ -35,4 +33,4 @@ def inherited_by(perceiver: str) -> str | None:
 
 def default_objective(perceiver: str = CORTEX) -> str:
     """The name of the objective that a perceiver is judged by, unless another is asked for."""
-    return "calibrated" if inherited_by(perceiver) in CALIBRATED else "agreement"
+    return "agreement" if inherited_by(perceiver) is None else "calibrated"

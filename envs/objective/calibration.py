@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex.options import CALIBRATED, CORTEX, inherited_by
+from ciliary.cortex.options import CORTEX, inherited_by
 from ciliary.cortex.parameters import COLUMNS_V0
 
 
 def shipped(perceiver: str = CORTEX) -> Path | None:
     """The calibration of a perceiver that comes with the project; None where none does."""
     kind = inherited_by(perceiver)
-    if kind not in CALIBRATED:
+    if kind is None:
         return None
     return Path(__file__).with_name("calibration.npz" if kind == "none" else f"calibration_{kind}.npz")
 
