@@ -48,12 +48,7 @@ class CalibratedObjective(Objective):
     def check(self, perceiver: Perceiver) -> None:
         """Raise ``ValueError`` unless the perceiver is the one that the calibration was made for."""
         super().check(perceiver)
-        made_for = self.calibration.perceiver
-        if perceiver.name != made_for:
-            raise ValueError(
-                f"the calibration was made for the perceiver {made_for}, and {perceiver.name} is another: its scores "
-                "would mean nothing; use the objective that is its default, raw, or one of your own"
-            )
+        self.calibration.check(perceiver.name)
 
     def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Panel | None:
         """What the panel's settings perceive in E images (E, 3, H, W) of these references; None without a panel.

@@ -80,6 +80,15 @@ class Calibration:
             if settings.ndim != 2 or (len(settings) and settings.shape[1] != len(self.parameters)):
                 raise ValueError(f"expected settings with a column for each of {len(self.parameters)} parameters")
 
+    def check(self, perceiver: str) -> None:
+        """Raise ``ValueError`` unless it was made for the perceiver of this name."""
+        if perceiver != self.perceiver:
+            raise ValueError(
+                f"the calibration was made for the perceiver {self.perceiver}, and {perceiver} is another: its scores "
+                "would mean nothing; use the objective that is its default, raw, or one of your own (cortex is "
+                "--inherited none)"
+            )
+
     def predict(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """The predicted score (N,) of N percepts from their inputs by name, each (N,). Differentiable.
 

@@ -50,7 +50,17 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
     scores = np.array([[0.3, 0.99]] * 2, np.float32)
     ResponseTable(u, (Case("im0"), Case("im1")), {"score.covering": scores}, {}).save(table)
     methods = f"tpe:raw:3,random:raw:2:label=dice,policy:{calibration}:2"
-    arguments = ["--labelled", str(labelled), "--methods", methods, "--disturb", "none,mixed:3", *QUICK]
+    arguments = [
+        "--labelled",
+        str(labelled),
+        "--methods",
+        methods,
+        "--disturb",
+        "none,mixed:3",
+        *QUICK,
+        "--inherited",
+        "none",
+    ]
     assert script.main([*arguments, "--out", str(out), "--page", str(page), "--table", str(table)]) == 3
     printed = capsys.readouterr()
     assert len([line for line in printed.err.splitlines() if "broken.png" in line]) == 1

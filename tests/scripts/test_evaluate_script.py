@@ -47,7 +47,18 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
     (page.parent / "page_reading.md").write_text("What we make of it.")
     calibration = write_calibration(tmp_path / "c.npz")
     methods = f"normalise,policy:{calibration}:3,random:raw:3:no-guard"
-    arguments = ["--labelled", str(labelled), "--methods", methods, "--disturb", "none,mixed:3", "--size", "64"]
+    arguments = [
+        "--labelled",
+        str(labelled),
+        "--methods",
+        methods,
+        "--disturb",
+        "none,mixed:3",
+        "--size",
+        "64",
+        "--inherited",
+        "none",
+    ]
     assert script.main([*arguments, "--quiet", "--out", str(out), "--page", str(page)]) == 3
     printed = capsys.readouterr()
     assert [line for line in printed.err.splitlines() if str(broken) in line] == printed.err.splitlines()
