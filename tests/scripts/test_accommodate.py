@@ -115,7 +115,10 @@ def test_help_names_every_controller_disturbance_and_exit_code(script, capsys):
 def test_disturbances_make_their_own_files(script, photo, out, tmp_path):
     lists = ["--disturb", "none,fog:2.0", "--disturb", "jpeg:1"]
     save = tmp_path / "maps"
-    assert script.main([str(photo), *QUICK, "--out", str(out), "--save", str(save), "--quiet", *lists]) == 0
+    assert (
+        script.main([str(photo), *QUICK, "--out", str(out), "--save", str(save), "--quiet", "--no-animation", *lists])
+        == 0
+    )
     stems = {p.name.split(".json")[0] for p in save.glob("*.json")}
     assert stems == {"photo__none", "photo__fog_2", "photo__jpeg_1"}
     assert len(list(save.iterdir())) == 9

@@ -24,6 +24,7 @@ from ciliary_tests.labelled import write_labelled
 def settings(tmp_path, monkeypatch, buckets):
     monkeypatch.setattr(module, "make_pool", partial(make_pool, buckets=buckets))
     monkeypatch.setattr(merges, "fit_cost", partial(merges.fit_cost, n_steps=20))
+    monkeypatch.setattr(module, "fit_objectness", partial(module.fit_objectness, n_steps=20))
     learning = Learning(n_steps=3, shares=(0.5, 0.5), in_bfloat16=False)
     root = write_labelled(tmp_path / "set", n_images=3)
     few = {"n_folds": 2, "n_code_steps": 8}
@@ -58,8 +59,12 @@ def test_the_whole_job(settings, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no all taught without some of its images in"):
         left_out(settings.out, "all")
 
+    path.unlink()
+    for name in ("learn", "learn_code", "make_pool"):  # parts are kept: only what is quick is done again
+        monkeypatch.setattr(module, name, None)
+    assert teach(settings, is_quiet=True) == path
     content = path.read_bytes()
-    for name in ("learn", "learn_code", "learn_cost", "seen_scene"):  # again: nothing is left to do
+    for name in ("learn_cost", "seen_scene"):  # again: nothing is left to do
         monkeypatch.setattr(module, name, None)
     assert teach(settings, is_quiet=True) == path
     assert path.read_bytes() == content
@@ -67,17 +72,7 @@ def test_the_whole_job(settings, monkeypatch):
         teach(replace(settings, seed=1), is_quiet=True)
 
 
-def test_parts_are_kept(settings, monkeypatch):
-    path = teach(settings, is_quiet=True)
-    content = path.read_bytes()
-    path.unlink()
-    for name in ("learn", "learn_code", "make_pool"):  # only what is quick is done again
-        monkeypatch.setattr(module, name, None)
-    teach(settings, is_quiet=True)
-    assert load_inherited("contours", path)["m4"].cost.either.equal(load_inherited("contours", path)["m3"].cost.either)
-    assert len(path.read_bytes()) == len(content)
-
-
+@pytest.mark.slow
 def test_contours_go_on_from_those_of_another_teaching(settings, monkeypatch):
     first = teach(settings, is_quiet=True)
     begun = []
