@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -100,8 +101,13 @@ def few_shot(
         if progress is not None:
             progress(1)
     n_drawn = len(draws[kept[0]])
+    units = {key: {n: one.units for n, one in own.items()} for key, own in _by_key(results).items()}
     return Findings(
-        tables=(_table(results, kept), *_differences(results, kept), _explained(found)),
+        tables=(
+            _table(results, kept),
+            *differences(units, {n: f"{n}-shot" for n in kept}, title="What it gains"),
+            _explained(found),
+        ),
         figures={"Named rightly": draw_curves(_curves(results, kept, named.n_classes))},
         numbers={"chance": 1 / named.n_classes, "results": [_record(one) for one in results]},
         about={
@@ -186,19 +192,22 @@ def _table(results: Sequence[Named], shots: Sequence[int]) -> Table:
     return Table("Named rightly", ("named by", "classifier", *columns), tuple(rows), n_words=2, note=note)
 
 
-def _differences(results: Sequence[Named], shots: Sequence[int]) -> list[Table]:
-    """Paired, of the same images and examples; none where nothing can be compared."""
-    found = _by_key(results)
+Units = Mapping[tuple[str, str], Mapping[Any, np.ndarray]]
+"""(representation, classifier) -> column -> accuracy of each test image, or of each official run."""
+
+
+def differences(units: Units, columns: Mapping[Any, str], *, title: str) -> list[Table]:
+    """Paired, of the same images and examples; none where nothing can be compared. ``columns`` have their titles."""
     rows = [
-        (f"{a} − {b}", classifier, *(percent(paired_difference(found[a, classifier][n].units,
-                                                               found[b, classifier][n].units)) for n in shots))
+        (f"{a} − {b}", classifier,
+         *(percent(paired_difference(units[a, classifier][n], units[b, classifier][n])) for n in columns))
         for a, b in PAIRS
         for classifier in CLASSIFIERS
-        if (a, classifier) in found and (b, classifier) in found
+        if (a, classifier) in units and (b, classifier) in units
     ]  # fmt: skip
-    columns = ("difference", "classifier", *(f"{n}-shot" for n in shots))
     note = "Points of percent, paired: the same examples and the same test images."
-    return [Table("What it gains", columns, tuple(rows), n_words=2, note=note)] if rows else []
+    names = ("difference", "classifier", *columns.values())
+    return [Table(title, names, tuple(rows), n_words=2, note=note)] if rows else []
 
 
 def _explained(found: Mapping[str, Representation]) -> Table:

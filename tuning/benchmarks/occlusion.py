@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ciliary.cortex.description import PARTS
 from ciliary.cortex.stages.m5_learned import ExpertBank
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean
 from ciliary.tuning.benchmarks.completion import OCCLUDERS, Occluder, Standard, completion_errors
 from ciliary.tuning.benchmarks.curves import Curves, draw_curves
 from ciliary.tuning.benchmarks.episodes import draw_episodes, unit_accuracy, unit_words
-from ciliary.tuning.benchmarks.few_shot import classifiers_for, possible_shots
+from ciliary.tuning.benchmarks.few_shot import classifiers_for, differences, possible_shots
 from ciliary.tuning.benchmarks.findings import Findings, numbers_of, percent, rounded
 from ciliary.tuning.benchmarks.naming import PROTOTYPE, name_all
 from ciliary.tuning.benchmarks.pictures import NamedImages
@@ -27,14 +29,19 @@ Errors = Mapping[Occluder, Mapping[str, Mapping[str, Interval]]]
 """Occluder -> part of the description -> who fills it in -> error."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Robust:
-    """How one representation and classifier named images of which part is hidden."""
+    """How one representation and classifier named images of which part is hidden; ``units`` as in the first exam."""
 
     representation: str
     classifier: str
     occluder: Occluder
-    accuracy: Interval
+    units: np.ndarray
+
+    @property
+    def accuracy(self) -> Interval:
+        """Mean over test images."""
+        return bootstrap_mean(self.units)
 
 
 def occlusion(
@@ -83,7 +90,11 @@ def occlusion(
         notes = (*notes, "M5 is not learned: it completes by the gist alone")
     drawn = "official runs" if named.has_runs else f"{n_episodes} draws, seed {seed}"
     return Findings(
-        tables=(*(_accuracy_table(results, kind) for kind in OCCLUDERS), _completion_table(errors, OCCLUDERS[0])),
+        tables=(
+            *(_accuracy_table(results, kind) for kind in OCCLUDERS),
+            *_gains(results),
+            _completion_table(errors, OCCLUDERS[0]),
+        ),
         figures={
             "Named rightly": draw_curves(_accuracy_curves(results, named.n_classes)),
             "Completion": draw_curves(_completion_curves(errors)),
@@ -117,7 +128,7 @@ def _name(
     features = representation(train)
     targets = {occluder: representation(tokens) for occluder, tokens in test.items()}
     return [
-        Robust(name, classifier, occluder, bootstrap_mean(unit_accuracy(scores, named, episodes)))
+        Robust(name, classifier, occluder, unit_accuracy(scores, named, episodes))
         for classifier in classifiers_for(name)
         for occluder, scores in name_all(
             classifier, features, named.train.labels, targets, episodes, named.n_classes
@@ -137,6 +148,15 @@ def _accuracy_table(results: Sequence[Robust], kind: str) -> Table:
     rows = [(*key, *(percent(found[key[0], key[1], occluder]) for occluder in shown)) for key in keys]
     columns = ("named by", "classifier", *(f"{100 * one.share:.0f} % hidden" for one in shown))
     return Table(f"Named rightly behind a {kind} square, percent", columns, tuple(rows), n_words=2)
+
+
+def _gains(results: Sequence[Robust]) -> list[Table]:
+    """Who is ahead of whom where half is hidden, and where nothing is."""
+    units: dict[tuple[str, str], dict[Occluder, np.ndarray]] = {}
+    for one in results:
+        units.setdefault((one.representation, one.classifier), {})[one.occluder] = one.units
+    half = {o: f"50 % {o.kind}" for o in dict.fromkeys(one.occluder for one in results) if o.share == 0.5}
+    return differences(units, {CLEAN: "nothing hidden"} | half, title="What it gains")
 
 
 def _accuracy_curves(results: Sequence[Robust], n_classes: int) -> Curves:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,8 +21,9 @@ from ciliary.tuning.benchmarks.completion import (
     occlude,
 )
 from ciliary.tuning.benchmarks.few_shot import few_shot
-from ciliary.tuning.benchmarks.occlusion import CLEAN, CONDITIONS, SHARES, occlusion
-from ciliary.tuning.benchmarks.representations import MATHEMATICAL, representations
+from ciliary.tuning.benchmarks.naming import PROTOTYPE
+from ciliary.tuning.benchmarks.occlusion import CLEAN, CONDITIONS, SHARES, Robust, _gains, occlusion
+from ciliary.tuning.benchmarks.representations import MATHEMATICAL, RANDOM, representations
 from ciliary.tuning.benchmarks.tokens import Tokens
 
 
@@ -169,7 +171,8 @@ def test_naming_behind_squares(findings, shapes, seen, eye):
 
 
 def test_pages_of_occlusion(findings):
-    grey, noise, black, completion = findings.tables
+    grey, noise, black, gains, completion = findings.tables
+    assert gains.columns == ("difference", "classifier", "nothing hidden")  # a half is hidden by default
     assert grey.columns[2:] == ("0 % hidden", "25 % hidden", "75 % hidden")
     assert grey.rows == noise.rows == black.rows
     assert len(completion.rows) == len(PARTS) * 3
@@ -190,3 +193,16 @@ def test_what_is_hidden_by_default():
     assert {(one.kind, one.share) for one in CONDITIONS} == {(k, s) for k in OCCLUDERS for s in SHARES}
     assert SHARES == (0.25, 0.5, 0.75)
     assert SimpleNamespace(**vars(CLEAN)) == SimpleNamespace(kind="grey", share=0.0)
+
+
+def test_what_is_gained_is_paired_by_image():
+    ahead, behind = (Robust(name, PROTOTYPE, o, np.array(x)) for name, o, x in (
+        (MATHEMATICAL, Occluder("noise", 0.5), [0.5, 0.75, 1.0]), (RANDOM, Occluder("noise", 0.5), [0.4, 0.65, 0.9]),
+    ))  # fmt: skip
+    seen = [replace(one, occluder=CLEAN, units=np.array([0.5, 0.5, 0.5])) for one in (ahead, behind)]
+    (table,) = _gains([*seen, ahead, behind])
+    assert table.columns[2:] == ("nothing hidden", "50 % noise")
+    ((difference, classifier, clean, hidden),) = table.rows
+    assert (difference, classifier) == (f"{MATHEMATICAL} − {RANDOM}", PROTOTYPE)
+    assert clean.split()[0] in ("0.0", "-0.0")
+    assert hidden == "10.0 [10.0, 10.0]"  # each image by as much: no doubt is left, though accuracies differ widely
