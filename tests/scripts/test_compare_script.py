@@ -108,6 +108,7 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
     assert run.data.params["n_seeds"] == "2"
 
 
+@pytest.mark.slow
 def test_stopped_it_goes_on_where_it_stood(script, labelled, out, monkeypatch, capsys):
     arguments = ["--labelled", str(labelled), "--methods", "fixed", "--disturb", "none", *QUICK, "--out", str(out)]
     race, played = PlayMeasure.episode, []

@@ -88,6 +88,7 @@ def test_everything_at_once(script, labelled, out, tmp_path, capsys):
     assert files == {"page.md", "portraits.csv", "contest.csv", "figures"}
 
 
+@pytest.mark.slow
 def test_tables_choose_the_best_fixed_setting_and_the_oracle(script, labelled, out, tmp_path):
     fine = default_unit()[0].numpy()
     u = np.stack([fine, np.clip(fine + 0.2, -1, 1)])

@@ -26,6 +26,7 @@ def weights(tmp_path, monkeypatch):
     return tmp_path / "w.pth"
 
 
+@pytest.mark.slow
 def test_fitted_by_one_command_and_used_by_its_name(weights, tmp_path, capsys):
     asked = ["--features", NAME, "--features-weights", str(weights)]
     look = ["look", "chelsea", "--size", "48", "--out", str(tmp_path / "look"), "--quiet"]

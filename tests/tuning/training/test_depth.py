@@ -109,6 +109,7 @@ def test_the_line_is_fitted_and_the_same_seed_gives_the_same_head():
         teach(views.of(torch.zeros(0, dtype=torch.int64)))
 
 
+@pytest.mark.slow
 def test_what_is_true_of_all_scenes_is_trusted_and_what_is_not_is_left():
     views = made_views(24)
     heads, trust = teach_without_each(views, 3, TeachSettings(n_steps=60, n_batch=8, rate=1e-2))
