@@ -125,19 +125,29 @@ class Calibration:
         path.write_bytes(buffer.getvalue())
 
 
-def load_calibration(path: Path | str | None = None, *, perceiver: str = CORTEX) -> Calibration:
-    """Read a calibration; where ``path`` is None, the one of the perceiver that comes with the project.
+def calibration_path(asked: Path | str | None = None, *, perceiver: str = CORTEX) -> Path:
+    """The file asked for; of None and ``calibrated`` the one of the perceiver that comes with the project.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file holds something else; none of this perceiver comes along.
+        ValueError: none of this perceiver comes along.
     """
-    path = shipped(perceiver) if path is None else Path(path)
+    path = shipped(perceiver) if asked in (None, "calibrated") else Path(str(asked))
     if path is None:
         raise ValueError(
             f"no calibration of {perceiver} comes along; use the objective agreement (its default), raw or "
             "recognition, or the file that scripts/calibrate.py made of a cortex"
         )
+    return path
+
+
+def load_calibration(asked: Path | str | None = None, *, perceiver: str = CORTEX) -> Calibration:
+    """Read a calibration, that of :func:`calibration_path`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file holds something else; none of this perceiver comes along.
+    """
+    path = calibration_path(asked, perceiver=perceiver)
     if not path.is_file():
         raise FileNotFoundError(
             f"no calibration at {path}; make one with scripts/calibrate.py, or use --objective raw or recognition"

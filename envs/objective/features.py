@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ciliary.cortex.parameters import default_unit
 from ciliary.envs.objective.reference import Reference
 
 #: Names of the features, in the order of :func:`percept_features`.
@@ -42,9 +41,7 @@ _WEAK_CONTRAST = 9.0
 _EDGE_FLOOR = 1.0  # Delta E under which a step between pixels is noise
 
 
-def percept_features(
-    masks: Tensor, reference: Reference, u: Tensor, *, default_u: Tensor | None = None
-) -> dict[str, Tensor]:
+def percept_features(masks: Tensor, reference: Reference, u: Tensor, default_u: Tensor) -> dict[str, Tensor]:
     """Features of N percepts, each (N,), by the names in :data:`FEATURES`.
 
     Args:
@@ -84,7 +81,7 @@ def percept_features(
         torch.log1p((contact * contrast).sum((1, 2)) / n_contact),
         (contact * weak).sum((1, 2)) / n_contact,
         torch.log1p((share * roundness).sum(1)),
-        torch.sqrt((u - (default_unit() if default_u is None else default_u)).square().mean(1) + 1e-8),
+        torch.sqrt((u - default_u).square().mean(1) + 1e-8),
         0.5 * torch.log(reference.variance),
         torch.log(n_edge / n_steps + 1e-2),
         noise,

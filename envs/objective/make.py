@@ -17,7 +17,7 @@ from ciliary.cortex.options import CORTEX, default_objective
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.objective.agreement_objective import AgreementObjective
 from ciliary.envs.objective.calibrated import CalibratedObjective
-from ciliary.envs.objective.calibration import load_calibration, shipped
+from ciliary.envs.objective.calibration import calibration_path, load_calibration
 from ciliary.envs.objective.recognition import RECOGNITION_WEIGHTS
 from ciliary.envs.objective.terms import Objective, ObjectiveSettings
 
@@ -107,9 +107,7 @@ def make_objective(
         return Objective(replace(settings or ObjectiveSettings(), **weights))
     if asked == "agreement":
         return AgreementObjective(centre_u=centre_u, settings=settings)
-    return CalibratedObjective(
-        load_calibration(None if asked == "calibrated" else asked, perceiver=perceiver), settings
-    )
+    return CalibratedObjective(load_calibration(asked, perceiver=perceiver), settings)
 
 
 def objective_mark(asked: Any, *, perceiver: str = CORTEX) -> str:
@@ -126,8 +124,5 @@ def objective_mark(asked: Any, *, perceiver: str = CORTEX) -> str:
         return str(asked)
     if isinstance(asked, str) and names_object(asked) and not Path(asked).exists():
         return object_mark(asked, what="objective")
-    path = shipped(perceiver) if asked in (None, "calibrated") else Path(asked)
-    if path is None:
-        load_calibration(perceiver=perceiver)  # says so
-    assert path is not None
+    path = calibration_path(asked, perceiver=perceiver)
     return f"calibrated {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"

@@ -49,7 +49,7 @@ SCENE = make_reference(two_colours(), size=(H, W))
 
 def features(masks, reference=SCENE, u=None):
     reference = reference[torch.zeros(len(masks), dtype=torch.int64)] if len(reference) == 1 else reference
-    return percept_features(masks, reference, default_unit(len(masks)) if u is None else u)
+    return percept_features(masks, reference, default_unit(len(masks)) if u is None else u, default_unit())
 
 
 @pytest.fixture(scope="module")

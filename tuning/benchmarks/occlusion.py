@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Robust:
     occluder: Occluder
     units: np.ndarray
 
-    @property
+    @cached_property
     def accuracy(self) -> Interval:
         """Mean over test images."""
         return bootstrap_mean(self.units)

@@ -42,7 +42,14 @@ from ciliary.tuning.runs.tables import empty_columns, rows_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
 
 DEFAULT_METHODS = ("random:raw:64", "tpe:raw:64", "cmaes:raw:64", "policy:calibrated:2", "tpe:calibrated:64")
-OTHER_METHODS = ("random:raw:64", "tpe:raw:64", "cmaes:raw:64", "random:agreement:64", "tpe:agreement:64")
+OTHER_METHODS = (
+    "random:raw:64",
+    "tpe:raw:64",
+    "cmaes:raw:64",
+    "random:agreement:64",
+    "tpe:agreement:64",
+    "tpe:calibrated:64",
+)
 _TABLES = (
     "`fall`: of the loss from the defaults to the best trial, mean over images [95 %], seeds averaged within the "
     "image; higher is better. `share`: of what {reference} gains. `over reference`: fall less its fall, paired. "

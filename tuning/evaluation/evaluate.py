@@ -175,7 +175,7 @@ def _calibrated(
         return None, table, []
     model = None
     try:
-        model = load_calibration(None if objectives[-1] == "calibrated" else objectives[-1], perceiver=seer)
+        model = load_calibration(objectives[-1], perceiver=seer)
         return model, None if table is None else with_predictions(table, model), []
     except (KeyError, ValueError) as error:
         return model, table, [f"the response table says nothing of the calibrated objective: {error.args[0]}"]

@@ -203,7 +203,7 @@ def make_methods(
         method = replace(method, perceiver=name)
         method.describe()  # reads the calibration's file: better missed now than in a worker
         if method.objective not in UNCALIBRATED:
-            load_calibration(None if method.objective == "calibrated" else method.objective, perceiver=name).check(name)
+            load_calibration(method.objective, perceiver=name).check(name)
         if not isinstance(seer, str):
             make_objective(method.objective, perceiver=name).check(seer)
         if method.label in {m.label for m in methods}:

@@ -164,6 +164,5 @@ def test_the_distance_from_the_defaults_is_that_of_the_cortex(item, tmp_path):
     how = MeasureSettings(cortex={"inherited": "contours", "inherited_weights": file}, size_px=64, n_views=0)
     u = spread_settings(2, table=how.table)
     assert not np.array_equal(u[0], U[0])  # other defaults
-    names = Measure(how)(item, FOG, u)
-    (column,) = [name for name in names if "distance" in name or "departure" in name]
-    assert names[column][0] < 1e-3 < names[column][1]
+    distance = Measure(how)(item, FOG, u)["feature.prior_distance"]
+    assert distance[0] < 1e-3 < distance[1]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ciliary.cortex import Cortex
@@ -166,6 +166,11 @@ def _trunk() -> Any:
     return make_backbone(TRUNK)
 
 
+def _taught_on(n_images: int, fold: int, settings: TeachingSettings) -> list[int]:
+    """The images that are not of a fold."""
+    return [i for i in range(n_images) if fold == ALL or i % settings.n_folds != fold]
+
+
 def _contours_path(folder: Path, kind: str, fold: int) -> Path:
     return folder / f"{kind}_contours_{_named(fold)}.safetensors"
 
@@ -187,19 +192,18 @@ def _contours(pool: Pool, fold: int, n_images: int, settings: TeachingSettings, 
     stage, how = TaughtM2(_widths(settings)), settings.learning if fold == ALL else settings.fold_learning
     path = _contours_path(settings.out, settings.kind, fold)
     if not path.is_file():
-        owners = [i for i in range(n_images) if fold == ALL or i % settings.n_folds != fold]
         checkpoint = path.with_suffix(".pt")
         with watch.bar(f"contours {_named(fold)}", how.n_steps) as told:
             stage.net = learn(
                 pool,
-                owners,
+                _taught_on(n_images, fold, settings),
                 how,
                 trunk_channels=_widths(settings),
                 begin=_begin(settings, fold),
                 checkpoint=checkpoint,
                 on_step=partial(_tell_loss, told),
             )
-        save_file(stage.state_dict(), path)
+        write_atomically(path, save(stage.state_dict()))
         checkpoint.unlink(missing_ok=True)
     stage.load_state_dict(load_file(path))
     return stage.eval().requires_grad_(False)
@@ -219,7 +223,7 @@ def _codes(
                 scenes.append([seen_code(one, px, trunk, settings.augmentation, seed=i) for px in settings.sizes_px])
                 told()
         for fold in left:
-            own = [x for i, some in enumerate(scenes) for x in some if fold == ALL or i % settings.n_folds != fold]
+            own = [x for i in _taught_on(len(images), fold, settings) for x in scenes[i]]
             with watch.bar(f"code {_named(fold)}", settings.n_code_steps) as told:
                 stages[fold].net = learn_code(
                     own,
@@ -228,7 +232,7 @@ def _codes(
                     seed=settings.seed,
                     on_step=partial(_tell_loss, told),
                 )
-            save_file(stages[fold].state_dict(), paths[fold])
+            write_atomically(paths[fold], save(stages[fold].state_dict()))
     for fold, stage in stages.items():
         stage.load_state_dict(load_file(paths[fold]))
         stage.eval().requires_grad_(False)
