@@ -191,16 +191,7 @@ class Percept:
                 then compared, in bands of rows, so that a photograph of 100 megapixels needs little memory. A slot
                 that wins at none of an image's own pixels is no segment of it at any size.
         """
-        masks = self.masks.detach()
-        winner = masks.max(1).indices
-        wins = torch.zeros(masks.shape[:2], dtype=torch.bool).scatter_(1, winner.flatten(1), True)
-        winners = torch.unique(winner)  # of any image: slots that win nowhere need not be interpolated
-        # Each image's own winners only: its labels must not depend on what is beside it in the batch.
-        labels = _argmax_at(torch.where(wins[..., None, None], masks, -1.0)[:, winners], size).flatten(1)
-        used = torch.zeros(len(labels), len(winners), dtype=torch.int64).scatter_(1, labels, 1)
-        # Numbered without gaps through a small table: sorting the pixels of a large photograph would be slow.
-        height, width = size or masks.shape[-2:]
-        return (used.cumsum(1) - 1).gather(1, labels).view(-1, height, width)
+        return final_labels(self.masks.detach(), size)
 
     def __getitem__(self, index: Any) -> Percept:
         """The percept of some samples of the batch; an int keeps a batch axis of 1."""
@@ -221,6 +212,24 @@ def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, tuple) and value and all(isinstance(one, Tensor) for one in value):
         return tuple(change(one) for one in value)
     return change(value) if isinstance(value, Tensor) else value
+
+
+def final_labels(masks: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    """The mask that wins at each pixel, numbered without gaps; see :meth:`Percept.labels`.
+
+    Args:
+        masks: (B, S, H, W) on the simplex over S.
+        size: (height, width) to resample to.
+    """
+    winner = masks.max(1).indices
+    wins = torch.zeros(masks.shape[:2], dtype=torch.bool).scatter_(1, winner.flatten(1), True)
+    winners = torch.unique(winner)  # of any image: slots that win nowhere need not be interpolated
+    # Each image's own winners only: its labels must not depend on what is beside it in the batch.
+    labels = _argmax_at(torch.where(wins[..., None, None], masks, -1.0)[:, winners], size).flatten(1)
+    used = torch.zeros(len(labels), len(winners), dtype=torch.int64).scatter_(1, labels, 1)
+    # Numbered without gaps through a small table: sorting the pixels of a large photograph would be slow.
+    height, width = size or masks.shape[-2:]
+    return (used.cumsum(1) - 1).gather(1, labels).view(-1, height, width)
 
 
 def _argmax_at(masks: Tensor, size: tuple[int, int] | None, band_rows: int = 256) -> Tensor:

@@ -61,7 +61,7 @@ def cut_at(tree: RegionTree, height: float | Tensor) -> Tensor:
     """The cluster (M,) of each region when the merges up to ``height``, one for all or (B,), take place."""
     if isinstance(height, Tensor) and height.ndim:
         height = height[tree.sample]
-    return _clusters(tree, tree.height <= height)
+    return clusters(tree, tree.height <= height)
 
 
 def cut_to(tree: RegionTree, n_left: int) -> Tensor:
@@ -74,10 +74,11 @@ def cut_to(tree: RegionTree, n_left: int) -> Tensor:
     rank = torch.empty_like(order).index_copy_(0, order, index)
     n, n_real = (torch.bincount(tree.sample, weights=w).long() for w in (None, tree.is_real.double()))
     rank = rank - (n.cumsum(0) - n)[tree.sample]
-    return _clusters(tree, rank < (n_real - n_left)[tree.sample])
+    return clusters(tree, rank < (n_real - n_left)[tree.sample])
 
 
-def _clusters(tree: RegionTree, happens: Tensor) -> Tensor:
+def clusters(tree: RegionTree, happens: Tensor) -> Tensor:
+    """The cluster (M,) of each region when the merges of which ``happens`` (M,) holds take place, and no other."""
     index = torch.arange(len(tree.parent), device=tree.parent.device)
     parent = torch.where(happens & torch.isfinite(tree.height), tree.parent, index)
     for _ in range(len(index).bit_length()):
