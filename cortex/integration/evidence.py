@@ -66,6 +66,20 @@ def tally(looks: Looks, regions: Tensor) -> Evidence:
     return Evidence(regions, shared, seen, size, look, looks.share)
 
 
+def joined(evidence: Evidence, cluster: Tensor) -> Evidence:
+    """The evidence on regions that are made of atoms: ``cluster`` (B, N) is the region of each atom."""
+    b, n = cluster.shape
+    r = int(cluster.max()) + 1
+    name = global_label(cluster[..., None], r)
+
+    def added(table: Tensor) -> Tensor:
+        return table.new_zeros(b * r, table.shape[-1]).index_add(0, name, table.flatten(0, 1)).view(b, r, -1)
+
+    regions = cluster.flatten()[global_label(evidence.atoms, n)].view_as(evidence.atoms)
+    size = added(evidence.size_px[..., None])[..., 0]
+    return Evidence(regions, added(evidence.shared_px), added(evidence.seen_px), size, evidence.look, evidence.share)
+
+
 def overlap(shared_px: Tensor, seen_px: Tensor, segment_px: Tensor) -> Tensor:
     """Intersection over union of regions (..., M) and segments (..., C): (..., M, C); 0 where neither has a pixel.
 

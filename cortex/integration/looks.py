@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -63,8 +64,13 @@ class Looks:
         """K."""
         return self.segments.shape[1]
 
-    def __getitem__(self, index: slice | Tensor) -> Looks:
-        """Some of the looks (not of the scenes)."""
+    def __getitem__(self, index: Any) -> Looks:
+        """Looks at some of the scenes."""
+        trust = None if self.reliability is None else self.reliability[index]
+        return Looks(self.segments[index], self.boundary[index], self.weight[index], trust)
+
+    def take(self, index: slice | Sequence[int]) -> Looks:
+        """Some of the looks at each scene."""
         trust = None if self.reliability is None else self.reliability[:, index]
         return Looks(self.segments[:, index], self.boundary[:, index], self.weight[:, index], trust)
 
@@ -83,13 +89,16 @@ class Looks:
         total = self.weight.sum(1, keepdim=True)
         return torch.where(total > 0, self.weight / total.clamp_min(1e-12), 1 / len(self))
 
+    @property
+    def trust(self) -> Tensor:
+        """(B, K, H, W) how much each look counts at each pixel; sums to 1 where all are reliable."""
+        share = self.share[..., None, None].expand_as(self.boundary)
+        return share if self.reliability is None else share * self.reliability
+
     def mean(self, field: Tensor) -> Tensor:
         """(B, H, W): the mean of a field (B, K, H, W) over the looks, each as far as it counts there; 0 for none."""
-        share = self.share[..., None, None]
-        if self.reliability is None:
-            return (field * share).sum(1)
-        trust = share * self.reliability
-        return (field * trust).sum(1) / trust.sum(1).clamp_min(1e-9)
+        total = (field * self.trust).sum(1)
+        return total if self.reliability is None else total / self.trust.sum(1).clamp_min(1e-9)
 
 
 def join_looks(parts: Sequence[Looks]) -> Looks:

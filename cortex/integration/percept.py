@@ -6,14 +6,15 @@ on the basins of the mean contour, all scenes of a batch at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ciliary.cortex.integration.evidence import Evidence, atoms_of, number, overlap, tally
+from ciliary.cortex.integration.evidence import Evidence, atoms_of, joined, number, overlap, tally
 from ciliary.cortex.integration.hierarchy import agreed_cut, grow, separations
 from ciliary.cortex.integration.looks import Looks
 from ciliary.cortex.ops.agglomerate import cut_at
@@ -27,15 +28,31 @@ class IntegratedPercept:
     """What many looks at B scenes come to. Has all that every percept has (:mod:`ciliary.cortex.perceiver`)."""
 
     segments: Tensor  # (B, H, W) int64, 0 .. number of segments - 1 in each scene, without gaps
-    masks: Tensor  # (B, S, H, W) share of the looks' segments at each pixel that lies in each segment; on the simplex
     boundary: Tensor  # (B, 1, H, W) weighted mean of the looks' boundaries, in [0, 1]
     uncertainty: Tensor  # (B, 1, H, W) 1 - mean intersection over union of segment and looks' segments there, in [0, 1]
     separation: Tensor  # (B, 2, H, W) height that joins a pixel to its right, its lower neighbour; 0 inside an atom
+    looks: Looks  # what it was made of
+    membership: Tensor  # (B, C, S) share of each segment of the looks that lies in each segment of the percept
 
     @property
     def agreement(self) -> Tensor:
         """(B,) in [0, 1]: how far the looks agree with the percept, mean over pixels and looks."""
         return 1 - self.uncertainty.mean((1, 2, 3))
+
+    @cached_property
+    def masks(self) -> Tensor:
+        """(B, S, H, W) on the simplex: share of the looks' segments at each pixel that lies in each segment."""
+        b, k, h, w = self.looks.segments.shape
+        index, _, n = number(self.looks)
+        rows = global_label(index.flatten(1, 2), n).view(b, k, h * w).transpose(1, 2).reshape(b * h * w, k)
+        trust = self.looks.share[:, None] if self.looks.reliability is None else self.looks.trust.flatten(2).mT
+        weights = trust.expand(b, h * w, k).reshape(b * h * w, k)
+        masks = F.embedding_bag(rows, self.membership.flatten(0, 1), mode="sum", per_sample_weights=weights)
+        total = masks.sum(-1, keepdim=True)
+        # Where no look says anything, the segment that it was joined to has all.
+        own = F.one_hot(self.segments.flatten(), masks.shape[1]).to(masks.dtype)
+        masks = torch.where(total > 1e-6, masks / total.clamp_min(1e-6), own)
+        return masks.view(b, h, w, -1).movedim(-1, 1)
 
     @property
     def masks_coarse(self) -> Tensor:
@@ -52,9 +69,7 @@ class IntegratedPercept:
     def __getitem__(self, index: Any) -> IntegratedPercept:
         """The percept of some scenes; an int keeps a batch axis of 1."""
         rows = slice(index, index + 1 or None) if isinstance(index, int) else index
-        return IntegratedPercept(
-            self.segments[rows], self.masks[rows], self.boundary[rows], self.uncertainty[rows], self.separation[rows]
-        )
+        return IntegratedPercept(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     def detach(self) -> IntegratedPercept:
         """Itself: there is no gradient."""
@@ -79,38 +94,26 @@ def integrate(looks: Looks, *, contour_weight: float = 0.5, cut: float | None = 
     cluster = agreed_cut(tree, evidence) if cut is None else cut_at(tree, cut)
     n = evidence.shared_px.shape[1]
     name = global_label(evidence.atoms, n).view_as(evidence.atoms)
-    segments = cluster[name]
-    masks, uncertainty = _compare(looks, segments)
+    regions = joined(evidence, cluster.view(-1, n))
     return IntegratedPercept(
-        segments, masks, boundary[:, None], uncertainty[:, None], _drawn(name, graph, separations(tree, graph))
+        regions.atoms,
+        boundary[:, None],
+        _disagreement(looks, regions)[:, None],
+        _drawn(name, graph, separations(tree, graph)),
+        looks,
+        (regions.shared_px / regions.shared_px.sum(1, keepdim=True).clamp_min(1e-6)).mT,
     )
 
 
-def _compare(looks: Looks, regions: Tensor) -> tuple[Tensor, Tensor]:
-    """Soft masks (B, S, H, W) of regions (B, H, W) by what the looks say, and (B, H, W) how far these disagree."""
+def _disagreement(looks: Looks, regions: Evidence) -> Tensor:
+    """(B, H, W): 1 - the mean over the looks of the intersection over union of the region and the look's segment."""
     b, k, h, w = looks.segments.shape
-    found: Evidence = tally(looks, regions)
-    segments, look, n_segments = number(looks)
-    weight = found.share.gather(1, found.look)[..., None]
-    segment_px = found.shared_px.sum(1)
-    # Of each segment of a look: its shares in the regions, and its intersection over union with each.
-    inside = (found.shared_px / segment_px.clamp_min(1e-6)[:, None]).transpose(1, 2) * weight
-    columns = look[:, None].expand(-1, found.seen_px.shape[1], -1)
-    iou = overlap(found.shared_px, found.seen_px.gather(2, columns), segment_px[:, None]).transpose(1, 2) * weight
-    index = global_label(segments.flatten(1, 2), n_segments).view(b, k, h * w)
-    trust = None if looks.reliability is None else looks.reliability.flatten(2)  # (B, K, H*W)
-    rows = index.transpose(1, 2).reshape(b * h * w, k)
-    by_look = None if trust is None else trust.transpose(1, 2).reshape(b * h * w, k)
-    masks = F.embedding_bag(rows, inside.reshape(b * n_segments, -1), mode="sum", per_sample_weights=by_look)
-    one = F.one_hot(regions, masks.shape[1]).float()
-    total = masks.sum(-1, keepdim=True)
-    masks = torch.where(total > 1e-6, masks / total.clamp_min(1e-6), one.view_as(masks))
-    masks = masks.view(b, h, w, -1).movedim(-1, 1)
-    agreed = iou.reshape(b * n_segments, -1)[index, regions.flatten(1)[:, None]]  # (B, K, H*W)
-    if trust is None:
-        return masks, 1 - agreed.sum(1).view(b, h, w)
-    said = (trust * found.share[..., None]).sum(1)
-    return masks, 1 - ((agreed * trust).sum(1) / said.clamp_min(1e-9)).view(b, h, w)
+    r, c = regions.shared_px.shape[1:]
+    columns = regions.look[:, None].expand(-1, r, -1)
+    iou = overlap(regions.shared_px, regions.seen_px.gather(2, columns), regions.shared_px.sum(1, keepdim=True))
+    index, _, _ = number(looks)
+    place = global_label(index.flatten(1, 2) * r, c * r).view(b, k, h, w) + regions.atoms[:, None]
+    return 1 - looks.mean(iou.mT.flatten()[place])
 
 
 def _drawn(name: Tensor, graph: RegionGraph, height: Tensor) -> Tensor:
