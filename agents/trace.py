@@ -59,6 +59,8 @@ class Trace:
         seconds: wall clock of the whole episode.
         parameters: the columns of ``u``.
         frozen: names of those that could do nothing and kept their defaults.
+        is_integrated: whether the answer is the percept of all looks; ``after`` is of that then, ``i_chosen`` the look
+            that it agrees with most.
         statistics: (D,) what the reset's observation tells of the percept at the defaults; None if it tells nothing.
     """
 
@@ -78,6 +80,7 @@ class Trace:
     parameters: ParameterTable
     statistics: np.ndarray | None = None
     frozen: tuple[str, ...] = ()
+    is_integrated: bool = False
 
     @property
     def n_trials(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.integration.looks import Looks
 from ciliary.cortex.perceiver import AbstractPercept, Perceiver
 from ciliary.cortex.table import repeat_theta
 from ciliary.envs.objective.reference import Reference, make_reference
@@ -64,6 +65,7 @@ class Evaluation:
     u: np.ndarray  # (N, P)
     terms: dict[str, np.ndarray]
     percepts: AbstractPercept | None = None  # of the N undisturbed images (no views), when asked for
+    looks: Looks | None = None  # the same as N looks at one scene, (1, N, H, W), when asked for
 
     def __len__(self) -> int:
         return len(self.u)
@@ -154,6 +156,7 @@ def evaluate_pairs(
     max_images: int = 20,
     with_percepts: bool = False,
     with_kl: bool = False,
+    on_percept: Callable[[AbstractPercept], None] | None = None,
 ) -> tuple[dict[str, Tensor], AbstractPercept | None]:
     """Judge M pairs of an image and a setting in one batch.
 
@@ -167,6 +170,7 @@ def evaluate_pairs(
             memory, does not change the result.
         with_percepts: return the percepts of the M images too.
         with_kl: add ``symmetric_kl`` for the log; slow.
+        on_percept: is shown the percepts of the images, pass by pass; nothing else keeps them.
 
     Returns:
         The terms, each (M,), differentiable in ``u`` under gradient mode; and the percept of the M images or None.
@@ -199,19 +203,26 @@ def evaluate_pairs(
                 images=batch.images[rows, 0],
             )
         )
-        if with_percepts:
-            percepts.append(percept[torch.arange(0, len(rows) * n_rows, n_rows)])
+        if with_percepts or on_percept is not None:
+            own = percept[torch.arange(0, len(rows) * n_rows, n_rows)]
+            if with_percepts:
+                percepts.append(own)
+            if on_percept is not None:
+                on_percept(own)
     terms = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     return terms, _cat(percepts) if percepts else None
 
 
 def as_evaluation(
-    u: np.ndarray | Tensor, terms: dict[str, Tensor], percepts: AbstractPercept | None = None
+    u: np.ndarray | Tensor,
+    terms: dict[str, Tensor],
+    percepts: AbstractPercept | None = None,
+    looks: Looks | None = None,
 ) -> Evaluation:
     """Terms of :func:`evaluate_pairs` as an :class:`Evaluation`: float64 arrays, settings copied."""
     arrays = {name: values.detach().double().numpy() for name, values in terms.items()}
     settings = u.detach().numpy() if isinstance(u, Tensor) else u
-    return Evaluation(np.array(settings, dtype=np.float64), arrays, percepts)
+    return Evaluation(np.array(settings, dtype=np.float64), arrays, percepts, looks)
 
 
 def _take(cues: Any, rows: Tensor) -> Any:

@@ -39,6 +39,8 @@ class EnvConfig:
             (rounded up) photometric, the rest geometric.
         max_images: images per forward pass; bounds memory, not results.
         with_kl: adds ``symmetric_kl`` to the terms, for the log; slow.
+        with_looks: keeps what every setting saw that :meth:`~ciliary.envs.single.AccommodationEnv.evaluate` or a step
+            tried, and adds :data:`ciliary.envs.looks.LOOK_TERMS` to the terms. (Not in the vector form.)
         default_u: where episodes start, (P,) in [-1, 1]; None: the defaults of the perceiver's table.
         action_mode, max_step, step_cost, tolerance, patience: see :class:`ciliary.envs.dynamics.Rules`.
     """
@@ -53,6 +55,7 @@ class EnvConfig:
     n_views: int | None = None
     max_images: int = 20
     with_kl: bool = False
+    with_looks: bool = False
     default_u: np.ndarray | None = None
     action_mode: ActionMode = Rules.action_mode
     max_step: float = Rules.max_step

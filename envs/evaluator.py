@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.integration.looks import Looks, join_looks
 from ciliary.cortex.perceiver import AbstractPercept, Perceiver, needs
 from ciliary.envs.batch import Evaluation, ImageBatch, as_evaluation, evaluate_pairs, make_batch, pairs_per_pass
 from ciliary.envs.config import EnvConfig
@@ -66,7 +67,13 @@ class Evaluator:
         return make_batch(self.perceiver, self.objective, images, views)
 
     def judge(
-        self, batch: ImageBatch, index: Sequence[int] | Tensor, u: Tensor, *, with_percepts: bool = False
+        self,
+        batch: ImageBatch,
+        index: Sequence[int] | Tensor,
+        u: Tensor,
+        *,
+        with_percepts: bool = False,
+        on_percept: Callable[[AbstractPercept], None] | None = None,
     ) -> tuple[dict[str, Tensor], AbstractPercept | None]:
         """Terms of M settings u (M, P), each on the image of its index (M,); differentiable where the perceiver is.
 
@@ -81,15 +88,36 @@ class Evaluator:
             max_images=self.max_images,
             with_percepts=with_percepts,
             with_kl=self.with_kl,
+            on_percept=on_percept,
         )
 
     def evaluate(
-        self, batch: ImageBatch, index: Sequence[int], u: np.ndarray, *, with_percepts: bool = False
+        self,
+        batch: ImageBatch,
+        index: Sequence[int],
+        u: np.ndarray,
+        *,
+        with_percepts: bool = False,
+        with_looks: bool = False,
     ) -> Evaluation:
-        """What M settings u (M, P) are worth, each on the image of its index (M,)."""
+        """What M settings u (M, P) are worth, each on the image of its index (M,).
+
+        ``with_looks``: what they saw, as looks at one scene; all indices are the same then.
+        """
+        looks: list[Looks] = []
+
+        def keep(percept: AbstractPercept) -> None:
+            looks.append(Looks.of(percept).flat())
+
         with torch.no_grad():
-            terms, percepts = self.judge(batch, index, torch.as_tensor(u), with_percepts=with_percepts)
-        return as_evaluation(u, terms, percepts)
+            terms, percepts = self.judge(
+                batch,
+                index,
+                torch.as_tensor(u),
+                with_percepts=with_percepts,
+                on_percept=keep if with_looks else None,
+            )
+        return as_evaluation(u, terms, percepts, join_looks(looks) if with_looks else None)
 
     def loss(self, batch: ImageBatch, u: Tensor, index: Tensor | None = None) -> Tensor:
         """Totals of N settings u (N, P), (N,), differentiable in u, each on the image of its index (N,) (the first).

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from ciliary.cortex.integration.looks import Looks
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.batch import Evaluation, ImageBatch
 from ciliary.envs.config import EnvConfig
@@ -15,6 +17,7 @@ from ciliary.envs.core import AbstractPerceptionEnv, Obs, Settings
 from ciliary.envs.data.reading import Photograph
 from ciliary.envs.episode import Episode, EpisodeSource
 from ciliary.envs.evaluator import Evaluator
+from ciliary.envs.looks import LookBook
 from ciliary.envs.observation import Observer
 from ciliary.envs.render import Renderer
 
@@ -110,6 +113,7 @@ class AccommodationEnv(AbstractPerceptionEnv):
         self._batch: ImageBatch | None = None
         self._seen: AbstractPercept | None = None
         self._renderer: Renderer | None = None
+        self._looks = LookBook()
 
     # --- what controllers and figures ask for
     @property
@@ -167,7 +171,7 @@ class AccommodationEnv(AbstractPerceptionEnv):
             views_seed = None  # an objective without views sees the same at every seed
         batch = batch if views_seed is None else self.evaluator.look(episode.image[None], [views_seed])
         self.n_evaluations += len(u)
-        return self.evaluator.evaluate(batch, [0] * len(u), u)
+        return self._looked(self.evaluator.evaluate(batch, [0] * len(u), u, with_looks=self._keeps(views_seed)))
 
     def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Evaluation, np.ndarray]:
         """What N settings are worth, and d total / d u, (N, P); see the base class. Backward per pass."""
@@ -183,6 +187,18 @@ class AccommodationEnv(AbstractPerceptionEnv):
         """What is perceived at u, (P,) or (N, P); batch 1 or N, without gradient."""
         return self.evaluator.percept(self._begun()[1], self._check_population(np.atleast_2d(u)))
 
+    @property
+    def looks(self) -> LookBook:
+        """The looks of the episode so far, of an environment ``with_looks``."""
+        return self._looks
+
+    def take_looks(self, u: np.ndarray) -> None:
+        """Look at settings u (N, P) that were not looked at; those that were are not perceived again."""
+        u = self._check_population(np.atleast_2d(u))
+        left = [i for i, setting in enumerate(u) if setting not in self._looks]
+        if left:
+            self._looks.add(u[left], Looks.of(self.percept(u[left])).flat())
+
     def render(self) -> np.ndarray | None:
         """A frame (480, 640, 3) uint8 in mode ``rgb_array``, None without a mode."""
         if self.render_mode is None:
@@ -197,12 +213,23 @@ class AccommodationEnv(AbstractPerceptionEnv):
     def _begin(self, options: dict[str, Any]) -> None:
         self._episode = self._source.draw(self.np_random, options)
         self._batch = self.evaluator.look(self._episode.image[None], [self._episode.views_seed])
+        self._looks = LookBook()
 
     def _measure(self, u: np.ndarray) -> Evaluation:
-        evaluation = self.evaluator.evaluate(self._begun()[1], [0], u, with_percepts=True)
+        keeps = bool(self.history) and self._keeps(None)  # what the reset measures is no look that somebody took
+        evaluation = self.evaluator.evaluate(self._begun()[1], [0], u, with_percepts=True, with_looks=keeps)
         self._seen = evaluation.percepts
         self.n_evaluations += 1
-        return evaluation
+        return self._looked(evaluation)
+
+    def _keeps(self, views_seed: int | None) -> bool:
+        return self.config.with_looks and views_seed is None
+
+    def _looked(self, evaluation: Evaluation) -> Evaluation:
+        """With the terms of the looks, if there are any."""
+        if evaluation.looks is None:
+            return evaluation
+        return replace(evaluation, terms=evaluation.terms | self._looks.add(evaluation.u, evaluation.looks))
 
     def _observe(self) -> Obs:
         assert self._seen is not None

@@ -9,12 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import norm, qmc
 from torch import Tensor
 
 from ciliary.cortex.perceiver import Perceiver
 from ciliary.envs.batch import images_per_pass
-from ciliary.envs.objective.panel import Panel, consensus, cover_each_other, for_agreement, join_masks, panel_agreement
+from ciliary.envs.objective.panel import (
+    Panel,
+    consensus,
+    cover_each_other,
+    draw_panel,
+    for_agreement,
+    join_masks,
+    panel_agreement,
+)
 from ciliary.envs.objective.reference import Reference
 from ciliary.envs.objective.terms import Objective, ObjectiveSettings, coarse_masks
 
@@ -50,14 +57,8 @@ class AgreementObjective(Objective):
         self._panel_u: np.ndarray | None = None  # of the perceiver it has met
 
     def panel_u(self, perceiver: Perceiver) -> np.ndarray:
-        """The panel's settings (K, P) float32: the defaults, then a Sobol sequence of normal spread around them."""
-        table = perceiver.table
-        centre = table.default_unit()[0].numpy() if self.centre_u is None else np.asarray(self.centre_u, np.float32)
-        points = qmc.Sobol(len(table), seed=0).random(self.n_members)[1:]  # a power of two of them, as it should be
-        around = centre + self.spread * norm.ppf(np.clip(points, 1e-6, 1 - 1e-6))
-        is_inert = np.isin(table.names, list(perceiver.inert))
-        around = np.where(is_inert, centre, np.clip(around, -1, 1))
-        return np.concatenate([centre[None], around]).astype(np.float32)
+        """The panel's settings (K, P), see :func:`~ciliary.envs.objective.panel.draw_panel`."""
+        return draw_panel(perceiver, self.n_members, spread=self.spread, centre_u=self.centre_u)
 
     def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Panel:
         """What the panel's settings perceive in E images (E, 3, H, W); the promise of a member is its consensus."""

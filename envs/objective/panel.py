@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.stats import norm, qmc
 from torch import Tensor
+
+from ciliary.cortex.perceiver import Perceiver
 
 STRIDE = 4  # percepts are compared with the panel's at a quarter of the image's resolution
 
@@ -26,6 +30,29 @@ class Panel:
     def __getitem__(self, index: int | Tensor | slice) -> Panel:
         rows = torch.arange(len(self.masks))[index].reshape(-1)
         return Panel(self.masks[rows], self.promise[rows])
+
+
+def draw_panel(
+    perceiver: Perceiver, n_members: int, *, spread: float = 0.25, centre_u: np.ndarray | None = None
+) -> np.ndarray:
+    """Settings (K, P) float32 around a perceiver's defaults: these first, then a Sobol sequence of normal spread.
+
+    Args:
+        perceiver: whose; what it names in ``spreads`` (parameter -> standard deviation in u, inf: evenly over the
+            whole range) is varied so far, all else by ``spread``.
+        n_members: K; a power of two keeps them evenly spread.
+        spread: standard deviation in u.
+        centre_u: (P,) the middle; None: the defaults.
+    """
+    table = perceiver.table
+    centre = table.default_unit()[0].numpy() if centre_u is None else np.asarray(centre_u, np.float32)
+    points = qmc.Sobol(len(table), seed=0).random(n_members)[1:]  # a power of two of them, as it should be
+    own = getattr(perceiver, "spreads", {})
+    each = np.array([own.get(name, spread) for name in table.names])
+    around = centre + np.where(np.isinf(each), 0, each) * norm.ppf(np.clip(points, 1e-6, 1 - 1e-6))
+    around = np.where(np.isinf(each), 2 * points - 1, np.clip(around, -1, 1))
+    around = np.where(np.isin(table.names, list(perceiver.inert)), centre, around)
+    return np.concatenate([centre[None], around]).astype(np.float32)
 
 
 def for_agreement(masks: Tensor) -> Tensor:

@@ -1,0 +1,158 @@
+"""Glances: any perceiver, or several, looking at an image in other light, blurred, or at another size.
+
+An eye does not see a scene through one setting of its cortex alone: it narrows, squints, steps back. Here these are
+parameters like any other, in front of those of the perceiver, so that a look is one setting, whoever looks: a panel,
+a search, an environment need know nothing more. What is seen is brought back to the image's own frame.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ciliary.cortex.model import MIN_SIDE_PX
+from ciliary.cortex.ops.smoothing import gaussian_blur
+from ciliary.cortex.perceiver import AbstractPercept, Perceiver
+from ciliary.cortex.segmenters.percept import LabelPercept
+from ciliary.cortex.table import Parameter, ParameterTable, Theta
+
+_STEPS_PER_OCTAVE = 4  # sizes are looked at in so many steps, that looks of one size are perceived at once
+_LEAST_BLUR_PX = 0.2
+_SAME_GAMMA = 1e-3  # u and back again is not exact
+_QUANTILES = (0.01, 0.99)
+
+# fmt: off
+GLANCES: tuple[Parameter, ...] = (
+    Parameter("glance_scale", "glance", 0.5, 1.5, 1.0, "1", "log", "measured", "Size at which the image is looked at, in its own."),
+    Parameter("glance_blur_px", "glance", 0.0, 3.0, 0.0, "px", "linear", "measured", "Gaussian blur in front of the eye."),
+    Parameter("glance_gamma", "glance", 0.4, 2.5, 1.0, "1", "log", "measured", "Exponent on the image's values: below 1 in brighter light."),
+    Parameter("glance_stretch", "glance", 0.0, 1.0, 0.0, "1", "linear", "measured", "How far values are stretched to the whole range."),
+)
+# fmt: on
+
+
+@dataclass(frozen=True)
+class GlancePercept(LabelPercept):
+    """Label maps and strengths of boundary in the image's own frame, whoever saw them."""
+
+    strength: Tensor | None = None  # (B, 1, H, W) in [0, 1]; None: where labels change
+
+    @cached_property
+    def boundary(self) -> Tensor:
+        """(B, 1, H, W) in [0, 1]."""
+        return super().boundary if self.strength is None else self.strength
+
+    def __getitem__(self, index: Any) -> GlancePercept:
+        """The percept of some images; an int keeps a batch axis of 1."""
+        index = slice(index, index + 1 or None) if isinstance(index, int) else index
+        return replace(
+            self, segments=self.segments[index], strength=None if self.strength is None else self.strength[index]
+        )
+
+
+class GlancingPerceiver:
+    """One or more perceivers of one table, each seen through :data:`GLANCES`.
+
+    A plain look (the defaults of the glance, the first perceiver) is that perceiver's own percept, with its stages.
+
+    Args:
+        perceivers: with the same parameters; the defaults are those of the first. With more than one there is a
+            parameter ``perceiver``, which of them looks.
+
+    Raises:
+        ValueError: none, or of other parameters.
+    """
+
+    answers: frozenset[str] = frozenset({"boundary"})
+
+    def __init__(self, perceivers: Sequence[Perceiver]) -> None:
+        if not perceivers or any(one.table.names != perceivers[0].table.names for one in perceivers):
+            raise ValueError("expected one perceiver or more, all with the same parameters")
+        self.perceivers = tuple(perceivers)
+        self.name = "+".join(dict.fromkeys(one.name for one in perceivers)) + " glances"
+        last = len(perceivers) - 1
+        who = Parameter("perceiver", "glance", 0, max(last, 1), 0, "1", "int", "", f"Who looks: 0 .. {last}.")
+        self.table = ParameterTable((*perceivers[0].table, *GLANCES, *((who,) if last else ())))
+        inert = frozenset(perceivers[0].inert)
+        self.inert = inert.intersection(*(one.inert for one in perceivers))
+
+    @property
+    def spreads(self) -> Mapping[str, float]:
+        """How widely a panel varies what has no middle, in u: who looks is drawn evenly."""
+        return {
+            "perceiver": math.inf,
+            "glance_blur_px": 0.5,
+            "glance_stretch": 1.0,
+            "glance_scale": 0.5,
+            "glance_gamma": 0.5,
+        }
+
+    def cues(self, image: Tensor) -> None:
+        """None: another light is another image."""
+        del image
+
+    def __call__(self, image: Tensor, theta: Theta | None = None, cues: Any = None) -> AbstractPercept:
+        """Look at B images (B, 3, H, W), each at its own setting."""
+        del cues
+        theta = self.table.default_theta(len(image)) if theta is None else theta
+        self.table.check_theta(theta, len(image))
+        with torch.no_grad():
+            return self._look(image, {name: value.detach() for name, value in theta.items()})
+
+    def _look(self, image: Tensor, theta: Theta) -> AbstractPercept:
+        steps = torch.round(torch.log2(theta["glance_scale"]) * _STEPS_PER_OCTAVE)
+        who = theta["perceiver"].round() if "perceiver" in theta else torch.zeros_like(steps)
+        seen = in_other_light(image, theta)
+        kinds = torch.stack([who, steps], 1)
+        distinct = torch.unique(kinds, dim=0).tolist()
+        plain = [0.0, 0.0]
+        if distinct == [plain] and torch.equal(seen, image):
+            return self._perceive(0, image, theta)
+        size = (image.shape[-2], image.shape[-1])
+        segments = torch.zeros(len(image), *size, dtype=torch.int64, device=image.device)
+        strength = image.new_zeros(len(image), 1, *size)
+        for kind in distinct:
+            rows = (kinds == kinds.new_tensor(kind)).all(1).nonzero()[:, 0]
+            scaled = resized(seen[rows], 2 ** (kind[1] / _STEPS_PER_OCTAVE))
+            percept = self._perceive(int(kind[0]), scaled, {name: value[rows] for name, value in theta.items()})
+            segments[rows] = percept.labels(size)
+            boundary = percept.boundary
+            if boundary.shape[-2:] != size:
+                boundary = F.interpolate(boundary, size=size, mode="bilinear", align_corners=False)
+            strength[rows] = boundary
+        return GlancePercept(segments, strength=strength)
+
+    def _perceive(self, who: int, image: Tensor, theta: Theta) -> AbstractPercept:
+        perceiver = self.perceivers[who]
+        return perceiver(image, {name: theta[name] for name in perceiver.table.names}, perceiver.cues(image))
+
+
+def in_other_light(image: Tensor, theta: Theta) -> Tensor:
+    """Images (B, 3, H, W) in [0, 1], stretched, blurred and brightened or darkened; the defaults change nothing."""
+    stretch, blur_px, gamma = (theta[f"glance_{what}"].to(image.dtype) for what in ("stretch", "blur_px", "gamma"))
+    if bool((stretch > 0).any()):
+        low, high = torch.quantile(image.flatten(1), image.new_tensor(_QUANTILES), dim=1)
+        whole = (image - low[:, None, None, None]) / (high - low).clamp_min(0.02)[:, None, None, None]
+        image = torch.lerp(image, whole.clamp(0, 1), stretch[:, None, None, None])
+    if bool((blur_px >= _LEAST_BLUR_PX).any()):
+        is_blurred = (blur_px >= _LEAST_BLUR_PX)[:, None, None, None]
+        image = torch.where(is_blurred, gaussian_blur(image, blur_px.clamp_min(_LEAST_BLUR_PX)).clamp(0, 1), image)
+    is_plain = ((gamma - 1).abs() < _SAME_GAMMA)[:, None, None, None]
+    return torch.where(is_plain, image, image ** gamma[:, None, None, None])
+
+
+def resized(image: Tensor, ratio: float) -> Tensor:
+    """Images (B, 3, H, W) at ``ratio`` times their size, but no side under what a cortex can see."""
+    height, width = image.shape[-2:]
+    ratio = max(ratio, MIN_SIDE_PX / min(height, width))
+    if ratio == 1:
+        return image
+    size = (round(height * ratio), round(width * ratio))
+    return F.interpolate(image, size=size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)

@@ -1,0 +1,78 @@
+"""Does a percept hold? Its stability in other light and its consistency from other places, on views of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ciliary.cortex.integration.looks import Looks
+from ciliary.cortex.integration.percept import integrate
+from ciliary.cortex.perceiver import AbstractPercept, Perceiver
+from ciliary.envs.batch import images_per_pass
+from ciliary.envs.objective.terms import ObjectiveSettings, coarse_masks, pooled_size, view_agreement
+from ciliary.envs.objective.views import apply_views, sample_views, way_back
+
+
+@torch.no_grad()
+def perceive_together(perceiver: Perceiver, images: Tensor, u: Tensor) -> AbstractPercept:
+    """The percept of images (B, 3, H, W) at one setting u (1, P), or what the looks at K settings (K, P) come to."""
+    cues = perceiver.cues(images)
+    if len(u) == 1:
+        return perceiver(images, perceiver.table.from_unit(u.expand(len(images), -1)), cues)
+    index = torch.arange(len(images)).repeat(len(u))
+    settings = u.repeat_interleave(len(images), 0)
+    parts: list[Looks] = []
+    n = images_per_pass(images.shape[-2], images.shape[-1])
+    for rows, part in zip(index.split(n), settings.split(n), strict=True):
+        percept = perceiver(images[rows], perceiver.table.from_unit(part), _of(cues, rows))
+        parts.append(Looks.of(percept))
+    segments, boundary = (
+        torch.cat([getattr(one, name) for one in parts]).view(len(u), len(images), *images.shape[-2:]).transpose(0, 1)
+        for name in ("segments", "boundary")
+    )
+    return integrate(Looks(segments, boundary, boundary.new_ones(segments.shape[:2])))
+
+
+def how_it_holds(
+    perceiver: Perceiver,
+    image: Tensor,
+    settings: dict[str, Tensor],
+    *,
+    seed: int,
+    n_photometric: int = 1,
+    n_geometric: int = 1,
+    how: ObjectiveSettings | None = None,
+) -> dict[str, dict[str, float]]:
+    """Stability and consistency of several percepts of one image, all on the same views.
+
+    Args:
+        perceiver: sees.
+        image: (3, H, W).
+        settings: name -> (K, P) in [-1, 1]; with more than one, the percept is what all of them come to together, of
+            the image and of each view.
+        seed: of the views.
+        n_photometric, n_geometric: views of each kind, >= 1.
+        how: masks are read.
+
+    Returns:
+        name -> ``stability`` and ``consistency``: 1 - adjusted Rand index with the views' percepts, the geometric ones
+        brought back by the true inverse; 0 holds perfectly, about 1 as chance would.
+    """
+    how = ObjectiveSettings() if how is None else how
+    views = sample_views(seed, n_photometric=n_photometric, n_geometric=n_geometric)
+    images = torch.cat([image[None], apply_views(image[None], views)[:, 0]])
+    height, width = image.shape[-2:]
+    size = pooled_size(height, width, stride=how.stride)
+    back = way_back(views, size=size, image_size=(height, width))[n_photometric:]
+    found = {}
+    for name, u in settings.items():
+        masks = coarse_masks(perceive_together(perceiver, images, u), how)[None]
+        terms = view_agreement(masks, back, n_photometric=n_photometric)
+        found[name] = {term: float(value[0]) for term, value in terms.items()}
+    return found
+
+
+def _of(cues: Any, rows: Tensor) -> Any:
+    return None if cues is None else cues[rows]
