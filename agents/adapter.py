@@ -14,6 +14,8 @@ from ciliary.cortex.parameters import ParameterTable
 from ciliary.envs.batch import Evaluation
 from ciliary.envs.core import AbstractPerceptionEnv
 from ciliary.envs.dynamics import Rules
+from ciliary.envs.looks import LookBook
+from ciliary.envs.single import AccommodationEnv
 
 Terms = dict[str, np.ndarray]
 
@@ -97,6 +99,14 @@ class EnvAdapter(ABC):
         reached = np.array(self.info.get("u", u), dtype=np.float32).reshape(1, -1)
         return reached, {name: np.array([float(np.squeeze(value))]) for name, value in terms.items()}
 
+    def take_looks(self, u: np.ndarray) -> LookBook:
+        """What the settings u (N, P) saw, together; an environment that kept it perceives none again.
+
+        Raises:
+            ValueError: the environment keeps no looks.
+        """
+        raise ValueError(f"{type(self.env.unwrapped).__name__} keeps no looks, so there is no percept of all of them")
+
     def settle(self, u: np.ndarray) -> None:
         """Leave the environment at the setting u (P,): no step if it is there, one, or as many as its largest needs."""
         rules = self._rules()
@@ -148,6 +158,13 @@ class PerceptionAdapter(EnvAdapter):
         evaluation = self.env.get_wrapper_attr("evaluate")(u, **fresh)
         self.n_evaluations += len(u)
         return _as_terms(evaluation)
+
+    def take_looks(self, u: np.ndarray) -> LookBook:
+        """See :class:`EnvAdapter`."""
+        if not isinstance(self._world, AccommodationEnv):
+            return super().take_looks(u)
+        self._world.take_looks(u)
+        return self._world.looks
 
     def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Terms, np.ndarray]:
         """See :class:`EnvAdapter`."""

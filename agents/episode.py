@@ -16,6 +16,7 @@ import numpy as np
 from ciliary.agents.adapter import EnvAdapter, Terms, adapt
 from ciliary.agents.base import Controller, ControllerBase, State, as_controller
 from ciliary.agents.guard import Guard, choose, choose_exactly
+from ciliary.agents.looking import Looking, decide
 from ciliary.agents.trace import Ending, GuardDecision, Trace, best_trial, running_best, statistics_of
 
 
@@ -64,6 +65,14 @@ class _Log:
     def __len__(self) -> int:
         return sum(len(u) for u in self.u)
 
+    def replace(self, **columns: np.ndarray) -> None:
+        """Put other values (T,) in the place of a term's."""
+        cuts = np.cumsum([len(u) for u in self.u])[:-1]
+        for name, values in columns.items():
+            parts = np.split(values, cuts)
+            self.terms = [terms | {name: part} for terms, part in zip(self.terms, parts, strict=True)]
+            self.before = self.before | {name: float(values[0])}
+
     def columns(self) -> tuple[np.ndarray, Terms]:
         names = list(dict.fromkeys(name for terms in self.terms for name in terms))  # a trial may lack one
         blank = [np.full(len(u), np.nan) for u in self.u]
@@ -79,6 +88,7 @@ def run_episode(
     n_trials: int = 64,
     *,
     guard: Guard | None = Guard(),  # noqa: B008 -- frozen settings
+    looking: Looking | None = None,
     on_batch: Callable[[Progress], None] | None = None,
 ) -> Trace:
     """Accommodate to one image.
@@ -92,6 +102,9 @@ def run_episode(
         n_trials: budget, >= 1. Exactly so many settings are tried, unless controller or environment stop before. The
             guard's measurements and the step that applies the choice come on top (``trace.n_evaluations`` has all).
         guard: settings of the guard; None applies the best trial as it is. The environment's own least gain holds too.
+        looking: the answer is what all trials saw together (``env.looks.percept``), not the best of them. Each total is
+            then the disagreement of that look with all, looking ends when further looks change nothing, and the guard
+            keeps the defaults where they agree as well with the looks.
         on_batch: called after every batch of trials, for progress bars and for saving.
 
     Returns:
@@ -108,8 +121,9 @@ def run_episode(
     start = time.perf_counter()
     player, world, log = as_controller(controller), adapt(env), _Log()
 
-    def trace(i_chosen: int, decision: GuardDecision | None, ending: Ending) -> Trace:
+    def trace(i_chosen: int, decision: GuardDecision | None, ending: Ending, together: float | None = None) -> Trace:
         u, terms = log.columns()
+        after = {name: float(values[i_chosen]) for name, values in terms.items()}
         return Trace(
             controller=player.name,
             seed=seed,
@@ -119,7 +133,7 @@ def run_episode(
             i_chosen=i_chosen,
             u_chosen=u[i_chosen].copy(),
             before=log.before,
-            after={name: float(values[i_chosen]) for name, values in terms.items()},
+            after=after if together is None else {"total": together, "agreement": 1 - together},
             guard=decision,
             ending=ending,
             n_evaluations=world.n_evaluations,
@@ -127,13 +141,23 @@ def run_episode(
             parameters=world.parameters,
             frozen=world.frozen,
             statistics=log.statistics,
+            is_integrated=together is not None,
         )
 
     try:
-        ending = _search(world, player, log, seed=seed, options=options, n_trials=n_trials, on_batch=on_batch)
+        ending = _search(world, player, log, seed, options, n_trials, looking, on_batch)
         u, terms = log.columns()
         i_chosen, decision = best_trial(terms["total"]), None
-        if guard is not None and world.can_evaluate and len(u) > 1 and np.isfinite(terms["total"]).any():
+        if looking is not None:
+            total, together, verdict = decide(world.take_looks(u), u, looking)
+            log.replace(total=total)
+            decision = None if guard is None else verdict
+            if decision is None or decision.is_accepted:
+                i_best = best_trial(total)
+                world.settle(u[i_best])
+                return trace(i_best, decision, ending, together)
+            i_chosen = 0
+        elif guard is not None and world.can_evaluate and len(u) > 1 and np.isfinite(terms["total"]).any():
             strict = replace(guard, min_gain=max(guard.min_gain, world.min_gain))
             if world.is_exact:
                 i_chosen, decision = choose_exactly(terms["total"], guard=strict)
@@ -154,10 +178,10 @@ def _search(
     world: EnvAdapter,
     controller: ControllerBase,
     log: _Log,
-    *,
     seed: int,
     options: Mapping[str, Any] | None,
     n_trials: int,
+    looking: Looking | None,
     on_batch: Callable[[Progress], None] | None,
 ) -> Ending:
     """Fill the log, trial by trial or population by population."""
@@ -200,6 +224,8 @@ def _search(
             total = log.columns()[1]["total"]
             on_batch(Progress(len(log), n_trials, float(running_best(total)[-1]), u, terms, log.state))
         if world.is_terminated or world.is_truncated:
+            break
+        if looking is not None and looking.is_over(log.columns()[1]):
             break
 
     u, terms = log.columns()

@@ -10,6 +10,7 @@ from ciliary.agents.base import ControllerBase, as_controller
 from ciliary.agents.controllers.gradient import GradientController
 from ciliary.agents.controllers.homeostat import ReflexController
 from ciliary.agents.controllers.hybrid import HybridController
+from ciliary.agents.controllers.looks import DisagreementController, PanelController
 from ciliary.agents.controllers.memory import MemoryController
 from ciliary.agents.controllers.policy import PolicyController
 from ciliary.agents.controllers.sb3 import Sb3Controller
@@ -27,6 +28,8 @@ CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "hybrid-cmaes": partial(HybridController, "cmaes"),
     "reflex": ReflexController,
     "memory": MemoryController,
+    "panel": PanelController,
+    "disagreement": DisagreementController,
     "sb3": Sb3Controller,
     "search": SearchController,
     **{name: partial(SearchController, name) for name in SAMPLERS},

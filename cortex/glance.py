@@ -28,14 +28,17 @@ _LEAST_BLUR_PX = 0.2
 _SAME_GAMMA = 1e-3  # u and back again is not exact
 _QUANTILES = (0.01, 0.99)
 
-# fmt: off
+
+def _row(name: str, low: float, high: float, default: float, unit: str, doc: str, *, is_log: bool = False) -> Parameter:
+    return Parameter(name, "glance", low, high, default, unit, "log" if is_log else "linear", "ours", doc)
+
+
 GLANCES: tuple[Parameter, ...] = (
-    Parameter("glance_scale", "glance", 0.5, 1.5, 1.0, "1", "log", "measured", "Size at which the image is looked at, in its own."),
-    Parameter("glance_blur_px", "glance", 0.0, 3.0, 0.0, "px", "linear", "measured", "Gaussian blur in front of the eye."),
-    Parameter("glance_gamma", "glance", 0.4, 2.5, 1.0, "1", "log", "measured", "Exponent on the image's values: below 1 in brighter light."),
-    Parameter("glance_stretch", "glance", 0.0, 1.0, 0.0, "1", "linear", "measured", "How far values are stretched to the whole range."),
+    _row("glance_scale", 0.5, 1.5, 1.0, "1", "Size at which the image is looked at, in its own.", is_log=True),
+    _row("glance_blur_px", 0.0, 3.0, 0.0, "px", "Gaussian blur in front of the eye."),
+    _row("glance_gamma", 0.4, 2.5, 1.0, "1", "Exponent on the image's values, < 1 is more light.", is_log=True),
+    _row("glance_stretch", 0.0, 1.0, 0.0, "1", "How far values are stretched to the whole range."),
 )
-# fmt: on
 
 
 @dataclass(frozen=True)

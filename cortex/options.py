@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 #: Perceivers that :func:`ciliary.cortex.perceivers.make_perceiver` makes by name.
-PERCEIVERS: tuple[str, ...] = ("cortex", "felzenszwalb", "slic", "watershed")
+PERCEIVERS: tuple[str, ...] = ("cortex", "felzenszwalb", "slic", "watershed", "glances")
+#: In front of the name of a perceiver: it looks in other light and at other sizes, too.
+GLANCES = "glances"
 #: Providers of the depth cue, beside ``module:object`` and ``hub:REPO:MODEL``.
 DEPTHS: tuple[str, ...] = ("none", "pictorial", "learned", "midas")
 #: Deep features for recognition.

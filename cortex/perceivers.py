@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.glance import GlancingPerceiver
 from ciliary.cortex.loading import load_object, names_object, object_mark
 from ciliary.cortex.model import Cortex
+from ciliary.cortex.options import GLANCES, INHERITED
 from ciliary.cortex.perceiver import Perceiver, check_perceiver
 from ciliary.cortex.segmenters import SEGMENTERS, SegmenterPerceiver
 
@@ -17,7 +21,9 @@ def make_perceiver(asked: Any = None, *, n_workers: int = 1) -> Perceiver:
 
     Args:
         asked: None or ``cortex``; a mapping of a cortex's keyword arguments; a name of
-            :data:`~ciliary.cortex.segmenters.SEGMENTERS`; ``module:object``; a perceiver, or what makes one without
+            :data:`~ciliary.cortex.segmenters.SEGMENTERS`; ``glances`` (:func:`make_glancing` of the inherited cortex),
+            ``glances:contours+all`` (of cortices by what they inherit) or ``glances:NAME`` (of any other);
+            ``module:object``; a perceiver, or what makes one without
             arguments (a class, a function); or a function ``segment(image, **parameters) -> label map``.
         n_workers: processes that share the calls of a segmentation function named or given here.
 
@@ -33,8 +39,10 @@ def make_perceiver(asked: Any = None, *, n_workers: int = 1) -> Perceiver:
         return make_perceiver()
     if asked in SEGMENTERS:
         return SEGMENTERS[asked](n_workers=n_workers)
+    if asked.partition(":")[0] == GLANCES:
+        return _glances(asked.partition(":")[2], n_workers)
     if not names_object(asked):
-        known = ", ".join(("cortex", *SEGMENTERS))
+        known = ", ".join(("cortex", *SEGMENTERS, GLANCES))
         raise ValueError(f"unknown perceiver {asked!r}; choose from {known}, or name your own as module:object")
     found = load_object(asked, what="perceiver")
     try:
@@ -45,8 +53,41 @@ def make_perceiver(asked: Any = None, *, n_workers: int = 1) -> Perceiver:
         raise ValueError(f"perceiver {asked!r}: {error}") from error
 
 
+def make_glancing(asked: Any = None, *, n_workers: int = 1) -> GlancingPerceiver:
+    """A perceiver that looks in other light and at other sizes, too.
+
+    A cortex that inherits contours, and nothing else of the user's, is joined by one that inherits all, where the
+    weights of its trunk can be had: two that err differently.
+
+    Args:
+        asked: as :func:`make_perceiver` takes it, or a perceiver.
+        n_workers: as there.
+    """
+    first = make_perceiver(asked, n_workers=n_workers)
+    if isinstance(first, GlancingPerceiver):
+        return first
+    others: list[Perceiver] = []
+    own = {k: v for k, v in asked.items() if v not in ("none", None, False)} if isinstance(asked, Mapping) else None
+    if own == {"inherited": "contours"}:
+        with suppress(ProviderUnavailable):
+            others.append(make_perceiver({"inherited": "all"}))
+    return GlancingPerceiver([first, *others])
+
+
+def _glances(of: str, n_workers: int) -> GlancingPerceiver:
+    kinds = of.split("+")
+    if not of:
+        return make_glancing({"inherited": "contours"})
+    if all(kind in INHERITED for kind in kinds):
+        return GlancingPerceiver([make_perceiver({"inherited": kind}) for kind in kinds])
+    return make_glancing(of, n_workers=n_workers)
+
+
 def perceiver_mark(asked: str) -> str:
     """What numbers that depend on a perceiver are stored with: its name; a user's own with a digest of its source."""
+    head, _, of = asked.partition(":")
+    if head == GLANCES:
+        return f"{GLANCES}:{perceiver_mark(of)}" if of else GLANCES
     return object_mark(asked, what="perceiver") if names_object(asked) else asked
 
 

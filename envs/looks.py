@@ -64,15 +64,15 @@ class LookBook:
         return {name: np.array([self._terms[row][name] for row in rows]) for name in LOOK_TERMS}
 
     def disagreement(self, u: np.ndarray) -> np.ndarray:
-        """(N,) how far the look at each setting (N, P) and the percept of all looks disagree, in [0, 1].
+        """(N,) how far the look at each setting (N, P) and all looks, itself among them, disagree on average.
 
         Raises:
             KeyError: a setting at which no look was taken.
         """
-        rows = [self._row[_key(setting)] for setting in u]
         segments = self.looks.segments[0]
-        found = 1 - likeness(segments, self.percept.segments.expand_as(segments))
-        return found[rows].double().numpy()
+        rows = [self._row[_key(setting)] for setting in u]
+        found = {row: float(likeness(segments[row].expand_as(segments), segments).mean()) for row in set(rows)}
+        return 1 - np.array([found[row] for row in rows])
 
     def _take(self, look: Looks) -> dict[str, float]:
         before = None if self._looks is None else self.percept

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ciliary.cortex.integration.looks import Looks
@@ -17,6 +18,7 @@ from ciliary.envs.core import AbstractPerceptionEnv, Obs, Settings
 from ciliary.envs.data.reading import Photograph
 from ciliary.envs.episode import Episode, EpisodeSource
 from ciliary.envs.evaluator import Evaluator
+from ciliary.envs.holding import how_it_holds
 from ciliary.envs.looks import LookBook
 from ciliary.envs.observation import Observer
 from ciliary.envs.render import Renderer
@@ -198,6 +200,17 @@ class AccommodationEnv(AbstractPerceptionEnv):
         left = [i for i, setting in enumerate(u) if setting not in self._looks]
         if left:
             self._looks.add(u[left], Looks.of(self.percept(u[left])).flat())
+
+    def holds(self, settings: Mapping[str, np.ndarray], seed: int) -> dict[str, dict[str, float]]:
+        """Stability and consistency of percepts of the image, by name, on views of ``seed``; not counted.
+
+        Each is that at one setting (1, P), or what the looks at several (K, P) come to; see
+        :func:`ciliary.envs.holding.how_it_holds`.
+        """
+        episode, _ = self._begun()
+        asked = {name: torch.as_tensor(self._check_population(u)) for name, u in settings.items()}
+        objective = self.evaluator.objective
+        return how_it_holds(self.evaluator.perceiver, episode.image, asked, seed=seed, how=objective.settings)
 
     def render(self) -> np.ndarray | None:
         """A frame (480, 640, 3) uint8 in mode ``rgb_array``, None without a mode."""

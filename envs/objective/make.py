@@ -18,11 +18,12 @@ from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.objective.agreement_objective import AgreementObjective
 from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import calibration_path, load_calibration
+from ciliary.envs.objective.looks_objective import LooksObjective
 from ciliary.envs.objective.recognition import RECOGNITION_WEIGHTS
 from ciliary.envs.objective.terms import Objective, ObjectiveSettings
 
 #: Objectives by name that need no calibration.
-UNCALIBRATED = ("raw", "recognition", "agreement")
+UNCALIBRATED = ("raw", "recognition", "agreement", "looks")
 
 LossFunction = Callable[[Tensor, AbstractPercept], Tensor]
 """Images (N, 3, H, W) and their percept to losses (N,), lower is better."""
@@ -74,7 +75,8 @@ def make_objective(
     Args:
         asked: ``raw``, ``recognition`` (the raw terms and
             :data:`~ciliary.envs.objective.recognition.RECOGNITION_WEIGHTS`), ``agreement`` (with a panel around the
-            defaults), ``calibrated`` (by the calibration of the perceiver that comes along), the path of a calibration,
+            defaults), ``looks`` (nothing: for episodes whose answer is all looks together), ``calibrated`` (by the
+            calibration of the perceiver that comes along), the path of a calibration,
             ``module:object``; an :class:`Objective`, :class:`ObjectiveSettings`, or a :data:`LossFunction`. None is
             ``calibrated`` where such a calibration comes along, else ``agreement``.
         perceiver: name of the one whose percepts are to be judged.
@@ -107,14 +109,16 @@ def make_objective(
         return Objective(replace(settings or ObjectiveSettings(), **weights))
     if asked == "agreement":
         return AgreementObjective(centre_u=centre_u, settings=settings)
+    if asked == "looks":
+        return LooksObjective(centre_u=centre_u, settings=settings)
     return CalibratedObjective(load_calibration(asked, perceiver=perceiver), settings)
 
 
 def objective_mark(asked: Any, *, perceiver: str = CORTEX) -> str:
     """What numbers depend on.
 
-    ``raw``, ``recognition``, ``agreement``, or ``calibrated`` and 16 hex digits of the calibration; a user's own by its
-    name and its source.
+    ``raw``, ``recognition``, ``agreement``, ``looks``, or ``calibrated`` and 16 hex digits of the calibration; a user's
+    own by its name and its source.
 
     Raises:
         FileNotFoundError: no such file.

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
+from ciliary.cortex.integration.percept import IntegratedPercept
 from ciliary.cortex.perceiver import AbstractPercept
 
 _SOFTWARE = "Ciliary"  # in our PNGs, by which we know them again
@@ -43,9 +45,9 @@ def label_image(percept: AbstractPercept, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(labels.numpy().astype(np.uint16))
 
 
-def boundary_image(percept: AbstractPercept, size: tuple[int, int]) -> Image.Image:
-    """The final boundary map as 8-bit grey at ``size`` (H, W); 255 is strength 1. Bilinear."""
-    contour = percept.boundary[0, 0].detach().clamp(0, 1).numpy().astype(np.float32)
+def map_image(field: Tensor, size: tuple[int, int]) -> Image.Image:
+    """A map (1, 1, h, w) in [0, 1], such as the boundary, as 8-bit grey at ``size`` (H, W); 255 is 1. Bilinear."""
+    contour = field[0, 0].detach().clamp(0, 1).numpy().astype(np.float32)
     height, width = size
     source = Image.fromarray(contour)
     page = np.empty((height, width), np.uint8)
@@ -62,19 +64,28 @@ def save_episode(
 ) -> dict[str, str]:
     """Write ``<stem>.labels.png``, ``<stem>.boundary.png`` and ``<stem>.json``; returns role -> path.
 
+    Of an integrated percept also ``<stem>.uncertainty.png``, 8-bit grey.
+
     The JSON comes last: where it is, the maps are.
     """
-    labels, boundary, page = (folder / name for name in _names(stem))
-    write_atomically(labels, _png(label_image(percept, size)))
-    write_atomically(boundary, _png(boundary_image(percept, size)))
-    text = json.dumps({**summary, "labels": labels.name, "boundary": boundary.name}, indent=1, ensure_ascii=False)
+    labels, boundary, page, uncertainty = (folder / name for name in _names(stem))
+    maps = {"labels": (labels, label_image(percept, size)), "boundary": (boundary, map_image(percept.boundary, size))}
+    if isinstance(percept, IntegratedPercept):
+        maps["uncertainty"] = uncertainty, map_image(percept.uncertainty, size)
+    elif is_own(page):
+        uncertainty.unlink(missing_ok=True)  # of an earlier answer
+    for path, image in maps.values():
+        write_atomically(path, _png(image))
+    text = json.dumps(
+        {**summary, **{role: path.name for role, (path, _) in maps.items()}}, indent=1, ensure_ascii=False
+    )
     write_atomically(page, text.encode() + b"\n")
-    return {"labels": str(labels), "boundary": str(boundary), "json": str(page)}
+    return {role: str(path) for role, (path, _) in maps.items()} | {"json": str(page)}
 
 
 def summary_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """The part of an episode's record that goes into ``<stem>.json``: everything but its history."""
-    first = ("controller", "disturbance", "seed", "parameters", "before", "after", "seconds")
+    first = ("answer", "controller", "disturbance", "seed", "parameters", "before", "after", "seconds")
     rest = ("image", "path", "original_size", "notes", "n_trials", "n_evaluations", "guard", "ending", "versions")
     return {name: record[name] for name in (*first, *rest)}
 
@@ -140,8 +151,8 @@ def check_writable(folder: Path) -> None:
         raise NotWritable(f"cannot write into {folder}: {error.strerror or error}; give another folder") from error
 
 
-def _names(stem: str) -> tuple[str, str, str]:
-    return f"{stem}.labels.png", f"{stem}.boundary.png", f"{stem}.json"
+def _names(stem: str) -> tuple[str, str, str, str]:
+    return f"{stem}.labels.png", f"{stem}.boundary.png", f"{stem}.json", f"{stem}.uncertainty.png"
 
 
 def _png(image: Image.Image) -> bytes:

@@ -6,7 +6,8 @@ A record is a plain dictionary, since other programs read it. Its keys:
 ([height, width]), ``notes`` (what had to be done to show it), ``fingerprint``, ``disturbance``, ``controller``,
 ``seed``, ``settings`` (hash), ``objective`` (its mark), ``n_trials``, ``n_evaluations``, ``seconds``, ``parameters``
 (name -> physical value applied, in the order of the columns of ``u``), ``frozen`` (names that could do nothing),
-``i_chosen``, ``before`` and ``after`` (terms),
+``answer`` (``integrated``: what all trials saw together; or ``best``), ``i_chosen`` (the best single one), ``before``
+and ``after`` (terms; ``stability`` and ``consistency`` among them on views that nobody searched on),
 ``guard``, ``ending``, ``history`` (terms and best-so-far per trial, and ``u``), ``statistics`` (of the percept at the
 defaults), ``files``, ``versions``, ``error``.
 """
@@ -79,6 +80,7 @@ def build(
             "seconds": trace.seconds,
             "parameters": trace.theta_chosen,
             "frozen": list(trace.frozen),
+            "answer": "integrated" if trace.is_integrated else "best",
             "i_chosen": trace.i_chosen,
             "before": trace.before,
             "after": trace.after,

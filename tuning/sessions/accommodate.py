@@ -91,7 +91,10 @@ def check(settings: SessionSettings) -> SessionSettings:
     settings.cortex_marks  # noqa: B018 -- says now what is missing
     settings.numbers()  # loads objects of one's own: better missed now than in the middle
     other = settings.make_other()
-    table = table_for(settings.inherited) if other is None else other.table
+    if settings.is_integrated:
+        table = settings.make_seer().table
+    else:
+        table = table_for(settings.inherited) if other is None else other.table
     table.check_names(settings.changes)
     for name, value in settings.changes.items():
         table.check_value(name, value)

@@ -130,6 +130,7 @@ def verdict(record: Mapping[str, Any]) -> str:
     if record["controller"] == "normalise":
         return "stretch"
     word = "best" if record["i_chosen"] != 0 else "defaults"
+    word = "together" if record.get("answer") == "integrated" else word
     return word if record.get("guard") is None else f"{word}\n[dim]guard[/]"
 
 

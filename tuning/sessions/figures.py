@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from ciliary.cortex.integration.percept import IntegratedPercept
+from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.plot import paint, style
 from ciliary.cortex.plot.sheet import DPI, MARGIN_IN, Row, Sheet
 from ciliary.tuning.runs.files import write_atomically
@@ -39,21 +41,35 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
     # three pictures take the page's width; a tall photograph makes a tall page, within reason
     picture_in = min(_COLUMN_IN * height / width, 1.3 * _COLUMN_IN)
     words = _words(record)
-    percepts = [(played.before, "defaults", record["before"]), (played.after, words, record["after"])]
     is_kept = words == KEPT
     heights_in = [(picture_in, 0.62)] * (1 if is_kept else 2) + [(2.2, 0.5)]
     rows = [Row(3, height_in, gap_in, _GUTTER_IN) for height_in, gap_in in heights_in]
     page = Sheet(headline(record), "", rows, width_in=_WIDTH_IN)
-
     style.picture(page.axes(0, 0), seen, "What was seen", f"{width} × {height} px")
-    for column, (percept, title, terms) in enumerate(percepts[-1:] if is_kept else percepts, start=1):
+
+    def regions(at: tuple[int, int], percept: AbstractPercept, words: str, terms: Mapping[str, float | None]) -> None:
         labels = percept.labels()[0].numpy()
-        style.picture(
-            page.axes(0, column), paint.paint_regions(seen, labels), f"Regions, {title}", _note(labels, terms)
-        )
-        boundary = page.axes(0, 2) if is_kept else page.axes(1, column)
-        style.picture(boundary, percept.boundary[0, 0].detach().numpy(), f"Boundary, {title}")
-    if not is_kept:
+        style.picture(page.axes(*at), paint.paint_regions(seen, labels), f"Regions, {words}", _note(labels, terms))
+
+    def boundary(at: tuple[int, int], percept: AbstractPercept, words: str) -> None:
+        style.picture(page.axes(*at), percept.boundary[0, 0].detach().numpy(), f"Boundary, {words}")
+
+    if is_kept:
+        regions((0, 1), played.after, words, record["after"])
+        boundary((0, 2), played.after, words)
+    elif isinstance(played.after, IntegratedPercept) and played.best is not None:
+        regions((0, 1), played.before, "defaults", record["before"])
+        regions((0, 2), played.after, words, record["after"])
+        regions((1, 0), played.best, "best single look", {})
+        boundary((1, 1), played.after, words)
+        doubt = played.after.uncertainty[0, 0].numpy()
+        style.picture(page.axes(1, 2), doubt, "Where the looks disagree", f"{100 * doubt.mean():.0f} % on average")
+    else:
+        for column, (percept, name, terms) in enumerate(
+            [(played.before, "defaults", record["before"]), (played.after, words, record["after"])], start=1
+        ):
+            regions((0, column), percept, name, terms)
+            boundary((1, column), percept, name)
         moved, trace = page.axes(1, 0, left_in=1.52, right_in=0.92), played.trace
         panels.moved(moved, played.u_before, trace.u_chosen, record["parameters"], trace.parameters)
     trials, first = record["history"], record["before"]["total"]
@@ -64,8 +80,9 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
         trials["best_so_far"],
         math.nan if first is None else first,
         record["i_chosen"],
-        n_recommended=n_recommended,
-        label=panels.loss_label(record["before"]),
+        n_recommended=0 if played.trace.is_integrated else n_recommended,
+        label=panels.loss_label(record["before"], is_of_looks="change" in trials),
+        together=record["after"]["total"] if played.trace.is_integrated else None,
     )
     panels.terms(page.axes(len(rows) - 1, 2, left_in=0.3), record["before"], record["after"])
     return page.figure
@@ -75,6 +92,8 @@ def _words(record: Mapping[str, Any]) -> str:
     """What to call the percept after the episode."""
     if record["controller"] == "normalise":
         return "contrast stretched"
+    if record.get("answer") == "integrated":
+        return f"{record['n_trials']} looks together"
     if record["i_chosen"] == 0:
         return KEPT
     return "accommodated"

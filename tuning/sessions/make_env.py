@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ciliary.agents.base import ControllerBase
-from ciliary.cortex.parameters import table_for
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
@@ -17,18 +15,15 @@ def make_env(settings: SessionSettings, *, searches_all: bool = False) -> Accomm
 
     ``searches_all``: parameters that can do nothing are searched too, as version 0.1 did.
     """
-    what: dict[str, Any] = {"cortex": settings.cortex | ({"searches_all": True} if searches_all else {})}
-    table = table_for(settings.inherited)
-    other = settings.make_other()
-    if other is not None:
-        what, table = {"perceiver": other}, other.table
+    perceiver = settings.make_seer(searches_all=searches_all)
     return AccommodationEnv(
-        **what,
+        perceiver=perceiver,
         objective=settings.objective,
         size_px=settings.size_px,
         action_mode="absolute",
         with_kl=True,  # logged beside the chance-corrected consistency; some 5 % of the time
-        default_u=table.default_unit(1, **settings.changes)[0].numpy(),
+        with_looks=settings.is_integrated,
+        default_u=perceiver.table.default_unit(1, **settings.changes)[0].numpy(),
     )
 
 

@@ -19,8 +19,10 @@ _MAX_MOVED = 8
 _SAME = 1e-3  # difference in u under which two settings are one: a sampler keeps them in other units
 
 
-def loss_label(terms: Mapping[str, Any]) -> str:
+def loss_label(terms: Mapping[str, Any], *, is_of_looks: bool = False) -> str:
     """What the total is, by the terms that stand beside it."""
+    if is_of_looks:
+        return "disagreement with all looks"
     return "1 − predicted score" if "predicted_score" in terms else "total (lower is better)"
 
 
@@ -74,8 +76,11 @@ def history(
     *,
     n_recommended: int = 0,
     label: str = "total (lower is better)",
+    together: float | None = None,
 ) -> None:
     """Total of each trial, best so far, the defaults as a dashed line, and the chosen trial.
+
+    ``together`` is the total of all looks, where they are the answer: a line, and nothing was applied.
 
     The first ``n_recommended`` trials (:func:`count_recommended`) lie on a grey ground.
     Totals beyond the :func:`scale` are drawn at the upper edge as triangles.
@@ -91,8 +96,12 @@ def history(
     ax.plot(x, y, "o", color=TRIAL, ms=4, zorder=2, label="trial")
     if len(x) > 1:
         ax.step(x, best_y, where="post", color=AFTER, lw=1.8, zorder=3, label="best so far")
+    if together is not None:
+        ax.set_ylim(bottom=min(ax.get_ylim()[0], together - 0.1 * (top - together)))
+        ax.axhline(together, color=AFTER, lw=1.8, ls=(0, (1, 1)), zorder=2, label="all together")
     if np.isfinite(y[i_chosen]):
-        ax.plot(i_chosen, y[i_chosen], "o", color=AFTER, ms=8, mec="white", mew=1.4, zorder=4, label="applied")
+        word = "applied" if together is None else "best single"
+        ax.plot(i_chosen, y[i_chosen], "o", color=AFTER, ms=8, mec="white", mew=1.4, zorder=4, label=word)
     ax.set_xlabel(mark_recommended(ax, n_recommended, len(y)), fontsize=8.5, color=FAINT)
     plain(ax, "Loss over trials", label)
     legend(ax, n_columns=5)

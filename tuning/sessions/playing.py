@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from torch import Tensor
 
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.episode import Progress, run_episode
-from ciliary.agents.guard import Guard
+from ciliary.agents.guard import Guard, views_seeds
+from ciliary.agents.looking import Looking
 from ciliary.agents.registry import make_controller
 from ciliary.agents.trace import Trace
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.tuning.sessions.study_cache import RememberingEnv, StudyCache
+
+_N_GUARD_SEEDS = 64  # more than a guard ever takes: the views after these are nobody's
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,8 @@ class Played:
         trace: every trial, what was chosen, and why it ended.
         image: (3, H, W), as it was seen when the episode began.
         before: percept at the defaults (a batch of one); None if nobody asked for it.
-        after: percept at the applied setting (a batch of one).
+        after: percept at the applied setting, or of all looks where these are the answer (a batch of one).
+        best: percept at the single setting that the looks agree with most, where they are the answer; else None.
         u_before: (P,) the defaults.
         batches: after each batch of trials, how many there were and the seconds since the start.
         seconds: of the whole episode, percepts included.
@@ -40,6 +44,7 @@ class Played:
     image: Tensor
     before: AbstractPercept | None
     after: AbstractPercept
+    best: AbstractPercept | None
     u_before: np.ndarray
     batches: tuple[tuple[int, float], ...]
     seconds: float
@@ -47,7 +52,7 @@ class Played:
     @property
     def is_changed(self) -> bool:
         """Whether the defaults were left."""
-        return not np.allclose(self.trace.u_chosen, self.u_before, atol=1e-5)
+        return self.trace.is_integrated or not np.allclose(self.trace.u_chosen, self.u_before, atol=1e-5)
 
 
 def build_controller(
@@ -91,6 +96,8 @@ def play(
     study: StudyCache | None = None,
     on_batch: Callable[[Progress], None] | None = None,
     with_before: bool = True,
+    with_holding: bool = False,
+    looking: Looking | None = None,
 ) -> Played:
     """Accommodate to one image under one disturbance, and look at it before and after.
 
@@ -106,6 +113,8 @@ def play(
         study: trials made before; new ones are added.
         on_batch: called after each batch; may raise to stop.
         with_before: whether the percept at the defaults is wanted.
+        with_holding: whether ``before`` and ``after`` tell stability and consistency, on views that nobody searched on.
+        looking: the answer is what all looks come to; see :func:`ciliary.agents.episode.run_episode`.
     """
     start = time.perf_counter()
     batches: list[tuple[int, float]] = []
@@ -119,16 +128,31 @@ def play(
     if default_u is not None:
         options["default_u"] = default_u
     world: gym.Env[Any, Any] = env if study is None else RememberingEnv(env, study)
-    trace = run_episode(world, controller, seed, options, n_trials, guard=guard, on_batch=note)
+    trace = run_episode(world, controller, seed, options, n_trials, guard=guard, looking=looking, on_batch=note)
     inner: Any = env.unwrapped
     u_before = np.array(inner.default_u)
-    after = inner.percept(trace.u_chosen)
+    after = inner.looks.percept if trace.is_integrated else inner.percept(trace.u_chosen)
+    best = inner.percept(trace.u_chosen) if trace.is_integrated else None
     seen = torch.as_tensor(inner.image)
+    if with_holding and not controller.env_options:
+        trace = _held(trace, inner, u_before, seed)
     before = None
-    if with_before and trace.i_chosen == 0 and not controller.env_options:
+    if with_before and not trace.is_integrated and trace.i_chosen == 0 and not controller.env_options:
         before = after
     elif with_before:
         if controller.env_options:  # the controller changed the image: go back to the one that came
             env.reset(seed=seed, options=options)
         before = inner.percept(u_before)
-    return Played(trace, seen, before, after, u_before, tuple(batches), time.perf_counter() - start)
+    return Played(trace, seen, before, after, best, u_before, tuple(batches), time.perf_counter() - start)
+
+
+def _held(trace: Trace, env: Any, u_before: np.ndarray, seed: int) -> Trace:
+    """The trace with stability and consistency in ``before`` and ``after``."""
+    answer = trace.u if trace.is_integrated else trace.u_chosen[None]
+    settings = {"before": u_before[None]}
+    if trace.is_integrated or trace.i_chosen != 0:
+        settings["after"] = answer
+    found = env.holds(settings, views_seeds(seed, n=_N_GUARD_SEEDS + 1)[-1])
+    return replace(
+        trace, before=trace.before | found["before"], after=trace.after | found.get("after", found["before"])
+    )

@@ -15,6 +15,7 @@ from optuna.storages import BaseStorage
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.episode import EpisodeInterrupted, Progress
 from ciliary.agents.guard import Guard
+from ciliary.agents.looking import Looking
 from ciliary.cortex.table import ParameterTable
 from ciliary.envs.data.reading import Photograph, UnreadableImage
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
@@ -260,6 +261,8 @@ class _Loop:
             seed=settings.seed,
             n_trials=settings.n_trials,
             guard=Guard() if settings.use_guard else None,
+            looking=Looking() if settings.is_integrated else None,
+            with_holding=True,
             study=open_study(self.storage, settings, self.controller, key, self.table),
             on_batch=self._on_batch,
         )

@@ -4,18 +4,25 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from ciliary.cortex.options import CORTEX, default_objective
+from ciliary.cortex.options import CORTEX, GLANCES, default_objective
 from ciliary.tuning.cli.exit_codes import IN_WORDS
-from ciliary.tuning.cli.options import at_least, option, words
+from ciliary.tuning.cli.options import at_least, one_of, option, words
 from ciliary.tuning.cli.settings import Changes, Images, PerceiverOptions
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import masked
 
+if TYPE_CHECKING:
+    from ciliary.cortex.perceiver import Perceiver
+
 #: Controllers that play the weights that come with the project unless they are given others.
 POLICY_CONTROLLERS = ("policy", "hybrid", "hybrid-cmaes")
+
+#: What comes of an episode, and the controllers that choose looks.
+ANSWERS = ("integrated", "best")
+LOOKERS = ("panel", "disagreement")
 
 DEFAULT_OUT = Path("runs/accommodate")
 
@@ -26,7 +33,9 @@ _PLACES = (
 )
 
 EPILOG = f"""\
-controllers   look and react   fixed, normalise, reflex, memory
+answers       integrated: what all looks come to together, and where they disagree; best: one setting for the image
+controllers   choose looks     panel, disagreement
+              look and react   fixed, normalise, reflex, memory
               learned          policy, sb3 (a policy of stable-baselines3; needs --policy)
               search           random, tpe, cmaes, gp, nsga2, gradient, hybrid, hybrid-cmaes (a policy, then a search)
 disturbances  gaussian_noise, defocus_blur, motion_blur, low_light, low_contrast, fog, colour_cast, jpeg
@@ -42,6 +51,7 @@ output        OUT/<session>/episodes.jsonl and figures/ (a page and a GIF an epi
 {IN_WORDS}
 
 examples      ciliary accommodate holiday/ --disturb none,fog:3 --save maps
+              ciliary accommodate holiday/ --answer best
               ciliary accommodate cat.jpg --controller cmaes --trials 128 --storage sqlite:///studies.db
 """
 
@@ -61,8 +71,23 @@ class SessionSettings(PerceiverOptions):
     epilog: ClassVar[str] = EPILOG
 
     images: Images = field(default=(), kw_only=False)
-    controller: Annotated[str, option("--controller", "NAME|module:object", "who proposes settings")] = "tpe"
-    n_trials: Annotated[int, option("--trials", "N", "settings per episode, the defaults included"), at_least(1)] = 64
+    answer: Annotated[
+        str,
+        option(
+            "--answer",
+            "|".join(ANSWERS),
+            "what all looks come to, or the best setting (integrated, unless a controller or an objective is named)",
+        ),
+        one_of("", *ANSWERS),
+    ] = ""
+    controller: Annotated[
+        str, option("--controller", "NAME|module:object", "who proposes settings (panel; tpe for the best setting)")
+    ] = ""
+    n_trials: Annotated[
+        int,
+        option("--trials", "N", "settings per episode, the defaults included; looks end when they change nothing"),
+        at_least(1),
+    ] = 64
     population: Annotated[
         int | None, option("--population", "N", "settings evaluated in one batch (16; 4 for gp)"), at_least(1)
     ] = None
@@ -80,8 +105,8 @@ class SessionSettings(PerceiverOptions):
         str,
         option(
             "--objective",
-            "calibrated|raw|recognition|agreement|FILE|module:object",
-            "what is minimised (calibrated for the mathematical cortex, else agreement)",
+            "looks|calibrated|raw|recognition|agreement|FILE|module:object",
+            "what is minimised (looks; for the best setting calibrated, where a calibration comes along, or agreement)",
         ),
     ] = ""
     policy: Annotated[
@@ -108,8 +133,27 @@ class SessionSettings(PerceiverOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.objective:
-            object.__setattr__(self, "objective", default_objective(self.name))
+        chooses_looks = self.controller in ("", *LOOKERS) and self.objective in ("", "looks") and self.policy is None
+        resolved = {"answer": self.answer or ("integrated" if chooses_looks else "best")}
+        is_integrated = resolved["answer"] == "integrated"
+        resolved["controller"] = self.controller or (LOOKERS[0] if is_integrated else "tpe")
+        resolved["objective"] = self.objective or ("looks" if is_integrated else default_objective(self.name))
+        for name, value in resolved.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def is_integrated(self) -> bool:
+        """Whether the answer is what all looks come to."""
+        return self.answer == "integrated"
+
+    def make_seer(self, *, searches_all: bool = False) -> "Perceiver":
+        """Who sees: the perceiver asked for; in other light and at other sizes too, where looks are put together."""
+        from ciliary.cortex.perceivers import make_glancing, make_perceiver  # brings torch
+
+        asked = self.cortex if self.perceiver == CORTEX else self.perceiver
+        if isinstance(asked, dict) and searches_all:
+            asked = asked | {"searches_all": True}
+        return make_glancing(asked) if self.is_integrated else make_perceiver(asked)
 
     @property
     def session_base(self) -> str:
@@ -157,6 +201,7 @@ class SessionSettings(PerceiverOptions):
 
     def _digest_without(self, names: tuple[str, ...]) -> str:
         from ciliary.cortex.loading import names_object, object_mark
+        from ciliary.cortex.perceivers import perceiver_mark
         from ciliary.envs.objective.make import objective_mark
 
         numbers = {name: value for name, value in self._named().items() if name not in names}
@@ -164,6 +209,8 @@ class SessionSettings(PerceiverOptions):
         numbers["objective"] = objective_mark(self.objective, perceiver=self.name)
         if names_object(self.controller):  # likewise: edited under its old name
             numbers["controller"] = object_mark(self.controller, what="controller")
+        if self.is_integrated:  # who else looks, and what is in their files
+            numbers["seer"] = perceiver_mark(GLANCES)
         del numbers["policy"], numbers["learned"]
         numbers |= self.cortex_marks
         weights = self.policy or _shipped_policy(self.controller, self.objective)
@@ -185,6 +232,8 @@ class SessionSettings(PerceiverOptions):
             del values["perceiver"]
         else:
             values["perceiver"] = self.seer
+        if not self.is_integrated:
+            del values["answer"]
         if not self.is_trusted:
             del values["is_trusted"]
         if self.features_weights is None:

@@ -155,7 +155,8 @@ def _change(record: Mapping[str, Any]) -> str:
     before, after = _totals(record)
     if before is None or after is None:
         return "no finite total"
-    return f"{before:.3f}, unchanged" if record["i_chosen"] == 0 else f"{before:.3f} → {after:.3f}"
+    is_kept = record["i_chosen"] == 0 and record.get("answer") != "integrated"
+    return f"{before:.3f}, unchanged" if is_kept else f"{before:.3f} → {after:.3f}"
 
 
 def _plain(text: str) -> str:
