@@ -153,9 +153,9 @@ def run_episode(
             log.replace(total=total)
             decision = None if guard is None else verdict
             if decision is None or decision.is_accepted:
-                i_best = best_trial(total)
-                world.settle(u[i_best])
-                return trace(i_best, decision, ending, together)
+                i_chosen = best_trial(total)
+                world.settle(u[i_chosen])
+                return trace(i_chosen, decision, ending, None if looking.is_single else together)
             i_chosen = 0
         elif guard is not None and world.can_evaluate and len(u) > 1 and np.isfinite(terms["total"]).any():
             strict = replace(guard, min_gain=max(guard.min_gain, world.min_gain))

@@ -7,7 +7,9 @@ a search, an environment need know nothing more. What is seen is brought back to
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,12 +22,13 @@ from torch import Tensor
 from ciliary.cortex.model import MIN_SIDE_PX
 from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.perceiver import AbstractPercept, Perceiver
+from ciliary.cortex.segmenters.perceiver import REMEMBERED_PX
 from ciliary.cortex.segmenters.percept import LabelPercept
 from ciliary.cortex.table import Parameter, ParameterTable, Theta
 
 _STEPS_PER_OCTAVE = 4  # sizes are looked at in so many steps, that looks of one size are perceived at once
 _LEAST_BLUR_PX = 0.2
-_SAME_GAMMA = 1e-3  # u and back again is not exact
+_SAME = 1e-3  # u and back again is not exact
 _QUANTILES = (0.01, 0.99)
 
 
@@ -39,6 +42,9 @@ GLANCES: tuple[Parameter, ...] = (
     _row("glance_gamma", 0.4, 2.5, 1.0, "1", "Exponent on the image's values, < 1 is more light.", is_log=True),
     _row("glance_stretch", 0.0, 1.0, 0.0, "1", "How far values are stretched to the whole range."),
 )
+#: Spread of looks of a perceiver that does not say, in u; and of glances, in units of it.
+LOOK_SPREAD = 0.25
+_GLANCE_SPREADS = {"glance_scale": 2.0, "glance_blur_px": 2.0, "glance_gamma": 2.0, "glance_stretch": 4.0}
 
 
 @dataclass(frozen=True)
@@ -85,43 +91,65 @@ class GlancingPerceiver:
         self.table = ParameterTable((*perceivers[0].table, *GLANCES, *((who,) if last else ())))
         inert = frozenset(perceivers[0].inert)
         self.inert = inert.intersection(*(one.inert for one in perceivers))
+        self._remembered: OrderedDict[tuple[bytes, bytes], GlancePercept] = OrderedDict()
 
     @property
     def spreads(self) -> Mapping[str, float]:
-        """How widely a panel varies what has no middle, in u: who looks is drawn evenly."""
-        return {
-            "perceiver": math.inf,
-            "glance_blur_px": 0.5,
-            "glance_stretch": 1.0,
-            "glance_scale": 0.5,
-            "glance_gamma": 0.5,
-        }
+        """How widely a panel varies each parameter, in u; who looks is drawn evenly.
+
+        The perceivers' own by their ``look_spread`` (:data:`LOOK_SPREAD` where they have none), glances with it.
+        """
+        spread = float(getattr(self.perceivers[0], "look_spread", LOOK_SPREAD))
+        glances = {name: times * spread for name, times in _GLANCE_SPREADS.items()}
+        return dict.fromkeys(self.perceivers[0].table.names, spread) | glances | {"perceiver": math.inf}
 
     def cues(self, image: Tensor) -> None:
         """None: another light is another image."""
         del image
 
     def __call__(self, image: Tensor, theta: Theta | None = None, cues: Any = None) -> AbstractPercept:
-        """Look at B images (B, 3, H, W), each at its own setting."""
+        """Look at B images (B, 3, H, W), each at its own setting. What was looked at lately is not perceived again."""
         del cues
         theta = self.table.default_theta(len(image)) if theta is None else theta
         self.table.check_theta(theta, len(image))
         with torch.no_grad():
-            return self._look(image, {name: value.detach() for name, value in theta.items()})
+            theta = {name: value.detach() for name, value in theta.items()}
+            if self._is_plain(theta):
+                return self._perceive(0, image, theta)
+            return self._remembering(image, theta)
 
-    def _look(self, image: Tensor, theta: Theta) -> AbstractPercept:
+    def _is_plain(self, theta: Theta) -> bool:
+        default = self.table.default_theta(1)
+        glance = [name for name in self.table.names if self.table[name].stage == "glance"]
+        return all(bool(((theta[name] - default[name]).abs() < _SAME).all()) for name in glance)
+
+    def _remembering(self, image: Tensor, theta: Theta) -> GlancePercept:
+        pixels = [_digest(one) for one in image]
+        values = torch.stack([theta[name] for name in self.table.names], 1).cpu().numpy()
+        keys = [(one, setting.tobytes()) for one, setting in zip(pixels, values, strict=True)]
+        new = {key: i for i, key in enumerate(keys) if key not in self._remembered}
+        fresh: dict[tuple[bytes, bytes], GlancePercept] = {}
+        if new:
+            rows = torch.tensor(list(new.values()), device=image.device)
+            seen = self._look(image[rows], {name: value[rows] for name, value in theta.items()})
+            fresh = {key: seen[i] for i, key in enumerate(new)}
+        found = [fresh.get(key) or self._remembered[key] for key in keys]
+        self._remembered.update(dict(zip(keys, found, strict=True)))
+        n_px = sum(one.segments.numel() for one in self._remembered.values())
+        while n_px > REMEMBERED_PX and len(self._remembered) > len(set(keys)):
+            n_px -= self._remembered.popitem(last=False)[1].segments.numel()
+        strengths = [one.boundary for one in found]
+        return GlancePercept(torch.cat([one.segments for one in found]), strength=torch.cat(strengths))
+
+    def _look(self, image: Tensor, theta: Theta) -> GlancePercept:
         steps = torch.round(torch.log2(theta["glance_scale"]) * _STEPS_PER_OCTAVE)
         who = theta["perceiver"].round() if "perceiver" in theta else torch.zeros_like(steps)
         seen = in_other_light(image, theta)
         kinds = torch.stack([who, steps], 1)
-        distinct = torch.unique(kinds, dim=0).tolist()
-        plain = [0.0, 0.0]
-        if distinct == [plain] and torch.equal(seen, image):
-            return self._perceive(0, image, theta)
         size = (image.shape[-2], image.shape[-1])
         segments = torch.zeros(len(image), *size, dtype=torch.int64, device=image.device)
         strength = image.new_zeros(len(image), 1, *size)
-        for kind in distinct:
+        for kind in torch.unique(kinds, dim=0).tolist():
             rows = (kinds == kinds.new_tensor(kind)).all(1).nonzero()[:, 0]
             scaled = resized(seen[rows], 2 ** (kind[1] / _STEPS_PER_OCTAVE))
             percept = self._perceive(int(kind[0]), scaled, {name: value[rows] for name, value in theta.items()})
@@ -136,6 +164,9 @@ class GlancingPerceiver:
         perceiver = self.perceivers[who]
         return perceiver(image, {name: theta[name] for name in perceiver.table.names}, perceiver.cues(image))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_remembered": OrderedDict()}
+
 
 def in_other_light(image: Tensor, theta: Theta) -> Tensor:
     """Images (B, 3, H, W) in [0, 1], stretched, blurred and brightened or darkened; the defaults change nothing."""
@@ -147,7 +178,7 @@ def in_other_light(image: Tensor, theta: Theta) -> Tensor:
     if bool((blur_px >= _LEAST_BLUR_PX).any()):
         is_blurred = (blur_px >= _LEAST_BLUR_PX)[:, None, None, None]
         image = torch.where(is_blurred, gaussian_blur(image, blur_px.clamp_min(_LEAST_BLUR_PX)).clamp(0, 1), image)
-    is_plain = ((gamma - 1).abs() < _SAME_GAMMA)[:, None, None, None]
+    is_plain = ((gamma - 1).abs() < _SAME)[:, None, None, None]
     return torch.where(is_plain, image, image ** gamma[:, None, None, None])
 
 
@@ -159,3 +190,7 @@ def resized(image: Tensor, ratio: float) -> Tensor:
         return image
     size = (round(height * ratio), round(width * ratio))
     return F.interpolate(image, size=size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+
+
+def _digest(image: Tensor) -> bytes:
+    return hashlib.blake2b(image.contiguous().cpu().numpy().tobytes(), digest_size=16).digest()

@@ -14,7 +14,7 @@ from ciliary.cortex.cues.contour import ContourProvider, check_contour, make_con
 from ciliary.cortex.cues.depth import NoDepth
 from ciliary.cortex.loading import load_object
 from ciliary.cortex.options import cortex_name
-from ciliary.cortex.parameters import COLUMNS_V0, ParameterTable, Theta, check_theta, table_for
+from ciliary.cortex.parameters import COLUMNS_V0, LOOK_SPREADS, ParameterTable, Theta, check_theta, table_for
 from ciliary.cortex.percept import Cues, Percept
 from ciliary.cortex.stages.inherited import TRUNK, load_inherited
 from ciliary.cortex.stages.m2_taught import GivenM2
@@ -84,6 +84,7 @@ class Cortex(nn.Module):
         self.searches_all = searches_all
         self.name = cortex_name(inherited)
         self._table = table_for(inherited)
+        self.look_spread = LOOK_SPREADS[inherited]
         if inherited == "all" and features == "none":
             features = TRUNK
         if inherited == "all" and features != TRUNK and inherited_weights is None:

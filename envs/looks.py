@@ -52,16 +52,16 @@ class LookBook:
     def add(self, u: np.ndarray, looks: Looks) -> dict[str, np.ndarray]:
         """Take N looks (1, N, H, W) at settings u (N, P); returns :data:`LOOK_TERMS` of each, (N,).
 
-        A setting that looked before is not counted again: its terms are those of then.
+        Looks taken together are put together once: each is compared with the percept before all of them, and their
+        agreement and change are those of all. A setting that looked before is not counted again: its terms are those
+        of then.
         """
-        rows = []
-        for i, setting in enumerate(u):
-            key = _key(setting)
-            if key not in self._row:
-                self._terms.append(self._take(looks.take([i])))
-                self._row[key] = len(self._row)
-            rows.append(self._row[key])
-        return {name: np.array([self._terms[row][name] for row in rows]) for name in LOOK_TERMS}
+        keys = [_key(setting) for setting in u]
+        new = {key: i for i, key in enumerate(keys) if key not in self._row}
+        if new:
+            self._terms += self._take(looks.take(list(new.values())))
+            self._row |= {key: len(self._row) + i for i, key in enumerate(new)}
+        return {name: np.array([self._terms[self._row[key]][name] for key in keys]) for name in LOOK_TERMS}
 
     def disagreement(self, u: np.ndarray) -> np.ndarray:
         """(N,) how far the look at each setting (N, P) and all looks, itself among them, disagree on average.
@@ -74,15 +74,15 @@ class LookBook:
         found = {row: float(likeness(segments[row].expand_as(segments), segments).mean()) for row in set(rows)}
         return 1 - np.array([found[row] for row in rows])
 
-    def _take(self, look: Looks) -> dict[str, float]:
+    def _take(self, looks: Looks) -> list[dict[str, float]]:
         before = None if self._looks is None else self.percept
-        self._looks = look if self._looks is None else join_looks([self._looks, look])
+        self._looks = looks if self._looks is None else join_looks([self._looks, looks])
         self._percept = None
-        if before is None:
-            return {"agreement": 1.0, "surprise": 0.0, "change": 1.0}
-        pair = torch.stack([look.segments[0, 0], self.percept.segments[0]])
-        surprise, change = (1 - likeness(pair, before.segments.expand_as(pair))).tolist()
-        return {"agreement": float(self.percept.agreement), "surprise": surprise, "change": change}
+        agreement, change, surprise = float(self.percept.agreement), 1.0, [0.0] * len(looks)
+        if before is not None:
+            maps = torch.cat([self.percept.segments[None], looks.segments], 1)[0]
+            change, *surprise = (1 - likeness(maps, before.segments.expand_as(maps))).tolist()
+        return [{"agreement": agreement, "surprise": one, "change": change} for one in surprise]
 
 
 def _key(setting: Any) -> bytes:

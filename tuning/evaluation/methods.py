@@ -15,6 +15,7 @@ import numpy as np
 from ciliary.agents import registry
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.search import SAMPLERS
+from ciliary.agents.looking import Looking
 from ciliary.agents.registry import CONTROLLERS, GONE, make_controller
 from ciliary.cortex.loading import names_object, object_mark
 from ciliary.cortex.options import CORTEX, inherited_by
@@ -30,11 +31,12 @@ from ciliary.tuning.sessions.settings import SessionSettings
 
 DEFAULT_TRIALS = 64
 SETTING = "setting"
+LOOKS = "looks"  # the objective whose answer is all looks together
 BY_TABLE = ("best-fixed", "refit-fixed")
 FILES = {"policy": ("policy", (".safetensors", ".zip", ".json")), "memory": ("memories", (".npz",))}
 """What controllers learned on other images, by option: the field that takes the file, and how its name may end."""
 WEIGHTS = Path(registry.__file__).with_name("weights")
-_UNLEARNED = (FIXED, "normalise", "random", "gradient", *SAMPLERS)
+_UNLEARNED = (FIXED, "normalise", "random", "gradient", "panel", "disagreement", *SAMPLERS)
 _ONE_TRIAL = (FIXED, "normalise")
 
 
@@ -55,6 +57,7 @@ class Method:
         files: what the controller learned before: a file for each option of :data:`FILES`.
         options: other fields of the controller, such as ``n_steps`` of a policy.
         perceiver: name of who sees; ``calibrated`` is by its calibration.
+        is_single: of the objective ``looks``: the answer is the look that all agree with most, not all together.
     """
 
     label: str
@@ -68,6 +71,12 @@ class Method:
     files: Mapping[str, str] | None = None
     options: Mapping[str, float] | None = None
     perceiver: str = CORTEX
+    is_single: bool = False
+
+    @property
+    def looking(self) -> Looking | None:
+        """How looks are put together, where that is the answer."""
+        return Looking(is_single=self.is_single) if self.objective == LOOKS else None
 
     def build(self) -> ControllerBase:
         """Its controller, as a session would have it.
@@ -96,8 +105,11 @@ class Method:
     def describe(self) -> dict[str, Any]:
         """All that its results depend on (JSON types); calibration and what was learned by what is in the files."""
         about = {
-            k: v for k, v in asdict(self).items() if k not in ("label", "objective", "files", "options", "perceiver")
+            k: v
+            for k, v in asdict(self).items()
+            if k not in ("label", "objective", "files", "options", "perceiver", "is_single")
         }
+        about |= {} if self.looking is None else {"looking": asdict(self.looking)}
         about |= {"options": dict(self.options)} if self.options else {}
         if names_object(self.controller):  # edited, it is another one
             about["controller"] = object_mark(self.controller, what="controller")
@@ -142,6 +154,8 @@ def parse_method(text: str, table: ParameterTable = PARAMETERS) -> Method:
         shown.append(f"{key}{equals}{Path(value).name}" if key in FILES else word)
         if word == "no-guard":
             method = replace(method, use_guard=False)
+        elif word == "single":
+            method = replace(method, is_single=True)
         elif key == "label" and value:
             label = value
         elif equals and key in FILES:
@@ -158,8 +172,8 @@ def parse_method(text: str, table: ParameterTable = PARAMETERS) -> Method:
         else:
             raise ValueError(
                 f"{text!r}: cannot read {word!r}; after the controller come the objective (raw, recognition, "
-                "calibrated or a file that exists), the number of trials, no-guard, NAME=VALUE, policy=FILE, "
-                "memory=FILE and label=TEXT"
+                "agreement, looks, calibrated or a file that exists), the number of trials, no-guard, single, "
+                "NAME=VALUE, policy=FILE, memory=FILE and label=TEXT"
             )
     method = replace(method, label=label or ":".join(shown), changes=changes or None)
     method = replace(method, files=files or None, options=options or None)

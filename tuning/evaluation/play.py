@@ -29,7 +29,7 @@ from ciliary.envs.objective.terms import Objective
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.evaluation.case_cache import Shard, case_mark, read_shard, write_shard
 from ciliary.tuning.evaluation.measure import MeasureSettings, score_columns, see
-from ciliary.tuning.evaluation.methods import Method
+from ciliary.tuning.evaluation.methods import LOOKS, Method
 from ciliary.tuning.evaluation.shared_panels import SharedPanels, shared_objective
 from ciliary.tuning.evaluation.table import Case, ResponseTable, compute_table
 from ciliary.tuning.runs.fingerprints import episode_mark
@@ -96,6 +96,7 @@ class PlayMeasure:
                 objective=self.objective(name),
                 size_px=self.settings.size_px,
                 action_mode="absolute",
+                with_looks=name == LOOKS,
             )
         return self._envs[name]
 
@@ -169,6 +170,7 @@ class PlayMeasure:
             guard=Guard() if method.use_guard else None,
             default_u=method.default_u(case.disturbance, self.perceiver.table),
             with_before=False,
+            looking=method.looking,
         )
 
     def _mark(self, entry: Entry, case: Case) -> str:

@@ -73,9 +73,11 @@ class EvaluateSettings(ContestSettings):
     """Does accommodation see better? Methods, peers and people on labelled images, as one page of results."""
 
     epilog: ClassVar[str] = f"""\
-methods       CONTROLLER[:OBJECTIVE[:TRIALS]] with CONTROLLER from fixed, normalise, random, policy, tpe, cmaes, gp,
-              nsga2 and OBJECTIVE raw, recognition, calibrated or the file of a calibration; then, if wanted, :no-guard
-              and :NAME=VALUE for a changed default. setting:FILE.json is a fixed setting. With --train-table,
+methods       CONTROLLER[:OBJECTIVE[:TRIALS]] with CONTROLLER from fixed, normalise, random, policy, panel,
+              disagreement, tpe, cmaes, gp, nsga2 and OBJECTIVE raw, recognition, agreement, looks, calibrated or the
+              file of a calibration; then, if wanted, :no-guard and :NAME=VALUE for a changed default. With looks the
+              answer is all of them together (with :single, the one that all agree with most); who sees is then best
+              --perceiver glances. setting:FILE.json is a fixed setting. With --train-table,
               best-fixed and refit-fixed (best fixed for each kind of disturbance). fixed always plays; without
               --methods, normalise, the policy and two searches.
 {SEVERITIES}
