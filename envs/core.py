@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -176,6 +176,11 @@ class AbstractPerceptionEnv(HasSettings, gym.Env[Any, np.ndarray]):
     def observed(self) -> dict[str, tuple[str, ...]]:
         """Names of the entries of the observation's ``statistics`` and ``terms``, where they have names."""
         return {}
+
+    def holds(self, settings: Mapping[str, np.ndarray], seed: int) -> dict[str, dict[str, float]]:
+        """Stability and consistency of what is perceived at settings, by name, each (K, P); none where none is told."""
+        del seed
+        return {name: {} for name in settings}
 
     # --- where it stands
     @property

@@ -20,6 +20,7 @@ from ciliary.envs.episode import Episode, EpisodeSource
 from ciliary.envs.evaluator import Evaluator
 from ciliary.envs.holding import how_it_holds
 from ciliary.envs.looks import LookBook
+from ciliary.envs.objective.terms import coarse_masks
 from ciliary.envs.observation import Observer
 from ciliary.envs.render import Renderer
 
@@ -200,6 +201,13 @@ class AccommodationEnv(AbstractPerceptionEnv):
         left = [i for i, setting in enumerate(u) if setting not in self._looks]
         if left:
             self._looks.add(u[left], Looks.of(self.percept(u[left])).flat())
+
+    def judge_looks(self) -> dict[str, float]:
+        """The terms of what the looks come to that take no views."""
+        _, batch = self._begun()
+        objective, percept = self.evaluator.objective, self._looks.percept
+        terms = objective.own_terms(coarse_masks(percept, objective.settings), None, batch.reference)
+        return {name: float(value[0]) for name, value in terms.items()}
 
     def holds(self, settings: Mapping[str, np.ndarray], seed: int) -> dict[str, dict[str, float]]:
         """Stability and consistency of percepts of the image, by name, on views of ``seed``; not counted.

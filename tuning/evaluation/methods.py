@@ -38,6 +38,7 @@ FILES = {"policy": ("policy", (".safetensors", ".zip", ".json")), "memory": ("me
 WEIGHTS = Path(registry.__file__).with_name("weights")
 _UNLEARNED = (FIXED, "normalise", "random", "gradient", "panel", "disagreement", *SAMPLERS)
 _ONE_TRIAL = (FIXED, "normalise")
+_TOLD_APART = ("label", "objective", "files", "options", "perceiver", "is_single")
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,7 @@ class Method:
 
     def describe(self) -> dict[str, Any]:
         """All that its results depend on (JSON types); calibration and what was learned by what is in the files."""
-        about = {
-            k: v
-            for k, v in asdict(self).items()
-            if k not in ("label", "objective", "files", "options", "perceiver", "is_single")
-        }
+        about = {k: v for k, v in asdict(self).items() if k not in _TOLD_APART}
         about |= {} if self.looking is None else {"looking": asdict(self.looking)}
         about |= {"options": dict(self.options)} if self.options else {}
         if names_object(self.controller):  # edited, it is another one

@@ -132,6 +132,8 @@ def play(
     inner: Any = env.unwrapped
     u_before = np.array(inner.default_u)
     after = inner.looks.percept if trace.is_integrated else inner.percept(trace.u_chosen)
+    if trace.is_integrated:
+        trace = replace(trace, after=inner.judge_looks() | trace.after)
     best = inner.percept(trace.u_chosen) if trace.is_integrated else None
     seen = torch.as_tensor(inner.image)
     if with_holding and not controller.env_options:

@@ -151,7 +151,7 @@ def test_same_trace_in_a_fresh_process_with_another_hash_seed():
 
 
 def test_registry_names_what_the_command_line_takes():
-    plain = {"fixed", "random", "normalise", "search", "reflex", "memory", "gradient"}
+    plain = {"fixed", "random", "normalise", "search", "reflex", "memory", "gradient", "panel", "disagreement"}
     assert set(CONTROLLERS) == plain | TRAINED | {"tpe", "cmaes", "gp", "nsga2"}
     for name in CONTROLLERS:
         controller = make_controller(name)

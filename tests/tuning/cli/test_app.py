@@ -80,11 +80,14 @@ def test_options_become_fields(asked):
     assert settings.changes == {"a": 1.0, "b": -2.0}
 
 
+RESOLVED = ("algo", "data", "objective", "inherited", "name", "answer", "controller")  # "" until the others are known
+
+
 @pytest.mark.parametrize("command", FROZEN)
 def test_without_options_the_settings_are_python_s(command, asked):
     assert app.main([*command.split(), *NEEDED.get(command, [])]) == 0
     for field in fields(asked[0]):
-        if field.default is not MISSING and field.name not in ("algo", "data", "objective", "inherited", "name"):
+        if field.default is not MISSING and field.name not in RESOLVED:
             assert getattr(asked[0], field.name) == field.default
 
 
@@ -104,8 +107,25 @@ def test_python_meets_the_same_checks(make, complaint):
 
 
 def test_another_perceiver_is_judged_by_agreement():
-    assert {SessionSettings(inherited=kind).objective for kind in INHERITED} == {"calibrated"}
-    assert SessionSettings(perceiver="slic").objective == "agreement"
+    assert {SessionSettings(inherited=kind, answer="best").objective for kind in INHERITED} == {"calibrated"}
+    assert SessionSettings(perceiver="slic", answer="best").objective == "agreement"
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "controller", "objective"),
+    [
+        ({}, "integrated", "panel", "looks"),
+        ({"perceiver": "slic"}, "integrated", "panel", "looks"),
+        ({"controller": "disagreement"}, "integrated", "disagreement", "looks"),
+        ({"answer": "best"}, "best", "tpe", "calibrated"),
+        ({"controller": "cmaes"}, "best", "cmaes", "calibrated"),
+        ({"objective": "raw"}, "best", "tpe", "raw"),
+        ({"controller": "cmaes", "answer": "integrated"}, "integrated", "cmaes", "looks"),
+    ],
+)
+def test_looks_are_put_together_unless_a_search_is_named(asked, answer, controller, objective):
+    settings = SessionSettings(**asked)
+    assert (settings.answer, settings.controller, settings.objective) == (answer, controller, objective)
 
 
 def test_a_cortex_inherits_unless_it_learned_without_people():

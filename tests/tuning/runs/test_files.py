@@ -30,7 +30,7 @@ def test_labels_are_those_of_the_percept_at_input_resolution(percept):
 @pytest.mark.parametrize("size", [(48, 64), (96, 128), (700, 130), (1030, 61)])
 def test_boundary_is_the_contour_resampled_without_seams(percept, size):
     """Bands of rows are an economy of memory: the whole map resampled at once is the same to a grey level."""
-    made = np.asarray(saving.boundary_image(percept, size)).astype(float)
+    made = np.asarray(saving.map_image(percept.boundary, size)).astype(float)
     whole = F.interpolate(percept.m2.contour, size=size, mode="bilinear", antialias=True, align_corners=False)
     np.testing.assert_allclose(made, 255 * whole[0, 0].clamp(0, 1).numpy(), atol=1.01)
 

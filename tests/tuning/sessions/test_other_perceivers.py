@@ -49,7 +49,7 @@ def accommodate(desk, perceiver, **settings):
     ],
 )
 def test_the_whole_job(desk, perceiver, names, ranges):
-    assert accommodate(desk, perceiver) == 0
+    assert accommodate(desk, perceiver, answer="best") == 0
     (session,) = (desk / "runs").glob("*/episodes.jsonl")
     (record,) = map(json.loads, session.read_text().splitlines())
     assert record["status"] == "FINISHED"
@@ -65,6 +65,22 @@ def test_the_whole_job(desk, perceiver, names, ranges):
     assert labels.max() > 0
     assert (desk / "maps" / "photo.boundary.png").is_file()
     assert (desk / "runs" / "mlflow.db").is_file()
+
+
+def test_all_looks_together(desk):
+    assert accommodate(desk, "segmenter_of_a_user:segment", n_trials=6, use_guard=False) == 0
+    (session,) = (desk / "runs").glob("*/episodes.jsonl")
+    (record,) = map(json.loads, session.read_text().splitlines())
+    assert (record["answer"], record["controller"]) == ("integrated", "panel")
+    assert record["objective"].startswith("looks seen by segmenter_of_a_user:segment")
+    glances = ("glance_scale", "glance_blur_px", "glance_gamma", "glance_stretch")
+    assert tuple(record["parameters"]) == ("sigma_px", "n_levels", *glances)
+    assert len(record["history"]["agreement"]) == record["n_trials"] == 6
+    assert record["after"]["agreement"] == pytest.approx(record["history"]["agreement"][-1])
+    saved = json.loads((desk / "maps" / "photo.json").read_text())
+    assert {"stability", "consistency"} <= set(saved["before"]) & set(saved["after"])
+    assert np.asarray(Image.open(desk / "maps" / saved["uncertainty"])).shape == (67, 100)
+    assert (session.parent / "figures" / "photo.png").is_file()
 
 
 def test_another_source_is_another_setting(desk):
