@@ -32,6 +32,12 @@ class TestCortexThatRecognises(PerceiverContract):
         return cortex(recognise=True, depth="pictorial")
 
 
+class TestGlances(PerceiverContract):
+    @pytest.fixture
+    def perceiver(self):
+        return make_perceiver("glances:felzenszwalb")
+
+
 @pytest.mark.parametrize("name", SEGMENTERS)
 class TestShipped(PerceiverContract):
     @pytest.fixture
