@@ -37,9 +37,9 @@ def test_one_image(script, photo, out, tmp_path, capsys):
     assert script.main([str(photo), *QUICK, "--out", str(out), "--save", str(save)]) == 0
     printed = capsys.readouterr()
     words = ("photo", "before", "after", "predicted score", "collapse", "trials", "photo.png", "photo.gif")
+    words += ("stability", "consistency")  # whatever is minimised
     for word in (*words, f"sqlite:///{out}/mlflow.db"):
         assert word in printed.out
-    assert "stability" not in printed.out  # the calibrated objective measures none
     assert printed.err == ""
     with Image.open(save / "photo.labels.png") as labels:
         assert labels.size == (100, 80)

@@ -121,7 +121,7 @@ def test_missing_weights_are_found_out_early(shipped, tmp_path):
 @pytest.mark.parametrize("more", [{}, {"controller": "random", "objective": "raw"}, {"changes": {"n_regions": 5.0}}])
 def test_without_learned_stages_a_session_keeps_its_fingerprint(more):
     """As it was before there were any, and before there were other perceivers: of these names."""
-    settings = SessionSettings(**more, inherited="none")
+    settings = SessionSettings(**more, answer="best", inherited="none")
     names = ("depth", "features", "n_trials", "population", "spread", "changes", "use_guard")
     numbers = {"long_side_px": settings.size_px} | {name: getattr(settings, name) for name in names}
     numbers["objective"] = objective_mark(settings.objective)
@@ -224,7 +224,8 @@ def test_a_stage_of_ones_own_is_asked_for_by_name(tmp_path, monkeypatch):
     (tmp_path / "own_stage.py").write_text("from ciliary.cortex.stages.m2_grouping import M2\nclass Mine(M2): pass\n")
     monkeypatch.chdir(tmp_path)
     plain, own = SessionSettings(), SessionSettings(own_stages=("m2=own_stage:Mine",))
-    assert type(make_env(own).evaluator.perceiver.m2).__name__ == "Mine"
+    assert type(make_env(own).evaluator.perceiver.perceivers[0].m2).__name__ == "Mine"
+    assert type(make_env(replace(own, answer="best", objective="raw")).evaluator.perceiver.m2).__name__ == "Mine"
     assert own.fingerprint() != plain.fingerprint()
     first = own.fingerprint()
     (tmp_path / "own_stage.py").write_text("from ciliary.cortex.stages.m2_grouping import M2\nclass Mine(M2): x = 1\n")

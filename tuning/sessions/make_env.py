@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ciliary.agents.base import ControllerBase
+from ciliary.cortex.parameters import table_for
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
@@ -15,15 +17,21 @@ def make_env(settings: SessionSettings, *, searches_all: bool = False) -> Accomm
 
     ``searches_all``: parameters that can do nothing are searched too, as version 0.1 did.
     """
-    perceiver = settings.make_seer(searches_all=searches_all)
+    what: dict[str, Any]
+    perceiver = settings.make_seer(searches_all=searches_all) if settings.is_integrated else settings.make_other()
+    if perceiver is not None:
+        what, table = {"perceiver": perceiver}, perceiver.table
+    else:  # built by the environment, which knows what the objective asks of it
+        options = settings.cortex | ({"searches_all": True} if searches_all else {})
+        what, table = {"cortex": options}, table_for(settings.inherited)
     return AccommodationEnv(
-        perceiver=perceiver,
+        **what,
         objective=settings.objective,
         size_px=settings.size_px,
         action_mode="absolute",
         with_kl=True,  # logged beside the chance-corrected consistency; some 5 % of the time
         with_looks=settings.is_integrated,
-        default_u=perceiver.table.default_unit(1, **settings.changes)[0].numpy(),
+        default_u=table.default_unit(1, **settings.changes)[0].numpy(),
     )
 
 

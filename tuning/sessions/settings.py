@@ -15,7 +15,7 @@ from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import masked
 
 if TYPE_CHECKING:
-    from ciliary.cortex.perceiver import Perceiver
+    from ciliary.cortex.glance import GlancingPerceiver
 
 #: Controllers that play the weights that come with the project unless they are given others.
 POLICY_CONTROLLERS = ("policy", "hybrid", "hybrid-cmaes")
@@ -146,14 +146,13 @@ class SessionSettings(PerceiverOptions):
         """Whether the answer is what all looks come to."""
         return self.answer == "integrated"
 
-    def make_seer(self, *, searches_all: bool = False) -> "Perceiver":
-        """Who sees: the perceiver asked for; in other light and at other sizes too, where looks are put together."""
-        from ciliary.cortex.perceivers import make_glancing, make_perceiver  # brings torch
+    def make_seer(self, *, searches_all: bool = False) -> "GlancingPerceiver":
+        """Who looks, in other light and at other sizes too, where looks are put together."""
+        from ciliary.cortex.perceivers import make_glancing  # brings torch
 
-        asked = self.cortex if self.perceiver == CORTEX else self.perceiver
-        if isinstance(asked, dict) and searches_all:
-            asked = asked | {"searches_all": True}
-        return make_glancing(asked) if self.is_integrated else make_perceiver(asked)
+        if self.perceiver != CORTEX:
+            return make_glancing(self.perceiver)
+        return make_glancing(self.cortex | ({"searches_all": True} if searches_all else {}))
 
     @property
     def session_base(self) -> str:

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from ciliary.agents.looking import Looking
 from ciliary.cortex import default_theta, default_unit, make_perceiver, to_unit
 from ciliary.cortex.parameters import PARAMETERS
 from ciliary.tuning.evaluation.methods import Method, make_methods, parse_method, read_setting
@@ -134,3 +135,12 @@ def test_methods_of_another_perceiver_know_its_parameters():
         make_methods(("tpe:raw:8:n_regions=6",), None, ["none"], default=(), seer=perceiver)
     with pytest.raises(ValueError, match="no calibration of watershed comes along"):
         make_methods(("tpe:calibrated:8",), None, ["none"], default=(), seer=perceiver)
+
+
+def test_looks_put_together():
+    method = parse_method("panel:looks:16")
+    assert method.looking == Looking()
+    assert parse_method("panel:looks:16:single").looking == Looking(is_single=True)
+    assert parse_method("panel:agreement:16").looking is None
+    assert method.describe() != parse_method("panel:looks:16:single").describe()
+    assert "looking" not in parse_method("tpe:raw:16").describe()  # what was played before keeps its mark
