@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from ciliary.cortex.model import Cortex
 from ciliary.cortex.options import GLANCES, INHERITED
 from ciliary.cortex.perceiver import Perceiver, check_perceiver
 from ciliary.cortex.segmenters import SEGMENTERS, SegmenterPerceiver
+from ciliary.cortex.stages.inherited import shipped
 
 
 def make_perceiver(asked: Any = None, *, n_workers: int = 1) -> Perceiver:
@@ -84,11 +86,18 @@ def _glances(of: str, n_workers: int) -> GlancingPerceiver:
 
 
 def perceiver_mark(asked: str) -> str:
-    """What numbers that depend on a perceiver are stored with: its name; a user's own with a digest of its source."""
+    """What numbers that depend on a perceiver are stored with: its name; a user's own with a digest of its source.
+
+    Of glances, also a mark of the inherited stages that look.
+    """
     head, _, of = asked.partition(":")
-    if head == GLANCES:
-        return f"{GLANCES}:{perceiver_mark(of)}" if of else GLANCES
-    return object_mark(asked, what="perceiver") if names_object(asked) else asked
+    if head != GLANCES:
+        return object_mark(asked, what="perceiver") if names_object(asked) else asked
+    kinds = of.split("+") if of else list(INHERITED[1:])
+    if not set(kinds) <= set(INHERITED):
+        return f"{GLANCES}:{perceiver_mark(of)}"
+    weights = b"".join(shipped(kind).read_bytes() for kind in kinds if kind != "none" and shipped(kind).is_file())
+    return f"{asked} {hashlib.sha256(weights).hexdigest()[:16]}"
 
 
 def _as_perceiver(found: Any, n_workers: int) -> Perceiver:

@@ -29,7 +29,7 @@ class LooksObjective(Objective):
     def __init__(
         self,
         *,
-        n_members: int = 64,
+        n_members: int = 32,
         spread: float = 0.25,
         centre_u: np.ndarray | None = None,
         settings: ObjectiveSettings | None = None,

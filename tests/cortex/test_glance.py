@@ -127,6 +127,9 @@ def test_by_name():
     assert [one.name for one in math.perceivers] == ["cortex"]
     assert make_glancing(math) is math
     assert perceiver_mark("glances:felzenszwalb") == "glances:felzenszwalb"
+    marks = {perceiver_mark(name) for name in ("glances", "glances:contours", "glances:all", "glances:none")}
+    assert len(marks) == 4
+    assert all(mark.startswith("glances") and len(mark.split()[-1]) == 16 for mark in marks)  # by what is in the files
     assert len(make_glancing({"inherited": "none"}).perceivers) == 1
     both = make_perceiver("glances:contours+all")
     assert [one.name for one in both.perceivers] == ["cortex-contours", "cortex-all"]

@@ -208,7 +208,7 @@ class PerceiverOptions(CortexOptions):
         """The perceiver as numbers that depend on it are stored with: a user's own with a mark of its source."""
         from ciliary.cortex.perceivers import perceiver_mark  # brings torch
 
-        return self.perceiver if self.perceiver in PERCEIVERS else perceiver_mark(self.perceiver)
+        return perceiver_mark(self.perceiver)
 
 
 def _checks(settings: type["Settings"]) -> dict[str, tuple[str, list[Check]]]:

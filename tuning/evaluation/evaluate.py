@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ciliary.cortex.options import CORTEX
+from ciliary.cortex.options import CORTEX, GLANCES
 from ciliary.envs.metrics.regions import METRICS
 from ciliary.envs.objective.calibration import Calibration, load_calibration
 from ciliary.envs.objective.make import UNCALIBRATED
@@ -41,6 +41,7 @@ PUBLISHED = (
     "0.588 (Arbelaez et al. 2011), MCG 0.61 (Pont-Tuset et al. 2017)."
 )
 OTHER_METHODS = ("normalise", "tpe:raw:16", "tpe:agreement:64", "tpe:calibrated:64")  # no policy knows them
+LOOK_METHODS = ("panel:looks:32:single", "disagreement:looks:8", "panel:looks:8", "panel:looks:32")  # of glances
 
 
 def run(settings: EvaluateSettings) -> int:
@@ -50,6 +51,7 @@ def run(settings: EvaluateSettings) -> int:
         if settings.images:
             raise ValueError("what is seen is judged by people's maps: give labelled images, or compare controllers")
         default = DEFAULT_METHODS if settings.name == CORTEX else OTHER_METHODS
+        default = LOOK_METHODS if settings.name.partition(":")[0] == GLANCES else default
         methods = make_methods(
             settings.methods, train, disturbances, default=default, seer=settings.make_other() or settings.name
         )
