@@ -7,7 +7,7 @@ wherever: what came from elsewhere is brought back first (:meth:`ciliary.envs.ob
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -73,10 +73,6 @@ class Looks:
         """Some of the looks at each scene."""
         trust = None if self.reliability is None else self.reliability[:, index]
         return Looks(self.segments[:, index], self.boundary[:, index], self.weight[:, index], trust)
-
-    def weighed(self, weight: Tensor) -> Looks:
-        """The same looks with other weights (B, K)."""
-        return replace(self, weight=weight)
 
     def flat(self) -> Looks:
         """One look at each of N scenes that are the same as N looks at one: (N, 1, ...) to (1, N, ...)."""

@@ -20,18 +20,6 @@ def likeness(one: Tensor, other: Tensor) -> Tensor:
     return (iou * shared).sum((1, 2)) / shared.sum((1, 2))
 
 
-def likenesses(segments: Tensor, *, stride: int = 3) -> Tensor:
-    """Of K label maps of each scene (B, K, H, W): (B, K, K) how alike each two are, on every ``stride``-th pixel."""
-    b, k = segments.shape[:2]
-    thin = segments[..., ::stride, ::stride]
-    i, j = torch.triu_indices(k, k, 1, device=segments.device)
-    found = segments.new_ones(b, k, k, dtype=torch.float32)
-    if len(i):
-        pairs = likeness(thin[:, i].flatten(0, 1), thin[:, j].flatten(0, 1)).view(b, -1)
-        found[:, i, j] = found[:, j, i] = pairs
-    return found
-
-
 def contingency_px(one: Tensor, other: Tensor) -> Tensor:
     """(B, n, m): pixels that lie in each segment of one label map (B, H, W) and each of the other."""
     n, m = int(one.max()) + 1, int(other.max()) + 1

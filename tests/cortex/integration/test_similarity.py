@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ciliary.cortex.integration.similarity import likeness, likenesses
+from ciliary.cortex.integration.similarity import likeness
 from ciliary.envs.metrics.regions import People, region_scores
 
 
@@ -27,12 +27,3 @@ def test_it_is_symmetric_and_no_more_than_either_covering():
     for one, other in ((0, 1), (1, 0)):
         covering = region_scores(maps[one].numpy(), People.of([maps[other].numpy()]))["covering"]
         assert there <= covering + 1e-6
-
-
-def test_a_table_of_all_pairs():
-    maps = torch.randint(0, 3, (2, 4, 12, 12), generator=torch.Generator().manual_seed(1))
-    table = likenesses(maps, stride=1)
-    assert table.shape == (2, 4, 4)
-    torch.testing.assert_close(table, table.mT)
-    torch.testing.assert_close(table.diagonal(dim1=1, dim2=2), torch.ones(2, 4))
-    assert table[1, 0, 3].item() == pytest.approx(likeness(maps[1, :1], maps[1, 3:]).item())
