@@ -26,6 +26,7 @@ from skimage.segmentation import find_boundaries
 from torch import Tensor
 
 from ciliary.agents.trace import Trace
+from ciliary.cortex.integration.percept import integrate
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.plot import paint, style
 from ciliary.envs.batch import images_per_pass
@@ -71,6 +72,12 @@ def plan_shots(total: np.ndarray, *, i_chosen: int, by_steps: bool = False, n_mo
     return shots if keep is None else [shots[i] for i in keep]
 
 
+def plan_looks(n_looks: int, *, n_most: int = MAX_FRAMES) -> list[Shot]:
+    """Moments of an episode whose answer is all looks together: after 1, 2, 4, then every fourth look, and the last."""
+    counts = sorted({1, 2, *range(4, n_looks, max(4, -(-n_looks // (n_most - 3)))), n_looks})
+    return [Shot(n - 1, n - 1) for n in counts if n <= n_looks]
+
+
 def animate_episode(
     env: Any,
     trace: Trace,
@@ -83,6 +90,8 @@ def animate_episode(
 ) -> Path | None:
     """Write the animation of an episode; None (and no file) if it has nothing to move, such as a single trial.
 
+    Where the answer is all looks together, what the first so many come to; ``env.looks`` is asked for them.
+
     Args:
         env: stands at the episode's image: ``image`` (3, H, W) and ``percept(u)`` are asked of it.
         trace: of the episode.
@@ -93,12 +102,18 @@ def animate_episode(
         known: percepts (batch of one) that are there already, by trial; the others cost one forward pass each.
     """
     shots = plan_shots(trace.total, i_chosen=trace.i_chosen, by_steps=by_steps)
+    if trace.is_integrated:
+        shots, n_recommended = plan_looks(trace.n_trials), 0
     if len(shots) < 2:
         return None
     world = getattr(env, "unwrapped", env)
     image = torch.as_tensor(world.image)
     film = _Film(image, trace, title, n_recommended)
-    labels = _perceive(world, trace.u, [s.i_shown for s in shots], film.picture_size, known or {})
+    if trace.is_integrated:
+        seen = [integrate(world.looks.looks.take(slice(0, shot.i_shown + 1))) for shot in shots]
+        labels = {s.i_shown: one.labels(film.picture_size)[0].numpy() for s, one in zip(shots, seen, strict=True)}
+    else:
+        labels = _perceive(world, trace.u, [s.i_shown for s in shots], film.picture_size, known or {})
     frames = [film.frame(shot, labels[shot.i_shown], is_last=shot is shots[-1]) for shot in shots]
     return write_gif(frames, path)
 
@@ -179,7 +194,7 @@ class _Film:
         box = (left / _WIDTH_PX, bottom / self._height_px, width / _WIDTH_PX, height / self._height_px)
         ax = self._figure.add_axes(box)
         panels.scale(ax, self.trace.total, self.trace.before["total"])
-        style.plain(ax, "", panels.loss_label(self.trace.before))
+        style.plain(ax, "", "disagreement" if self.trace.is_integrated else panels.loss_label(self.trace.before))
         ax.axhline(self.trace.before["total"], color=style.BEFORE, lw=1.2, ls=(0, (5, 3)), zorder=1)
         words = panels.mark_recommended(ax, self._n_recommended, self.trace.n_trials)
         ax.set_xlabel(f"{words}; dashed: the defaults", fontsize=8, color=style.FAINT)
@@ -197,6 +212,8 @@ class _Film:
         elif is_last:
             doing = f"applied: trial {shot.i_shown}"
         told = "predicted_score" if "predicted_score" in trace.terms else "total"
+        if trace.is_integrated:
+            doing, told = (f"{n_made} looks together" if n_made > 1 else "the defaults"), "agreement"
         value = trace.terms[told][shot.i_shown]
         self._subtitle.set_text(
             f"{doing}  ·  {style.spelled(told)} " + (f"{value:.3f}" if np.isfinite(value) else "not finite")

@@ -146,6 +146,8 @@ def _pictures(played: Played) -> dict[int, np.ndarray]:
 
 
 def _percepts(played: Played) -> dict[int, AbstractPercept]:
-    """Those that are there already, by trial."""
-    found = {0: played.before, played.trace.i_chosen: played.after}
+    """Those that are there already, by trial; what all looks come to stands behind the last."""
+    found = {0: played.before, played.trace.i_chosen: played.after if played.best is None else played.best}
+    if played.best is not None:
+        found[played.trace.n_trials] = played.after
     return {i: percept for i, percept in found.items() if percept is not None}

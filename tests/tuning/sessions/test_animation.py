@@ -18,7 +18,14 @@ from ciliary.agents.episode import run_episode
 from ciliary.agents.trace import Ending, Trace, running_best
 from ciliary.cortex import PARAMETERS
 from ciliary.tuning.runs.store import SESSIONS, tracking_uri
-from ciliary.tuning.sessions.animation import Shot, animate_episode, plan_shots, write_gif
+from ciliary.tuning.sessions.animation import (
+    MAX_FRAMES,
+    Shot,
+    animate_episode,
+    plan_looks,
+    plan_shots,
+    write_gif,
+)
 from ciliary.tuning.sessions.session import run_session
 from ciliary_tests.worlds import Picture, PictureToy, Recorder, inputs_of
 
@@ -229,3 +236,9 @@ def test_a_session_without(drawn, change):
 
 def test_asking_for_no_animation_is_no_other_episode(drawn):
     assert drawn.fingerprint() == replace(drawn, is_animated=False).fingerprint()
+
+
+@pytest.mark.parametrize(("n", "counts"), [(1, [1]), (3, [1, 2, 3]), (10, [1, 2, 4, 8, 10]), (400, None)])
+def test_looks_are_shown_as_they_add_up(n, counts):
+    shown = [shot.i_trial + 1 for shot in plan_looks(n)]
+    assert shown == counts or (counts is None and len(shown) <= MAX_FRAMES and shown[-1] == n)
