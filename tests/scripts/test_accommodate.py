@@ -112,6 +112,7 @@ def test_help_names_every_controller_disturbance_and_exit_code(script, capsys):
         assert code in text
 
 
+@pytest.mark.slow
 def test_disturbances_make_their_own_files(script, photo, out, tmp_path):
     lists = ["--disturb", "none,fog:2.0", "--disturb", "jpeg:1"]
     save = tmp_path / "maps"

@@ -41,6 +41,7 @@ def accommodate(desk, perceiver, **settings):
     return run(["photo.png"], quiet=True, perceiver=perceiver, **{**asked, **settings})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("perceiver", "names", "ranges"),
     [
@@ -115,6 +116,7 @@ def test_what_is_the_cortexs_is_refused_in_one_line(desk, settings, line, capsys
     assert not (desk / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_study_and_memories_hold_the_perceivers_own_columns(desk):
     first = {"storage": f"{desk}/studies.log", "controller": "hybrid"}
     assert accommodate(desk, "felzenszwalb", **first) == 0

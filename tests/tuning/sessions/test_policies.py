@@ -77,6 +77,7 @@ def test_only_controllers_that_play_one_take_it(zipped, tmp_path):
         make_controller(SessionSettings(controller="sb3", policy=tmp_path / "none.zip"))
 
 
+@pytest.mark.slow
 def test_from_the_command_line(zipped, photo, out, tmp_path, capsys, quick_page):
     script = load_script("accommodate")
     common = [str(photo), "--controller", "sb3", "--size", "48", "--objective", "raw", "--out", str(out), "--quiet"]
