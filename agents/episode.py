@@ -145,7 +145,9 @@ def run_episode(
         )
 
     try:
-        ending = _search(world, player, log, seed, options, n_trials, looking, on_batch)
+        ending = _search(
+            world, player, log, seed=seed, options=options, n_trials=n_trials, looking=looking, on_batch=on_batch
+        )
         u, terms = log.columns()
         i_chosen, decision = best_trial(terms["total"]), None
         if looking is not None:
@@ -178,6 +180,7 @@ def _search(
     world: EnvAdapter,
     controller: ControllerBase,
     log: _Log,
+    *,
     seed: int,
     options: Mapping[str, Any] | None,
     n_trials: int,

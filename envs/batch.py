@@ -50,7 +50,7 @@ class ImageBatch:
         rows = torch.arange(len(self))[index].reshape(-1)
         return ImageBatch(
             images=self.images[rows],
-            cues=_take(self.cues, _rows_of(rows, 1 + self.n_views)),
+            cues=take_cues(self.cues, _rows_of(rows, 1 + self.n_views)),
             back=self.back[_rows_of(rows, self.n_geometric)],
             reference=self.reference[rows],
             n_photometric=self.n_photometric,
@@ -112,7 +112,7 @@ def make_batch(perceiver: Perceiver, objective: Objective, images: Tensor, views
             [torch.cat([x[None], apply_views(x[None], v)[:, 0]]) for x, v in zip(images, views, strict=True)]
         )
         cues = perceiver.cues(stack.flatten(0, 1))
-        own_cues = _take(cues, torch.arange(0, len(images) * stack.shape[1], stack.shape[1]))
+        own_cues = take_cues(cues, torch.arange(0, len(images) * stack.shape[1], stack.shape[1]))
         reference = make_reference(images, size=size)
         return ImageBatch(
             images=stack,
@@ -188,7 +188,7 @@ def evaluate_pairs(
     n_at_once = pairs_per_pass(batch, max_images)
     for rows, setting in zip(*(x.split(n_at_once) for x in (index, u)), strict=True):
         theta = repeat_theta(perceiver.table.from_unit(setting), n_rows)
-        percept = perceiver(batch.images[rows].flatten(0, 1), theta, _take(batch.cues, _rows_of(rows, n_rows)))
+        percept = perceiver(batch.images[rows].flatten(0, 1), theta, take_cues(batch.cues, _rows_of(rows, n_rows)))
         back = batch.back[_rows_of(rows, batch.n_geometric)] if batch.n_geometric else None
         parts.append(
             objective(
@@ -225,7 +225,7 @@ def as_evaluation(
     return Evaluation(np.array(settings, dtype=np.float64), arrays, percepts, looks)
 
 
-def _take(cues: Any, rows: Tensor) -> Any:
+def take_cues(cues: Any, rows: Tensor) -> Any:
     """Cues of some images; None of a perceiver that has none."""
     return None if cues is None else cues[rows]
 

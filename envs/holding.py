@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from ciliary.cortex.integration.looks import Looks
 from ciliary.cortex.integration.percept import integrate
 from ciliary.cortex.perceiver import AbstractPercept, Perceiver
-from ciliary.envs.batch import images_per_pass
+from ciliary.envs.looks import look_at
 from ciliary.envs.objective.terms import ObjectiveSettings, coarse_masks, pooled_size, view_agreement
 from ciliary.envs.objective.views import apply_views, sample_views, way_back
 
@@ -18,21 +15,9 @@ from ciliary.envs.objective.views import apply_views, sample_views, way_back
 @torch.no_grad()
 def perceive_together(perceiver: Perceiver, images: Tensor, u: Tensor) -> AbstractPercept:
     """The percept of images (B, 3, H, W) at one setting u (1, P), or what the looks at K settings (K, P) come to."""
-    cues = perceiver.cues(images)
     if len(u) == 1:
-        return perceiver(images, perceiver.table.from_unit(u.expand(len(images), -1)), cues)
-    index = torch.arange(len(images)).repeat(len(u))
-    settings = u.repeat_interleave(len(images), 0)
-    parts: list[Looks] = []
-    n = images_per_pass(images.shape[-2], images.shape[-1])
-    for rows, part in zip(index.split(n), settings.split(n), strict=True):
-        percept = perceiver(images[rows], perceiver.table.from_unit(part), _of(cues, rows))
-        parts.append(Looks.of(percept))
-    segments, boundary = (
-        torch.cat([getattr(one, name) for one in parts]).view(len(u), len(images), *images.shape[-2:]).transpose(0, 1)
-        for name in ("segments", "boundary")
-    )
-    return integrate(Looks(segments, boundary, boundary.new_ones(segments.shape[:2])))
+        return perceiver(images, perceiver.table.from_unit(u.expand(len(images), -1)), perceiver.cues(images))
+    return integrate(look_at(perceiver, images, u, perceiver.cues(images)))
 
 
 def how_it_holds(
@@ -72,7 +57,3 @@ def how_it_holds(
         terms = view_agreement(masks, back, n_photometric=n_photometric)
         found[name] = {term: float(value[0]) for term, value in terms.items()}
     return found
-
-
-def _of(cues: Any, rows: Tensor) -> Any:
-    return None if cues is None else cues[rows]

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from ciliary.cortex.integration.looks import Looks, join_looks
 from ciliary.cortex.integration.percept import IntegratedPercept, integrate
 from ciliary.cortex.integration.similarity import likeness
+from ciliary.cortex.perceiver import Perceiver
+from ciliary.envs.batch import images_per_pass, take_cues
 
 #: What is known of a look when it is added: how far the percept of all looks so far and these agree, how far the look
 #: disagrees with the percept before it, and how much it changed that. Of the first look: 1, 0, 1.
 LOOK_TERMS = ("agreement", "surprise", "change")
 
 _SAME = 1e-4  # difference in u under which two settings are one
+
+
+@torch.no_grad()
+def look_at(perceiver: Perceiver, images: Tensor, u: Tensor, cues: Any) -> Looks:
+    """The looks of K settings (K, P) at B images (B, 3, H, W), in passes of bounded memory: (B, K, H, W).
+
+    ``cues`` are the perceiver's of the images.
+    """
+    index = torch.arange(len(images)).repeat(len(u))
+    settings = u.repeat_interleave(len(images), 0)
+    parts: list[Looks] = []
+    n = images_per_pass(images.shape[-2], images.shape[-1])
+    for rows, part in zip(index.split(n), settings.split(n), strict=True):
+        parts.append(Looks.of(perceiver(images[rows], perceiver.table.from_unit(part), take_cues(cues, rows))))
+    segments, boundary = (
+        torch.cat([getattr(one, name) for one in parts]).view(len(u), len(images), *images.shape[-2:]).transpose(0, 1)
+        for name in ("segments", "boundary")
+    )
+    return Looks(segments, boundary, boundary.new_ones(segments.shape[:2]))
 
 
 class LookBook:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex.integration.looks import Looks
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.batch import Evaluation, ImageBatch
 from ciliary.envs.config import EnvConfig
@@ -19,7 +18,7 @@ from ciliary.envs.data.reading import Photograph
 from ciliary.envs.episode import Episode, EpisodeSource
 from ciliary.envs.evaluator import Evaluator
 from ciliary.envs.holding import how_it_holds
-from ciliary.envs.looks import LookBook
+from ciliary.envs.looks import LookBook, look_at
 from ciliary.envs.objective.terms import coarse_masks
 from ciliary.envs.observation import Observer
 from ciliary.envs.render import Renderer
@@ -200,7 +199,9 @@ class AccommodationEnv(AbstractPerceptionEnv):
         u = self._check_population(np.atleast_2d(u))
         left = [i for i, setting in enumerate(u) if setting not in self._looks]
         if left:
-            self._looks.add(u[left], Looks.of(self.percept(u[left])).flat())
+            batch, perceiver = self._begun()[1], self.evaluator.perceiver
+            cues = None if batch.cues is None else batch.cues[torch.zeros(1, dtype=torch.int64)]
+            self._looks.add(u[left], look_at(perceiver, batch.images[0, :1], torch.as_tensor(u[left]), cues))
 
     def judge_looks(self) -> dict[str, float]:
         """The terms of what the looks come to that take no views."""

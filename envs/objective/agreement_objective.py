@@ -17,48 +17,24 @@ from ciliary.envs.objective.panel import (
     Panel,
     consensus,
     cover_each_other,
-    draw_panel,
     for_agreement,
     join_masks,
     panel_agreement,
 )
+from ciliary.envs.objective.panel_objective import PanelObjective
 from ciliary.envs.objective.reference import Reference
-from ciliary.envs.objective.terms import Objective, ObjectiveSettings, coarse_masks
+from ciliary.envs.objective.terms import coarse_masks
 
 
-class AgreementObjective(Objective):
+class AgreementObjective(PanelObjective):
     """``total`` is 1 - how far a percept and the panel's cover each other, mean over the panel.
 
     The member that a percept covers best is left out of its mean: a setting of the panel would else agree with itself,
     and stand above its neighbours for that alone.
-
-    Args:
-        n_members: settings in the panel, >= 2; a power of two keeps them evenly spread.
-        spread: standard deviation in u of the panel around the defaults, > 0.
-        centre_u: (P,) the defaults; None: those of the perceiver's table.
-        settings: of the raw terms, which stand beside the total.
     """
 
     name = "agreement"
-    n_views = 0
-
-    def __init__(
-        self,
-        *,
-        n_members: int = 32,
-        spread: float = 0.25,
-        centre_u: np.ndarray | None = None,
-        settings: ObjectiveSettings | None = None,
-    ) -> None:
-        super().__init__(settings)
-        if n_members < 2 or spread <= 0:
-            raise ValueError(f"expected n_members >= 2 and spread > 0, got {n_members} and {spread}")
-        self.n_members, self.spread, self.centre_u = n_members, spread, centre_u
-        self._panel_u: np.ndarray | None = None  # of the perceiver it has met
-
-    def panel_u(self, perceiver: Perceiver) -> np.ndarray:
-        """The panel's settings (K, P), see :func:`~ciliary.envs.objective.panel.draw_panel`."""
-        return draw_panel(perceiver, self.n_members, spread=self.spread, centre_u=self.centre_u)
+    _panel_u: np.ndarray | None = None  # of the perceiver it has met
 
     def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Panel:
         """What the panel's settings perceive in E images (E, 3, H, W); the promise of a member is its consensus."""

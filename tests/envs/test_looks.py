@@ -18,6 +18,7 @@ from ciliary.envs.holding import how_it_holds, perceive_together
 from ciliary.envs.looks import LookBook
 from ciliary.envs.objective.panel import draw_panel
 from ciliary.envs.single import AccommodationEnv
+from ciliary.envs.toy import ToyEnv
 
 H, W = 24, 32
 
@@ -148,10 +149,20 @@ def test_looking_ends_where_all_see_the_same():
     assert not trace.is_integrated
 
 
-def test_who_keeps_no_looks_says_so(ramp):
-    env = make_env(ramp, with_looks=False)
-    trace = run_episode(env, PanelController(), 0, n_trials=4, guard=None, looking=Looking())
-    assert trace.is_integrated  # looked again when they were asked for
+def test_looks_that_were_not_kept_are_taken_again(ramp):
+    answers = []
+    for with_looks in (True, False):
+        env = make_env(ramp, with_looks=with_looks)
+        trace = run_episode(env, PanelController(), 0, n_trials=4, guard=None, looking=Looking())
+        assert trace.is_integrated
+        answers.append(env.looks.percept)
+    assert torch.equal(answers[0].segments, answers[1].segments)
+    torch.testing.assert_close(answers[0].uncertainty, answers[1].uncertainty)
+
+
+def test_who_has_no_looks_says_so():
+    with pytest.raises(ValueError, match="ToyEnv keeps no looks"):
+        run_episode(ToyEnv(), PanelController(), 0, n_trials=4, looking=Looking())
 
 
 def test_disagreement_looks_where_it_was_surprised():
