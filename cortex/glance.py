@@ -42,8 +42,8 @@ GLANCES: tuple[Parameter, ...] = (
     _row("glance_gamma", 0.4, 2.5, 1.0, "1", "Exponent on the image's values, < 1 is more light.", is_log=True),
     _row("glance_stretch", 0.0, 1.0, 0.0, "1", "How far values are stretched to the whole range."),
 )
-#: Spread of looks of a perceiver that does not say, in u (with 0.25, half of a panel of Felzenszwalb sees nothing in
-#: electron micrographs); and of glances, in units of it.
+#: Spread of looks of a perceiver that does not say, in u, chosen on 8 electron micrographs segmented by Felzenszwalb's
+#: method (with 0.25 looks together lose there, with 0.06 they gain as much); and of glances, in units of it.
 LOOK_SPREAD = 0.12
 _GLANCE_SPREADS = {"glance_scale": 2.0, "glance_blur_px": 2.0, "glance_gamma": 2.0, "glance_stretch": 4.0}
 
