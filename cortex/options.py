@@ -36,3 +36,8 @@ def inherited_by(perceiver: str) -> str | None:
 def default_objective(perceiver: str = CORTEX) -> str:
     """The name of the objective that a perceiver is judged by, unless another is asked for."""
     return "agreement" if inherited_by(perceiver) is None else "calibrated"
+
+
+def is_of_looks(objective: object) -> bool:
+    """Whether an objective is that of episodes whose answer is all looks together: ``looks``, or a file of looks."""
+    return str(objective) == "looks" or str(objective).endswith(".json")

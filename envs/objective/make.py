@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from ciliary.cortex.loading import load_object, names_object, object_mark
-from ciliary.cortex.options import CORTEX, default_objective
+from ciliary.cortex.options import CORTEX, default_objective, is_of_looks
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.objective.agreement_objective import AgreementObjective
 from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import calibration_path, load_calibration
+from ciliary.envs.objective.chosen_looks import ChosenLooks, shipped_files
 from ciliary.envs.objective.looks_objective import LooksObjective
 from ciliary.envs.objective.recognition import RECOGNITION_WEIGHTS
 from ciliary.envs.objective.terms import Objective, ObjectiveSettings
@@ -76,7 +77,7 @@ def make_objective(
         asked: ``raw``, ``recognition`` (the raw terms and
             :data:`~ciliary.envs.objective.recognition.RECOGNITION_WEIGHTS`), ``agreement`` (with a panel around the
             defaults), ``looks`` (nothing: for episodes whose answer is all looks together), ``calibrated`` (by the
-            calibration of the perceiver that comes along), the path of a calibration,
+            calibration of the perceiver that comes along), the path of a calibration or of chosen looks (.json),
             ``module:object``; an :class:`Objective`, :class:`ObjectiveSettings`, or a :data:`LossFunction`. None is
             ``calibrated`` where such a calibration comes along, else ``agreement``.
         perceiver: name of the one whose percepts are to be judged.
@@ -84,7 +85,8 @@ def make_objective(
         settings: of the raw terms.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`ciliary.envs.objective.calibration.load_calibration` and
+        FileNotFoundError, ValueError: as :func:`ciliary.envs.objective.calibration.load_calibration`,
+            :meth:`ciliary.envs.objective.chosen_looks.ChosenLooks.load` and
             :func:`ciliary.cortex.loading.load_object`.
         TypeError: something else was asked for.
     """
@@ -109,24 +111,30 @@ def make_objective(
         return Objective(replace(settings or ObjectiveSettings(), **weights))
     if asked == "agreement":
         return AgreementObjective(centre_u=centre_u, settings=settings)
-    if asked == "looks":
-        return LooksObjective(centre_u=centre_u, settings=settings)
+    if is_of_looks(asked):
+        chosen = None if asked == "looks" else ChosenLooks.load(asked)
+        return LooksObjective(chosen=chosen, centre_u=centre_u, settings=settings)
     return CalibratedObjective(load_calibration(asked, perceiver=perceiver), settings)
 
 
 def objective_mark(asked: Any, *, perceiver: str = CORTEX) -> str:
     """What numbers depend on.
 
-    ``raw``, ``recognition``, ``agreement``, ``looks``, or ``calibrated`` and 16 hex digits of the calibration; a user's
-    own by its name and its source.
+    ``raw``, ``recognition``, ``agreement``, or ``looks`` and ``calibrated`` and 16 hex digits of the looks that were
+    chosen and of the calibration; a user's own by its name and its source.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: no calibration of this perceiver comes along.
     """
+    if is_of_looks(asked):
+        return f"looks {_digest(*(shipped_files() if asked == 'looks' else [Path(asked)]))}"
     if asked in UNCALIBRATED:
         return str(asked)
     if isinstance(asked, str) and names_object(asked) and not Path(asked).exists():
         return object_mark(asked, what="objective")
-    path = calibration_path(asked, perceiver=perceiver)
-    return f"calibrated {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+    return f"calibrated {_digest(calibration_path(asked, perceiver=perceiver))}"
+
+
+def _digest(*paths: Path) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:16]

@@ -13,6 +13,7 @@ from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_fol
 from ciliary.envs.objective.calibration import Calibration
 from ciliary.tuning.calibration.candidates import spread_settings, training_cases
 from ciliary.tuning.calibration.fit import NOT_SHIPPED, Comparison, calibrate, compare, input_groups
+from ciliary.tuning.calibration.looks_job import learn_looks
 from ciliary.tuning.calibration.regressors import FORMS
 from ciliary.tuning.calibration.settings import CalibrateSettings
 from ciliary.tuning.cli.complain import complain
@@ -20,7 +21,7 @@ from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPE
 from ciliary.tuning.evaluation.measure import Measure, MeasureSettings
 from ciliary.tuning.evaluation.table import ResponseTable, compute_table
 from ciliary.tuning.runs.fingerprints import code_mark, versions
-from ciliary.tuning.runs.tables import rows_to_markdown
+from ciliary.tuning.runs.tables import markdown_table, rows_to_markdown
 
 PLACES = (
     "out",
@@ -49,7 +50,10 @@ def run(settings: CalibrateSettings) -> int:
             data, source = data.evenly(s.n_images) if s.n_images else data, s.labelled.resolve().name
         elif s.bsds is not None:
             data, source = read_bsds(s.bsds, "train", n_images=s.n_images), "BSDS500 train"
-        calibration, rows, failed = learn(data, data.names, s, about={"data": source, **versions()})
+        about = {"data": source, **versions()}
+        if s.n_looks:
+            return _choose_looks(data, s, about)
+        calibration, rows, failed = learn(data, data.names, s, about=about)
     except KeyboardInterrupt:
         complain("calibrate", "stopped; the same command goes on where it stood")
         return STOPPED
@@ -60,6 +64,15 @@ def run(settings: CalibrateSettings) -> int:
         print(rows_to_markdown(rows))
         print(f"Kept: {calibration.about['form']}, {len(calibration.names)} inputs. Written to {s.out}.")
     return SOME_FAILED if failed else ALL_WELL
+
+
+def _choose_looks(data: LabelledSet, settings: CalibrateSettings, about: dict[str, Any]) -> int:
+    looks, choice = learn_looks(data, settings, about=about)
+    if not settings.is_quiet:
+        rows = [[str(k + 1), f"{score:.3f}"] for k, score in enumerate(choice.scores)]
+        print(markdown_table(["looks", "covering together"], rows, is_number=[True, True]))
+        print(f"{len(looks.u)} looks of {looks.perceiver}. Written to {settings.out}.")
+    return ALL_WELL
 
 
 def measure_table(data: LabelledSet, names: Sequence[str], settings: CalibrateSettings) -> ResponseTable:

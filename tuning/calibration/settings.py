@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from ciliary.cortex.options import CORTEX
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option
-from ciliary.tuning.cli.settings import CortexOptions, Seed, Workers
+from ciliary.tuning.cli.settings import PerceiverOptions, Seed, Workers
 
 FORMS = ("line", "firm line")  # a ridge of 1, of 10
 INPUTS = ("terms", "+ features", "+ panel")  # each with the ones before it
@@ -21,13 +22,18 @@ inherited     What is inherited saw people's drawings: a calibration on the same
               without each fifth of its images.
 {IN_WORDS}
 
+looks         With --looks N no calibration is learned: of 64 settings those N are chosen whose looks come to most
+              together, of any perceiver; about 6 s per image and 10 s per image for each 8 of them.
+
 example       ciliary calibrate --labelled cells/ --out cells.npz
-              ciliary accommodate cells/images --objective cells.npz
+              ciliary accommodate cells/images --objective cells.npz --answer best
+              ciliary calibrate --labelled cells/ --perceiver watershed --looks 8 --out looks.json
+              ciliary accommodate cells/images --perceiver watershed --objective looks.json
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class CalibrateSettings(CortexOptions):
+class CalibrateSettings(PerceiverOptions):
     """Learn from labelled images how good a percept is, so that it can be told without labels afterwards."""
 
     epilog: ClassVar[str] = EPILOG
@@ -44,6 +50,9 @@ class CalibrateSettings(CortexOptions):
     n_panel: Annotated[
         int, option("--panel", "N", "settings whose percepts stand in for people; 0: none"), at_least(0)
     ] = 32
+    n_looks: Annotated[
+        int, option("--looks", "N", "choose so many looks by what they come to together; 0: a calibration"), at_least(0)
+    ] = 0
     left_out: Annotated[
         Path | None,
         option("--left-out", "DIR", "with --inherited: each image is seen by stages taught without it (see below)"),
@@ -59,5 +68,7 @@ class CalibrateSettings(CortexOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.perceiver != CORTEX and not self.n_looks:
+            raise ValueError(f"a calibration is of the cortex; with --perceiver {self.perceiver} give --looks N")
         if self.left_out is not None and self.inherited == "none":
             raise ValueError("--left-out is of what is inherited; say what with --inherited contours or all")

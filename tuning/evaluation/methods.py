@@ -18,7 +18,7 @@ from ciliary.agents.controllers.search import SAMPLERS
 from ciliary.agents.looking import Looking
 from ciliary.agents.registry import CONTROLLERS, GONE, make_controller
 from ciliary.cortex.loading import names_object, object_mark
-from ciliary.cortex.options import CORTEX, inherited_by
+from ciliary.cortex.options import CORTEX, inherited_by, is_of_looks
 from ciliary.cortex.parameters import PARAMETERS, ParameterTable, table_for
 from ciliary.cortex.perceiver import Perceiver
 from ciliary.envs.objective.calibration import load_calibration, shipped
@@ -31,7 +31,6 @@ from ciliary.tuning.sessions.settings import SessionSettings
 
 DEFAULT_TRIALS = 64
 SETTING = "setting"
-LOOKS = "looks"  # the objective whose answer is all looks together
 BY_TABLE = ("best-fixed", "refit-fixed")
 FILES = {"policy": ("policy", (".safetensors", ".zip", ".json")), "memory": ("memories", (".npz",))}
 """What controllers learned on other images, by option: the field that takes the file, and how its name may end."""
@@ -77,7 +76,7 @@ class Method:
     @property
     def looking(self) -> Looking | None:
         """How looks are put together, where that is the answer."""
-        return Looking(is_single=self.is_single) if self.objective == LOOKS else None
+        return Looking(is_single=self.is_single) if is_of_looks(self.objective) else None
 
     def build(self) -> ControllerBase:
         """Its controller, as a session would have it.

@@ -21,6 +21,7 @@ import numpy as np
 
 from ciliary.agents.guard import Guard
 from ciliary.cortex import Perceiver
+from ciliary.cortex.options import is_of_looks
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
 from ciliary.envs.data.reading import Photograph
 from ciliary.envs.metrics.regions import People, region_scores
@@ -29,7 +30,7 @@ from ciliary.envs.objective.terms import Objective
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.evaluation.case_cache import Shard, case_mark, read_shard, write_shard
 from ciliary.tuning.evaluation.measure import MeasureSettings, score_columns, see
-from ciliary.tuning.evaluation.methods import LOOKS, Method
+from ciliary.tuning.evaluation.methods import Method
 from ciliary.tuning.evaluation.shared_panels import SharedPanels, shared_objective
 from ciliary.tuning.evaluation.table import Case, ResponseTable, compute_table
 from ciliary.tuning.runs.fingerprints import episode_mark
@@ -96,7 +97,7 @@ class PlayMeasure:
                 objective=self.objective(name),
                 size_px=self.settings.size_px,
                 action_mode="absolute",
-                with_looks=name == LOOKS,
+                with_looks=is_of_looks(name),
             )
         return self._envs[name]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from ciliary.cortex.options import CORTEX, GLANCES, default_objective
+from ciliary.cortex.options import CORTEX, GLANCES, default_objective, is_of_looks
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option, words
 from ciliary.tuning.cli.settings import Changes, Images, PerceiverOptions
@@ -133,7 +133,8 @@ class SessionSettings(PerceiverOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        chooses_looks = self.controller in ("", *LOOKERS) and self.objective in ("", "looks") and self.policy is None
+        is_looks = not self.objective or is_of_looks(self.objective)
+        chooses_looks = self.controller in ("", *LOOKERS) and is_looks and self.policy is None
         resolved = {"answer": self.answer or ("integrated" if chooses_looks else "best")}
         is_integrated = resolved["answer"] == "integrated"
         resolved["controller"] = self.controller or (LOOKERS[0] if is_integrated else "tpe")
