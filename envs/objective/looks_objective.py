@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ciliary.cortex.perceiver import Perceiver
 from ciliary.envs.objective.chosen_looks import ChosenLooks, shipped_looks
 from ciliary.envs.objective.panel_objective import PanelObjective
@@ -16,8 +14,8 @@ class LooksObjective(PanelObjective):
 
     The ``total`` of a look, for searches that need one while they look, is the raw terms' that take no views. When
     looking is over, :func:`ciliary.agents.episode.run_episode` puts in its place how far the look and all looks
-    disagree. It recommends the looks that were chosen for the perceiver, if any were, then looks around the defaults,
-    in the order of a Sobol sequence.
+    disagree. It recommends the looks that were chosen for the perceiver; where none were, looks around the defaults in
+    the order of a Sobol sequence.
 
     Args:
         chosen: looks to recommend first; None: those that come along for the perceiver.
@@ -33,8 +31,5 @@ class LooksObjective(PanelObjective):
     def check(self, perceiver: Perceiver) -> None:
         """As any objective; the panel is drawn here, since it depends on the perceiver alone."""
         super().check(perceiver)
-        drawn = self.panel_u(perceiver)
         chosen = self.chosen or shipped_looks(perceiver.name)
-        first = drawn[:0] if chosen is None else chosen.around(perceiver.table, self.centre_u)
-        is_new = ~(np.abs(drawn[:, None] - first[None]) < 1e-5).all(-1).any(1)
-        self.starts = np.concatenate([first, drawn[is_new]])[: max(self.n_members, len(first))]
+        self.starts = self.panel_u(perceiver) if chosen is None else chosen.around(perceiver.table, self.centre_u)
