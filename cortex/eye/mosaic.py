@@ -113,17 +113,19 @@ def render_glance(glance: Glance, size_px: tuple[int, int], px_per_deg: float) -
     row = row.clamp(0, n_rows - 1)
     column = column if lattice.wraps else column.clamp(0, n_columns - 1)
     top, left = row.detach().floor(), column.detach().floor()
-    weighed = torch.cat([samples, glance.is_inside.to(samples.dtype)], 1).flatten(2)
+    # One row of four a sample, so that a place reads neighbours in memory.
+    weighed = torch.cat([samples, glance.is_inside.to(samples.dtype)], 1).permute(0, 2, 3, 1).reshape(-1, 4)
+    first = torch.arange(batch, device=device).view(-1, 1, 1) * (n_rows * n_columns)
+    row_share, column_share = ((x - x.detach().floor()).to(samples.dtype) for x in (row, column))
     total = samples.new_zeros(())
     for i in (0, 1):
         for j in (0, 1):
             i_row = (top.long() + i).clamp(max=n_rows - 1)
             i_column = left.long() + j
             i_column = i_column % n_columns if lattice.wraps else i_column.clamp(max=n_columns - 1)
-            weight = (1 - (row - top - i).abs()) * (1 - (column - left - j).abs())
-            index = (i_row * n_columns + i_column).flatten(1).expand(batch, -1)
-            corner = weighed.gather(2, index[:, None].expand(-1, 4, -1)).view(batch, 4, *size_px)
-            total = total + corner * weight[:, None].to(samples.dtype)
+            weight = (row_share if i else 1 - row_share) * (column_share if j else 1 - column_share)
+            total = total + weighed[first + i_row * n_columns + i_column] * weight[..., None]
+    total = total.permute(0, 3, 1, 2)
     image, inside = total[:, :3], total[:, 3:]
     is_seen = (inside > 0) & torch.isfinite(spacing)[:, None]
     image = torch.where(is_seen, image / torch.where(is_seen, inside, torch.ones_like(inside)), torch.zeros_like(image))

@@ -78,7 +78,7 @@ def retinal_image(
     diameter_rad = disc_diameter_rad(pupil_mm[:, None, None], focus[:, None], layers.level_dpt[..., None])
     diameter_px = diameter_rad * px_per_rad(px_per_deg)  # (B, L, C), C is 3 or 1
     if len(layers) == 1:  # one layer hides nothing: its alpha is 1 everywhere
-        return convolve_disc(layers.light, diameter_px[:, 0], radius_px=radius_px).clamp_min(0)
+        return _blurred_light(layers.light, diameter_px[:, 0], radius_px).clamp_min(0)
     image = torch.zeros_like(layers.light)
     covered = torch.zeros_like(layers.light)
     for i in range(len(layers)):
@@ -99,13 +99,18 @@ def largest_radius_px(px_per_deg: float, max_diameter_px: float | None = None) -
 
 def _blurred(layer: Tensor, diameter_px: Tensor, radius_px: int) -> tuple[Tensor, Tensor, Tensor]:
     """A layer's light (B, 3, H, W), alpha and normaliser (both (B, C, H, W)), each through its channel's disc."""
-    n_discs = diameter_px.shape[1]
-    if n_discs == 1:
-        light, alpha, visible = convolve_disc(layer, diameter_px, radius_px=radius_px).split([3, 1, 1], 1)
+    if diameter_px.shape[1] == 1:
+        light, alpha, visible = convolve_disc(layer, diameter_px[:, 0], radius_px=radius_px).split([3, 1, 1], 1)
         return light, alpha, visible
-    light = convolve_disc(layer[:, :3], diameter_px, radius_px=radius_px)
-    masks = convolve_disc(layer[:, 3:, None], diameter_px[:, None], radius_px=radius_px)
-    return light, masks[:, 0], masks[:, 1]
+    masks = convolve_disc(layer[:, None, 3:], diameter_px, radius_px=radius_px)
+    return _blurred_light(layer[:, :3], diameter_px, radius_px), masks[:, :, 0], masks[:, :, 1]
+
+
+def _blurred_light(light: Tensor, diameter_px: Tensor, radius_px: int) -> Tensor:
+    """Light (B, 3, H, W) through one disc (B, 1) or one a channel (B, 3)."""
+    if diameter_px.shape[1] == 1:
+        return convolve_disc(light, diameter_px[:, 0], radius_px=radius_px)
+    return convolve_disc(light[:, :, None], diameter_px, radius_px=radius_px)[:, :, 0]
 
 
 class Optics(nn.Module):
