@@ -113,28 +113,21 @@ def test_dots_become_their_discs():
     scene = dots_scene((0.5, 2.0, 4.0), gap_px=48)
     seen = see(scene, 2.0)[0].double()
     for i, distance in enumerate((0.5, 2.0, 4.0)):
-        part = seen[:, 48 * i : 48 * (i + 1)]
+        part = seen[12:37, 48 * i + 12 : 48 * i + 37]  # the disc; farther out is the transform's rounding
         expected_px = 0.004 * abs(2.0 - distance) * math.degrees(scene.px_per_deg)
-        y, x = (torch.arange(48).double() - 24 for _ in range(2))
+        y = x = torch.arange(25).double() - 12
         variance = ((part.sum(1) * y**2).sum() + (part.sum(0) * x**2).sum()) / 2 / part.sum()
         assert 4 * float(variance) ** 0.5 == pytest.approx(expected_px, abs=0.1)
         assert float(part.sum()) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_each_plane_is_sharpest_at_its_distance():
-    scene = planes_scene((1.0, 2.5), size_px=(48, 96), seed=1)
+    scene = planes_scene((1.0, 2.5), size_px=(32, 64), seed=1)
     assert scene.level_dpt == (1.0, 2.5)
     focus = torch.linspace(0.5, 3.0, 26)
-    curves = torch.stack(
-        [
-            torch.stack(
-                [(part.diff(dim=-1) ** 2).mean() for part in (see(scene, f)[..., 8:40], see(scene, f)[..., 56:88])]
-            )
-            for f in focus
-        ]
-    )
-    best = focus[curves.argmax(0)]
-    torch.testing.assert_close(best, torch.tensor([1.0, 2.5]), rtol=0, atol=0.051)
+    contrast = torch.stack([see(scene, f).diff(dim=-1) ** 2 for f in focus])
+    curves = torch.stack([contrast[..., 6:26].mean((1, 2, 3)), contrast[..., 38:58].mean((1, 2, 3))], 1)
+    torch.testing.assert_close(focus[curves.argmax(0)], torch.tensor([1.0, 2.5]), rtol=0, atol=0.051)
 
 
 def test_a_slant_is_linear_in_dioptres_and_seeds_repeat():
