@@ -82,7 +82,8 @@ def _decode(data: bytes, height: int, width: int, path: Path) -> np.ndarray:
     if len(raw) < 4 or not 8 <= width < 32768 or tuple(raw[:4]) != mark:
         if len(raw) < 4 * height * width:
             raise UnreadableImage(path, f"cut short: {len(raw)} bytes of pixels for {width}x{height}")
-        return raw[: 4 * height * width].reshape(height, width, 4)
+        flat: np.ndarray = raw[: 4 * height * width].reshape(height, width, 4)
+        return flat
     out = np.empty((height, 4, width), np.uint8)
     at = 0
     try:
@@ -96,7 +97,8 @@ def _decode(data: bytes, height: int, width: int, path: Path) -> np.ndarray:
         if isinstance(error, UnreadableImage):
             raise
         raise UnreadableImage(path, "cut short, or damaged") from None
-    return out.transpose(0, 2, 1)
+    pixels: np.ndarray = out.transpose(0, 2, 1)
+    return pixels
 
 
 def _runs(raw: np.ndarray, at: int, channel: np.ndarray) -> int:
