@@ -11,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
+from ciliary.cortex.device import device_of
 from ciliary.cortex.plot.paint import own_colours
 from ciliary.cortex.plot.style import FAINT, INK, picture
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
@@ -59,6 +60,7 @@ def sheets(
     helped = [int(i) for i in order if gain[i] > 0][:n]
     harmed = [int(i) for i in order[::-1] if gain[i] < 0][:n]
     perceiver = how.make_perceiver()
+    device = device_of(perceiver)
     u = {
         name: np.stack([contest.column(f"u.{p}")[:, i] for p in perceiver.table.names], 1)
         for name, i in (("fixed", i_fixed), ("shown", i_shown))
@@ -73,10 +75,13 @@ def sheets(
         size = _cell_size(image)
         other = stretch(image[0])[None] if is_stretched else image
         maps = [
-            perceiver(x, perceiver.table.from_unit(torch.as_tensor(u[name][i : i + 1])), perceiver.cues(x))
+            perceiver(
+                x, perceiver.table.from_unit(torch.as_tensor(u[name][i : i + 1], device=x.device)), perceiver.cues(x)
+            )
             .labels(size)[0]
+            .cpu()
             .numpy()
-            for name, x in (("fixed", image), ("shown", other))
+            for name, x in (("fixed", image.to(device)), ("shown", other.to(device)))
         ]
         return Sheet(
             _title(case), _small(image, size), _drawing(item, size), maps[0], maps[1],

@@ -21,21 +21,21 @@ ELSEWHERE = torch.device("lazy")
 _CPU = torch.device("cpu")
 _aten = torch.ops.aten
 #: What copies from one device to another, or reads a number out of a tensor.
-_MAY_CROSS = (_aten.copy_.default, _aten._to_copy.default, _aten._local_scalar_dense.default)  # noqa: SLF001
+_MAY_CROSS = (_aten.copy_.default, _aten._to_copy.default, _aten._local_scalar_dense.default)
 #: What takes an index or a value of the CPU beside tensors of an accelerator.
-_MAY_INDEX = (_aten.index.Tensor, _aten.index_put_.default, _aten.index_put.default, _aten._index_put_impl_.default)  # noqa: SLF001
+_MAY_INDEX = (_aten.index.Tensor, _aten.index_put_.default, _aten.index_put.default, _aten._index_put_impl_.default)
 
 
 class Elsewhere(torch.Tensor):
     """A tensor that says it lies on :data:`ELSEWHERE`; its numbers are in ``inner``."""
 
     inner: torch.Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl  # noqa: SLF001
+    __torch_function__ = torch._C._disabled_torch_function_impl
 
     @staticmethod
     def __new__(cls, inner: torch.Tensor) -> Elsewhere:
         """Around a tensor of the CPU."""
-        tensor = torch.Tensor._make_wrapper_subclass(  # noqa: SLF001
+        tensor = torch.Tensor._make_wrapper_subclass(
             cls,
             inner.shape,
             strides=inner.stride(),
@@ -121,7 +121,7 @@ def _run(func: Any, args: Any, kwargs: Any, mixed: list[str] | None) -> Any:
     if goes is not None and lies_there:
         plain_kwargs = {**plain_kwargs, "device": _CPU}
     out = func(*plain_args, **plain_kwargs)
-    if not lies_there or func is _aten._local_scalar_dense.default:  # noqa: SLF001
+    if not lies_there or func is _aten._local_scalar_dense.default:
         return args[0] if func is _aten.copy_.default else out
     wrapped = tree_map_only(torch.Tensor, Elsewhere, out)
     return wrapped if goes is not None else return_and_correct_aliasing(func, args, kwargs, wrapped)
@@ -140,7 +140,7 @@ def _meeting(func: Any, args: Any, tensors: list[torch.Tensor]) -> str:
 
 def _place() -> str:
     """The line of Ciliary that asks, innermost."""
-    frame = sys._getframe(2)  # noqa: SLF001
+    frame = sys._getframe(2)
     while frame is not None:
         name = frame.f_code.co_filename
         if "site-packages" not in name and frame.f_globals.get("__name__", "").startswith("ciliary."):
