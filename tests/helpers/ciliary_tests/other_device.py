@@ -8,13 +8,13 @@ cannot do (a dtype, a layout), and other rounding or other order there.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import pytest
 import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
-from torch.utils._pytree import tree_flatten, tree_map_only
+from torch.utils._python_dispatch import TorchDispatchMode
 
 #: A device that torch knows the name of, and that nothing here lies on otherwise.
 ELSEWHERE = torch.device("lazy")
@@ -24,6 +24,8 @@ _aten = torch.ops.aten
 _MAY_CROSS = (_aten.copy_.default, _aten._to_copy.default, _aten._local_scalar_dense.default)
 #: What takes an index or a value of the CPU beside tensors of an accelerator.
 _MAY_INDEX = (_aten.index.Tensor, _aten.index_put_.default, _aten.index_put.default, _aten._index_put_impl_.default)
+#: What only marks a tensor, and the mark would be lost: done at once.
+_LAZY = {_aten._conj.default: _aten._conj_physical.default, _aten._neg_view.default: _aten.neg.default}
 
 
 class Elsewhere(torch.Tensor):
@@ -69,19 +71,6 @@ class Elsewhere(torch.Tensor):
         return self.inner.tolist()
 
 
-class _Made(TorchFunctionMode):
-    """Tensors of Python's numbers; torch makes them where no mode for operations can see it."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        del types
-        kwargs = dict(kwargs or {})
-        goes = kwargs.get("device")
-        if func in (torch.tensor, torch.as_tensor) and goes is not None and torch.device(goes).type == ELSEWHERE.type:
-            del kwargs["device"]
-            return func(*args, **kwargs).to(ELSEWHERE)
-        return func(*args, **kwargs)
-
-
 class OtherDevice(TorchDispatchMode):
     """Within it, ``.to(ELSEWHERE)`` and ``device=ELSEWHERE`` do what they say.
 
@@ -92,24 +81,34 @@ class OtherDevice(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.mixed: list[str] = []
-        self._made = _Made()
+        self._patched = pytest.MonkeyPatch()
 
     def __enter__(self) -> OtherDevice:
-        self._made.__enter__()
+        for name in ("tensor", "as_tensor"):  # torch makes these where no mode can see it
+            self._patched.setattr(torch, name, _made_there(getattr(torch, name)))
         return super().__enter__()
 
     def __exit__(self, *why: Any) -> None:
         super().__exit__(*why)
-        self._made.__exit__(*why)
+        self._patched.undo()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         del types
         return _run(func, args, kwargs or {}, self.mixed)
 
 
+def _made_there(make: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    def made(data: Any, *, device: Any = None, **options: Any) -> torch.Tensor:
+        goes = device is not None and torch.device(device).type == ELSEWHERE.type
+        return make(data, **options).to(ELSEWHERE) if goes else make(data, device=device, **options)
+
+    return made
+
+
 def _run(func: Any, args: Any, kwargs: Any, mixed: list[str] | None) -> Any:
     """The operation on the numbers; its answer lies where a real one would."""
-    tensors = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, torch.Tensor)]
+    tensors: list[torch.Tensor] = []
+    plain_args, plain_kwargs = _plain(args, tensors), _plain(kwargs, tensors)
     is_there = any(isinstance(x, Elsewhere) for x in tensors)
     if is_there and mixed is not None and func not in _MAY_CROSS and (what := _meeting(func, args, tensors)):
         mixed.append(f"{_place()} {func}: {what}")
@@ -117,14 +116,29 @@ def _run(func: Any, args: Any, kwargs: Any, mixed: list[str] | None) -> Any:
     lies_there = is_there if goes is None else torch.device(goes).type == ELSEWHERE.type
     if func is _aten.copy_.default:
         lies_there = isinstance(args[0], Elsewhere)
-    plain_args, plain_kwargs = tree_map_only(Elsewhere, lambda x: x.inner, (args, kwargs))
     if goes is not None and lies_there:
-        plain_kwargs = {**plain_kwargs, "device": _CPU}
-    out = func(*plain_args, **plain_kwargs)
+        plain_kwargs["device"] = _CPU
+    out = _LAZY.get(func, func)(*plain_args, **plain_kwargs)
     if not lies_there or func is _aten._local_scalar_dense.default:
-        return args[0] if func is _aten.copy_.default else out
-    wrapped = tree_map_only(torch.Tensor, Elsewhere, out)
-    return wrapped if goes is not None else return_and_correct_aliasing(func, args, kwargs, wrapped)
+        return out
+    return _wrapped(out, {id(x.inner): x for x in tensors if isinstance(x, Elsewhere)})
+
+
+def _plain(value: Any, found: list[torch.Tensor]) -> Any:
+    """Operands with the numbers in place of tensors elsewhere; all tensors go to ``found``."""
+    if isinstance(value, torch.Tensor):
+        found.append(value)
+        return value.inner if isinstance(value, Elsewhere) else value
+    if isinstance(value, (tuple, list)):
+        return [_plain(one, found) for one in value]
+    return {key: _plain(one, found) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def _wrapped(out: Any, known: dict[int, Elsewhere]) -> Any:
+    """Tensors of an answer; what an operation changed in place is the tensor that it was."""
+    if isinstance(out, torch.Tensor):
+        return known.get(id(out)) if id(out) in known else Elsewhere(out)
+    return type(out)(_wrapped(one, known) for one in out) if isinstance(out, (tuple, list)) else out
 
 
 def _meeting(func: Any, args: Any, tensors: list[torch.Tensor]) -> str:
