@@ -104,7 +104,6 @@ def some_looks(perceiver, image, table) -> Looks:
     return Looks.of(perceiver(image.expand(4, -1, -1, -1), theta)).flat()
 
 
-
 @pytest.mark.parametrize("with_trust", [False, True])
 def test_looks_are_put_together_there(with_trust, chelsea, elsewhere):
     def put_together(perceiver, image):

@@ -54,6 +54,12 @@ class Elsewhere(torch.Tensor):
         del types
         return _run(func, args, kwargs or {}, None)
 
+    def __getitem__(self, index: Any) -> Any:
+        """Lists of Python's numbers first made tensors, of which an index may lie on the CPU."""
+        parts = index if isinstance(index, tuple) else (index,)
+        whole = tuple(torch.as_tensor(one) if isinstance(one, list) else one for one in parts)
+        return super().__getitem__(whole)
+
     def new_tensor(self, data: Any, **options: Any) -> Elsewhere:
         """Of a tensor on this device; torch makes it where no mode can see it."""
         return Elsewhere(self.inner.new_tensor(data, **options))
