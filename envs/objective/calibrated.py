@@ -107,5 +107,5 @@ class CalibratedObjective(Objective):
 
     def _inputs(self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor) -> dict[str, Tensor]:
         """What a calibration may ask for, but for the panel; each (N,)."""
-        features = percept_features(masks, reference, u, self.table.default_unit(device=u.device))
+        features = percept_features(masks, reference, u, self.table.default_unit(1, u.device))
         return {f"term.{k}": x for k, x in terms.items()} | {f"feature.{k}": x for k, x in features.items()}

@@ -80,7 +80,7 @@ def test_theta_may_lie_anywhere_or_be_left_out(images, elsewhere):
     there = images.to(ELSEWHERE)
     found = [cortex(there, theta).labels() for theta in (None, PARAMETERS.default_theta(2))]
     assert all(torch.equal(numbers(one), Cortex()(images).labels()) for one in found)
-    assert isinstance(PARAMETERS.default_unit(device=ELSEWHERE), Elsewhere)
+    assert isinstance(PARAMETERS.default_unit(1, ELSEWHERE), Elsewhere)
     assert isinstance(PARAMETERS.to_unit(from_unit(default_unit().to(ELSEWHERE))), Elsewhere)
 
 

@@ -78,7 +78,7 @@ def test_gradients_agree(inherited, images):
     cortex = make(inherited)
 
     def gradient(device: str) -> torch.Tensor:
-        u = cortex.table.default_unit(4, device=torch.device(device)).requires_grad_()
+        u = cortex.table.default_unit(4, torch.device(device)).requires_grad_()
         percept = cortex.to(device)(images.to(device), cortex.table.from_unit(u))
         total = percept.boundary.mean() + percept.m1.regions.square().mean() + percept.m2.barrier.mean()
         return torch.autograd.grad(total, u)[0].cpu()

@@ -108,9 +108,7 @@ class Measure:
         terms, percept = evaluate_pairs(cortex, objective, look, index, settings, with_percepts=True)
         assert percept is not None
         masks = coarse_masks(percept, objective.settings)
-        features = percept_features(
-            masks, look.reference[index], settings, cortex.table.default_unit(device=cortex.device)
-        )
+        features = percept_features(masks, look.reference[index], settings, cortex.table.default_unit(1, cortex.device))
         columns = {f"term.{name}": value for name, value in terms.items()}
         columns |= {f"feature.{name}": value for name, value in features.items()}
         if s.n_panel:  # the panel's own settings are among those measured: they stand in the first rows
