@@ -56,8 +56,8 @@ def describe_objects(retina: RetinaOut, m1: M1Out, m4: M4Out) -> Tensor:
     texture = texture / texture.mean(2, keepdim=True).clamp_min(1e-3)
 
     long_side = float(max(h, w))
-    y = ((torch.arange(h) - (h - 1) / 2) / long_side)[:, None].expand(h, w)
-    x = ((torch.arange(w) - (w - 1) / 2) / long_side)[None].expand(h, w)
+    y = ((torch.arange(h, device=masks.device) - (h - 1) / 2) / long_side)[:, None].expand(h, w)
+    x = ((torch.arange(w, device=masks.device) - (w - 1) / 2) / long_side)[None].expand(h, w)
     axes = torch.stack([y, x]).flatten(1).T
     centre = weight @ axes / norm
     spread = torch.sqrt((weight @ axes.square() / norm - centre.square()).clamp_min((0.5 / long_side) ** 2))
@@ -79,7 +79,7 @@ def _to(field: Tensor, h: int, w: int) -> Tensor:
 
 def _points(centre: Tensor, spread: Tensor, long_side: float, n_cells: int, size: tuple[int, int]) -> Tensor:
     """Sampling grid (B, S, cells, 2) of the cells' middles, in ``grid_sample``'s coordinates (x, y)."""
-    step = (torch.arange(n_cells) + 0.5) / n_cells * 2 - 1
+    step = (torch.arange(n_cells, device=centre.device) + 0.5) / n_cells * 2 - 1
     offset = torch.cartesian_prod(step, step) * _FRAME_SIGMAS
     place = centre[:, :, None] + spread[:, :, None] * offset
     return (place * (2 * long_side / place.new_tensor(size))).flip(-1)

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ciliary.cortex.device import device_of, to_device
 from ciliary.cortex.model import MIN_SIDE_PX
 from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.perceiver import AbstractPercept, Perceiver
@@ -104,6 +105,11 @@ class GlancingPerceiver:
         glances = {name: times * spread for name, times in _GLANCE_SPREADS.items()}
         return dict.fromkeys(self.perceivers[0].table.names, spread) | glances | {"perceiver": math.inf}
 
+    @property
+    def device(self) -> torch.device:
+        """Where its perceivers lie, all of them."""
+        return device_of(self.perceivers[0])
+
     def cues(self, image: Tensor) -> None:
         """None: another light is another image."""
         del image
@@ -111,18 +117,17 @@ class GlancingPerceiver:
     def __call__(self, image: Tensor, theta: Theta | None = None, cues: Any = None) -> AbstractPercept:
         """Look at B images (B, 3, H, W), each at its own setting. What was looked at lately is not perceived again."""
         del cues
-        theta = self.table.default_theta(len(image)) if theta is None else theta
+        theta = self.table.default_theta(len(image), image.device) if theta is None else theta
         self.table.check_theta(theta, len(image))
         with torch.no_grad():
-            theta = {name: value.detach() for name, value in theta.items()}
+            theta = to_device({name: value.detach() for name, value in theta.items()}, image.device)
             if self._is_plain(theta):
                 return self._perceive(0, image, theta)
             return self._remembering(image, theta)
 
     def _is_plain(self, theta: Theta) -> bool:
-        default = self.table.default_theta(1)
-        glance = [name for name in self.table.names if self.table[name].stage == "glance"]
-        return all(bool(((theta[name] - default[name]).abs() < _SAME).all()) for name in glance)
+        glance = [row for row in self.table if row.stage == "glance"]
+        return all(bool(((theta[row.name] - row.default).abs() < _SAME).all()) for row in glance)
 
     def _remembering(self, image: Tensor, theta: Theta) -> GlancePercept:
         pixels = [_digest(one) for one in image]

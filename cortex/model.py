@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ciliary.cortex.cues import make_backbone, make_deep, make_depth
 from ciliary.cortex.cues.contour import ContourProvider, check_contour, make_contours
 from ciliary.cortex.cues.depth import NoDepth
+from ciliary.cortex.device import to_device
 from ciliary.cortex.loading import load_object
 from ciliary.cortex.options import cortex_name
 from ciliary.cortex.parameters import COLUMNS_V0, LOOK_SPREADS, ParameterTable, Theta, check_theta, table_for
@@ -27,6 +28,8 @@ _RANGE_SLACK = 1e-3  # rounding, of a resampled or mirrored image
 
 class Cortex(nn.Module):
     """From an image and theta to a :class:`Percept`. Deterministic; differentiable in theta.
+
+    It is made on the CPU; ``cortex.to("cuda")`` perceives images that lie there.
 
     Args:
         depth: depth provider, ``"none"``, ``"pictorial"``, ``"learned"``, ``"midas"``, ``"hub:REPO:MODEL"`` or your
@@ -58,6 +61,7 @@ class Cortex(nn.Module):
     m3: nn.Module
     m4: nn.Module
     m5: nn.Module | None
+    _lies: Tensor
 
     def __init__(
         self,
@@ -81,6 +85,8 @@ class Cortex(nn.Module):
         m5: nn.Module | str | None = None,
     ) -> None:
         super().__init__()
+        # Of no size, and no weight: a cortex of mathematics alone has no other tensor that says where it lies.
+        self.register_buffer("_lies", torch.empty(0), persistent=False)
         self.searches_all = searches_all
         self.name = cortex_name(inherited)
         self._table = table_for(inherited)
@@ -104,6 +110,11 @@ class Cortex(nn.Module):
         recognises = recognise or deep != "none" or "m5" in stages
         for name, row in TABLE.items():
             self.add_module(name, stages.get(name) or (row.make() if name != "m5" or recognises else None))
+
+    @property
+    def device(self) -> torch.device:
+        """Where it lies, and wants its images."""
+        return self._lies.device
 
     @property
     def table(self) -> ParameterTable:
@@ -149,8 +160,9 @@ class Cortex(nn.Module):
         """Perceive.
 
         Args:
-            image: (B, 3, H, W) float32, sRGB in [0, 1], both sides at least MIN_SIDE_PX.
-            theta: one value per sample and parameter, (B,) each; the defaults when None.
+            image: (B, 3, H, W) float32, sRGB in [0, 1], both sides at least MIN_SIDE_PX, where the cortex lies; so
+                does the percept.
+            theta: one value per sample and parameter, (B,) each, on any device; the defaults when None.
             cues: from :meth:`cues`; computed here when None.
 
         Raises:
@@ -158,8 +170,9 @@ class Cortex(nn.Module):
             KeyError: on unknown or missing parameter names.
         """
         check_image(image)
-        theta = self.table.default_theta(len(image)) if theta is None else theta
+        theta = self.table.default_theta(len(image), image.device) if theta is None else theta
         check_theta(theta, len(image))
+        theta = to_device(theta, image.device)
         cues = self.cues(image) if cues is None else cues
         retina = self.retina(image, theta)
         m1 = self.m1(retina, cues, theta)

@@ -19,6 +19,8 @@ LEARNED: tuple[str, ...] = ("m2", "m3", "m5")
 INHERITED: tuple[str, ...] = ("none", "contours", "all")
 #: The cortex as a perceiver: its name, before the kind that it inherits.
 CORTEX = "cortex"
+#: Where a perceiver lies; ``auto`` is ``cuda`` where there is one, else ``cpu``.
+DEVICES: tuple[str, ...] = ("auto", "cpu", "cuda", "mps")
 #: The backbone that ``all`` was taught on.
 INHERITED_TRUNK = "efficientnet_lite0"
 

@@ -60,6 +60,8 @@ class Perceiver(Protocol):
         answers: of :data:`ANSWERS`, those it declares. What needs one that is not declared is left out or refused.
         inert: names of parameters that can do nothing as it is built (the weight of a cue that is not there). They
             keep their defaults: nobody searches or shows them.
+
+    One that works elsewhere than on the CPU also has ``device``: images, theta and cues are brought there.
     """
 
     name: str

@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from torch import nn
+
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.glance import GlancingPerceiver
 from ciliary.cortex.loading import load_object, names_object, object_mark
 from ciliary.cortex.model import Cortex
@@ -18,7 +21,7 @@ from ciliary.cortex.segmenters import SEGMENTERS, SegmenterPerceiver
 from ciliary.cortex.stages.inherited import shipped
 
 
-def make_perceiver(asked: Any = None, *, n_workers: int = 1) -> Perceiver:
+def make_perceiver(asked: Any = None, *, n_workers: int = 1, device: str | None = None) -> Perceiver:
     """A perceiver.
 
     Args:
@@ -28,34 +31,38 @@ def make_perceiver(asked: Any = None, *, n_workers: int = 1) -> Perceiver:
             ``module:object``; a perceiver, or what makes one without
             arguments (a class, a function); or a function ``segment(image, **parameters) -> label map``.
         n_workers: processes that share the calls of a segmentation function named or given here.
+        device: where what is built here lies, as :func:`~ciliary.cortex.device.choose_device` has it; None: the CPU. A
+            perceiver that is handed in stays where it is.
 
     Raises:
-        ValueError: there is no such name, module or object.
+        ValueError: there is no such name, module, object or device.
         TypeError: what was found is no perceiver.
     """
     if asked is None or isinstance(asked, Mapping):
-        return Cortex(**(asked or {})).eval().requires_grad_(False)
+        cortex = Cortex(**(asked or {})).eval().requires_grad_(False)
+        return cortex if device is None else cortex.to(choose_device(device))
     if not isinstance(asked, str):
         return _as_perceiver(asked, n_workers)
     if asked == "cortex":
-        return make_perceiver()
+        return make_perceiver(device=device)
     if asked in SEGMENTERS:
         return SEGMENTERS[asked](n_workers=n_workers)
     if asked.partition(":")[0] == GLANCES:
-        return _glances(asked.partition(":")[2], n_workers)
+        return _glances(asked.partition(":")[2], n_workers, device)
     if not names_object(asked):
         known = ", ".join(("cortex", *SEGMENTERS, GLANCES))
         raise ValueError(f"unknown perceiver {asked!r}; choose from {known}, or name your own as module:object")
     found = load_object(asked, what="perceiver")
     try:
-        return _as_perceiver(found, n_workers)
+        made = _as_perceiver(found, n_workers)
     except TypeError as error:
         raise TypeError(f"perceiver {asked!r}: {error}") from error
     except ValueError as error:
         raise ValueError(f"perceiver {asked!r}: {error}") from error
+    return made.to(choose_device(device)) if device is not None and isinstance(made, nn.Module) else made
 
 
-def make_glancing(asked: Any = None, *, n_workers: int = 1) -> GlancingPerceiver:
+def make_glancing(asked: Any = None, *, n_workers: int = 1, device: str | None = None) -> GlancingPerceiver:
     """A perceiver that looks in other light and at other sizes, too.
 
     A cortex that inherits contours, and nothing else of the user's, is joined by one that inherits all, where the
@@ -63,26 +70,26 @@ def make_glancing(asked: Any = None, *, n_workers: int = 1) -> GlancingPerceiver
 
     Args:
         asked: as :func:`make_perceiver` takes it, or a perceiver.
-        n_workers: as there.
+        n_workers, device: as there.
     """
-    first = make_perceiver(asked, n_workers=n_workers)
+    first = make_perceiver(asked, n_workers=n_workers, device=device)
     if isinstance(first, GlancingPerceiver):
         return first
     others: list[Perceiver] = []
     own = {k: v for k, v in asked.items() if v not in ("none", None, False)} if isinstance(asked, Mapping) else None
     if own == {"inherited": "contours"}:
         with suppress(ProviderUnavailable):
-            others.append(make_perceiver({"inherited": "all"}))
+            others.append(make_perceiver({"inherited": "all"}, device=device))
     return GlancingPerceiver([first, *others])
 
 
-def _glances(of: str, n_workers: int) -> GlancingPerceiver:
+def _glances(of: str, n_workers: int, device: str | None) -> GlancingPerceiver:
     kinds = of.split("+")
     if not of:
-        return make_glancing({"inherited": "contours"})
+        return make_glancing({"inherited": "contours"}, device=device)
     if all(kind in INHERITED for kind in kinds):
-        return GlancingPerceiver([make_perceiver({"inherited": kind}) for kind in kinds])
-    return make_glancing(of, n_workers=n_workers)
+        return GlancingPerceiver([make_perceiver({"inherited": kind}, device=device) for kind in kinds])
+    return make_glancing(of, n_workers=n_workers, device=device)
 
 
 def perceiver_mark(asked: str) -> str:

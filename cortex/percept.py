@@ -222,11 +222,11 @@ def final_labels(masks: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         size: (height, width) to resample to.
     """
     winner = masks.max(1).indices
-    wins = torch.zeros(masks.shape[:2], dtype=torch.bool).scatter_(1, winner.flatten(1), True)
+    wins = torch.zeros(masks.shape[:2], dtype=torch.bool, device=masks.device).scatter_(1, winner.flatten(1), True)
     winners = torch.unique(winner)  # of any image: slots that win nowhere need not be interpolated
     # Each image's own winners only: its labels must not depend on what is beside it in the batch.
     labels = _argmax_at(torch.where(wins[..., None, None], masks, -1.0)[:, winners], size).flatten(1)
-    used = torch.zeros(len(labels), len(winners), dtype=torch.int64).scatter_(1, labels, 1)
+    used = labels.new_zeros(len(labels), len(winners)).scatter_(1, labels, 1)
     # Numbered without gaps through a small table: sorting the pixels of a large photograph would be slow.
     height, width = size or masks.shape[-2:]
     return (used.cumsum(1) - 1).gather(1, labels).view(-1, height, width)
@@ -243,10 +243,11 @@ def _argmax_at(masks: Tensor, size: tuple[int, int] | None, band_rows: int = 256
     if size is None or tuple(size) == (h, w):
         return winner
     last = masks.movedim(1, -1).contiguous()
-    left, right, x = _between(torch.arange(size[1]), size[1], w)
+    left, right, x = _between(torch.arange(size[1], device=masks.device), size[1], w)
     bands = []
     for top in range(0, size[0], band_rows):
-        above, below, y = _between(torch.arange(top, min(top + band_rows, size[0])), size[0], h)
+        rows_here = torch.arange(top, min(top + band_rows, size[0]), device=masks.device)
+        above, below, y = _between(rows_here, size[0], h)
         corners = [winner[:, rows][:, :, columns] for rows in (above, below) for columns in (left, right)]
         band = corners[0]
         is_open = (corners[1] != band) | (corners[2] != band) | (corners[3] != band)

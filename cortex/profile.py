@@ -124,7 +124,7 @@ def profile(
     """
     if n_repeats < 1:
         raise ValueError(f"expected n_repeats >= 1, got {n_repeats}")
-    theta = cortex.table.default_theta(image.shape[0]) if theta is None else theta
+    theta = cortex.table.default_theta(image.shape[0], image.device) if theta is None else theta
     for _ in range(n_warmup):
         cortex(image, theta, cortex.cues(image))
     cue_times = []

@@ -166,14 +166,14 @@ class ParameterTable:
         columns = [_unit_column(p, torch.as_tensor(theta[p.name], dtype=torch.float32)) for p in self.rows]
         return torch.stack(columns, dim=1)
 
-    def default_theta(self, batch: int = 1, **changes: float) -> Theta:
+    def default_theta(self, batch: int = 1, device: torch.device | None = None, /, **changes: float) -> Theta:
         """The defaults for a batch; keyword arguments replace single values. ``KeyError`` on an unknown name."""
         self.check_names(changes)
-        return {p.name: torch.full((batch,), float(changes.get(p.name, p.default))) for p in self.rows}
+        return {p.name: torch.full((batch,), float(changes.get(p.name, p.default)), device=device) for p in self.rows}
 
-    def default_unit(self, batch: int = 1, **changes: float) -> Tensor:
+    def default_unit(self, batch: int = 1, device: torch.device | None = None, /, **changes: float) -> Tensor:
         """The defaults as u, (B, P); keyword arguments replace single physical values."""
-        return self.to_unit(self.default_theta(batch, **changes))
+        return self.to_unit(self.default_theta(batch, device, **changes))
 
     # --- the same in float64, for searches and records: what is stored must come back as the same setting
     def to_physical(self, u: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.device import device_of, to_device
 from ciliary.cortex.integration.looks import Looks
 from ciliary.cortex.perceiver import AbstractPercept, Perceiver
 from ciliary.cortex.table import repeat_theta
@@ -47,7 +48,7 @@ class ImageBatch:
         return self.n_views - self.n_photometric
 
     def __getitem__(self, index: int | Tensor | slice) -> ImageBatch:
-        rows = torch.arange(len(self))[index].reshape(-1)
+        rows = torch.arange(len(self), device=self.images.device)[index].reshape(-1)
         return ImageBatch(
             images=self.images[rows],
             cues=take_cues(self.cues, _rows_of(rows, 1 + self.n_views)),
@@ -92,7 +93,7 @@ def make_batch(perceiver: Perceiver, objective: Objective, images: Tensor, views
     Args:
         perceiver: gives the cues.
         objective: says at which resolution masks are judged.
-        images: (E, 3, H, W) in [0, 1].
+        images: (E, 3, H, W) in [0, 1], on any device; the batch lies where the perceiver does.
         views: E views, one per image, with equal numbers of photometric and of geometric ones.
 
     Raises:
@@ -105,6 +106,7 @@ def make_batch(perceiver: Perceiver, objective: Objective, images: Tensor, views
         raise ValueError(
             f"all views of a batch need equal numbers of (photometric, geometric) views, got {sorted(counts)}"
         )
+    images = images.to(device_of(perceiver))
     height, width = images.shape[-2:]
     size = pooled_size(height, width, stride=objective.settings.stride)
     with torch.no_grad():
@@ -112,12 +114,13 @@ def make_batch(perceiver: Perceiver, objective: Objective, images: Tensor, views
             [torch.cat([x[None], apply_views(x[None], v)[:, 0]]) for x, v in zip(images, views, strict=True)]
         )
         cues = perceiver.cues(stack.flatten(0, 1))
-        own_cues = take_cues(cues, torch.arange(0, len(images) * stack.shape[1], stack.shape[1]))
+        own_cues = take_cues(cues, torch.arange(0, len(images) * stack.shape[1], stack.shape[1], device=images.device))
         reference = make_reference(images, size=size)
+        ways = [way_back(v, size=size, image_size=(height, width))[v.n_photometric :] for v in views]
         return ImageBatch(
             images=stack,
             cues=cues,
-            back=_cat([way_back(v, size=size, image_size=(height, width))[v.n_photometric :] for v in views]),
+            back=to_device(_cat(ways), images.device),
             reference=reference,
             n_photometric=views[0].n_photometric,
             panel=objective.make_panel(perceiver, images, own_cues, reference),
@@ -173,7 +176,8 @@ def evaluate_pairs(
         on_percept: is shown the percepts of the images, pass by pass; nothing else keeps them.
 
     Returns:
-        The terms, each (M,), differentiable in ``u`` under gradient mode; and the percept of the M images or None.
+        The terms, each (M,), on the device of ``u`` and differentiable in it under gradient mode; and the percept of
+        the M images, on the batch's device, or None.
 
     Raises:
         ValueError: if index and u do not have the same length, or an index is out of range.
@@ -183,6 +187,8 @@ def evaluate_pairs(
     if int(index.min()) < 0 or int(index.max()) >= len(batch):
         raise ValueError(f"expected indices in 0..{len(batch) - 1}, got {index.tolist()}")
     n_rows = 1 + batch.n_views
+    asked_on, device = u.device, batch.images.device
+    index, u = index.to(device), u.to(device)
     parts: list[dict[str, Tensor]] = []
     percepts: list[AbstractPercept] = []
     n_at_once = pairs_per_pass(batch, max_images)
@@ -204,12 +210,12 @@ def evaluate_pairs(
             )
         )
         if with_percepts or on_percept is not None:
-            own = percept[torch.arange(0, len(rows) * n_rows, n_rows)]
+            own = percept[torch.arange(0, len(rows) * n_rows, n_rows, device=device)]
             if with_percepts:
                 percepts.append(own)
             if on_percept is not None:
                 on_percept(own)
-    terms = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    terms = {name: torch.cat([part[name] for part in parts]).to(asked_on) for name in parts[0]}
     return terms, _cat(percepts) if percepts else None
 
 
@@ -220,8 +226,8 @@ def as_evaluation(
     looks: Looks | None = None,
 ) -> Evaluation:
     """Terms of :func:`evaluate_pairs` as an :class:`Evaluation`: float64 arrays, settings copied."""
-    arrays = {name: values.detach().double().numpy() for name, values in terms.items()}
-    settings = u.detach().numpy() if isinstance(u, Tensor) else u
+    arrays = {name: values.detach().cpu().double().numpy() for name, values in terms.items()}
+    settings = u.detach().cpu().numpy() if isinstance(u, Tensor) else u
     return Evaluation(np.array(settings, dtype=np.float64), arrays, percepts, looks)
 
 
@@ -232,7 +238,7 @@ def take_cues(cues: Any, rows: Tensor) -> Any:
 
 def _rows_of(index: Tensor, n: int) -> Tensor:
     """The n consecutive rows of each index."""
-    return (index[:, None] * n + torch.arange(n)).reshape(-1)
+    return (index[:, None] * n + torch.arange(n, device=index.device)).reshape(-1)
 
 
 def _cat(parts: Sequence[Any]) -> Any:

@@ -25,6 +25,8 @@ class EnvConfig:
         cortex: a cortex, or the keyword arguments of one, such as ``{"depth": "pictorial"}``.
         perceiver: another perceiver in its place: an object, a name (:data:`ciliary.cortex.segmenters.SEGMENTERS`),
             ``module:object``, or a function ``segment(image, **parameters) -> label map``.
+        device: where a perceiver that is built here lies (``auto``, ``cpu``, ``cuda``, ``mps``); images are brought to
+            it, and what comes back is on the CPU. None: the CPU, or where the perceiver handed in lies.
         objective: ``calibrated``, the path of a calibration, ``raw``, ``recognition`` (raw, and that what is recognised
             holds too), ``agreement`` (with a panel drawn around the defaults), ``module:object``, an
             :class:`Objective`, its settings, or a function ``(images, percept) -> losses``. None: ``calibrated``
@@ -47,6 +49,7 @@ class EnvConfig:
 
     cortex: Perceiver | Mapping[str, Any] | None = None
     perceiver: Perceiver | Callable[..., np.ndarray] | str | None = None
+    device: str | None = None
     objective: Any = None
     source: Any = "bundled"
     disturbances: DisturbanceSampler | str = (None,)
@@ -100,8 +103,8 @@ class EnvConfig:
     def make_perceiver(self, objective: Objective | None = None) -> Perceiver:
         """The perceiver asked for; a cortex built here recognises where the objective asks for that."""
         if self.perceiver is not None:
-            return make_perceiver(self.perceiver)
+            return make_perceiver(self.perceiver, device=self.device)
         if self.cortex is None or isinstance(self.cortex, Mapping):
             options = {"recognise": True} if objective is not None and objective.recognises else {}
-            return make_perceiver({**options, **(self.cortex or {})})
+            return make_perceiver({**options, **(self.cortex or {})}, device=self.device)
         return make_perceiver(self.cortex)  # handed in: left as it is, its owner may be training it

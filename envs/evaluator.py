@@ -155,7 +155,7 @@ class Evaluator:
 
     def percept(self, batch: ImageBatch, u: np.ndarray) -> AbstractPercept:
         """What is perceived of the first image, without its views, at N settings u (N, P)."""
-        row = torch.zeros(len(u), dtype=torch.int64)
-        theta = self.perceiver.table.from_unit(torch.as_tensor(u))
+        row = torch.zeros(len(u), dtype=torch.int64, device=batch.images.device)
+        theta = self.perceiver.table.from_unit(torch.as_tensor(u, device=row.device))
         with torch.no_grad():
             return self.perceiver(batch.images[0, row], theta, None if batch.cues is None else batch.cues[row])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ciliary.cortex.device import device_of, to_device
 from ciliary.cortex.integration.percept import integrate
 from ciliary.cortex.perceiver import AbstractPercept, Perceiver
 from ciliary.envs.looks import look_at
@@ -15,6 +16,7 @@ from ciliary.envs.objective.views import apply_views, sample_views, way_back
 @torch.no_grad()
 def perceive_together(perceiver: Perceiver, images: Tensor, u: Tensor) -> AbstractPercept:
     """The percept of images (B, 3, H, W) at one setting u (1, P), or what the looks at K settings (K, P) come to."""
+    u = u.to(images.device)
     if len(u) == 1:
         return perceiver(images, perceiver.table.from_unit(u.expand(len(images), -1)), perceiver.cues(images))
     return integrate(look_at(perceiver, images, u, perceiver.cues(images)))
@@ -47,10 +49,11 @@ def how_it_holds(
     """
     how = ObjectiveSettings() if how is None else how
     views = sample_views(seed, n_photometric=n_photometric, n_geometric=n_geometric)
+    image = image.to(device_of(perceiver))
     images = torch.cat([image[None], apply_views(image[None], views)[:, 0]])
     height, width = image.shape[-2:]
     size = pooled_size(height, width, stride=how.stride)
-    back = way_back(views, size=size, image_size=(height, width))[n_photometric:]
+    back = to_device(way_back(views, size=size, image_size=(height, width))[n_photometric:], image.device)
     found = {}
     for name, u in settings.items():
         masks = coarse_masks(perceive_together(perceiver, images, u), how)[None]

@@ -25,10 +25,10 @@ _SAME = 1e-4  # difference in u under which two settings are one
 def look_at(perceiver: Perceiver, images: Tensor, u: Tensor, cues: Any) -> Looks:
     """The looks of K settings (K, P) at B images (B, 3, H, W), in passes of bounded memory: (B, K, H, W).
 
-    ``cues`` are the perceiver's of the images.
+    ``cues`` are the perceiver's of the images; they, the images and the looks lie where the perceiver does.
     """
-    index = torch.arange(len(images)).repeat(len(u))
-    settings = u.repeat_interleave(len(images), 0)
+    index = torch.arange(len(images), device=images.device).repeat(len(u))
+    settings = u.to(images.device).repeat_interleave(len(images), 0)
     parts: list[Looks] = []
     n = images_per_pass(images.shape[-2], images.shape[-1])
     for rows, part in zip(index.split(n), settings.split(n), strict=True):

@@ -97,7 +97,7 @@ class Observer:
 def thumbnail(image: Tensor) -> np.ndarray:
     """Images (N, 3, H, W) in [0, 1] as (N, 3, 48, 48) uint8; area-like (antialiased) and without regard to aspect."""
     small = F.interpolate(image, size=(IMAGE_PX, IMAGE_PX), mode="bilinear", antialias=True, align_corners=False)
-    return (small.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return (small.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def observed_terms(terms: Mapping[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
@@ -111,8 +111,13 @@ def plain_statistics(image: Tensor, percept: AbstractPercept) -> np.ndarray:
     """The entries of :data:`PLAIN_STATISTICS`, (N, D) float32 in [-1, 1]; see :func:`statistics`."""
     masks = percept.masks
     n_seen = F.one_hot(masks.argmax(1).flatten(1), masks.shape[1]).amax(1).sum(1)
-    columns = [*_light(image), *_map_columns(percept.boundary), *_simplex_columns(masks), n_seen / masks.shape[1]]
-    return torch.stack(columns, dim=1).nan_to_num(0.0).clamp(-1, 1).to(torch.float32).numpy()
+    columns = [
+        *_light(image.to(masks.device)),
+        *_map_columns(percept.boundary),
+        *_simplex_columns(masks),
+        n_seen / masks.shape[1],
+    ]
+    return torch.stack(columns, dim=1).nan_to_num(0.0).clamp(-1, 1).to(torch.float32).cpu().numpy()
 
 
 @torch.no_grad()
@@ -126,13 +131,13 @@ def statistics(image: Tensor, percept: Any) -> np.ndarray:
     largest share over pixels; effective share is exp(entropy of the occupancy) / number of units.
     Values that are not numbers are told as 0.
     """
-    columns = [*_light(image)]
+    columns = [*_light(image.to(percept.m1.boundary.device))]
     for _, stage, field in _MAPS:
         columns += _map_columns(getattr(getattr(percept, stage), field))
     for _, stage, field in _SIMPLICES:
         columns += _simplex_columns(getattr(getattr(percept, stage), field))
     columns += _object_columns(percept)
-    return torch.stack(columns, dim=1).nan_to_num(0.0).clamp(-1, 1).to(torch.float32).numpy()
+    return torch.stack(columns, dim=1).nan_to_num(0.0).clamp(-1, 1).to(torch.float32).cpu().numpy()
 
 
 def _light(image: Tensor) -> list[Tensor]:

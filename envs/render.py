@@ -67,8 +67,8 @@ class Renderer:
             history: terms after the reset and after each step.
             title: the line above.
         """
-        contour = percept.boundary[0, 0].detach().numpy()
-        labels = percept.labels()[0].numpy()
+        contour = percept.boundary[0, 0].detach().cpu().numpy()
+        labels = percept.labels()[0].cpu().numpy()
         pixels = np.clip(image.transpose(1, 2, 0), 0, 1)
         self._show("image", pixels)
         self._show("contours", np.repeat(1 - np.clip(contour, 0, 1)[..., None], 3, axis=2))

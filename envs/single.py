@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.device import to_device
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.batch import Evaluation, ImageBatch
 from ciliary.envs.config import EnvConfig
@@ -186,8 +187,10 @@ class AccommodationEnv(AbstractPerceptionEnv):
         return self.evaluator.loss(self._begun()[1], u)
 
     def percept(self, u: np.ndarray) -> AbstractPercept:
-        """What is perceived at u, (P,) or (N, P); batch 1 or N, without gradient."""
-        return self.evaluator.percept(self._begun()[1], self._check_population(np.atleast_2d(u)))
+        """What is perceived at u, (P,) or (N, P); batch 1 or N, without gradient, on the CPU."""
+        percept = self.evaluator.percept(self._begun()[1], self._check_population(np.atleast_2d(u)))
+        seen: AbstractPercept = to_device(percept, "cpu")
+        return seen
 
     @property
     def looks(self) -> LookBook:

@@ -173,6 +173,7 @@ def _settings(table: ParameterTable, names: Sequence[str], half_step: float) -> 
 @torch.no_grad()
 def _look(cortex: Cortex, image: Tensor, u: Tensor) -> np.ndarray:
     """Statistics (N, D) float64 of one image (3, H, W) at N settings."""
+    image = image.to(cortex.device)
     cues = cortex.cues(image[None])
     rows = []
     for part in torch.split(u, 8):

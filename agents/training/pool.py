@@ -78,8 +78,8 @@ class Pool:
         terms, percept = self.evaluator.judge(self.batch, rows, u, with_percepts=True)
         assert percept is not None
         images = self.batch.images[rows, 0]
-        arrays = {name: value.detach().double().numpy() for name, value in terms.items()}
-        seen = Observer(self.evaluator.perceiver).observe(images, percept, arrays, u.detach().numpy().copy())
+        arrays = {name: value.detach().cpu().double().numpy() for name, value in terms.items()}
+        seen = Observer(self.evaluator.perceiver).observe(images, percept, arrays, u.detach().cpu().numpy().copy())
         obs = {name: torch.from_numpy(values) for name, values in seen.items()}
         return terms["total"], obs
 

@@ -46,4 +46,4 @@ def check_contour(strength: Tensor, image: Tensor) -> Tensor:
     low, high = float(strength.min()), float(strength.max())
     if not (low >= -1e-3 and high <= 1 + 1e-3):
         raise ValueError(f"contours: expected values in [0, 1], got {low:.3g} to {high:.3g}; apply a sigmoid to logits")
-    return strength.detach().clamp(0, 1)
+    return strength.detach().to(image.device).clamp(0, 1)

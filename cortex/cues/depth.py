@@ -59,7 +59,7 @@ class OwnDepth(nn.Module):
             raise ValueError(f"{self.name}: expected depth ({len(image)}, 1, h, w), got {_kind(depth)}")
         if not torch.isfinite(depth).all():
             raise ValueError(f"{self.name}: expected finite depth, got infinite values or NaN; clip them")
-        depth = depth.to(image.dtype)
+        depth = depth.to(image)
         if depth.shape[-2:] != image.shape[-2:]:
             depth = F.interpolate(depth, size=image.shape[-2:], mode="bilinear", align_corners=False)
         return depth_from_inverse(-depth)

@@ -47,7 +47,7 @@ def _radius(stride: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def _spectra(n_orientations: int, stride: int, h: int, w: int) -> Tensor:
+def _spectra(n_orientations: int, stride: int, h: int, w: int, device: torch.device) -> Tensor:
     """Correlation spectra of the forward lobes, (reaches, O_to, O_from, h, w//2+1)."""
     radius = _radius(stride)
     out = []
@@ -60,16 +60,16 @@ def _spectra(n_orientations: int, stride: int, h: int, w: int) -> Tensor:
         flat = (rows * w + columns).flatten().expand(*kernel.shape[:2], -1)
         canvas.flatten(2).scatter_add_(2, flat, kernel.flatten(2))
         out.append(torch.fft.rfft2(canvas).conj())
-    return torch.stack(out)
+    return torch.stack(out).to(device)
 
 
 def reach_weights(reach_px: Tensor) -> Tensor:
     """(B, reaches) weights of the fixed kernels, linear in log reach between neighbours."""
-    knots = torch.log(torch.tensor(REACHES_PX))
+    knots = torch.log(torch.tensor(REACHES_PX, device=reach_px.device))
     position = (torch.log(reach_px) - knots[0]) / (knots[1] - knots[0])
     left = position.detach().floor().clamp(0, len(REACHES_PX) - 2).long()
     t = (position - left)[:, None]
-    knot = torch.eye(len(REACHES_PX))
+    knot = torch.eye(len(REACHES_PX), device=reach_px.device)
     return knot[left] * (1 - t) + knot[left + 1] * t
 
 
@@ -88,7 +88,7 @@ def two_sided_support(oriented: Tensor, reach_px: Tensor, *, stride: int) -> tup
     pad = _radius(stride)
     hp, wp = math.ceil((h + pad) / 8) * 8, math.ceil((w + pad) / 8) * 8
     spectrum = torch.fft.rfft2(F.pad(oriented, (0, wp - w, 0, hp - h)))
-    kernels = _spectra(o, stride, hp, wp)
+    kernels = _spectra(o, stride, hp, wp, oriented.device)
     mixed = torch.einsum("br,rijhw->bijhw", reach_weights(reach_px).to(kernels.dtype), kernels)
     forward = torch.fft.irfft2((mixed * spectrum[:, None]).sum(2), s=(hp, wp))[..., :h, :w]
     backward = torch.fft.irfft2((mixed.conj() * spectrum[:, None]).sum(2), s=(hp, wp))[..., :h, :w]

@@ -40,7 +40,7 @@ def geodesic_distance(is_seed: Tensor, neighbours: Tensor, cost: Tensor) -> Tens
     """
     b, n, s = is_seed.shape
     k = neighbours.shape[2]
-    flat = (neighbours + torch.arange(b).view(-1, 1, 1) * n).flatten()
+    flat = (neighbours + torch.arange(b, device=cost.device).view(-1, 1, 1) * n).flatten()
     detached = cost.detach()[..., None]
     with torch.no_grad():
         distance = torch.where(is_seed, 0.0, torch.inf)
@@ -66,7 +66,7 @@ def _along_paths(distance: Tensor, is_seed: Tensor, flat: Tensor, cost: Tensor, 
         best = (reached + cost[..., None]).argmin(2)  # (B, N, S) which neighbour the path comes from
         before = (flat.reshape(b, n, k) % n).gather(2, best)
         is_end = is_seed | torch.isinf(distance)
-        before = torch.where(is_end, torch.arange(n).view(1, -1, 1), before)
+        before = torch.where(is_end, torch.arange(n, device=cost.device).view(1, -1, 1), before)
     length = torch.where(is_end, 0.0, cost.gather(2, best))
     for _ in range(n_doublings):
         length = length + length.gather(1, before)

@@ -25,20 +25,20 @@ def reflect_pad(x: Tensor, pad_px: int, multiple: int) -> Tensor:
     The image starts at (pad_px, pad_px). Half-sample reflection, repeated as often as a tiny image needs.
     """
     h, w = x.shape[-2:]
-    rows = _reflected_index(h, pad_px, multiple)
-    columns = _reflected_index(w, pad_px, multiple)
+    rows = _reflected_index(h, pad_px, multiple, x.device)
+    columns = _reflected_index(w, pad_px, multiple, x.device)
     return x[..., rows, :][..., columns]
 
 
 @lru_cache(maxsize=64)
-def _reflected_index(n: int, pad_px: int, multiple: int) -> Tensor:
+def _reflected_index(n: int, pad_px: int, multiple: int, device: torch.device) -> Tensor:
     total = math.ceil((n + 2 * pad_px) / multiple) * multiple
-    k = torch.arange(-pad_px, total - pad_px) % (2 * n)
+    k = torch.arange(-pad_px, total - pad_px, device=device) % (2 * n)
     return torch.where(k < n, k, 2 * n - 1 - k)
 
 
 @lru_cache(maxsize=64)
-def _polar_grid(h: int, w: int, stride: int, n_orientations: int) -> tuple[Tensor, Tensor]:
+def _polar_grid(h: int, w: int, stride: int, n_orientations: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """log frequency (h/s, w/s) (in cycles per full-resolution pixel) and one-sided angular weights (O, h/s, w/s)."""
     fy = torch.fft.fftfreq(h // stride, d=float(stride))[:, None]
     fx = torch.fft.fftfreq(w // stride, d=float(stride))[None, :]
@@ -52,7 +52,7 @@ def _polar_grid(h: int, w: int, stride: int, n_orientations: int) -> tuple[Tenso
     sigma_rad = math.pi / n_orientations / 1.2
     angular = torch.exp(-0.5 * (delta / sigma_rad) ** 2)
     angular[:, 0, 0] = 0
-    return log_radius, angular
+    return log_radius.to(device), angular.to(device)  # made on the CPU: the same filters on every device
 
 
 def _crop_spectrum(spectrum: Tensor, stride: int) -> Tensor:
@@ -83,7 +83,7 @@ def log_gabor(
         stride: resolution of the answer; use at most about a quarter of the wavelength.
     """
     h, w = spectrum.shape[-2:]
-    log_radius, angular = _polar_grid(h, w, stride, n_orientations)
+    log_radius, angular = _polar_grid(h, w, stride, n_orientations, spectrum.device)
     log_sigma = (_LOG_SIGMA_PER_OCTAVE * bandwidth_octaves).view(-1, 1, 1)
     radial = torch.exp(-0.5 * ((log_radius + torch.log(wavelength_px).view(-1, 1, 1)) / log_sigma) ** 2)
     radial = radial[:, None, None] * angular

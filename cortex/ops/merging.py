@@ -52,9 +52,9 @@ def _tree(
     tree as holds its ``n_merges`` cheapest merges.
     """
     b, n = size.shape
-    name = torch.arange(n).expand(b, n).clone()
+    name = torch.arange(n, device=size.device).expand(b, n).clone()
     # One column to spare, for what does not move.
-    parent = torch.arange(n + 1).expand(b, n + 1).clone()
+    parent = torch.arange(n + 1, device=size.device).expand(b, n + 1).clone()
     joined_at = size.new_full((b, n + 1), torch.inf)
     joined_in = torch.zeros_like(parent)
     height = torch.zeros_like(size)
@@ -63,7 +63,7 @@ def _tree(
         m = size.shape[1]
         cost = linkage(total, size, length, strength)
         best, partner = torch.where(length > 0, cost, torch.inf).min(2)
-        index = torch.arange(m).expand(b, m)
+        index = torch.arange(m, device=size.device).expand(b, m)
         # Done once the merges wanted are all cheaper than any left; each sample by itself, whatever is beside it.
         is_done = (joined_at[:, :n] <= best.amin(1, keepdim=True)).sum(1, keepdim=True) >= n_merges
         is_mutual = (partner.gather(1, partner) == index) & torch.isfinite(best) & ~is_done
@@ -88,14 +88,14 @@ def _tree(
         place = torch.where(is_root, new_index, m)
         name = name.new_full((b, m + 1), n).scatter_(1, place, name)[:, :m]
         height = height.new_zeros(b, m + 1).scatter_(1, place, paid)[:, :m]
-        alive = torch.zeros(b, m + 1, dtype=torch.bool).scatter_(1, place, is_root)[:, :m]
+        alive = alive.new_zeros(b, m + 1).scatter_(1, place, is_root)[:, :m]
     return parent[:, :n], joined_at[:, :n], joined_in[:, :n]
 
 
 def _cut(parent: Tensor, joined_at: Tensor, joined_in: Tensor, n_clusters: int) -> Tensor:
     """The cluster of each patch (B, N) when only the cheapest merges take place."""
     b, n = parent.shape
-    index = torch.arange(n).expand(b, n)
+    index = torch.arange(n, device=parent.device).expand(b, n)
     # By cost, and where that is equal by round: no merge without those inside it.
     order = joined_in.argsort(dim=1, stable=True)
     order = order.gather(1, joined_at.gather(1, order).argsort(dim=1, stable=True))
@@ -109,14 +109,14 @@ def _cut(parent: Tensor, joined_at: Tensor, joined_in: Tensor, n_clusters: int) 
 def _sum_rows(x: Tensor, to: Tensor, m: int) -> Tensor:
     b, n, c = x.shape
     # Whole rows at a time: several times faster than scattering single entries.
-    flat = (to + m * torch.arange(b)[:, None]).flatten()
+    flat = (to + m * torch.arange(b, device=to.device)[:, None]).flatten()
     return x.new_zeros(b * m, c).index_add_(0, flat, x.reshape(b * n, c)).reshape(b, m, c)
 
 
 def _sum_both(x: Tensor, to: Tensor, m: int) -> Tensor:
     x = _sum_rows(x, to, m).transpose(1, 2)
     x = _sum_rows(x.contiguous(), to, m).transpose(1, 2)
-    return x * (1 - torch.eye(m))
+    return x * (1 - torch.eye(m, device=x.device))
 
 
 def contrast_linkage(*, exponent: Tensor, contour_weight: Tensor, unit_size: float) -> Linkage:
@@ -155,7 +155,7 @@ def merge_tree(total: Tensor, size: Tensor, length: Tensor, strength: Tensor, *,
         linkage: cost (B, S, S) of merging each pair.
     """
     b, s = size.shape
-    batch = torch.arange(b)
+    batch = torch.arange(b, device=size.device)
     firsts, seconds, heights = [], [], []
     height = size.new_zeros(b)
     for _ in range(s - 1):
@@ -188,7 +188,7 @@ def _join(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Add row (and column) ``second`` to ``first`` and empty it, where ``is_real``."""
     s = size.shape[1]
-    eye = torch.eye(s)
+    eye = torch.eye(s, device=size.device)
     take = eye[second] * is_real[:, None]  # (B, S) selects `second`
     give = eye[first]
     size_two = (size * take).sum(1, keepdim=True)
@@ -220,7 +220,7 @@ def soft_cut(tree: MergeTree, probability: Tensor) -> Tensor:
     """
     b, steps = probability.shape
     s = steps + 1
-    eye = torch.eye(s)
+    eye = torch.eye(s, device=probability.device)
     share = eye.expand(b, s, s)
     for t in range(steps):
         first, second = eye[tree.first[:, t]], eye[tree.second[:, t]]

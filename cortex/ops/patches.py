@@ -91,11 +91,12 @@ def gather_to_patches(x: Tensor, grid: tuple[int, int]) -> Tensor:
     return total[:, 1:-1, 1:-1].reshape(b, n, c)
 
 
-def _validity(grid: tuple[int, int]) -> Tensor:
+def _validity(grid: tuple[int, int], device: torch.device) -> Tensor:
     """(N, 9) bool: does cell n have a k-th neighbour inside the grid?"""
     rows, columns = grid
-    y = torch.arange(rows).view(-1, 1, 1) + torch.arange(-1, 2).repeat_interleave(3)
-    x = torch.arange(columns).view(1, -1, 1) + torch.arange(-1, 2).repeat(3)
+    step = torch.arange(-1, 2, device=device)
+    y = torch.arange(rows, device=device).view(-1, 1, 1) + step.repeat_interleave(3)
+    x = torch.arange(columns, device=device).view(1, -1, 1) + step.repeat(3)
     return ((y >= 0) & (y < rows) & (x >= 0) & (x < columns)).reshape(rows * columns, 9)
 
 
@@ -111,16 +112,18 @@ def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_
         :class:`Patches` with the mean of ``features`` in each patch.
     """
     b, c, h, w = features.shape
+    device = features.device
     rows, columns, cell_px = grid_for(h, w)
     grid = (rows, columns)
     # Places are counted from the middle of one's own cell: squares of small numbers keep their last digits.
     unit = torch.sqrt(compactness).view(-1, 1, 1, 1)  # of one cell of distance
     middle_px = (cell_px - 1) / 2
-    y = ((torch.arange(h) % cell_px - middle_px) / cell_px)[:, None].expand(h, w)
-    x = ((torch.arange(w) % cell_px - middle_px) / cell_px)[None].expand(h, w)
+    y = ((torch.arange(h, device=device) % cell_px - middle_px) / cell_px)[:, None].expand(h, w)
+    x = ((torch.arange(w, device=device) % cell_px - middle_px) / cell_px)[None].expand(h, w)
     place = torch.stack([y, x])[None].expand(b, -1, -1, -1) * unit
-    step = torch.arange(-1.0, 2.0)
-    offset = torch.cat([torch.zeros(9, c), torch.cartesian_prod(step, step)], 1) * unit  # (B, 1, 9, C+2), to the nine
+    step = torch.arange(-1.0, 2.0, device=device)
+    nine = torch.cat([features.new_zeros(9, c), torch.cartesian_prod(step, step)], 1)
+    offset = nine * unit  # (B, 1, 9, C+2)
     inside = to_cells(features.new_ones(1, 1, h, w), cell_px)
     if rows * cell_px != h or columns * cell_px != w:
         padded = F.pad(features.new_ones(1, 1, h, w), (0, columns * cell_px - w, 0, rows * cell_px - h))
@@ -130,7 +133,7 @@ def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_
     weighted = (cells * inside).transpose(2, 3)
     total = weighted.sum(2)
     mean = total[..., :-1] / total[..., -1:]
-    penalty = torch.where(_validity(grid), 0.0, -1e4)[None, :, :, None]
+    penalty = torch.where(_validity(grid, device), 0.0, -1e4)[None, :, :, None]
     scale = sharpness.view(-1, 1, 1, 1)
     for _ in range(n_iterations + 1):
         around = neighbourhood(mean, grid) + offset
@@ -141,13 +144,14 @@ def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_
         given = torch.cat([given[..., :-1] - given[..., -1:] * offset, given[..., -1:]], -1)
         total = gather_to_patches(given, grid)
         mean = total[..., :-1] / total[..., -1:].clamp_min(1e-3)
-    own = torch.arange(rows * columns).view(1, -1, 1).float()
+    own = torch.arange(rows * columns, device=device).view(1, -1, 1).float()
     index = neighbourhood(own, grid)[0, :, :, 0].long()  # (N, 9)
     hard = _argmax_of_nine(share.detach())  # (B, N, px)
     label = index[None, :, :].expand(b, -1, -1).gather(2, hard)
     label = from_cells(label[:, :, None], grid, cell_px, (h, w))[:, 0]
     middles_px = torch.cartesian_prod(
-        torch.arange(rows) * cell_px + middle_px, torch.arange(columns) * cell_px + middle_px
+        torch.arange(rows, device=device) * cell_px + middle_px,
+        torch.arange(columns, device=device) * cell_px + middle_px,
     )
     centre_px = middles_px + cell_px * mean[..., c:] / unit[:, 0]
     return Patches(share, mean[..., :c], total[..., -1], centre_px, label, grid, cell_px, (h, w))
@@ -183,7 +187,7 @@ def border_graph(label: Tensor, n: int, *fields: Tensor) -> list[Tensor]:
             pair = torch.maximum(f.narrow(dim, 0, f.shape[dim] - 1), f.narrow(dim, 1, f.shape[dim] - 1))
             values[k].append(pair.flatten(1))
     key = torch.cat(keys, 1)
-    off_diagonal = 1 - torch.eye(n)
+    off_diagonal = 1 - torch.eye(n, device=label.device)
     out = []
     for v in [torch.ones_like(key, dtype=torch.float32)] + [torch.cat(v, 1) for v in values]:
         table = v.new_zeros(b, n * n).scatter_add(1, key, v).reshape(b, n, n)

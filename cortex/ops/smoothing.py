@@ -24,8 +24,8 @@ def gaussian_matrix(n: int, sigma_px: Tensor, *, stride: int = 1) -> Tensor:
         (B, ceil(n / stride), n), rows sum to 1. Differentiable in ``sigma_px``.
     """
     # One short table of the kernel per sample, looked up for each pair of pixels: exponentials of 2n numbers, not n^2.
-    direct, left, right = _offsets(n, stride)
-    distance = torch.arange(2 * n, dtype=torch.float32) + (0.5 if stride % 2 == 0 else 0.0)
+    direct, left, right = _offsets(n, stride, sigma_px.device)
+    distance = torch.arange(2 * n, dtype=torch.float32, device=sigma_px.device) + (0.5 if stride % 2 == 0 else 0.0)
     exponent = -0.5 * (distance[None] / sigma_px.clamp_min(_MIN_SIGMA_PX)[:, None]) ** 2
     # Zero beyond 5.7 sigma (1e-7): exp would return denormal numbers there, with which a product is ten times slower.
     kernel = torch.exp(exponent.clamp_min(-16.0)) * (exponent > -16.0)
@@ -34,10 +34,10 @@ def gaussian_matrix(n: int, sigma_px: Tensor, *, stride: int = 1) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _offsets(n: int, stride: int) -> tuple[Tensor, Tensor, Tensor]:
+def _offsets(n: int, stride: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Distances (whole pixels, rounded down) from each output to each input and to its two mirror images."""
-    source = torch.arange(n)[None, :]
-    target = torch.arange(0, n, stride)[:, None] + (stride - 1) / 2
+    source = torch.arange(n, device=device)[None, :]
+    target = torch.arange(0, n, stride, device=device)[:, None] + (stride - 1) / 2
     # Reflection d c b a | a b c d | d c b a folded into the kernel: a pixel is seen directly and in its two mirrors.
     mirrors = (source - target, -(source + 1) - target, (2 * n - 1 - source) - target)
     direct, left, right = (x.abs().floor().long().clamp_max(2 * n - 1) for x in mirrors)

@@ -221,5 +221,6 @@ def contour_parts(look: Look) -> tuple[Tensor, Tensor] | None:
     if not isinstance(m2, LearnedM2):
         return None
     _, completed = complete(look.percept.m1, look.theta)
-    own = torch.sigmoid(m2.net(contour_inputs(look.percept.m1, completed)))
+    inputs = contour_inputs(look.percept.m1, completed)
+    own = torch.sigmoid(m2.net(inputs.to(look.cortex.device))).cpu()
     return completed, F.interpolate(own, size=completed.shape[-2:], mode="bilinear", align_corners=False)

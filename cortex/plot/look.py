@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.device import to_device
 from ciliary.cortex.model import Cortex
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import Percept
@@ -18,7 +19,7 @@ N_OBJECTS = 8  # proto-objects that are shown one by one, at most
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What one cortex perceived in one image, and how."""
+    """What one cortex perceived in one image, and how; all but the cortex on the CPU, where figures are drawn."""
 
     name: str
     image: Tensor  # (3, H, W) in [0, 1]
@@ -43,7 +44,8 @@ def look(cortex: Cortex, image: Tensor, theta: Theta | None = None, *, name: str
         name: of the image, for people.
     """
     theta = cortex.table.default_theta(1) if theta is None else theta
-    return Look(name, image, theta, cortex, cortex(image[None], theta).detach())
+    percept = cortex(image[None].to(cortex.device), theta).detach()
+    return Look(name, image, theta, cortex, to_device(percept, "cpu"))
 
 
 @dataclass(frozen=True, eq=False)

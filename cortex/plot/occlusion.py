@@ -64,11 +64,11 @@ def occlusion_map(
         share: of each side that a block hides.
     """
     hidden = blocks((image.shape[-2], image.shape[-1]), n_cells, share)
-    batch = torch.cat([image[None], torch.where(hidden, GREY, image)])
+    batch = torch.cat([image[None], torch.where(hidden, GREY, image)]).to(cortex.device)
     n_pass = max(1, _MOST_PIXELS // image[0].numel())
     code = torch.cat([image_code(cortex(part, repeat_theta(theta, len(part)))) for part in batch.split(n_pass)])
     moved = 1 - F.cosine_similarity(code[1:].double(), code[:1].double())
-    return moved.clamp_min(0).reshape(n_cells, n_cells).numpy()
+    return moved.clamp_min(0).reshape(n_cells, n_cells).cpu().numpy()
 
 
 def draw_occlusion(look: Look) -> Figure:

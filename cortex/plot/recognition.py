@@ -82,12 +82,12 @@ def complete_without(look: Look, part: str) -> Tensor:
     m5, stage = _m5(look), look.cortex.m5
     if not isinstance(stage, LearnedM5):
         return m5.completed[0]
-    standard = stage.net.standardise(m5.description[0])
-    visible = torch.ones(len(standard), len(PARTS))
+    standard = stage.net.standardise(m5.description[0].to(look.cortex.device))
+    visible = standard.new_ones(len(standard), len(PARTS))
     visible[:, list(PARTS).index(part)] = 0
     _, completed, _, _ = stage.net(standard, visible)
     physical: Tensor = completed * stage.net.spread + stage.net.mean
-    return physical
+    return physical.cpu()
 
 
 def shape_frame(description: Tensor) -> np.ndarray:

@@ -80,7 +80,7 @@ class SegmenterPerceiver:
         del image
 
     def __call__(self, image: Tensor, theta: Theta | None = None, cues: Any = None) -> LabelPercept:
-        """Segment B images.
+        """Segment B images. The function is called on the CPU, wherever they lie; the percept lies where they do.
 
         Args:
             image: (B, 3, H, W) float32, sRGB in [0, 1].
@@ -97,7 +97,7 @@ class SegmenterPerceiver:
         check_image(image)
         theta = self.table.default_theta(len(image)) if theta is None else theta
         self.table.check_theta(theta, len(image))
-        pixels = image.detach().permute(0, 2, 3, 1).clamp(0, 1).contiguous().numpy()
+        pixels = image.detach().permute(0, 2, 3, 1).clamp(0, 1).contiguous().cpu().numpy()
         columns = [theta[row.name].detach().tolist() for row in self.table]
         values = [tuple(map(_number, self.table, setting)) for setting in zip(*columns, strict=True)]
         keys = [(_digest(one), setting) for one, setting in zip(pixels, values, strict=True)]
@@ -109,7 +109,7 @@ class SegmenterPerceiver:
         found = dict(zip(wanted, self._workers.run(list(wanted.values())), strict=True))
         maps = [found[key] if key in found else self._remembered[key] for key in keys]
         self._remember(dict(zip(keys, maps, strict=True)))
-        return LabelPercept(torch.from_numpy(np.stack(maps)), self.max_masks)
+        return LabelPercept(torch.from_numpy(np.stack(maps)).to(image.device), self.max_masks)
 
     def close(self) -> None:
         """End the worker processes, if there are any. They also end with this object."""

@@ -35,16 +35,19 @@ class LabelPercept:
         if int(counts.max()) <= self.max_masks:
             return self.segments
         maps = [
-            torch.from_numpy(merged_into_largest(labels.numpy(), self.max_masks)) if n > self.max_masks else labels
+            self._merged(labels) if n > self.max_masks else labels
             for labels, n in zip(self.segments, counts.tolist(), strict=True)
         ]
         return torch.stack(maps)
+
+    def _merged(self, labels: Tensor) -> Tensor:
+        return torch.from_numpy(merged_into_largest(labels.cpu().numpy(), self.max_masks)).to(labels.device)
 
     @cached_property
     def masks(self) -> Tensor:
         """(B, S, H, W) float32, 1 in the pixels of a segment and 0 elsewhere."""
         b, height, width = self._slots.shape
-        masks = torch.zeros(b, int(self._slots.max()) + 1, height, width)
+        masks = torch.zeros(b, int(self._slots.max()) + 1, height, width, device=self._slots.device)
         return masks.scatter_(1, self._slots[:, None], 1.0)
 
     @cached_property
@@ -52,8 +55,8 @@ class LabelPercept:
         """(B, S, H//2, W//2): the masks averaged over 2 x 2 pixels, at a quarter of their memory."""
         b, height, width = self._slots.shape
         h, w = height // 2, width // 2
-        masks = torch.zeros(b, int(self._slots.max()) + 1, h, w)
-        quarter = torch.full((b, 1, h, w), 0.25)
+        masks = torch.zeros(b, int(self._slots.max()) + 1, h, w, device=self._slots.device)
+        quarter = masks.new_full((b, 1, h, w), 0.25)
         for y in (0, 1):
             for x in (0, 1):
                 masks.scatter_add_(1, self._slots[:, None, y : 2 * h : 2, x : 2 * w : 2], quarter)
@@ -62,7 +65,7 @@ class LabelPercept:
     @cached_property
     def boundary(self) -> Tensor:
         """(B, 1, H, W): 1 where the right or the lower neighbour is of another segment, 0 elsewhere."""
-        edge = torch.zeros(self.segments.shape, dtype=torch.bool)
+        edge = torch.zeros_like(self.segments, dtype=torch.bool)
         edge[:, :, :-1] |= self.segments[:, :, :-1] != self.segments[:, :, 1:]
         edge[:, :-1] |= self.segments[:, :-1] != self.segments[:, 1:]
         return edge[:, None].float()
@@ -75,8 +78,8 @@ class LabelPercept:
         height, width = self.segments.shape[1:]
         if size is None or tuple(size) == (height, width):
             return self.segments
-        rows = ((torch.arange(size[0]) + 0.5) * (height / size[0])).long().clamp(max=height - 1)
-        columns = ((torch.arange(size[1]) + 0.5) * (width / size[1])).long().clamp(max=width - 1)
+        rows = _nearest(size[0], height, self.segments.device)
+        columns = _nearest(size[1], width, self.segments.device)
         return without_gaps(self.segments[:, rows][:, :, columns])
 
     def __getitem__(self, index: Any) -> LabelPercept:
@@ -89,10 +92,15 @@ class LabelPercept:
         return self
 
 
+def _nearest(n_to: int, n_from: int, device: torch.device) -> Tensor:
+    """Of each of ``n_to`` pixels along an axis, the nearest of ``n_from``."""
+    return ((torch.arange(n_to, device=device) + 0.5) * (n_from / n_to)).long().clamp(max=n_from - 1)
+
+
 def without_gaps(labels: Tensor) -> Tensor:
     """Label maps (B, H, W) of any integers >= 0, numbered 0, 1, ... in the order of the old numbers in each image."""
     flat = labels.flatten(1)
-    used = torch.zeros(len(flat), int(flat.max()) + 1, dtype=torch.int64).scatter_(1, flat, 1)
+    used = flat.new_zeros(len(flat), int(flat.max()) + 1).scatter_(1, flat, 1)
     return (used.cumsum(1) - 1).gather(1, flat).view_as(labels)
 
 

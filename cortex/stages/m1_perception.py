@@ -53,8 +53,8 @@ def texture_channels(energy: Tensor) -> Tensor:
     Log contrast per scale, and the two components of the dominant orientation, weighted by its strength.
     """
     _, n_scales, n_orientations, h, w = energy.shape
-    angle = torch.arange(n_orientations) * (2 * math.pi / n_orientations)
-    per_scale = torch.eye(n_scales).repeat_interleave(n_orientations, 1) / n_orientations
+    angle = torch.arange(n_orientations, device=energy.device) * (2 * math.pi / n_orientations)
+    per_scale = torch.eye(n_scales, device=energy.device).repeat_interleave(n_orientations, 1) / n_orientations
     direction = torch.stack([torch.cos(angle), torch.sin(angle)]).repeat(1, n_scales) * (4 / n_scales)
     mixed = (torch.cat([per_scale, direction]) @ energy.flatten(1, 2).flatten(2)).unflatten(2, (h, w))
     return torch.cat([torch.log1p(mixed[:, :n_scales] / 0.02) * 0.15, mixed[:, n_scales:]], 1)
@@ -77,11 +77,11 @@ def neighbour_affinity(features: Tensor, sigma: Tensor) -> Tensor:
     return torch.exp(-distance / (2 * sigma.view(-1, 1, 1, 1) ** 2))
 
 
-def position_channels(h: int, w: int) -> Tensor:
+def position_channels(h: int, w: int, device: torch.device | None = None) -> Tensor:
     """Image position (1, 2, H, W), the long side spanning [-0.5, 0.5]."""
     long_side = max(h, w)
-    y = (torch.arange(h) - (h - 1) / 2) / long_side
-    x = (torch.arange(w) - (w - 1) / 2) / long_side
+    y = (torch.arange(h, device=device) - (h - 1) / 2) / long_side
+    x = (torch.arange(w, device=device) - (w - 1) / 2) / long_side
     return torch.stack([y[:, None].expand(h, w), x[None, :].expand(h, w)])[None]
 
 
@@ -126,7 +126,8 @@ def find_edges(retina: RetinaOut, cues: Cues, theta: Theta) -> Edges:
 def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
     """From :class:`RetinaOut` and the image's :class:`Cues` to :class:`M1Out`."""
     found = find_edges(retina, cues, theta)
-    position = position_channels(*found.boundary.shape[-2:]).expand(len(found.features), -1, -1, -1)
+    h, w = found.boundary.shape[-2:]
+    position = position_channels(h, w, found.boundary.device).expand(len(found.features), -1, -1, -1)
     points = torch.cat([found.features, theta["position_weight"].view(-1, 1, 1, 1) * position], 1)
     regions = soft_regions(points, theta)
     return M1Out(found.energy, found.affinity, found.boundary, regions, cues.depth, found.features, cues)

@@ -96,7 +96,7 @@ class TaughtM1(nn.Module):
 def regions_of_code(code: Tensor, theta: Theta) -> Tensor:
     """Soft k-means of a code (B, C, h, w) and position: shares (B, K, h, w) on the simplex over K."""
     weight = theta["position_weight"].view(-1, 1, 1, 1) * (_POSITION / PARAMETERS["position_weight"].default)
-    position = position_channels(*code.shape[-2:]).to(code.device).expand(len(code), -1, -1, -1)
+    position = position_channels(code.shape[-2], code.shape[-1], code.device).expand(len(code), -1, -1, -1)
     points = torch.cat([code, weight * position], 1).flatten(2).transpose(1, 2)
     temperature = theta["region_temperature"] * (_TEMPERATURE / PARAMETERS["region_temperature"].default)
     centres, presence = soft_kmeans(points, count=theta["n_regions"], temperature=temperature, n_max=N_REGIONS_MAX)

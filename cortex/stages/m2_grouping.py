@@ -31,8 +31,8 @@ def end_stopping(strength: Tensor, orientation: Tensor, reach_px: Tensor) -> Ten
         (B, 1, H, W) in [0, 1]: 0 inside a straight contour and on a blank.
     """
     h, w = strength.shape[-2:]
-    y = torch.arange(h, dtype=torch.float32)[:, None].expand(h, w)
-    x = torch.arange(w, dtype=torch.float32)[None].expand(h, w)
+    y = torch.arange(h, dtype=torch.float32, device=strength.device)[:, None].expand(h, w)
+    x = torch.arange(w, dtype=torch.float32, device=strength.device)[None].expand(h, w)
     step_x = torch.cos(orientation[:, 0]) * reach_px.view(-1, 1, 1)
     step_y = torch.sin(orientation[:, 0]) * reach_px.view(-1, 1, 1)
 

@@ -79,7 +79,7 @@ def make_slots(m1: M1Out, m2: M2Out, theta: Theta, texture: Tensor | None = None
     b = len(m1.boundary)
     texture = texture_statistics(m1.energy, theta["texture_pool_px"]) if texture is None else texture
     local = m1.features[:, : N_COLOUR + N_TEXTURE + 1]
-    sharpness = torch.full((b,), _PATCH_SHARPNESS)
+    sharpness = local.new_full((b,), _PATCH_SHARPNESS)
     patches = soft_patches(local, compactness=theta["patch_compactness"], sharpness=sharpness)
     cue = patch_cues(m1, m2, patches, texture, theta)
     n = cue.shape[1]
@@ -89,13 +89,13 @@ def make_slots(m1: M1Out, m2: M2Out, theta: Theta, texture: Tensor | None = None
     seeds = F.one_hot(seed, N_SLOTS_MAX).to(cue.dtype)  # (B, N, S)
     mass = seeds * patches.size[..., None]
     slot_length, slot_strength = (seeds.transpose(1, 2) @ x @ seeds for x in (length, strength))
-    off_diagonal = 1 - torch.eye(N_SLOTS_MAX)
+    off_diagonal = 1 - torch.eye(N_SLOTS_MAX, device=cue.device)
     slot_length, slot_strength = slot_length * off_diagonal, slot_strength * off_diagonal
     # The count: merges go on until n_slots are left; the last one happens in part.
     tree = merge_tree(
         mass.transpose(1, 2) @ cue, mass.sum(1), slot_length, slot_strength, linkage=_linkage(patches, theta)
     )
-    left = torch.arange(N_SLOTS_MAX, 1, -1)
+    left = torch.arange(N_SLOTS_MAX, 1, -1, device=cue.device)
     n_slots = theta["n_slots"]
     # With all slots no merge happens, not even in part: a hair less, or the count would have no gradient there.
     n_slots = torch.where(n_slots < N_SLOTS_MAX, n_slots, n_slots - 1e-4)

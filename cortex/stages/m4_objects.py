@@ -122,7 +122,7 @@ def log_threshold(log_height: Tensor, theta: Theta) -> Tensor:
 
 def regroup(x: Tensor, share: Tensor) -> Tensor:
     """A (B, S, S) table of pairs of slots as one of pairs of groups, without its diagonal."""
-    return share.transpose(1, 2) @ x @ share * (1 - torch.eye(x.shape[1]))
+    return share.transpose(1, 2) @ x @ share * (1 - torch.eye(x.shape[1], device=x.device))
 
 
 class M4(nn.Module):

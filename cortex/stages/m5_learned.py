@@ -82,7 +82,7 @@ class ExpertBank(nn.Module):
 
 def spread_parts(visible: Tensor) -> Tensor:
     """(M, number of parts) to (M, d): each part's value at all its entries."""
-    sizes = torch.tensor([part.stop - part.start for part in PARTS.values()])
+    sizes = torch.tensor([part.stop - part.start for part in PARTS.values()], device=visible.device)
     return visible.repeat_interleave(sizes, 1)
 
 

@@ -64,11 +64,12 @@ def retina(image: Tensor, theta: Theta) -> RetinaOut:
     """
     column = {name: theta[name].view(-1, 1, 1, 1) for name in ("adaptation_sigma", "adaptation_exponent")}
     light = gaussian_blur(srgb_to_linear(image), theta["blur_sigma_px"])
-    cones = torch.einsum("ij,bjhw->bihw", LMS_FROM_RGB, light).clamp_min(0)
+    cones = torch.einsum("ij,bjhw->bihw", LMS_FROM_RGB.to(light), light).clamp_min(0)
     # One pool for the three cones: each cone adapting alone would turn a uniform colour into grey.
     mean_light = cones.mean((1, 2, 3), keepdim=True).clamp_min(1e-4)
     adapted = naka_rushton(cones, column["adaptation_sigma"] * mean_light, column["adaptation_exponent"])
-    opponent = adapt_contrast(torch.einsum("ij,bjhw->bihw", OPPONENT_FROM_LMS, adapted), theta["contrast_adaptation"])
+    opponent = torch.einsum("ij,bjhw->bihw", OPPONENT_FROM_LMS.to(adapted), adapted)
+    opponent = adapt_contrast(opponent, theta["contrast_adaptation"])
     luminance = opponent[:, :1]
     # Blurs add in variance: the surround has surround_ratio times the centre's size.
     extra_px = theta["blur_sigma_px"] * torch.sqrt(theta["surround_ratio"] ** 2 - 1)

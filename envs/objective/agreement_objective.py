@@ -40,8 +40,9 @@ class AgreementObjective(PanelObjective):
         """What the panel's settings perceive in E images (E, 3, H, W); the promise of a member is its consensus."""
         del reference
         self._panel_u = self.panel_u(perceiver)
-        u = torch.as_tensor(self._panel_u)
-        index, setting = torch.arange(len(images)).repeat_interleave(len(u)), u.repeat(len(images), 1)
+        u = torch.as_tensor(self._panel_u, device=images.device)
+        index = torch.arange(len(images), device=images.device).repeat_interleave(len(u))
+        setting = u.repeat(len(images), 1)
         n_at_once = images_per_pass(images.shape[-2], images.shape[-1])
         parts = []
         with torch.no_grad():
@@ -56,7 +57,7 @@ class AgreementObjective(PanelObjective):
         """The panel's settings, those that the others agree with most first."""
         if panel is None or self._panel_u is None:
             return None
-        order = panel.promise[0].argsort(descending=True, stable=True).numpy()
+        order = panel.promise[0].argsort(descending=True, stable=True).cpu().numpy()
         return np.asarray(self._panel_u[order])
 
     def judge(

@@ -55,10 +55,11 @@ class CalibratedObjective(Objective):
 
         The promise of a member is its predicted score, or where that would take views, its :func:`consensus`.
         """
-        u = torch.as_tensor(self._members(perceiver), dtype=torch.float32)
+        u = torch.as_tensor(self._members(perceiver), dtype=torch.float32, device=images.device)
         if len(u) == 0:
             return None
-        index, setting = torch.arange(len(images)).repeat_interleave(len(u)), u.repeat(len(images), 1)
+        index = torch.arange(len(images), device=images.device).repeat_interleave(len(u))
+        setting = u.repeat(len(images), 1)
         needs_views = any(name in ("term.stability", "term.consistency") for name in self.calibration.names)
         n_at_once = images_per_pass(images.shape[-2], images.shape[-1])
         parts: list[Tensor] = []
@@ -89,7 +90,7 @@ class CalibratedObjective(Objective):
         """The panel's settings, the most promising first; no cortex is asked again."""
         if panel is None:
             return self.starts
-        order = panel.promise[0].argsort(descending=True, stable=True).numpy()
+        order = panel.promise[0].argsort(descending=True, stable=True).cpu().numpy()
         return np.asarray(self.panel_u[order])
 
     def judge(
@@ -106,5 +107,5 @@ class CalibratedObjective(Objective):
 
     def _inputs(self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor) -> dict[str, Tensor]:
         """What a calibration may ask for, but for the panel; each (N,)."""
-        features = percept_features(masks, reference, u, self.table.default_unit())
+        features = percept_features(masks, reference, u, self.table.default_unit(1, u.device))
         return {f"term.{k}": x for k, x in terms.items()} | {f"feature.{k}": x for k, x in features.items()}

@@ -99,11 +99,13 @@ class Calibration:
         if missing:
             raise KeyError(f"the calibration needs {missing}; it may belong to another version of Ciliary: recalibrate")
         x = torch.stack([inputs[name] for name in self.names], 1)
-        x = (x - torch.as_tensor(self.mean)) / torch.as_tensor(self.scale)
+        mean, scale = (torch.as_tensor(one, device=x.device) for one in (self.mean, self.scale))
+        x = (x - mean) / scale
         # Beyond what was seen the model knows nothing; soft, so that the gradient leads back.
         x = self.CLIP * torch.tanh(x / self.CLIP)
-        for i, (weight, bias) in enumerate(self.layers):
-            x = torch.addmm(torch.as_tensor(bias), x.relu() if i else x, torch.as_tensor(weight).T)
+        for i, layer in enumerate(self.layers):
+            weight, bias = (torch.as_tensor(one, device=x.device) for one in layer)
+            x = torch.addmm(bias, x.relu() if i else x, weight.T)
         return x[:, 0]
 
     def save(self, path: Path) -> None:

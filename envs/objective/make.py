@@ -55,8 +55,8 @@ class FunctionObjective(Objective):
         """
         del of_views, unread
         assert images is not None
-        own = percept if n_views == 0 else percept[torch.arange(0, len(images) * (1 + n_views), 1 + n_views)]
-        total = torch.as_tensor(self.function(images, own), dtype=torch.float32)
+        own = percept if n_views == 0 else percept[:: 1 + n_views]
+        total = torch.as_tensor(self.function(images, own), dtype=torch.float32, device=images.device)
         if total.shape != (len(images),):
             raise ValueError(
                 f"{self.name}: expected one loss for each of {len(images)} images, got {tuple(total.shape)}"

@@ -28,7 +28,7 @@ class Panel:
     promise: Tensor  # (E, K), higher is better
 
     def __getitem__(self, index: int | Tensor | slice) -> Panel:
-        rows = torch.arange(len(self.masks))[index].reshape(-1)
+        rows = torch.arange(len(self.masks), device=self.masks.device)[index].reshape(-1)
         return Panel(self.masks[rows], self.promise[rows])
 
 

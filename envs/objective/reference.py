@@ -77,7 +77,12 @@ def make_reference(image: Tensor, *, size: tuple[int, int]) -> Reference:
     features = features - features.mean((2, 3), keepdim=True)
     variance = (features**2).mean((2, 3)).sum(1) + _NOISE_VARIANCE
     table = torch.stack([_grid_variance(features, n) for n in _GRID_CELLS], 1) / variance[:, None]
-    return Reference(features, variance, torch.tensor([math.log(n) for n in _GRID_CELLS]), table.cummax(1).values)
+    return Reference(
+        features,
+        variance,
+        torch.tensor([math.log(n) for n in _GRID_CELLS], device=image.device),
+        table.cummax(1).values,
+    )
 
 
 def rgb_to_lab(image: Tensor) -> Tensor:
@@ -105,7 +110,7 @@ def _grid_variance(features: Tensor, n_cells: int) -> Tensor:
 
 def _smooth(x: Tensor, sigma_px: float) -> Tensor:
     radius = min(math.ceil(3 * sigma_px), x.shape[-1] - 1, x.shape[-2] - 1)
-    offset = torch.arange(-radius, radius + 1, dtype=x.dtype)
+    offset = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
     kernel = torch.exp(-0.5 * (offset / sigma_px) ** 2)
     kernel = (kernel / kernel.sum()).view(1, 1, -1, 1)
     planes = F.pad(x.flatten(0, 1)[:, None], (radius,) * 4, mode="reflect")

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ciliary.cortex.device import to_device
+
 _BLUR_RADIUS_PX = 3  # three sigma of the largest blur a view may have
 
 
@@ -148,7 +150,7 @@ class WayBack:
 
 
 def way_back(views: Views, *, size: tuple[int, int], image_size: tuple[int, int] | None = None) -> WayBack:
-    """The way back of all V views for fields of ``size`` = (h, w) pixels.
+    """The way back of all V views for fields of ``size`` = (h, w) pixels; on the CPU, as the views are.
 
     Args:
         views: the views.
@@ -186,7 +188,7 @@ def undo(field: Tensor, views: Views) -> tuple[Tensor, Tensor]:
             f"expected (V, C, H, W) or (V, B, C, H, W) with V = {len(views)}, got {tuple(field.shape)}; "
             "pass one field per view, in the order apply_views returned them"
         )
-    back = way_back(views, size=(field.shape[-2], field.shape[-1]))
+    back = to_device(way_back(views, size=(field.shape[-2], field.shape[-1])), field.device)
     # Images of a batch share their view's grid: they travel as channels.
     return back(field.flatten(1, -3)).view_as(field), back.valid
 
@@ -211,15 +213,16 @@ def apply_views(image: Tensor, views: Views) -> Tensor:
     n_images, _, height, width = image.shape
     if not len(views):
         return image.new_zeros(0, *image.shape)
+    # All is drawn on the CPU: a seed means the same views on every device.
+    rng = torch.Generator().manual_seed(views.seed + 1)  # another stream than the parameters'
+    noise = torch.randn((len(views), 1, 3, height, width), generator=rng).to(image.device)
+    matrices = affine_matrices(views, height=height, width=width).to(image.device)
+    views = to_device(views, image.device)
     stack = _blur(image, views.blur_sigma_px.to(image.dtype))
     lit = (stack * views.gain[:, None, :, None, None]).clamp(0, 1)
     lit = lit ** views.gamma[:, None, None, None, None]
-    rng = torch.Generator().manual_seed(views.seed + 1)  # another stream than the parameters'
-    noise = torch.randn((len(views), 1, 3, height, width), generator=rng)
     lit = (lit + views.noise_sigma[:, None, None, None, None] * noise).clamp(0, 1)
-    grid = F.affine_grid(
-        affine_matrices(views, height=height, width=width), [len(views), 1, height, width], align_corners=False
-    )
+    grid = F.affine_grid(matrices, [len(views), 1, height, width], align_corners=False)
     flat = _flip(lit.flatten(1, 2), views.is_flipped)
     moved = F.grid_sample(flat, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     seen = torch.where(_is_moved(views)[:, None, None, None], moved, flat)  # no interpolation where nothing moves
@@ -237,7 +240,7 @@ def _flip(field: Tensor, is_flipped: Tensor) -> Tensor:
 
 def _blur(image: Tensor, sigma_px: Tensor) -> Tensor:
     """Gaussian blur by each sigma: (B, 3, H, W) and (V,) to (V, B, 3, H, W). Sigma 0 changes nothing."""
-    offset = torch.arange(-_BLUR_RADIUS_PX, _BLUR_RADIUS_PX + 1, dtype=image.dtype)
+    offset = torch.arange(-_BLUR_RADIUS_PX, _BLUR_RADIUS_PX + 1, dtype=image.dtype, device=image.device)
     kernel = torch.exp(-0.5 * (offset / sigma_px.clamp_min(1e-3)[:, None]) ** 2)
     kernel = kernel / kernel.sum(1, keepdim=True)
     n_views, n_planes = len(sigma_px), image.shape[0] * 3

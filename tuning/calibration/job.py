@@ -81,7 +81,12 @@ def measure_table(data: LabelledSet, names: Sequence[str], settings: CalibrateSe
     cortex = s.cortex
     n_compared = s.n_settings if s.n_panel else 0
     measure = MeasureSettings(
-        cortex=cortex, size_px=s.size_px, n_views=s.n_views, n_panel=n_compared, left_out=s.left_out
+        cortex=cortex,
+        size_px=s.size_px,
+        n_views=s.n_views,
+        n_panel=n_compared,
+        left_out=s.left_out,
+        device=s.device,
     )
     meta = {"n_views": s.n_views, "size_px": s.size_px, "n_compared": n_compared, **cortex}
     meta |= {"code": code_mark()}

@@ -16,6 +16,7 @@ from ciliary.cortex.options import (
     BACKBONES,
     CORTEX,
     DEPTHS,
+    DEVICES,
     INHERITED,
     INHERITED_TRUNK,
     LEARNED,
@@ -67,6 +68,11 @@ Depth = Annotated[
     option("--depth", "|".join((*DEPTHS, "hub:REPO:MODEL", "module:object")), "depth cue"),
     one_of_or_object(*DEPTHS),
 ]
+Device = Annotated[
+    str,
+    option("--device", "|".join(DEVICES), "where the cortex lies; auto is cuda where there is one, else cpu"),
+    one_of(*DEVICES),
+]
 Seed = Annotated[int, option("--seed", "N", "of everything that is drawn"), at_least(0)]
 Size = Annotated[int, option("--size", "PX", "long side that images are shrunk to"), at_least(32)]
 Workers = Annotated[int, option("--workers", "N", "processes"), at_least(1)]
@@ -100,7 +106,7 @@ class Settings:
 
     def values(self) -> dict[str, Any]:
         """All fields by name but those that say how a job runs, not what it does."""
-        return {k: v for k, v in asdict(self).items() if k not in ("is_quiet", "n_threads")}
+        return {k: v for k, v in asdict(self).items() if k not in ("is_quiet", "n_threads", "device")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +114,7 @@ class CortexOptions(Settings):
     """Which cortex looks, and how large it sees."""
 
     size_px: Size = 192
+    device: Device = "auto"
     depth: Depth = "none"
     features: Features = "none"
     features_weights: FeaturesWeights = None
@@ -130,6 +137,10 @@ class CortexOptions(Settings):
             in_its_place = set(self.learned) - {"m5"}  # of stages that would be inherited
             object.__setattr__(self, "inherited", "none" if in_its_place else INHERITS)
         super().__post_init__()
+        if self.device not in ("auto", "cpu"):
+            from ciliary.cortex.device import choose_device  # brings torch
+
+            choose_device(self.device)  # better now than in a worker
         if self.features_weights is not None and self.features == "none":
             raise ValueError("--features-weights is of a backbone; say which with --features NAME")
         if self.inherited_weights is not None and self.inherited == "none":
@@ -201,7 +212,7 @@ class PerceiverOptions(CortexOptions):
         """The perceiver in place of the cortex; None where the cortex is to see."""
         from ciliary.cortex.perceivers import make_perceiver  # brings torch
 
-        return None if self.perceiver == CORTEX else make_perceiver(self.perceiver)
+        return None if self.perceiver == CORTEX else make_perceiver(self.perceiver, device=self.device)
 
     @property
     def seer(self) -> str:

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
+from torch import Tensor
 
+from ciliary.cortex.device import device_of
 from ciliary.cortex.plot.paint import own_colours
 from ciliary.cortex.plot.style import FAINT, INK, picture
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
@@ -51,14 +53,15 @@ def sheets(
     contest: ResponseTable, data: LabelledSet, how: MeasureSettings, shown: Method, *, n: int = N_SHOWN
 ) -> tuple[list[Sheet], list[Sheet]]:
     """The ``n`` cases that a method helped most, and the ``n`` it harmed most, perceived once more."""
-    labels = list(contest.meta["methods"])
+    methods = list(contest.meta["methods"])
     covering = contest.column(COVERING)
-    i_fixed, i_shown = labels.index(FIXED), labels.index(shown.label)
+    i_fixed, i_shown = methods.index(FIXED), methods.index(shown.label)
     gain = covering[:, i_shown] - covering[:, i_fixed]
     order = np.argsort(-gain, kind="stable")
     helped = [int(i) for i in order if gain[i] > 0][:n]
     harmed = [int(i) for i in order[::-1] if gain[i] < 0][:n]
     perceiver = how.make_perceiver()
+    device = device_of(perceiver)
     u = {
         name: np.stack([contest.column(f"u.{p}")[:, i] for p in perceiver.table.names], 1)
         for name, i in (("fixed", i_fixed), ("shown", i_shown))
@@ -66,18 +69,18 @@ def sheets(
     is_stretched = shown.controller == "normalise"
     index = {name: i for i, name in enumerate(data.names)}
 
+    def labels(name: str, i: int, x: Tensor, size: tuple[int, int]) -> np.ndarray:
+        theta = perceiver.table.from_unit(torch.as_tensor(u[name][i : i + 1], device=device))
+        found: np.ndarray = perceiver(x, theta, perceiver.cues(x)).labels(size)[0].cpu().numpy()
+        return found
+
     def sheet(i: int) -> Sheet:
         case = contest.cases[i]
         item = data[index[case.image]]
         image = see(item, case, size_px=how.size_px)
         size = _cell_size(image)
         other = stretch(image[0])[None] if is_stretched else image
-        maps = [
-            perceiver(x, perceiver.table.from_unit(torch.as_tensor(u[name][i : i + 1])), perceiver.cues(x))
-            .labels(size)[0]
-            .numpy()
-            for name, x in (("fixed", image), ("shown", other))
-        ]
+        maps = [labels(name, i, x.to(device), size) for name, x in (("fixed", image), ("shown", other))]
         return Sheet(
             _title(case), _small(image, size), _drawing(item, size), maps[0], maps[1],
             float(covering[i, i_fixed]), float(covering[i, i_shown]),

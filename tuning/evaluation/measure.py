@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ciliary.cortex import Cortex, Perceiver, make_perceiver
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.parameters import ParameterTable, table_for
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.stages.inherited import left_out
@@ -40,6 +41,7 @@ class MeasureSettings:
         n_panel: the first settings whose percepts every setting is compared with; 0: no such columns.
         perceiver: who plays in place of the cortex: a name or ``module:object``; None is the cortex.
         left_out: folder of a teaching: each image is seen by the inherited stages that were taught without it.
+        device: where it lies, which is no part of what is measured.
     """
 
     cortex: Mapping[str, Any] = field(default_factory=dict)
@@ -49,6 +51,7 @@ class MeasureSettings:
     n_panel: int = 0
     perceiver: str | None = None
     left_out: Path | None = None
+    device: str = "auto"
 
     @property
     def table(self) -> ParameterTable:
@@ -59,7 +62,7 @@ class MeasureSettings:
 
     def make_perceiver(self) -> Perceiver:
         """Who looks."""
-        return make_perceiver(self.cortex if self.perceiver is None else self.perceiver)
+        return make_perceiver(self.cortex if self.perceiver is None else self.perceiver, device=self.device)
 
     @property
     def marks(self) -> dict[str, Any]:
@@ -81,7 +84,8 @@ class Measure:
     def cortex_for(self) -> Callable[[str], Cortex]:
         """The cortex that an image is seen by; each is built on first use, once a process."""
         options, folder = self.settings.cortex, self.settings.left_out
-        made = cache(lambda **weights: Cortex(**{**options, **weights}))
+        device = choose_device(self.settings.device)
+        made = cache(lambda **weights: Cortex(**{**options, **weights}).to(device))
         if folder is None:
             return lambda image: made()
         paths = left_out(folder, options["inherited"])
@@ -99,24 +103,24 @@ class Measure:
             image,
             [sample_views(case.seed, n_photometric=(s.n_views + 1) // 2, n_geometric=s.n_views // 2)],
         )
-        settings = torch.as_tensor(u, dtype=torch.float32)
-        index = torch.zeros(len(settings), dtype=torch.int64)
+        settings = torch.as_tensor(u, dtype=torch.float32, device=cortex.device)
+        index = torch.zeros(len(settings), dtype=torch.int64, device=cortex.device)
         terms, percept = evaluate_pairs(cortex, objective, look, index, settings, with_percepts=True)
         assert percept is not None
         masks = coarse_masks(percept, objective.settings)
-        features = percept_features(masks, look.reference[index], settings, cortex.table.default_unit())
+        features = percept_features(masks, look.reference[index], settings, cortex.table.default_unit(1, cortex.device))
         columns = {f"term.{name}": value for name, value in terms.items()}
         columns |= {f"feature.{name}": value for name, value in features.items()}
         if s.n_panel:  # the panel's own settings are among those measured: they stand in the first rows
             panel = for_agreement(masks[: s.n_panel])
             columns |= _concatenate([panel_agreement(row[None], panel[None]) for row in masks])
-        out = {name: value.numpy().astype(np.float32) for name, value in columns.items()}
+        out = {name: value.cpu().numpy().astype(np.float32) for name, value in columns.items()}
         return out | self._scores(percept, item)
 
     def _scores(self, percept: AbstractPercept, item: LabelledImage) -> dict[str, np.ndarray]:
         stride = self.settings.score_stride
         people = People.of([one[::stride, ::stride] for one in item.segmentations])
-        rows = [region_scores(labels, people) for labels in percept.labels(people.shape).numpy()]
+        rows = [region_scores(labels, people) for labels in percept.labels(people.shape).cpu().numpy()]
         columns = [score_columns(row) for row in rows]
         return {name: np.array([row[name] for row in columns], np.float32) for name in columns[0]}
 

@@ -94,6 +94,7 @@ class PlayMeasure:
         if name not in self._envs:
             self._envs[name] = AccommodationEnv(
                 cortex=self.settings.cortex if name == "recognition" else self.perceiver,
+                device=self.settings.device,
                 objective=self.objective(name),
                 size_px=self.settings.size_px,
                 action_mode="absolute",

@@ -51,7 +51,7 @@ class ContestSettings(PerceiverOptions):
         from ciliary.tuning.evaluation.measure import MeasureSettings  # brings torch
 
         other = None if self.perceiver == CORTEX else self.perceiver
-        return MeasureSettings(cortex=self.cortex, size_px=self.size_px, perceiver=other)
+        return MeasureSettings(cortex=self.cortex, size_px=self.size_px, perceiver=other, device=self.device)
 
     @property
     def marks(self) -> dict[str, str]:

@@ -40,7 +40,7 @@ class SharedPanels(CalibratedObjective):
 
     def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Panel | None:
         """As its parent, from memory where these images (E, 3, H, W) were seen before."""
-        key = hashlib.sha256(repr(tuple(images.shape)).encode() + images.contiguous().numpy().tobytes()).digest()
+        key = hashlib.sha256(repr(tuple(images.shape)).encode() + images.contiguous().cpu().numpy().tobytes()).digest()
         if key in self._kept:
             self._kept.move_to_end(key)
             panel, seconds = self._kept[key]

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from ciliary.cortex import Cortex, Percept, default_unit, from_unit
+from ciliary.cortex.device import choose_device, to_device
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
 from ciliary.envs.metrics.boundaries import (
     DEFAULT_THRESHOLDS,
@@ -79,7 +80,7 @@ class PortraitMeasure:
     @cached_property
     def cortex(self) -> Cortex:
         """Built on first use, once a process."""
-        return Cortex(**self.settings.cortex).eval().requires_grad_(False)
+        return Cortex(**self.settings.cortex).eval().requires_grad_(False).to(choose_device(self.settings.device))
 
     @torch.no_grad()
     def __call__(self, item: LabelledImage, case: Case, u: np.ndarray) -> dict[str, np.ndarray]:
@@ -104,7 +105,8 @@ class PortraitMeasure:
 
     def _stages(self, item: LabelledImage, case: Case) -> list[_Row]:
         theta = self.cortex.table.default_theta(1)
-        percept = self.cortex(see(item, case, size_px=self.settings.size_px), theta)
+        image = see(item, case, size_px=self.settings.size_px).to(self.cortex.device)
+        percept = to_device(self.cortex(image, theta), "cpu")
         labels = stage_labels(percept, item.size)
         strength = stage_boundaries(percept, theta, item.size)
         return [self._of_both(item, labels.get(stage), strength[stage]) for stage in STAGE_NAMES]

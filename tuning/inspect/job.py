@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ciliary.cortex import PARAMETERS, Cortex
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.parameters import ParameterTable, Theta, table_for
 from ciliary.cortex.plot.early import draw_filters, draw_m1, draw_m2, draw_retina
 from ciliary.cortex.plot.experts import CutOut, draw_experts, with_preferred
@@ -54,9 +55,8 @@ def run(settings: LookSettings) -> int:
     try:
         theta = theta_of(settings.changes, table_for(settings.inherited))
         learned = settings.learned or settings.weights is not None
-        cortex = Cortex(
-            **{**settings.cortex, "learned": learned, "weights": settings.weights, "recognise": True}
-        ).eval()
+        cortex = Cortex(**{**settings.cortex, "learned": learned, "weights": settings.weights, "recognise": True})
+        cortex = cortex.eval().to(choose_device(settings.device))
     except (ValueError, KeyError, FileNotFoundError) as error:
         _complain(error)
         return USAGE

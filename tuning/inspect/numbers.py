@@ -40,7 +40,7 @@ def measure(look: Look, *, n_repeats: int = 3) -> tuple[list[StageNumbers], list
 
     Looks ``n_repeats`` + 1 times more: times are medians, the first pass does not count.
     """
-    reports = profile(look.cortex, look.image[None], look.theta, n_repeats=n_repeats)
+    reports = profile(look.cortex, look.image[None].to(look.cortex.device), look.theta, n_repeats=n_repeats)
     rows = []
     for report in reports:
         name = ACTIVITY.get(report.stage, "")

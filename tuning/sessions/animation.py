@@ -111,7 +111,7 @@ def animate_episode(
     film = _Film(image, trace, title, n_recommended)
     if trace.is_integrated:
         seen = [integrate(world.looks.looks.take(slice(0, shot.i_shown + 1))) for shot in shots]
-        labels = {s.i_shown: one.labels(film.picture_size)[0].numpy() for s, one in zip(shots, seen, strict=True)}
+        labels = {s.i_shown: one.labels(film.picture_size)[0].cpu().numpy() for s, one in zip(shots, seen, strict=True)}
     else:
         labels = _perceive(world, trace.u, [s.i_shown for s in shots], film.picture_size, known or {})
     frames = [film.frame(shot, labels[shot.i_shown], is_last=shot is shots[-1]) for shot in shots]

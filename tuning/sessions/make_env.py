@@ -26,6 +26,7 @@ def make_env(settings: SessionSettings, *, searches_all: bool = False) -> Accomm
         what, table = {"cortex": options}, table_for(settings.inherited)
     return AccommodationEnv(
         **what,
+        device=settings.device,
         objective=settings.objective,
         size_px=settings.size_px,
         action_mode="absolute",

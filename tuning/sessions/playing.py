@@ -19,6 +19,7 @@ from ciliary.agents.guard import Guard, views_seeds
 from ciliary.agents.looking import Looking
 from ciliary.agents.registry import make_controller
 from ciliary.agents.trace import Trace
+from ciliary.cortex.device import to_device
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.tuning.sessions.study_cache import RememberingEnv, StudyCache
 
@@ -131,7 +132,7 @@ def play(
     trace = run_episode(world, controller, seed, options, n_trials, guard=guard, looking=looking, on_batch=note)
     inner: Any = env.unwrapped
     u_before = np.array(inner.default_u)
-    after = inner.looks.percept if trace.is_integrated else inner.percept(trace.u_chosen)
+    after = to_device(inner.looks.percept, "cpu") if trace.is_integrated else inner.percept(trace.u_chosen)
     if trace.is_integrated:
         trace = replace(trace, after=inner.judge_looks() | trace.after)
     best = inner.percept(trace.u_chosen) if trace.is_integrated else None

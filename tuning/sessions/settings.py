@@ -152,8 +152,9 @@ class SessionSettings(PerceiverOptions):
         from ciliary.cortex.perceivers import make_glancing  # brings torch
 
         if self.perceiver != CORTEX:
-            return make_glancing(self.perceiver)
-        return make_glancing(self.cortex | ({"searches_all": True} if searches_all else {}))
+            return make_glancing(self.perceiver, device=self.device)
+        options = self.cortex | ({"searches_all": True} if searches_all else {})
+        return make_glancing(options, device=self.device)
 
     @property
     def session_base(self) -> str:

@@ -98,6 +98,7 @@ def pools_of(
     """The pools to learn from and to check on."""
     config = EnvConfig(
         cortex=settings.cortex,
+        device=settings.looks.device,
         objective=settings.objective,
         n_views=settings.n_views,
     )

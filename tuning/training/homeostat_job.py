@@ -14,6 +14,7 @@ import numpy as np
 from ciliary.agents.controllers.homeostat import SHIPPED
 from ciliary.agents.training.homeostat_fit import ReflexSettings, measure_reflexes
 from ciliary.cortex import Cortex
+from ciliary.cortex.device import choose_device
 from ciliary.envs.data.sources import folder as read_folder
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import versions
@@ -26,6 +27,7 @@ def train_reflex(
     size_px: int = 128,
     n_images: int = 40,
     cortex: Mapping[str, Any] | None = None,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Measure the loops on a folder of photographs and write the table.
 
@@ -35,6 +37,7 @@ def train_reflex(
         size_px: long side at which the cortex looks.
         n_images: so many of them, evenly spaced in name order; all if there are fewer.
         cortex: keyword arguments of the cortex that looks.
+        device: where it lies.
 
     Returns:
         the table, as :func:`measure_reflexes`, with its ``provenance``.
@@ -46,7 +49,8 @@ def train_reflex(
     chosen = [source[i] for i in np.linspace(0, len(source), n, endpoint=False).astype(int)]
     settings = ReflexSettings()
     height, width = chosen[0].image.shape[-2:] if chosen else (0, 0)
-    table = measure_reflexes(chosen, settings=settings, cortex=Cortex(**(cortex or {})))
+    seer = Cortex(**(cortex or {})).to(choose_device(device))
+    table = measure_reflexes(chosen, settings=settings, cortex=seer)
     table["provenance"] = {
         "data": "BSDS500 train" if is_bsds else images.name,
         "n_images": len(chosen),

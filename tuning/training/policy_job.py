@@ -90,7 +90,7 @@ def _train_reflex(images: str | Path, out: Path, settings: PolicySettings) -> Pa
             "a reflex is measured on a folder of photographs, better forty than eight; give --images FOLDER"
         )
     path = out / "reflex.json"
-    train_reflex(Path(images), out=path, size_px=settings.size_px, cortex=settings.cortex)
+    train_reflex(Path(images), out=path, size_px=settings.size_px, cortex=settings.cortex, device=settings.device)
     return path
 
 

@@ -66,6 +66,7 @@ def make_envs(
         max_episode_steps=settings.episode_steps,
         shape_px=settings.shape_px,
         cortex=settings.cortex,
+        device=settings.looks.device,
         objective=shared_objective(
             settings.objective, perceiver=cortex_name(settings.looks.inherited), n_kept=len(cases)
         ),

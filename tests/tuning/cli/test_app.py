@@ -138,6 +138,20 @@ def test_a_cortex_inherits_unless_it_learned_without_people():
     assert SessionSettings(perceiver="slic").cortex_marks == {}
 
 
+def test_where_a_cortex_lies_is_no_part_of_what_it_sees(monkeypatch):
+    here, auto = SessionSettings(device="cpu"), SessionSettings()
+    assert auto.device == "auto"
+    assert here.fingerprint() == auto.fingerprint()
+    assert here.cortex == auto.cortex
+    assert "device" not in here.values() | here.as_params()
+    assert here.make_seer().device.type == "cpu"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match="sees no cuda device here"):
+        SessionSettings(device="cuda")
+    with pytest.raises(ValueError, match="device knows no 'tpu'; choose from auto, cpu, cuda, mps"):
+        SessionSettings(device="tpu")
+
+
 def test_help_and_wrong_usage_import_nothing_heavy():
     lines = [["--help"], ["train", "policy", "--help"], ["look", "--depth", "radar"], ["compare", "--nonsense"]]
     code = (

@@ -1,0 +1,66 @@
+"""Where tensors lie: the one place that decides on a device, and that finds it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ciliary.cortex.options import DEVICES
+
+
+def choose_device(asked: str = "auto") -> torch.device:
+    """The device of a name of :data:`~ciliary.cortex.options.DEVICES`.
+
+    Args:
+        asked: ``auto`` is ``cuda`` where there is one, else ``cpu``; ``mps`` only where it is asked for.
+
+    Raises:
+        ValueError: an unknown name, or there is no such device here.
+    """
+    if asked not in DEVICES:
+        raise ValueError(f"unknown device {asked!r}; choose from {', '.join(DEVICES)}")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if asked == "auto":
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    if not there[asked]:
+        raise ValueError(f"torch {torch.__version__} sees no {asked} device here; use the device cpu or auto")
+    return torch.device(asked)
+
+
+def device_of(perceiver: object) -> torch.device:
+    """Where a perceiver wants its images: its own ``device``, that of a module's first tensor, else the CPU."""
+    own = getattr(perceiver, "device", None)
+    if own is not None:
+        return torch.device(own)
+    tensors = (*perceiver.parameters(), *perceiver.buffers()) if isinstance(perceiver, nn.Module) else ()
+    return tensors[0].device if tensors else torch.device("cpu")
+
+
+def to_device(value: Any, device: torch.device | str) -> Any:
+    """``value`` with every tensor in it on ``device``: percepts and cues, dataclasses, mappings and tuples, nested.
+
+    What lies there already is returned as it is, with all that was drawn of it.
+    """
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, Mapping):
+        return {key: to_device(one, device) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return tuple(to_device(one, device) for one in value)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    old = {f.name: getattr(value, f.name) for f in fields(value)}
+    new = {name: to_device(one, device) for name, one in old.items()}
+    return value if all(_is_same(new[name], one) for name, one in old.items()) else replace(value, **new)
+
+
+def _is_same(new: Any, old: Any) -> bool:
+    if isinstance(new, tuple):
+        return all(map(_is_same, new, old))
+    if isinstance(new, dict):
+        return all(_is_same(one, old[key]) for key, one in new.items())
+    return new is old
