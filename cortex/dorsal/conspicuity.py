@@ -72,9 +72,7 @@ class Conspicuity(NamedTuple):
     colour: Tensor
 
 
-def conspicuity(
-    opponent: Tensor, *, px_per_deg: float, settings: ConspicuitySettings | None = None
-) -> Conspicuity:
+def conspicuity(opponent: Tensor, *, px_per_deg: float, settings: ConspicuitySettings | None = None) -> Conspicuity:
     """The four maps of an image.
 
     Args:
@@ -177,11 +175,11 @@ def mean_one(x: Tensor) -> Tensor:
 
 def _stride(wavelength_px: float) -> int:
     """Largest power of two that is at most a quarter of a wavelength."""
-    return 2 ** max(0, int(math.floor(math.log2(wavelength_px / 4)))) if wavelength_px >= 4 else 1
+    return 1 << max(0, math.floor(math.log2(wavelength_px / 4)))
 
 
 def _crop(x: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-    """The padding off (B, C, H' / stride, W' / stride): samples in the middles of ``stride`` pixels, not at the first."""
+    """(B, C, H' / stride, W' / stride) without padding, its samples in the middle of ``stride`` pixels, not at the first."""
     shift, first = (stride - 1) / (2 * stride), _PAD_PX // stride
     for dim, n in zip((-2, -1), size, strict=True):
         here = x.narrow(dim, first, math.ceil(n / stride))

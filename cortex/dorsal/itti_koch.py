@@ -42,7 +42,9 @@ def itti_koch(image: Tensor) -> Tensor:
     size = intensities[OUTPUT_LEVEL].shape[-2:]
     colours = (_pyramid(red - green), _pyramid(blue - yellow))
     # (B, O, h, w) of each level that a difference is taken of; the finest, which no one reads, as they are.
-    orientations = [x.expand(-1, N_ORIENTATIONS, -1, -1) if i < CENTRES[0] else _oriented(x) for i, x in enumerate(intensities)]
+    orientations = [
+        x.expand(-1, N_ORIENTATIONS, -1, -1) if i < CENTRES[0] else _oriented(x) for i, x in enumerate(intensities)
+    ]
     in_intensity = _across_scales(intensities, size)
     in_colour = sum((_across_scales(pyramid, size) for pyramid in colours), torch.zeros_like(in_intensity))
     each = [_across_scales([x[:, o : o + 1] for x in orientations], size) for o in range(N_ORIENTATIONS)]

@@ -129,9 +129,7 @@ class Dorsal(nn.Module):
     ) -> Tensor:
         """Priority (B, 1, h, w) of :class:`RetinaOut`; the maps as for :func:`priority`."""
         maps = conspicuity(retina.opponent, px_per_deg=self.px_per_deg, settings=self.how)
-        return priority(
-            maps, self.settings, motion=motion, unresolved=unresolved, prior=prior, inhibition=inhibition
-        )
+        return priority(maps, self.settings, motion=motion, unresolved=unresolved, prior=prior, inhibition=inhibition)
 
 
 def _at(x: Tensor, size: tuple[int, int], name: str) -> Tensor:

@@ -60,9 +60,7 @@ def inhibit(state: GazeState, settings: ScanSettings, *, cells_per_deg: float) -
     return state._replace(inhibition=torch.maximum(state.inhibition * settings.inhibition_decay, spot))
 
 
-def choose(
-    priority: Tensor, state: GazeState, settings: ScanSettings, *, cells_per_deg: float
-) -> GazeState:
+def choose(priority: Tensor, state: GazeState, settings: ScanSettings, *, cells_per_deg: float) -> GazeState:
     """Move each gaze to the winner: the cell of most priority x (1 - inhibition) x nearness; the first of equal ones.
 
     Args:

@@ -151,7 +151,9 @@ def read_gaze(root: str | Path) -> GazeSet:
     if len(set(stems)) < len(stems):
         raise ValueError(f"{root / TABLE}: names repeat (without their extensions); a photograph stands there once")
     if len(image) and not 0 <= image.min() <= image.max() < len(names):
-        raise ValueError(f"{root / TABLE}: image runs from {image.min()} to {image.max()} but there are {len(names)} names")
+        raise ValueError(
+            f"{root / TABLE}: image runs from {image.min()} to {image.max()} but there are {len(names)} names"
+        )
     paths = tuple(root / "images" / name for name in names)
     for i, path in enumerate(paths):
         if not path.is_file():

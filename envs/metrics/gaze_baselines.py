@@ -14,7 +14,9 @@ PEOPLE_SIGMA_DEG = 1.0  # eye trackers' error and the fovea's size; as in the MI
 PEOPLE_CENTRE_SHARE = 0.2  # of the centre bias in what people tell of each other: few people leave holes
 
 
-def scaled(fixations: Fixations, *, photograph: tuple[int, int], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def scaled(
+    fixations: Fixations, *, photograph: tuple[int, int], size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """y and x (N,) of fixations in cells of a map of ``size`` over a photograph, both (height, width)."""
     return fixations.y_px * (size[0] / photograph[0]), fixations.x_px * (size[1] / photograph[1])
 
@@ -67,10 +69,11 @@ def people_scores(
     sigma: float,
     others: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, float]:
-    """The ceiling: every metric of :func:`people_out`'s distributions at each person's own fixations, mean over people.
+    """The ceiling: every metric of each of :func:`people_out` at that person's own fixations, the mean over people.
 
-    ``centre`` is the baseline of the information gain. KL, CC and SIM compare with one person's few fixations here: they
-    are no ceiling for maps that are compared with everybody's. Arguments as there, ``others`` as :meth:`Gazed.of`.
+    ``centre`` is the baseline of the information gain. KL, CC and SIM compare with one person's few fixations here:
+    they are no ceiling for maps that are compared with everybody's. Arguments as there, ``others`` as
+    :meth:`~ciliary.envs.metrics.gaze.Gazed.of`.
     """
     size = (centre.shape[0], centre.shape[1])
     rows = []
@@ -80,8 +83,6 @@ def people_scores(
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
-def all_counts(
-    fixations: tuple[Fixations, ...], *, photograph: tuple[int, int], size: tuple[int, int]
-) -> np.ndarray:
+def all_counts(fixations: tuple[Fixations, ...], *, photograph: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
     """(N, H, W) :func:`~ciliary.envs.metrics.gaze.fixation_counts` of N images of one size."""
     return np.stack([fixation_counts(*scaled(one, photograph=photograph, size=size), size=size) for one in fixations])
