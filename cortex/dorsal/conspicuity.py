@@ -149,8 +149,8 @@ def self_information(features: Tensor, *, ridge: float) -> Tensor:
     added = (ridge * mean_variance + _TINY)[:, None, None] * eye
     factor = torch.linalg.cholesky(covariance + added)
     white = torch.linalg.solve_triangular(factor, flat, upper=False)
-    information: Tensor = 0.5 * white.square().sum(1, keepdim=True)
-    return information.unflatten(2, features.shape[-2:])
+    information: Tensor = (0.5 * white.square().sum(1, keepdim=True)).unflatten(2, features.shape[-2:])
+    return information
 
 
 def end_points(energy: Tensor) -> Tensor:
@@ -179,7 +179,7 @@ def _stride(wavelength_px: float) -> int:
 
 
 def _crop(x: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-    """(B, C, H' / stride, W' / stride) without padding, its samples in the middle of ``stride`` pixels, not at the first."""
+    """The padding off (B, C, H' / stride, W' / stride); samples in the middle of ``stride`` pixels, not the first."""
     shift, first = (stride - 1) / (2 * stride), _PAD_PX // stride
     for dim, n in zip((-2, -1), size, strict=True):
         here = x.narrow(dim, first, math.ceil(n / stride))

@@ -25,9 +25,9 @@ class ScanSettings:
         saccade_deg: standard deviation of the Gaussian preference for near targets, > 0; infinite for none.
     """
 
-    inhibition_deg: float = 2.0
+    inhibition_deg: float = 2.5
     inhibition_decay: float = 0.9
-    saccade_deg: float = 8.0
+    saccade_deg: float = 12.0
 
     def __post_init__(self) -> None:
         if self.inhibition_deg <= 0 or self.saccade_deg <= 0 or not 0 <= self.inhibition_decay <= 1:

@@ -40,7 +40,7 @@ def centre_bias(counts: np.ndarray, *, sigma: float, uniform_share: float = 0.02
     smooth = np.asarray(gaussian_filter(counts.astype(float), (0, sigma, sigma), mode="constant"))
     others = np.maximum(smooth.sum(0) - smooth, 0)
     others /= others.sum((1, 2), keepdims=True)
-    return (1 - uniform_share) * others + uniform_share / (counts.shape[1] * counts.shape[2])
+    return np.asarray((1 - uniform_share) * others + uniform_share / (counts.shape[1] * counts.shape[2]))
 
 
 def people_out(

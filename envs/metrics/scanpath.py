@@ -45,7 +45,7 @@ class ScanMatch:
     def substitution(self) -> np.ndarray:
         """(bins, bins) score of one bin for another: threshold - distance between their middles, in bins."""
         row, column = np.divmod(np.arange(self.n_rows * self.n_columns), self.n_columns)
-        return self.threshold - np.hypot(row[:, None] - row, column[:, None] - column)
+        return np.asarray(self.threshold - np.hypot(row[:, None] - row, column[:, None] - column))
 
     def sequence(
         self, y: ArrayLike, x: ArrayLike, *, size: tuple[float, float], duration_ms: ArrayLike | None = None

@@ -1,4 +1,4 @@
-"""How well maps tell where people look, between the floor and people's own ceiling: a table with intervals over images."""
+"""How well maps tell where people look, between floor and people's own ceiling: a table with intervals over images."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _elsewhere(
 
 
 def _interval(values: list[float], how: Bootstrap) -> Interval:
-    """Of the finite values: a map with a hole where somebody looked has an infinite gain, which is counted, not told."""
+    """Of the finite values; a map with a hole where somebody looked has an infinite gain, which is counted."""
     column = np.array(values)
     is_told = np.isfinite(column)
     if not is_told.any():

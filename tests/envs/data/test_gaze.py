@@ -25,7 +25,7 @@ TABLE = {
 def folder(tmp_path):
     (tmp_path / "images").mkdir()
     for name in ("a.png", "b.png"):
-        Image.fromarray(np.full((12, 16, 3), 128, np.uint8)).save(tmp_path / "images" / name)
+        Image.fromarray(np.full((40, 48, 3), 128, np.uint8)).save(tmp_path / "images" / name)
     np.savez(tmp_path / "fixations.npz", **TABLE)
     return tmp_path
 
@@ -34,7 +34,7 @@ def test_reads_each_persons_path_in_order(folder):
     gazed = read_gaze(folder)
     assert gazed.names == ("b", "a")
     found = gazed[0]
-    assert found.image.shape == (3, 12, 16)
+    assert found.image.shape == (3, 40, 48)
     assert found.fixations.subject.tolist() == [1, 1, 3]
     assert found.fixations.order.tolist() == [0, 1, 0]
     assert found.fixations.of(1).y_px.tolist() == [5.5, 3.5]
@@ -72,8 +72,8 @@ def test_errors_of_the_table(folder, change, message):
 
 
 def test_errors_of_the_folder(folder):
-    np.savez(folder / "fixations.npz", **(TABLE | {"x_px": TABLE["x_px"] + 4}))
-    with pytest.raises(ValueError, match="16 px wide"):
+    np.savez(folder / "fixations.npz", **(TABLE | {"x_px": TABLE["x_px"] + 40}))
+    with pytest.raises(ValueError, match="48 px wide"):
         read_gaze(folder)[0]
     (folder / "fixations.npz").write_bytes(b"broken")
     with pytest.raises(ValueError, match="plain arrays"):
@@ -96,13 +96,13 @@ def test_the_centre_bias_is_of_the_other_images():
 
 def test_people_are_told_by_the_others(folder):
     fixations = read_gaze(folder).fixations[0]
-    centre = np.full((6, 8), 1 / 48)
-    for own, density in people_out(fixations, photograph=(12, 16), centre=centre, sigma=0):
+    centre = np.full((20, 24), 1 / 480)
+    for own, density in people_out(fixations, photograph=(40, 48), centre=centre, sigma=0):
         assert density.sum() == pytest.approx(1)
-        theirs = {1: (1, 5), 3: (2, 7)}  # the cells of the one that is not left out
-        assert density[theirs[4 - own.subjects[0]]] > 0.3
-        assert density[0, 0] == pytest.approx(0.2 / 48)
-    scores = people_scores(fixations, photograph=(12, 16), centre=centre, sigma=0)
+        others_at = {1: (1, 5), 3: (2, 7)}
+        assert density[others_at[own.subjects[0]]] > 0.3
+        assert density[0, 0] == pytest.approx(0.2 / 480)
+    scores = people_scores(fixations, photograph=(40, 48), centre=centre, sigma=0)
     assert scores["ig"] == pytest.approx(np.log2(0.2))  # nobody looked where another did
 
 
