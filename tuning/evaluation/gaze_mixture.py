@@ -68,7 +68,7 @@ def fit_mixture(
         drive = torch.einsum("nkp,k->np", flat, weights) + exponent * log_prior
         loss = -(share * torch.log_softmax(drive, 1)).sum(1).mean() + l2 * weights.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss)
+        return float(loss.detach())
 
     optimiser.step(closure)
     return GazeMixture(weights.detach(), float(exponent.detach()))

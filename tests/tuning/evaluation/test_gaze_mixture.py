@@ -1,4 +1,4 @@
-"""The log-linear mix: finds the weights that made the fixations, and the bias to the centre alone where maps are noise."""
+"""The log-linear mix: finds the weights that made the fixations; without weights, the prior alone."""
 
 from __future__ import annotations
 
