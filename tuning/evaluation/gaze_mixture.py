@@ -28,7 +28,8 @@ class GazeMixture:
     def density(self, maps: Tensor, prior: Tensor) -> Tensor:
         """(N, h, w) that sums to 1 over each image, of maps (N, K, h, w) and a prior (N or 1, h, w) > 0."""
         drive = torch.einsum("nkhw,k->nhw", maps, self.weights) + self.prior_exponent * prior.log()
-        return torch.softmax(drive.flatten(1), 1).unflatten(1, drive.shape[1:])
+        density: Tensor = torch.softmax(drive.flatten(1), 1).unflatten(1, drive.shape[1:])
+        return density
 
 
 def fit_mixture(
@@ -67,7 +68,7 @@ def fit_mixture(
         optimiser.zero_grad()
         drive = torch.einsum("nkp,k->np", flat, weights) + exponent * log_prior
         loss = -(share * torch.log_softmax(drive, 1)).sum(1).mean() + l2 * weights.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return float(loss.detach())
 
     optimiser.step(closure)
