@@ -46,6 +46,8 @@ def test_shapes_means_and_the_empty_image(small_image):
         assert x.shape == (1, 1, 12, 16)
         assert bool((x >= 0).all())
         assert float(x.mean()) == pytest.approx(1, abs=1e-4)
+    odd = conspicuity(opponent(small_image[..., :47, :61]), px_per_deg=PX_PER_DEG)
+    assert {tuple(x.shape) for x in odd} == {(1, 1, 12, 16)}
     blank = conspicuity(opponent(torch.full((1, 3, 48, 64), 0.4)), px_per_deg=PX_PER_DEG)
     assert all(bool(torch.isfinite(x).all()) for x in blank)
 
