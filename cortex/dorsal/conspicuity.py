@@ -36,7 +36,7 @@ class ConspicuitySettings:
         cell_px: image pixels to a side of a cell of the maps, a power of two.
         compression: exponent of the energies before their statistics are taken, in (0, 1]: contrast responses saturate
             (square root), and a Gaussian then fits them better.
-        blur_deg: standard deviation of the Gaussian blur of each map at the end, >= 0; of .4, .6, .8, 1 and 1.3 the best.
+        blur_deg: standard deviation of the blur of each map at the end, >= 0; the best of .4, .6, .8, 1 and 1.3.
         ridge: share of the mean variance added to each of a covariance, > 0: a flat image has no rare place.
     """
 
