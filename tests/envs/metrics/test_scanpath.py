@@ -67,7 +67,7 @@ def test_equals_the_plain_recursion(a, b, gap):
 
 @pytest.mark.parametrize(("gap", "expected"), [(0.0, 0.22142282571687988), (-0.5, 0.07856568285973704)])
 def test_biopython_aligns_alike(gap, expected):
-    """Biopython's PairwiseAligner gave these once: global, our substitutions, `gap` to open and extend; over 3.5 x 14."""
+    """Biopython's PairwiseAligner gave these once: global, our substitutions, gap to open and extend; by 3.5 x 14."""
     a = np.array([181, 120, 131, 172, 111, 148, 160, 43, 10, 57, 54, 167, 175, 1])
     b = np.array([117, 183, 97, 147, 172, 36, 4, 49, 62, 158])
     assert ScanMatch(gap=gap)(a, b) == pytest.approx(expected, rel=1e-12)
