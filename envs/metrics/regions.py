@@ -8,14 +8,13 @@ A metric is a function of the overlaps and a line of :data:`METRICS`: columns, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-Numbers = TypeVar("Numbers", float, np.ndarray)
+from ciliary.envs.metrics.metric import Metric as Metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,37 +125,8 @@ def variation_of_information(o: Overlaps) -> float:
     return max(float(-(o.shared_px @ bits) / (o.n_people * o.n_pixels)), 0.0)
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A number that compares a label map with people's, the mean over people.
-
-    Attributes:
-        name: of the column, ``score.<name>``, and of the field of a row.
-        function: of the overlaps.
-        higher_is_better: which way round it is.
-        title: what a page calls it.
-        unit: of its values; "1" for a share.
-    """
-
-    name: str
-    function: Callable[[Overlaps], float]
-    higher_is_better: bool
-    title: str
-    unit: str = "1"
-
-    def oriented(self, value: Numbers) -> Numbers:
-        """The value turned so that higher is better, as tables keep it; turned twice it is itself again."""
-        return value if self.higher_is_better else -value
-
-    @property
-    def described(self) -> str:
-        """For the text of a page: ``VoI in bits, lower is better``."""
-        words = self.title if self.unit == "1" else f"{self.title} in {self.unit}"
-        return f"{words}, {'higher' if self.higher_is_better else 'lower'} is better"
-
-
 #: All as in the official BSDS500 evaluator.
-METRICS: Mapping[str, Metric] = {
+METRICS: Mapping[str, Metric[Overlaps]] = {
     metric.name: metric
     for metric in (
         Metric("covering", covering, higher_is_better=True, title="covering"),

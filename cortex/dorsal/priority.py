@@ -1,0 +1,140 @@
+"""Where to look next: one map of priority, from what draws the eye and what the eye has not yet had.
+
+Priority (Fecteau and Munoz 2006; lateral intraparietal area: Bisley and Goldberg 2010) joins bottom-up conspicuity
+with the state of the search. It never reads recognition (M5), nor M4: objectness as it is there anti-predicts gaze.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ciliary.cortex.dorsal.conspicuity import Conspicuity, ConspicuitySettings, conspicuity, mean_one
+from ciliary.cortex.percept import RetinaOut
+
+
+@dataclass(frozen=True)
+class PrioritySettings:
+    """Weights of the maps, each of mean 1; chosen on one half of 350 photographs (OSIE), told on the other.
+
+    Attributes:
+        energy_weight: of V1 energy, >= 0; none, because it adds nothing to the rarity and ends that are made of it.
+        rarity_weight: of self-information of local features (Bruce and Tsotsos 2009), >= 0.
+        ends_weight: of corners and line ends (Krieger et al. 2000), >= 0.
+        colour_weight: of rare colour, >= 0.
+        motion_weight: of a map of motion where one is given, >= 0; not measured (photographs do not move).
+        exponent: that the sum is raised to, > 0: the eye takes the best places, not a fair sample of them.
+        resolved_share: share of its priority that a wholly resolved place keeps, in [0, 1], where a map of unresolved
+            acuity is given.
+    """
+
+    energy_weight: float = 0.0
+    rarity_weight: float = 1.0
+    ends_weight: float = 1.0
+    colour_weight: float = 0.25
+    motion_weight: float = 1.0
+    exponent: float = 2.5
+    resolved_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        weights = (self.energy_weight, self.rarity_weight, self.ends_weight, self.colour_weight, self.motion_weight)
+        if min(weights) < 0 or max(weights) == 0:
+            raise ValueError(f"expected weights >= 0, one of them above, got {self}")
+        if self.exponent <= 0 or not 0 <= self.resolved_share <= 1:
+            raise ValueError(f"expected exponent > 0 and resolved_share in [0, 1], got {self}")
+
+
+def priority(
+    maps: Conspicuity,
+    settings: PrioritySettings | None = None,
+    *,
+    motion: Tensor | None = None,
+    unresolved: Tensor | None = None,
+    prior: Tensor | None = None,
+    inhibition: Tensor | None = None,
+) -> Tensor:
+    """Priority (B, 1, h, w), >= 0, that sums to 1 over each image.
+
+    (sum of weighted maps)^exponent x (resolved_share + (1 - resolved_share) unresolved) x prior x (1 - inhibition).
+    Where nothing is left of it (a blank image, all inhibited) the factors that are left decide, and at last all places
+    have the same.
+
+    Args:
+        maps: of :func:`~ciliary.cortex.dorsal.conspicuity.conspicuity`.
+        settings: the defaults when None.
+        motion: (B, 1, H, W) >= 0, such as the speed that remains when the whole field's is taken off; any scale.
+        unresolved: (B, 1, H, W) in [0, 1]: 1 where the eye has seen nothing finer than the periphery gives.
+        prior: (1 or B, 1, H, W) >= 0: where people look whatever there is, any scale.
+        inhibition: (B, 1, H, W) in [0, 1], of :class:`~ciliary.cortex.dorsal.scan.GazeState`.
+
+    Raises:
+        ValueError: a map is not (B, 1, H, W); other sizes than (h, w) are resampled to it (mean of what a cell spans).
+    """
+    settings = settings or PrioritySettings()
+    size = (maps.energy.shape[-2], maps.energy.shape[-1])
+    weights = (settings.energy_weight, settings.rarity_weight, settings.ends_weight, settings.colour_weight)
+    drive = sum((weight * x for weight, x in zip(weights, maps, strict=True)), torch.zeros_like(maps.energy))
+    if motion is not None:
+        drive = drive + settings.motion_weight * mean_one(_at(motion, size, "motion"))
+    result = normalised(drive**settings.exponent)
+    if prior is not None:
+        result = normalised(result * _at(prior, size, "prior"), otherwise=result)
+    if unresolved is not None:
+        wanted = settings.resolved_share + (1 - settings.resolved_share) * _at(unresolved, size, "unresolved")
+        result = normalised(result * wanted, otherwise=result)
+    if inhibition is not None:
+        result = normalised(result * (1 - _at(inhibition, size, "inhibition")), otherwise=result)
+    return result
+
+
+def normalised(x: Tensor, *, otherwise: Tensor | None = None) -> Tensor:
+    """(B, 1, h, w) >= 0 that sums to 1 over each image; where it is 0 all over, ``otherwise``, or the same anywhere."""
+    total = x.sum((1, 2, 3), keepdim=True)
+    if otherwise is None:
+        otherwise = torch.full_like(x, 1 / (x.shape[-2] * x.shape[-1]))
+    return torch.where(total > 1e-30, x / total.clamp_min(1e-30), otherwise)
+
+
+class Dorsal(nn.Module):
+    """:func:`conspicuity` and :func:`priority` in a row, as a module: from the retina's answer to priority.
+
+    Args:
+        px_per_deg: pixels of the image to a degree of visual angle, > 0.
+        how: how the maps are made.
+        settings: how they are weighed.
+    """
+
+    def __init__(
+        self,
+        *,
+        px_per_deg: float,
+        how: ConspicuitySettings | None = None,
+        settings: PrioritySettings | None = None,
+    ) -> None:
+        super().__init__()
+        self.px_per_deg, self.how = px_per_deg, how or ConspicuitySettings()
+        self.settings = settings or PrioritySettings()
+
+    def forward(
+        self,
+        retina: RetinaOut,
+        *,
+        motion: Tensor | None = None,
+        unresolved: Tensor | None = None,
+        prior: Tensor | None = None,
+        inhibition: Tensor | None = None,
+    ) -> Tensor:
+        """Priority (B, 1, h, w) of :class:`RetinaOut`; the maps as for :func:`priority`."""
+        maps = conspicuity(retina.opponent, px_per_deg=self.px_per_deg, settings=self.how)
+        return priority(maps, self.settings, motion=motion, unresolved=unresolved, prior=prior, inhibition=inhibition)
+
+
+def _at(x: Tensor, size: tuple[int, int], name: str) -> Tensor:
+    if x.ndim != 4 or x.shape[1] != 1:
+        raise ValueError(f"expected {name} (B, 1, H, W), got {tuple(x.shape)}")
+    if (x.shape[-2], x.shape[-1]) == size:
+        return x
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
