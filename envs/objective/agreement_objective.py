@@ -27,13 +27,14 @@ from ciliary.envs.objective.terms import coarse_masks
 
 
 class AgreementObjective(PanelObjective):
-    """``total`` is 1 - how far a percept and the panel's cover each other, mean over the panel.
+    """``total`` is ``dissent``: 1 - how far a percept and the panel's cover each other, mean over the panel.
 
     The member that a percept covers best is left out of its mean: a setting of the panel would else agree with itself,
     and stand above its neighbours for that alone.
     """
 
     name = "agreement"
+    raw_share = 0.0  # of the raw total in the total
     _panel_u: np.ndarray | None = None  # of the perceiver it has met
 
     def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Panel:
@@ -67,5 +68,20 @@ class AgreementObjective(PanelObjective):
         del reference, u
         assert panel is not None
         both = torch.stack(list(panel_agreement(masks, panel.masks).values()), 1).unflatten(1, (2, -1)).mean(1)
-        others = both.sort(1).values[:, :-1].mean(1)
-        return terms | {"total": 1 - others, "raw_total": terms["total"]}
+        dissent = 1 - both.sort(1).values[:, :-1].mean(1)
+        raw = terms["total"]
+        return terms | {"total": torch.lerp(dissent, raw, self.raw_share), "raw_total": raw, "dissent": dissent}
+
+
+class JointObjective(AgreementObjective):
+    """All that the mission asks of a percept in one rule: stable, consistent, explaining, sparing, and agreed on.
+
+    ``total`` is the mean of the raw total, judged by two views, and of the dissent from the panel. Among 32 settings of
+    the mathematical cortex, on 60 BSDS500 validation photographs, the one with the lowest raw total covers +.007
+    [-.011, .026] more than the defaults clean and +.030 [.007, .054] under disturbance, the one with the least dissent
+    +.017 [-.001, .034] and +.006 [-.011, .025], this +.014 [-.002, .031] and +.021 [.000, .044].
+    """
+
+    name = "joint"
+    n_views = 2
+    raw_share = 0.5

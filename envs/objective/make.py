@@ -15,7 +15,7 @@ from torch import Tensor
 from ciliary.cortex.loading import load_object, names_object, object_mark
 from ciliary.cortex.options import CORTEX, default_objective, is_of_looks
 from ciliary.cortex.perceiver import AbstractPercept
-from ciliary.envs.objective.agreement_objective import AgreementObjective
+from ciliary.envs.objective.agreement_objective import AgreementObjective, JointObjective
 from ciliary.envs.objective.calibrated import CalibratedObjective
 from ciliary.envs.objective.calibration import calibration_path, load_calibration
 from ciliary.envs.objective.chosen_looks import ChosenLooks, shipped_files
@@ -24,7 +24,7 @@ from ciliary.envs.objective.recognition import RECOGNITION_WEIGHTS
 from ciliary.envs.objective.terms import Objective, ObjectiveSettings
 
 #: Objectives by name that need no calibration.
-UNCALIBRATED = ("raw", "recognition", "agreement", "looks")
+UNCALIBRATED = ("raw", "recognition", "agreement", "joint", "looks")
 
 LossFunction = Callable[[Tensor, AbstractPercept], Tensor]
 """Images (N, 3, H, W) and their percept to losses (N,), lower is better."""
@@ -76,10 +76,10 @@ def make_objective(
     Args:
         asked: ``raw``, ``recognition`` (the raw terms and
             :data:`~ciliary.envs.objective.recognition.RECOGNITION_WEIGHTS`), ``agreement`` (with a panel around the
-            defaults), ``looks`` (nothing: for episodes whose answer is all looks together), ``calibrated`` (by the
-            calibration of the perceiver that comes along), the path of a calibration or of chosen looks (.json),
-            ``module:object``; an :class:`Objective`, :class:`ObjectiveSettings`, or a :data:`LossFunction`. None is
-            ``calibrated`` where such a calibration comes along, else ``agreement``.
+            defaults), ``joint`` (that and the raw terms), ``looks`` (nothing: for episodes whose answer is all looks
+            together), ``calibrated`` (by the calibration of the perceiver that comes along), the path of a calibration
+            or of chosen looks (.json), ``module:object``; an :class:`Objective`, :class:`ObjectiveSettings`, or a
+            :data:`LossFunction`. None is ``calibrated`` where such a calibration comes along, else ``agreement``.
         perceiver: name of the one whose percepts are to be judged.
         centre_u: (P,) what a panel is drawn around.
         settings: of the raw terms.
@@ -111,6 +111,8 @@ def make_objective(
         return Objective(replace(settings or ObjectiveSettings(), **weights))
     if asked == "agreement":
         return AgreementObjective(centre_u=centre_u, settings=settings)
+    if asked == "joint":
+        return JointObjective(centre_u=centre_u, settings=settings)
     if is_of_looks(asked):
         chosen = None if asked == "looks" else ChosenLooks.load(asked)
         return LooksObjective(chosen=chosen, centre_u=centre_u, settings=settings)
@@ -120,8 +122,8 @@ def make_objective(
 def objective_mark(asked: Any, *, perceiver: str = CORTEX) -> str:
     """What numbers depend on.
 
-    ``raw``, ``recognition``, ``agreement``, or ``looks`` and ``calibrated`` and 16 hex digits of the looks that were
-    chosen and of the calibration; a user's own by its name and its source.
+    The name; with ``looks`` and ``calibrated``, 16 hex digits of the looks that were chosen and of the calibration; a
+    user's own by its name and its source.
 
     Raises:
         FileNotFoundError: no such file.

@@ -18,7 +18,7 @@ from ciliary_tests.other_device import ELSEWHERE, Elsewhere, OtherDevice, lying_
 KINDS = (
     {},
     {"inherited": "contours"},
-    {"inherited": "all", "depth": "learned", "deep": "efficientnet_lite0"},
+    pytest.param({"inherited": "all", "depth": "learned", "deep": "efficientnet_lite0"}, marks=pytest.mark.slow),
     {"depth": "pictorial", "recognise": True},
 )
 

@@ -56,7 +56,9 @@ def judged(cortex, objective, images, u):
     return batch, evaluation, evaluator.evaluate_with_gradient(batch, [0, 1, 1], u)[1]
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "calibrated" else []) for name in OBJECTIVES]
+)
 def test_terms_and_gradients_come_back_the_same(name, images, elsewhere, monkeypatch):
     if name == "calibrated":  # its panel is of 32: fewer are as good here
         objective = OBJECTIVES[name]()
@@ -121,6 +123,7 @@ def test_an_episode_is_the_same_there(elsewhere):
     assert torch.equal(numbers(there[4].segments), together.segments)
 
 
+@pytest.mark.slow
 def test_many_episodes_are_the_same_there(elsewhere):
     def rewards(cortex):
         envs = AccommodationVectorEnv(

@@ -66,6 +66,7 @@ def test_reflex(script, monkeypatch, tmp_path, capsys):
     arguments = ["--algo", "reflex", "--images", str(tmp_path / "photos"), "--out", str(tmp_path / "o")]
     assert script.main(arguments) == 0
     assert seen.pop("cortex")["inherited"] == "contours"
+    assert seen.pop("device") == "auto"
     assert seen == {"images": tmp_path / "photos", "out": tmp_path / "o" / "reflex.json", "size_px": 96}
     assert "reflex.json" in capsys.readouterr().out
     assert script.main(["--algo", "reflex"]) == 1

@@ -168,7 +168,7 @@ def parse_method(text: str, table: ParameterTable = PARAMETERS) -> Method:
         else:
             raise ValueError(
                 f"{text!r}: cannot read {word!r}; after the controller come the objective (raw, recognition, "
-                "agreement, looks, calibrated or a file that exists), the number of trials, no-guard, single, "
+                "agreement, joint, looks, calibrated or a file that exists), the number of trials, no-guard, single, "
                 "NAME=VALUE, policy=FILE, memory=FILE and label=TEXT"
             )
     method = replace(method, label=label or ":".join(shown), changes=changes or None)

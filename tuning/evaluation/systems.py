@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ciliary.cortex import Cortex, Percept, default_unit, from_unit
+from ciliary.cortex import Cortex, Percept, default_unit
 from ciliary.cortex.device import choose_device, to_device
 from ciliary.envs.data.labelled import LabelledImage, LabelledSet
 from ciliary.envs.metrics.boundaries import (
@@ -118,7 +118,7 @@ class PortraitMeasure:
         labels = played.after.labels(item.size)[0].numpy()
         if not isinstance(played.after, Percept):  # no stages: its boundaries are where labels change
             return self._of_labels(item, labels)
-        theta = from_unit(torch.as_tensor(played.trace.u_chosen)[None])
+        theta = self.play.perceiver.table.from_unit(torch.as_tensor(played.trace.u_chosen)[None])
         return self._of_both(item, labels, object_hierarchy(played.after, theta, item.size))
 
     def _of_labels(self, item: LabelledImage, labels: np.ndarray) -> _Row:

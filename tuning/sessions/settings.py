@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Controllers that play the weights that come with the project unless they are given others.
 POLICY_CONTROLLERS = ("policy", "hybrid", "hybrid-cmaes")
+CALIBRATED_CONTROLLERS = (*POLICY_CONTROLLERS, "memory", "reflex", "sb3")
 
 #: What comes of an episode, and the controllers that choose looks.
 ANSWERS = ("integrated", "best")
@@ -105,8 +106,8 @@ class SessionSettings(PerceiverOptions):
         str,
         option(
             "--objective",
-            "looks|calibrated|raw|recognition|agreement|FILE|module:object",
-            "what is minimised (looks; for the best setting calibrated, where a calibration comes along, or agreement)",
+            "looks|calibrated|raw|recognition|agreement|joint|FILE|module:object",
+            "what is minimised (looks; for the best setting agreement, calibrated if the controller learned under it)",
         ),
     ] = ""
     policy: Annotated[
@@ -138,7 +139,9 @@ class SessionSettings(PerceiverOptions):
         resolved = {"answer": self.answer or ("integrated" if chooses_looks else "best")}
         is_integrated = resolved["answer"] == "integrated"
         resolved["controller"] = self.controller or (LOOKERS[0] if is_integrated else "tpe")
-        resolved["objective"] = self.objective or ("looks" if is_integrated else default_objective(self.name))
+        # what learned under the calibration is asked with it; a search is not: it did not hold on new images
+        searched = default_objective(self.name) if resolved["controller"] in CALIBRATED_CONTROLLERS else "agreement"
+        resolved["objective"] = self.objective or ("looks" if is_integrated else searched)
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
 

@@ -106,9 +106,10 @@ def test_python_meets_the_same_checks(make, complaint):
         make()
 
 
-def test_another_perceiver_is_judged_by_agreement():
-    assert {SessionSettings(inherited=kind, answer="best").objective for kind in INHERITED} == {"calibrated"}
+def test_one_setting_is_judged_by_agreement_unless_its_chooser_learned_otherwise():
+    assert {SessionSettings(inherited=kind, answer="best").objective for kind in INHERITED} == {"agreement"}
     assert SessionSettings(perceiver="slic", answer="best").objective == "agreement"
+    assert SessionSettings(inherited="none", controller="policy").objective == "calibrated"
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,8 @@ def test_another_perceiver_is_judged_by_agreement():
         ({}, "integrated", "panel", "looks"),
         ({"perceiver": "slic"}, "integrated", "panel", "looks"),
         ({"controller": "disagreement"}, "integrated", "disagreement", "looks"),
-        ({"answer": "best"}, "best", "tpe", "calibrated"),
-        ({"controller": "cmaes"}, "best", "cmaes", "calibrated"),
+        ({"answer": "best"}, "best", "tpe", "agreement"),
+        ({"controller": "cmaes"}, "best", "cmaes", "agreement"),
         ({"objective": "raw"}, "best", "tpe", "raw"),
         ({"controller": "cmaes", "answer": "integrated"}, "integrated", "cmaes", "looks"),
     ],
