@@ -36,7 +36,7 @@ def test_one_image(script, photo, out, tmp_path, capsys):
     save = tmp_path / "maps"
     assert script.main([str(photo), *QUICK, "--out", str(out), "--save", str(save)]) == 0
     printed = capsys.readouterr()
-    words = ("photo", "before", "after", "predicted score", "collapse", "trials", "photo.png", "photo.gif")
+    words = ("photo", "before", "after", "total", "collapse", "trials", "photo.png", "photo.gif")
     words += ("stability", "consistency")  # whatever is minimised
     for word in (*words, f"sqlite:///{out}/mlflow.db"):
         assert word in printed.out
