@@ -15,10 +15,11 @@ from ciliary.cortex.dorsal.scan import ScanSettings, scan_path
 from ciliary.cortex.eye.fovea import take_glance
 from ciliary.cortex.eye.lattice import FoveatedLattice, Lattice
 from ciliary.cortex.eye.mosaic import Mosaic, add_glance, blank_mosaic
+from ciliary.cortex.eye.parameters import FIELD_DEG
 from ciliary.cortex.parameters import default_theta
 from ciliary.cortex.stages.retina import retina, srgb_to_linear
 
-OSIE_WIDTH_DEG = 100 / 3  # of 800 px at 24 px a degree
+WIDTH_DEG = FIELD_DEG[1]  # that a photograph is taken to span: as OSIE was shown
 GREY = 0.2140  # linear light of sRGB .5: what stands in the mosaic where nothing was seen
 
 Trunk = Callable[[Tensor], Sequence[Tensor]]
@@ -90,7 +91,7 @@ def look_around(
     if n_fixations < 1:
         raise ValueError(f"expected n_fixations >= 1, got {n_fixations}")
     height, width = image.shape[-2:]
-    px_per_deg = width / OSIE_WIDTH_DEG if px_per_deg is None else px_per_deg
+    px_per_deg = width / WIDTH_DEG if px_per_deg is None else px_per_deg
     how = how or ConspicuitySettings()
     opponent = retina(image[None], default_theta(1)).opponent
     sharp = conspicuity(opponent, px_per_deg=px_per_deg, settings=replace(how, blur_deg=0.0))

@@ -55,10 +55,10 @@ def _draw_path(ax: Axes, look: GazeLook) -> None:
     y, x = look.y_px.numpy(), look.x_px.numpy()
     ax.plot(x, y, color="white", lw=2.4, alpha=0.9, zorder=2)
     ax.plot(x, y, color=style.AFTER, lw=1.2, zorder=3)
-    ax.scatter(x, y, s=95, facecolor="white", edgecolor=style.AFTER, linewidth=1.2, zorder=4)
+    ax.scatter(x, y, s=62, facecolor="white", edgecolor=style.AFTER, linewidth=1.2, zorder=4)
     for i, (down, right) in enumerate(zip(y, x, strict=True), start=1):
         ax.text(
-            right, down, str(i), fontsize=6.5, color=style.INK, ha="center", va="center_baseline", zorder=5
+            right, down, str(i), fontsize=5.5, color=style.INK, ha="center", va="center_baseline", zorder=5
         ).set_path_effects(_HALO)
     ax.set_xlim(-0.5, look.image.shape[2] - 0.5)
     ax.set_ylim(look.image.shape[1] - 0.5, -0.5)

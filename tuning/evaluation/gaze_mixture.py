@@ -1,7 +1,7 @@
 """Fitting a :class:`~ciliary.cortex.dorsal.mixture.GazeMixture`: few weights, by maximum likelihood.
 
-A log-linear density is a point process on a grid, whose likelihood is concave in the weights, so that the fit is the one best (Kümmerer, Wallis and Bethge 2015
-compare saliency models that way). Fit on some photographs, tell on others.
+A log-linear density is a point process on a grid, whose likelihood is concave in the weights, so that the fit is the
+one best (Kümmerer, Wallis and Bethge 2015 compare saliency models that way). Fit on some photographs, tell on others.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ciliary.cortex.dorsal.conspicuity import Conspicuity, ConspicuitySettings, blurred, conspicuity
 from ciliary.cortex.dorsal.itti_koch import itti_koch
-from ciliary.cortex.dorsal.looking import OSIE_WIDTH_DEG, Trunk
+from ciliary.cortex.dorsal.looking import WIDTH_DEG, Trunk
 from ciliary.cortex.dorsal.mixture import GazeMixture, attraction, mixture_maps
 from ciliary.cortex.dorsal.priority import priority
 from ciliary.cortex.parameters import default_theta
@@ -37,14 +37,14 @@ class Shown:
     photograph: tuple[int, int]
     px_per_deg: float
     size_px: tuple[int, int]
-    how: ConspicuitySettings = ConspicuitySettings()
+    how: ConspicuitySettings = field(default_factory=ConspicuitySettings)
 
     @classmethod
     def of(cls, gazed: GazeSet, *, long_side_px: int, px_per_deg: float | None) -> Shown:
         """As the first photograph says; its width is 33.3 degrees unless ``px_per_deg`` of the file is given."""
         height, width = gazed[0].image.shape[-2:]
         size = fit_size((height, width), long_side_px)
-        return cls((height, width), px_per_deg or width / OSIE_WIDTH_DEG, size)
+        return cls((height, width), px_per_deg or width / WIDTH_DEG, size)
 
     @property
     def seen_px_per_deg(self) -> float:

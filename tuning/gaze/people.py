@@ -53,8 +53,8 @@ def tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | Non
         table = measure(gazed, shown, maps, mixed, mixture, told_on, n_fixations=settings.n_fixations)
     height, width = shown.size_px
     words = (
-        f"{len(told_on)} photographs of the half on which nothing was chosen, of {len(gazed)}; looked at with {width} x "
-        f"{height} px, {shown.seen_px_per_deg:.2f} px a degree"
+        f"{len(told_on)} photographs of the half on which nothing was chosen, of {len(gazed)}; looked at with "
+        f"{width} x {height} px, {shown.seen_px_per_deg:.2f} px a degree"
     )
     return table, words
 

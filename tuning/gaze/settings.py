@@ -75,7 +75,7 @@ class GazeTraining(Settings):
     Use it with ciliary gaze --weights FILE.
     """
 
-    epilog: ClassVar[str] = f"""\
+    epilog: ClassVar[str] = """\
 people        a folder as for ciliary gaze --people: fitted on one half of it, told on the other, on which nothing was
               chosen (a bit of the hash of a photograph's name)
 features      efficientnet_lite0 adds 64 maps of a pretrained backbone to the 12 of ours
