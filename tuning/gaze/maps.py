@@ -20,6 +20,7 @@ from ciliary.cortex.stages.retina import retina
 from ciliary.envs.data.gaze import GazeSet, is_to_choose
 from ciliary.envs.data.reading import fit_size
 
+CLASSIC = "Itti-Koch"
 _ITTI_SCALE = 2  # its pyramid is of eight halves: it is given twice the pixels
 
 
@@ -115,13 +116,14 @@ def maps_to_tell(
     *,
     mixture: GazeMixture | None,
     trunk: Trunk | None = None,
+    with_classic: bool = True,
     on_image: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Each map of the photographs at ``indices``, 0 for the others: name -> (N, h, w), and what the mixture says.
 
-    The mixture's, (N, h, w), is without a prior.
+    The mixture's, (N, h, w), is without a prior. ``with_classic``: Itti's and Koch's is among them.
     """
-    names = (*Conspicuity._fields, "priority", "Itti-Koch")
+    names = (*Conspicuity._fields, "priority", *([CLASSIC] if with_classic else []))
     found = {name: np.zeros((len(gazed), *shown.cells)) for name in names}
     mixed = None if mixture is None else np.zeros((len(gazed), *shown.cells))
     for i in indices:
@@ -131,8 +133,9 @@ def maps_to_tell(
         for name, values in maps._asdict().items():
             found[name][i] = values[0, 0]
         found["priority"][i] = priority(maps)[0, 0]
-        classic = itti_koch(shown.look(gazed, i, scale=_ITTI_SCALE))
-        found["Itti-Koch"][i] = F.interpolate(classic, size=shown.cells, mode="bilinear")[0, 0]
+        if with_classic:
+            classic = itti_koch(shown.look(gazed, i, scale=_ITTI_SCALE))
+            found[CLASSIC][i] = F.interpolate(classic, size=shown.cells, mode="bilinear")[0, 0]
         if mixture is not None and mixed is not None:
             seen = None if trunk is None else trunk(image)
             mixed[i] = attraction(mixture, sharp, cells_per_deg=shown.cells_per_deg, trunk=seen)[0, 0]

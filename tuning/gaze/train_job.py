@@ -42,7 +42,7 @@ def run(settings: GazeTraining) -> int:
         _complain(error)
         return NOTHING
     except KeyboardInterrupt:
-        _complain("stopped; nothing was written")
+        _complain("stopped; weights that were fitted stay")
         return STOPPED
     if not settings.is_quiet:
         print(f"{words}\n\n{as_markdown(table)}\n\ngaze     {path}")
@@ -75,12 +75,14 @@ def train(settings: GazeTraining) -> tuple[Path, Table, str]:
             "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         }
         mixture = GazeMixture(fitted.weights, fitted.prior_exponent, s.features, about)
+        path = write_atomically(s.out / WEIGHTS, mixture_text(mixture).encode())
         told_on = indices["tell"]
         bar.next("to tell on", len(told_on))
-        found, mixed = maps_to_tell(gazed, shown, told_on, mixture=mixture, trunk=trunk, on_image=bar.advance)
+        found, mixed = maps_to_tell(
+            gazed, shown, told_on, mixture=mixture, trunk=trunk, with_classic=False, on_image=bar.advance
+        )
         table = measure(gazed, shown, {"priority": found["priority"]}, mixed, mixture, told_on, n_fixations=10)
     words = f"{len(mixture.weights) + 1} weights fitted on {len(indices['choose'])} photographs, told on {len(told_on)}"
-    path = write_atomically(s.out / WEIGHTS, mixture_text(mixture).encode())
     write_table(table, words, s.out, stem="gaze_mixture", title=f"Gaze, {LEARNED}")
     return path, table, words
 
