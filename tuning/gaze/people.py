@@ -24,7 +24,7 @@ from ciliary.tuning.gaze.settings import GazeSettings
 from ciliary.tuning.runs.files import write_atomically
 
 SCAN = "scanmatch"
-TITLES = {name: metric.title + (f" ({metric.unit})" if metric.unit else "") for name, metric in GAZE_METRICS.items()}
+TITLES = {name: metric.title for name, metric in GAZE_METRICS.items()}
 TITLES |= {"nss": "NSS", "sauc": "sAUC", "auc_judd": "AUC-Judd", "ig": "IG (bits)", "kl": "KL (nats)"}
 TITLES |= {SCAN: "ScanMatch"}
 LEARNED = "learned"
