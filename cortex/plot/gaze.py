@@ -19,7 +19,7 @@ WORDS = {
     "ends": ("Ends and corners", "energy without a single orientation"),
     "colour": ("Colour", "colours that are rare in this image"),
 }
-_HALO = [patheffects.withStroke(linewidth=2.6, foreground="white")]
+_HALO: list[patheffects.AbstractPathEffect] = [patheffects.withStroke(linewidth=2.6, foreground="white")]
 
 
 def draw_gaze(look: GazeLook, *, name: str = "photograph", note: str = "") -> Figure:

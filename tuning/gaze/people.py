@@ -76,7 +76,7 @@ def measure(
     if mixture is not None and mixed is not None:  # times the centre it is the density that was fitted
         maps[LEARNED] = mixed * centre ** (mixture.prior_exponent - 1)
     found = gaze_table(maps, gazed, photograph=shown.photograph, px_per_deg=shown.px_per_deg, told_on=told_on)
-    paths = {}
+    paths: dict[str, np.ndarray] = {}
     for name, values in maps.items():
         paths |= {name: values, name + TIMES_CENTRE: values * centre}
     scans = scan_table(
