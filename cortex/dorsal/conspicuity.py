@@ -100,8 +100,13 @@ def conspicuity(opponent: Tensor, *, px_per_deg: float, settings: ConspicuitySet
         end_points(fine[:, 0]),
         self_information(_cells(opponent, settings.cell_px), ridge=settings.ridge),
     )
-    sigma = opponent.new_full((len(opponent),), settings.blur_deg * px_per_deg / settings.cell_px)
-    return Conspicuity(*(mean_one(gaussian_blur(x, sigma)) for x in maps))
+    return blurred(Conspicuity(*maps), settings.blur_deg * px_per_deg / settings.cell_px)
+
+
+def blurred(maps: Conspicuity, sigma: float) -> Conspicuity:
+    """The same maps under a Gaussian of ``sigma`` cells, each again of mean 1."""
+    spread = maps.energy.new_full((len(maps.energy),), sigma)
+    return Conspicuity(*(mean_one(gaussian_blur(x, spread)) for x in maps))
 
 
 def oriented_energy(opponent: Tensor, *, px_per_deg: float, settings: ConspicuitySettings) -> Tensor:

@@ -6,14 +6,18 @@ with the state of the search. It never reads recognition (M5), nor M4: objectnes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ciliary.cortex.dorsal.conspicuity import Conspicuity, ConspicuitySettings, conspicuity, mean_one
+from ciliary.cortex.dorsal.mixture import GazeMixture, attraction
 from ciliary.cortex.percept import RetinaOut
+
+#: Of the centre prior, in parts of the image's height and width.
+CENTRE_SD = (0.20, 0.21)
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,56 @@ def priority(
     drive = sum((weight * x for weight, x in zip(weights, maps, strict=True)), torch.zeros_like(maps.energy))
     if motion is not None:
         drive = drive + settings.motion_weight * mean_one(_at(motion, size, "motion"))
-    result = normalised(drive**settings.exponent)
+    return modulated(
+        drive**settings.exponent,
+        resolved_share=settings.resolved_share,
+        unresolved=unresolved,
+        prior=prior,
+        inhibition=inhibition,
+    )
+
+
+def modulated(
+    attraction: Tensor,
+    *,
+    resolved_share: float = 0.0,
+    unresolved: Tensor | None = None,
+    prior: Tensor | None = None,
+    inhibition: Tensor | None = None,
+) -> Tensor:
+    """Any attraction (B, 1, h, w) >= 0 by the state of the search, summing to 1; arguments as :func:`priority`."""
+    size = (attraction.shape[-2], attraction.shape[-1])
+    result = normalised(attraction)
     if prior is not None:
         result = normalised(result * _at(prior, size, "prior"), otherwise=result)
     if unresolved is not None:
-        wanted = settings.resolved_share + (1 - settings.resolved_share) * _at(unresolved, size, "unresolved")
+        wanted = resolved_share + (1 - resolved_share) * _at(unresolved, size, "unresolved")
         result = normalised(result * wanted, otherwise=result)
     if inhibition is not None:
         result = normalised(result * (1 - _at(inhibition, size, "inhibition")), otherwise=result)
     return result
+
+
+def centre_prior(size: tuple[int, int], *, exponent: float = 1.0, uniform_share: float = 0.02) -> Tensor:
+    """Where people look whatever there is, (1, 1, h, w), that sums to 1: a Gaussian about the centre.
+
+    Its standard deviations are the fixations' in OSIE's half that things are chosen on: .20 of the height and .21 of
+    the width. That Gaussian tells .53 bits a fixation over uniform there, the smoothed fixations themselves .56.
+
+    Args:
+        size: (h, w) cells of the map.
+        exponent: that the prior is raised to, >= 0; 0 is none.
+        uniform_share: of a uniform distribution, in (0, 1], so that no place is impossible.
+
+    Raises:
+        ValueError: an exponent below 0.
+    """
+    if exponent < 0:
+        raise ValueError(f"expected an exponent >= 0, got {exponent}")
+    y, x = ((torch.arange(n) + 0.5) / n - 0.5 for n in size)
+    rows, columns = (torch.exp(-0.5 * (d / sd) ** 2) for d, sd in zip((y, x), CENTRE_SD, strict=True))
+    spot = normalised((rows[:, None] * columns)[None, None])
+    return normalised(((1 - uniform_share) * spot + uniform_share / spot.numel()) ** exponent)
 
 
 def normalised(x: Tensor, *, otherwise: Tensor | None = None) -> Tensor:
@@ -105,6 +150,12 @@ class Dorsal(nn.Module):
         px_per_deg: pixels of the image to a degree of visual angle, > 0.
         how: how the maps are made.
         settings: how they are weighed.
+        mixture: weights that were fitted to people's fixations
+            (:func:`~ciliary.cortex.dorsal.mixture.read_mixture`), in place of the settings' weights and exponent; a
+            prior is raised to the exponent that was fitted, a map of motion is not in it.
+
+    Raises:
+        ValueError: a mixture with maps of a backbone, which the retina's answer does not have.
     """
 
     def __init__(
@@ -113,8 +164,12 @@ class Dorsal(nn.Module):
         px_per_deg: float,
         how: ConspicuitySettings | None = None,
         settings: PrioritySettings | None = None,
+        mixture: GazeMixture | None = None,
     ) -> None:
         super().__init__()
+        if mixture is not None and mixture.features != "none":
+            raise ValueError(f"this mixture needs maps of {mixture.features}; call cortex.dorsal.mixture.attraction")
+        self.mixture = mixture
         self.px_per_deg, self.how = px_per_deg, how or ConspicuitySettings()
         self.settings = settings or PrioritySettings()
 
@@ -128,6 +183,14 @@ class Dorsal(nn.Module):
         inhibition: Tensor | None = None,
     ) -> Tensor:
         """Priority (B, 1, h, w) of :class:`RetinaOut`; the maps as for :func:`priority`."""
+        if self.mixture is not None:
+            if motion is not None:
+                raise ValueError("a mixture has no weight for motion; leave one of them out")
+            sharp = conspicuity(retina.opponent, px_per_deg=self.px_per_deg, settings=replace(self.how, blur_deg=0.0))
+            pull = attraction(self.mixture, sharp, cells_per_deg=self.px_per_deg / self.how.cell_px)
+            prior = None if prior is None else prior**self.mixture.prior_exponent
+            share = self.settings.resolved_share
+            return modulated(pull, resolved_share=share, prior=prior, unresolved=unresolved, inhibition=inhibition)
         maps = conspicuity(retina.opponent, px_per_deg=self.px_per_deg, settings=self.how)
         return priority(maps, self.settings, motion=motion, unresolved=unresolved, prior=prior, inhibition=inhibition)
 

@@ -83,6 +83,11 @@ def save_episode(
     return {role: str(path) for role, (path, _) in maps.items()} | {"json": str(page)}
 
 
+def save_map(field: Tensor, size: tuple[int, int], path: Path) -> Path:
+    """Write a map (1, 1, h, w) in [0, 1] as 8-bit grey PNG at ``size`` (H, W)."""
+    return write_atomically(path, _png(map_image(field, size)))
+
+
 def summary_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """The part of an episode's record that goes into ``<stem>.json``: everything but its history."""
     first = ("answer", "controller", "disturbance", "seed", "parameters", "before", "after", "seconds")

@@ -68,6 +68,8 @@ def _read(path: Path, name: str, long_side_px: int) -> Photograph:
 
 def is_output(path: Path) -> bool:
     """Whether an image is one that Ciliary wrote: a map (``--save``), a figure of a session, an artifact of a run."""
+    if path.name.endswith(".priority.png"):
+        return is_own(path)
     if path.name.endswith((".labels.png", ".boundary.png")):
         page = path.with_name(f"{path.name.rsplit('.', 2)[0]}.json")
         return is_own(path) or is_own(page)

@@ -20,6 +20,7 @@ FROZEN = {
     "accommodate": "--controller --trials --population --spread --size --depth --features --learned --disturb --seed "
     "--objective --policy --set --no-guard --out --save --session --resume --storage --no-animation --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
+    "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -31,6 +32,7 @@ FROZEN = {
     "train cortex": "--images --config --print-config --out --no-report --quiet",
     "train features": "--images --features-weights --out --quiet",
     "train depth": "--data --check --views --steps --seed --out --quiet",
+    "train gaze": "--people --features --images --px-per-deg --size --out --quiet",
     "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
     "--quiet",
     "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
@@ -46,8 +48,16 @@ SWITCHES = [
     "--no-report",
 ]
 WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
-WORDS |= {"--split": "train", "--form": "line", "--inputs": "terms", "--algo": "ppo", "--objective": "raw"}
+WORDS |= {
+    "--split": "train",
+    "--form": "line",
+    "--inputs": "terms",
+    "--algo": "ppo",
+    "--objective": "raw",
+    "--map": "learned",
+}
 NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"]}
+NEEDED |= {"train gaze": ["--people", "x"]}
 NEEDED |= {"examine": ["--data", "x"]}
 
 

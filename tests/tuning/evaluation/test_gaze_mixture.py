@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ciliary.cortex.dorsal.conspicuity import Conspicuity
-from ciliary.tuning.evaluation.gaze_mixture import GazeMixture, fit_mixture, log_maps, trunk_maps
+from ciliary.cortex.dorsal.mixture import GazeMixture, log_maps, trunk_maps
+from ciliary.tuning.evaluation.gaze_mixture import fit_mixture
 
 
 @pytest.fixture

@@ -1,0 +1,133 @@
+"""An eye over a photograph: what draws it, where it goes, and what it has seen when it has been there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ciliary.cortex.dorsal.conspicuity import Conspicuity, ConspicuitySettings, blurred, conspicuity
+from ciliary.cortex.dorsal.mixture import GazeMixture, attraction
+from ciliary.cortex.dorsal.priority import PrioritySettings, centre_prior, modulated, priority
+from ciliary.cortex.dorsal.scan import ScanSettings, scan_path
+from ciliary.cortex.eye.fovea import take_glance
+from ciliary.cortex.eye.lattice import FoveatedLattice, Lattice
+from ciliary.cortex.eye.mosaic import Mosaic, add_glance, blank_mosaic
+from ciliary.cortex.eye.parameters import FIELD_DEG
+from ciliary.cortex.parameters import default_theta
+from ciliary.cortex.stages.retina import retina, srgb_to_linear
+
+WIDTH_DEG = FIELD_DEG[1]  # that a photograph is taken to span: as OSIE was shown
+GREY = 0.2140  # linear light of sRGB .5: what stands in the mosaic where nothing was seen
+
+Trunk = Callable[[Tensor], Sequence[Tensor]]
+"""Maps of a backbone's stages, such as :meth:`ciliary.cortex.cues.trunk.Trunk.maps`."""
+
+
+@dataclass(frozen=True, eq=False)
+class GazeLook:
+    """What came of looking at one photograph.
+
+    Attributes:
+        image: (3, H, W), sRGB in [0, 1], as it was looked at.
+        px_per_deg: of this image.
+        maps: what draws the eye, (1, 1, h, w) each.
+        priority: (1, 1, h, w), sums to 1; the centre prior is in it.
+        y_px, x_px: (N,) fixations of this image in their order, the first at its centre.
+        mosaic: what an eye has seen after them, in linear light.
+    """
+
+    image: Tensor
+    px_per_deg: float
+    maps: Conspicuity
+    priority: Tensor
+    y_px: Tensor
+    x_px: Tensor
+    mosaic: Mosaic
+
+    @property
+    def gaze_deg(self) -> Tensor:
+        """(N, 2) of each fixation, (y, x) from the image's centre, y down."""
+        middle = self.image.new_tensor([(side - 1) / 2 for side in self.image.shape[-2:]])
+        return (torch.stack([self.y_px, self.x_px], -1) - middle) / self.px_per_deg
+
+
+@torch.no_grad()
+def look_around(
+    image: Tensor,
+    *,
+    px_per_deg: float | None = None,
+    n_fixations: int = 10,
+    centre_exponent: float | None = None,
+    mixture: GazeMixture | None = None,
+    trunk: Trunk | None = None,
+    how: ConspicuitySettings | None = None,
+    settings: PrioritySettings | None = None,
+    scan: ScanSettings | None = None,
+    lattice: Lattice | None = None,
+) -> GazeLook:
+    """Send an eye over a photograph.
+
+    The path follows the priority of the *whole* photograph, which a real eye does not have; the mosaic holds only what
+    the fixations caught.
+
+    Args:
+        image: (3, H, W), sRGB in [0, 1].
+        px_per_deg: of it; when None its width is 33.3 degrees, as OSIE's photographs were shown.
+        n_fixations: the first, at the centre, counts; >= 1.
+        centre_exponent: of the centre prior; 0 for none. When None 1, or with a mixture what was fitted.
+        mixture: weights that were fitted to people's fixations, in place of the settings'.
+        trunk: of the backbone that the mixture names.
+        how, settings, scan: of the maps, of their weights and of the path; the defaults when None.
+        lattice: that samples a glance; :class:`~ciliary.cortex.eye.lattice.FoveatedLattice` when None.
+
+    Raises:
+        ValueError: another shape, no fixation, or a mixture without its backbone.
+    """
+    if image.ndim != 3 or image.shape[0] != 3:
+        raise ValueError(f"expected an image (3, H, W), got {tuple(image.shape)}")
+    if n_fixations < 1:
+        raise ValueError(f"expected n_fixations >= 1, got {n_fixations}")
+    height, width = image.shape[-2:]
+    px_per_deg = width / WIDTH_DEG if px_per_deg is None else px_per_deg
+    how = how or ConspicuitySettings()
+    opponent = retina(image[None], default_theta(1)).opponent
+    sharp = conspicuity(opponent, px_per_deg=px_per_deg, settings=replace(how, blur_deg=0.0))
+    cells_per_deg = px_per_deg / how.cell_px
+    maps = blurred(sharp, how.blur_deg * cells_per_deg)
+    size = (maps.energy.shape[-2], maps.energy.shape[-1])
+    if centre_exponent is None:
+        centre_exponent = 1.0 if mixture is None else mixture.prior_exponent
+    prior = centre_prior(size, exponent=centre_exponent)
+    if mixture is None:
+        found = priority(maps, settings, prior=prior)
+    else:
+        seen = None if trunk is None else trunk(image[None])
+        found = modulated(attraction(mixture, sharp, cells_per_deg=cells_per_deg, trunk=seen), prior=prior)
+    y_px, x_px = _path(found, n_fixations, (height, width), px_per_deg, how.cell_px, scan)
+    mosaic = blank_mosaic(1, (height, width), px_per_deg, ground=GREY)
+    look = GazeLook(image, px_per_deg, maps, found, y_px, x_px, mosaic)
+    light, lattice = srgb_to_linear(image[None]), FoveatedLattice() if lattice is None else lattice
+    for gaze in look.gaze_deg:
+        mosaic = add_glance(mosaic, take_glance(light, lattice, gaze[None], px_per_deg))
+    return replace(look, mosaic=mosaic)
+
+
+def _path(
+    found: Tensor,
+    n_fixations: int,
+    size_px: tuple[int, int],
+    px_per_deg: float,
+    cell_px: int,
+    scan: ScanSettings | None,
+) -> tuple[Tensor, Tensor]:
+    """y and x (N,) in pixels, the first at the centre; pixel i lies at i."""
+    middle_y, middle_x = (found.new_tensor([(side - 1) / 2]) for side in size_px)
+    if n_fixations == 1:
+        return middle_y, middle_x
+    y, x = scan_path(found, n_fixations=n_fixations - 1, cells_per_deg=px_per_deg / cell_px, settings=scan)
+    # The middle of a cell; the last one may reach beyond the image.
+    y, x = (((cells[0] + 0.5) * cell_px - 0.5).clamp(max=side - 1) for cells, side in zip((y, x), size_px, strict=True))
+    return torch.cat([middle_y, y]), torch.cat([middle_x, x])

@@ -1,0 +1,88 @@
+"""The figure of a gaze: where it went, why, and what an eye has seen when it has been there."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ciliary.cortex.dorsal.looking import GazeLook
+from ciliary.cortex.plot import paint, style
+from ciliary.cortex.plot.sheet import Sheet, picture_row
+
+WORDS = {
+    "energy": ("V1 energy", "contrast of all orientations"),
+    "rarity": ("Rarity", "features that are rare in this image"),
+    "ends": ("Ends and corners", "energy without a single orientation"),
+    "colour": ("Colour", "colours that are rare in this image"),
+}
+_HALO: list[patheffects.AbstractPathEffect] = [patheffects.withStroke(linewidth=2.6, foreground="white")]
+
+
+def draw_gaze(look: GazeLook, *, name: str = "photograph", note: str = "") -> Figure:
+    """The photograph with the path, the mosaic with its acuity, the four conspicuity maps and their priority.
+
+    Args:
+        look: of :func:`~ciliary.cortex.dorsal.looking.look_around`.
+        name: of the photograph.
+        note: what there is to say of how it was looked at.
+    """
+    image = paint.as_picture(look.image)
+    size = (image.shape[0], image.shape[1])
+    n = len(look.y_px)
+    sheet = Sheet(f"{name}  ·  gaze", note, [picture_row(3, size), picture_row(5, size)])
+    path = sheet.axes(0, 0)
+    height, width = size
+    field = f"{width / look.px_per_deg:.1f}° × {height / look.px_per_deg:.1f}°"
+    style.picture(path, image, f"{n} fixation{'s' if n > 1 else ''}, 1 at the centre", field)
+    _draw_path(path, look)
+    share = float(look.mosaic.n_samples[0]) / (height * width)
+    seen = f"{n} × {int(look.mosaic.n_samples[0]) // n} samples, {100 * share:.0f} % of {width} × {height} pixels"
+    style.picture(sheet.axes(0, 1), _displayed(look.mosaic.image[0]), "What the eye has seen", seen)
+    acuity = look.mosaic.acuity[0, 0]
+    finest = f"samples a degree, black {float(acuity.max()):.0f}, on a scale of logarithms"
+    style.picture(sheet.axes(0, 2), _log_scaled(acuity), "Acuity", finest)
+    for column, (key, (title, words)) in enumerate(WORDS.items()):
+        _draw_map(sheet.axes(1, column), getattr(look.maps, key)[0, 0], size, title, words)
+    _draw_map(sheet.axes(1, 4), look.priority[0, 0], size, "Priority", "what the path follows")
+    return sheet.figure
+
+
+def _draw_path(ax: Axes, look: GazeLook) -> None:
+    y, x = look.y_px.numpy(), look.x_px.numpy()
+    ax.plot(x, y, color="white", lw=2.4, alpha=0.9, zorder=2)
+    ax.plot(x, y, color=style.AFTER, lw=1.2, zorder=3)
+    ax.scatter(x, y, s=62, facecolor="white", edgecolor=style.AFTER, linewidth=1.2, zorder=4)
+    for i, (down, right) in enumerate(zip(y, x, strict=True), start=1):
+        ax.text(
+            right, down, str(i), fontsize=5.5, color=style.INK, ha="center", va="center_baseline", zorder=5
+        ).set_path_effects(_HALO)
+    ax.set_xlim(-0.5, look.image.shape[2] - 0.5)
+    ax.set_ylim(look.image.shape[1] - 0.5, -0.5)
+
+
+def _draw_map(ax: Axes, field: Tensor, size: tuple[int, int], title: str, words: str) -> None:
+    """A map, dark where it is high, at the photograph's shape."""
+    style.picture(ax, paint.strength(field, max(float(field.max()), 1e-12)), title, words)
+    ax.images[0].set_extent((-0.5, size[1] - 0.5, size[0] - 0.5, -0.5))
+    if float(field.max() - field.min()) < 1e-9:
+        style.nothing(ax, "the same everywhere")
+
+
+def _displayed(light: Tensor) -> np.ndarray:
+    """Linear light (3, H, W) as sRGB (H, W, 3) (IEC 61966-2-1)."""
+    light = light.clamp(0, 1)
+    encoded = torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light.clamp_min(1e-8) ** (1 / 2.4) - 0.055)
+    return paint.as_picture(encoded)
+
+
+def _log_scaled(acuity: Tensor) -> np.ndarray:
+    """(H, W) in [0, 1] from the coarsest to the finest that was seen; 0 where nothing was."""
+    is_seen = acuity > 0
+    logs = torch.log(torch.where(is_seen, acuity, acuity.max()))
+    low, high = float(logs.min()), float(logs.max())
+    shown = 0.1 + 0.9 * (logs - low) / max(high - low, 1e-6)
+    return np.asarray(torch.where(is_seen, shown, torch.zeros_like(shown)).numpy())

@@ -1,0 +1,162 @@
+"""The command line of gaze: figures, fixations, the table beside people, and what the exit code says."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ciliary.envs.metrics.gaze import GAZE_METRICS
+from ciliary.tuning.cli import app
+from ciliary.tuning.gaze import job
+from ciliary.tuning.sessions.inputs import SHOWCASE, is_output
+from ciliary_tests.gazed import write_gazed
+from ciliary_tests.loading import SCRIPTS
+
+SCRIPT = SCRIPTS / "gaze.py"
+QUICK = ["--size", "64", "--fixations", "3"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Two small photographs, the second upright."""
+    rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("photos")
+    for name, shape in (("wide", (3, 4, 3)), ("tall", (4, 3, 3))):
+        page = np.kron(rng.integers(0, 255, shape), np.ones((40, 40, 1))).astype(np.uint8)
+        Image.fromarray(page).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    return write_gazed(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture
+def unseen(monkeypatch):
+    """No figures: one test draws them."""
+    monkeypatch.setattr(job, "write_figure", lambda figure, path: path)
+    monkeypatch.setattr(job, "draw_gaze", lambda look, **words: None)
+
+
+def test_each_image_has_a_figure_and_fixations_and_a_broken_one_is_named(script, photos, tmp_path, capsys):
+    (tmp_path / "text.jpg").write_text("no image")
+    out, save = tmp_path / "out", tmp_path / "maps"
+    arguments = [str(photos), str(tmp_path / "text.jpg"), *QUICK, "--out", str(out), "--save", str(save)]
+    assert script.main(arguments) == 3
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [f"gaze     {out / name}.png" for name in ("tall", "wide")]
+    (line,) = printed.err.splitlines()
+    assert line.startswith("gaze: ")
+    assert "text.jpg" in line
+    assert {path.name for path in out.iterdir()} == {"tall.png", "tall.json", "wide.png", "wide.json"}
+    assert {path.name for path in save.iterdir()} == {"tall.priority.png", "wide.priority.png"}
+    with Image.open(save / "wide.priority.png") as saved:
+        assert (saved.size, saved.mode) == ((160, 120), "L")
+        assert np.asarray(saved).max() > 200
+    assert is_output(save / "wide.priority.png")
+    page = json.loads((out / "wide.json").read_text(encoding="utf-8"))
+    first, *rest = page["fixations"]
+    assert (first["order"], first["y_px"], first["x_px"], first["y_deg"], first["x_deg"]) == (0, 60, 80, 0, 0)
+    assert page["px_per_deg"] == pytest.approx(160 / (100 / 3), rel=1e-4)
+    assert len(rest) == 2
+    for one in rest:
+        assert 0 <= one["y_px"] < 120
+        assert 0 <= one["x_px"] < 160
+        assert one["x_deg"] == pytest.approx((one["x_px"] - 80) / page["px_per_deg"], abs=0.02)
+
+
+def test_options_of_the_path(script, photos, tmp_path, unseen, capsys):
+    def path(*arguments):
+        assert script.main([str(photos / "wide.png"), *QUICK, "--quiet", "--out", str(tmp_path), *arguments]) == 0
+        return json.loads((tmp_path / "wide.json").read_text(encoding="utf-8"))
+
+    plain = path()
+    assert path()["fixations"] == plain["fixations"]
+    far = path("--px-per-deg", "40")
+    assert far["px_per_deg"] == pytest.approx(40)
+    assert far["fixations"] != plain["fixations"]
+    held = path("--centre", "40")["fixations"][1:]
+    assert max(abs(one["x_deg"]) for one in held) <= max(abs(one["x_deg"]) for one in plain["fixations"])
+    assert path("--map", "learned")["map"] == "learned"
+    assert len(path("--fixations", "1")["fixations"]) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_bundled_photographs_when_none_is_given(script, tmp_path, unseen, capsys):
+    assert script.main([*QUICK, "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"gaze     {tmp_path / name}.png" for name in SHOWCASE]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["missing.png"], 1, "missing.png"),
+        (["--fixations", "0"], 2, "at least 1"),
+        (["--centre", "-1"], 2, "at least 0"),
+        (["--px-per-deg", "0"], 2, "above 0"),
+        (["--map", "salience"], 2, "choose from priority, learned"),
+        (["--weights", "nowhere.json"], 2, "nowhere.json"),
+        (["a.png", "--people", "x"], 2, "leave IMAGE out"),
+        (["--images", "3"], 2, "--people DIR"),
+        (["--people", "nowhere"], 1, "no fixations.npz"),
+    ],
+)
+def test_what_is_wrong_is_said(script, tmp_path, capsys, arguments, code, complaint):
+    assert script.main([*arguments, "--out", str(tmp_path)]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("gaze: ")
+    assert complaint in line
+    assert not any(tmp_path.iterdir())
+
+
+def test_maps_beside_people(script, people, tmp_path, capsys):
+    assert script.main(["--people", str(people), "--size", "64", "--images", "3", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    page = (tmp_path / "gaze.md").read_text(encoding="utf-8")
+    assert "3 photographs of the half on which nothing was chosen, of 8" in page
+    for words in ("NSS", "sAUC", "IG (bits)", "ScanMatch", "| priority × centre |", "| people |", "| Itti-Koch |"):
+        assert words in page
+        assert words in printed
+    with (tmp_path / "gaze.csv").open(encoding="utf-8") as file:
+        rows = {(row["map"], row["metric"]): float(row["mean"]) for row in csv.DictReader(file)}
+    names = {name for name, _ in rows}
+    assert {"uniform", "centre", "energy", "rarity", "ends", "colour", "priority", "learned", "people"} <= names
+    assert {("priority", metric) for metric in GAZE_METRICS} <= set(rows)
+    assert rows["priority", "nss"] > rows["centre", "nss"]
+    assert rows["people", "nss"] > rows["centre", "nss"]
+    assert rows["stare at the centre", "scanmatch"] < rows["people", "scanmatch"] <= 1
+
+
+def test_a_mixture_is_fitted_and_looks(people, script, photos, tmp_path, unseen, capsys):
+    out = tmp_path / "trained"
+    assert app.main(["train", "gaze", "--people", str(people), "--size", "64", "--out", str(out)]) == 0
+    assert "13 weights fitted on 4 photographs, told on 4" in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {"gaze.json", "gaze_mixture.md", "gaze_mixture.csv"}
+    arguments = [str(photos / "wide.png"), "--weights", str(out / "gaze.json"), *QUICK, "--out", str(tmp_path)]
+    assert script.main(arguments) == 0
+    assert json.loads((tmp_path / "wide.json").read_text(encoding="utf-8"))["map"] == "learned"
+
+
+def test_training_says_what_is_wrong(tmp_path, people, capsys):
+    out = ["--out", str(tmp_path / "out")]
+    assert app.main(["train", "gaze", *out]) == 2
+    assert app.main(["train", "gaze", "--people", str(tmp_path), *out]) == 1
+    assert app.main(["train", "gaze", "--people", str(people), "--features", "no_such_model", *out]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+def test_help_lists_it_and_the_page_tells_it(script, repository, capsys):
+    assert app.main(["--help"]) == 0
+    assert "gaze" in capsys.readouterr().out
+    assert script.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for word in ("--people", "--px-per-deg", "--centre", "0 all well", "3 some images failed"):
+        assert word in text
+    page = (repository / "docs" / "eye.md").read_text(encoding="utf-8")
+    for word in ("ciliary gaze", "ciliary train gaze", "--people"):
+        assert word in page
+    assert "scripts/gaze.py" in (repository / "README.md").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Where a gaze goes: figures of photographs, tables between floor and people, and the weights of a mixture."""

@@ -1,0 +1,168 @@
+"""Photographs in, figures and fixations out; or a folder of people's fixations in, a table out. An exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ciliary.cortex.cues import make_backbone
+from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.dorsal.looking import GazeLook, Trunk, look_around
+from ciliary.cortex.dorsal.mixture import GazeMixture, read_mixture
+from ciliary.cortex.plot.gaze import draw_gaze
+from ciliary.envs.data.sources import Photograph
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
+from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.gaze.people import as_markdown, tell, write_table
+from ciliary.tuning.gaze.settings import GazeSettings
+from ciliary.tuning.runs.files import save_map, write_atomically
+from ciliary.tuning.sessions.figures import write_figure
+from ciliary.tuning.sessions.inputs import Input, collect, showcase
+
+
+def run(settings: GazeSettings) -> int:
+    """Look at photographs, or tell maps beside people.
+
+    Returns:
+        0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
+    """
+    try:
+        needs_mixture = settings.map == "learned" or settings.people is not None
+        mixture = read_mixture(settings.weights) if needs_mixture else None
+        trunk = trunk_of(mixture)
+    except (ValueError, FileNotFoundError) as error:
+        _complain(error)
+        return USAGE
+    except ProviderUnavailable as error:
+        _complain(error)
+        return NOTHING
+    try:
+        if settings.people is not None:
+            return _tell(settings, mixture, trunk)
+        return _look_at_all(settings, mixture, trunk)
+    except KeyboardInterrupt:
+        _complain("stopped; what was written stays")
+        return STOPPED
+
+
+def trunk_of(mixture: GazeMixture | None) -> Trunk | None:
+    """Maps of the backbone that a mixture names; None without.
+
+    Raises:
+        ProviderUnavailable, ValueError: there is no such backbone here.
+    """
+    if mixture is None or mixture.features == "none":
+        return None
+    backbone = make_backbone(mixture.features)
+    return None if backbone is None else backbone.maps
+
+
+def _tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None) -> int:
+    try:
+        table, words = tell(settings, mixture, trunk)
+        paths = write_table(table, words, settings.out)
+    except (ValueError, OSError) as error:
+        _complain(error)
+        return NOTHING
+    if not settings.is_quiet:
+        Console(highlight=False, soft_wrap=True).print(
+            "\n".join([words, "", as_markdown(table), "", *(f"gaze     {path}" for path in paths)]), markup=False
+        )
+    return ALL_WELL
+
+
+def _look_at_all(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None) -> int:
+    size_px = settings.size_px
+    inputs, problems, _ = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
+    for line in problems:
+        _complain(line)
+    n_done = _each(inputs, settings, mixture, trunk, problems)
+    if not n_done:
+        return NOTHING
+    return SOME_FAILED if problems else ALL_WELL
+
+
+def _each(
+    inputs: Sequence[Input],
+    settings: GazeSettings,
+    mixture: GazeMixture | None,
+    trunk: Trunk | None,
+    problems: list[str],
+) -> int:
+    """A figure of each input; lines of what failed go to ``problems``. Returns how many were done."""
+    stdout, n_done = Console(highlight=False, soft_wrap=True), 0
+    with Bar(len(inputs), unit="photographs", is_quiet=settings.is_quiet) as bar:
+        for i, item in enumerate(inputs):
+            bar.move(i, title=item.name)
+            try:
+                photograph = item.load()
+                scale = photograph.image.shape[2] / photograph.original_size[1]
+                look = look_around(
+                    photograph.image,
+                    px_per_deg=None if settings.px_per_deg is None else settings.px_per_deg * scale,
+                    n_fixations=settings.n_fixations,
+                    centre_exponent=settings.centre,
+                    mixture=mixture,
+                    trunk=trunk,
+                )
+                path = _write(look, item.name, photograph, settings)
+            except (ValueError, OSError, RuntimeError, MemoryError) as error:
+                line = " ".join(str(error).split()) or type(error).__name__
+                problems.append(line if item.label in line else f"{item.label}: {line}")
+                _complain(problems[-1])
+                continue
+            n_done += 1
+            if not settings.is_quiet:
+                stdout.print(f"gaze     {path}", markup=False)
+        bar.move(len(inputs))
+    return n_done
+
+
+def _write(look: GazeLook, name: str, photograph: Photograph, settings: GazeSettings) -> Path:
+    """The figure, the JSON beside it, and the map where it is asked for; returns the figure."""
+    words = "rarity, ends and colour" if settings.map == "priority" else "fitted weights"
+    note = f"{settings.map}: {words}, times a prior for the centre; the path is that of the whole photograph's priority"
+    if settings.centre == 0:
+        note = note.replace("times a prior for the centre", "without a prior for the centre")
+    path = write_figure(draw_gaze(look, name=name, note=note), settings.out / f"{name}.png")
+    page = as_record(look, photograph, settings)
+    write_atomically(settings.out / f"{name}.json", (json.dumps(page, indent=1, ensure_ascii=False) + "\n").encode())
+    if settings.save is not None:
+        field = look.priority / look.priority.max()
+        save_map(field, photograph.original_size, settings.save / f"{name}.priority.png")
+    return path
+
+
+def as_record(look: GazeLook, photograph: Photograph, settings: GazeSettings) -> dict[str, Any]:
+    """What the JSON holds: fixations in pixels of the file (the first pixel's middle lies at .5) and in degrees."""
+    height, width = photograph.original_size
+    down, right = height / look.image.shape[1], width / look.image.shape[2]
+    places = zip(look.y_px.tolist(), look.x_px.tolist(), look.gaze_deg.tolist(), strict=True)
+    return {
+        "image": photograph.name,
+        "original_size": [height, width],
+        "px_per_deg": round(look.px_per_deg * right, 6),
+        "map": settings.map,
+        "centre_exponent": settings.centre,
+        "fixations": [
+            {
+                "order": order,
+                "y_px": round((y + 0.5) * down, 2),
+                "x_px": round((x + 0.5) * right, 2),
+                "y_deg": round(y_deg, 3),
+                "x_deg": round(x_deg, 3),
+            }
+            for order, (y, x, (y_deg, x_deg)) in enumerate(places)
+        ],
+        "samples": int(look.mosaic.n_samples[0]),
+        "notes": list(photograph.notes),
+    }
+
+
+_complain = partial(complain, "gaze")

@@ -1,0 +1,106 @@
+"""How gaze is looked at, told beside people's and fitted: the settings of ``gaze`` and ``train gaze``."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from ciliary.tuning.cli.exit_codes import IN_WORDS
+from ciliary.tuning.cli.options import at_least, one_of, option
+from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, Settings, Size
+
+MAPS = ("priority", "learned")
+DEFAULT_OUT = Path("runs/gaze")
+PX_PER_DEG_HELP = "pixels of the file to a degree of visual angle (its width is 33.3 degrees)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GazeSettings(Settings):
+    """Where an eye would look in photographs, why, and what it would have seen: a figure and a JSON for each.
+
+    Without IMAGE, three bundled photographs are looked at. With --people DIR nothing is drawn: the maps are told beside
+    people's fixations, between floors and the people themselves.
+    """
+
+    epilog: ClassVar[str] = f"""\
+maps          priority  rarity, ends and colour, weighed and raised to a power: nothing fitted but these few numbers
+              learned   13 weights of the same maps, fitted to half of OSIE's fixations; --weights FILE for your own
+people        DIR holds images/ and fixations.npz: names, and an entry a fixation of image, subject, order, y_px, x_px,
+              duration_ms. Numbers are of the half on which nothing was chosen (a bit of the hash of a name).
+output        OUT/<image>.png, the figure, and OUT/<image>.json, the fixations in pixels of the file and in degrees from
+              its centre. --save DIR adds DIR/<image>.priority.png, 8 bits, 255 where priority is highest.
+              --people: OUT/gaze.md and OUT/gaze.csv.
+{IN_WORDS}
+
+examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
+              ciliary gaze --people osie/ --images 100
+"""
+
+    images: Images = field(default=(), kw_only=False)
+    people: Annotated[Path | None, option("--people", "DIR", "photographs and where people looked: a table")] = None
+    n_images: Annotated[
+        int | None, option("--images", "N", "with --people: so many, evenly (all of the half)"), at_least(2)
+    ] = None
+    n_fixations: Annotated[int, option("--fixations", "N", "of each path, the first at the centre"), at_least(1)] = 10
+    px_per_deg: Annotated[float | None, option("--px-per-deg", "X", PX_PER_DEG_HELP)] = None
+    centre: Annotated[
+        float | None,
+        option("--centre", "EXPONENT", "of the centre prior, 0 for none (1; of learned, what was fitted)"),
+        at_least(0),
+    ] = None
+    map: Annotated[str, option("--map", "|".join(MAPS), "what the path follows"), one_of(*MAPS)] = "priority"
+    weights: Annotated[Path | None, option("--weights", "FILE", "of `ciliary train gaze`, for the learned map")] = None
+    size_px: Size = 320
+    out: Annotated[Path, option("--out", "DIR", "where figures and tables go")] = DEFAULT_OUT
+    save: Annotated[Path | None, option("--save", "DIR", "also write priority maps here")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_px_per_deg(self.px_per_deg)
+        if self.people is not None and self.images:
+            raise ValueError("--people has its own photographs; leave IMAGE out")
+        if self.people is None and self.n_images is not None:
+            raise ValueError("--images is of --people DIR; name photographs without it")
+        if self.people is not None and (self.save is not None or self.centre is not None):
+            raise ValueError(
+                "--save and --centre are of photographs; --people tells each map with and without a centre"
+            )
+        if self.weights is not None:
+            object.__setattr__(self, "map", "learned")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GazeTraining(Settings):
+    """Fit the weights of a density of gaze, 13 or 77, to people's fixations. Minutes; concave, so the fit is the best.
+
+    Use it with ciliary gaze --weights FILE.
+    """
+
+    epilog: ClassVar[str] = """\
+people        a folder as for ciliary gaze --people: fitted on one half of it, told on the other, on which nothing was
+              chosen (a bit of the hash of a photograph's name)
+features      efficientnet_lite0 adds 64 maps of a pretrained backbone to the 12 of ours
+output        OUT/gaze.json, the weights (with where they come from), and OUT/gaze_mixture.md, what they are worth
+exit code     0 all well · 1 nothing could be done · 2 wrong usage · 130 stopped by Ctrl-C or SIGTERM
+
+examples      ciliary train gaze --people osie/ --features efficientnet_lite0 --out runs/gaze
+              ciliary gaze photo.jpg --weights runs/gaze/gaze.json
+"""
+
+    people: Annotated[Path, option("--people", "DIR", "photographs and where people looked")]
+    features: Features = "none"
+    features_weights: FeaturesWeights = None
+    n_images: Annotated[int | None, option("--images", "N", "of each half, evenly (all)"), at_least(4)] = None
+    px_per_deg: Annotated[float | None, option("--px-per-deg", "X", PX_PER_DEG_HELP)] = None
+    size_px: Size = 320
+    out: Annotated[Path, option("--out", "DIR", "where the weights go")] = DEFAULT_OUT
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_px_per_deg(self.px_per_deg)
+        if self.features_weights is not None and self.features == "none":
+            raise ValueError("--features-weights is of a backbone; say which with --features NAME")
+
+
+def _check_px_per_deg(value: float | None) -> None:
+    if value is not None and not value > 0:
+        raise ValueError(f"px_per_deg (--px-per-deg) must be above 0, got {value}")
