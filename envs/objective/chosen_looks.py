@@ -51,7 +51,7 @@ class ChosenLooks:
         """The looks (K, P) float32 of a table; moved with the defaults where ``centre_u`` (P,) are others."""
         u = table.align(self.parameters, self.u)[0]
         moved = u if centre_u is None else u + (np.asarray(centre_u) - table.default_unit()[0].numpy())
-        return np.clip(moved, -1, 1).astype(np.float32)
+        return np.asarray(np.clip(moved, -1, 1), np.float32)
 
     def save(self, path: Path | str) -> None:
         """Write a JSON file that people can read."""
