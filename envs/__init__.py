@@ -1,6 +1,7 @@
 """The question: views, objective, disturbances, image sources, and the Gymnasium environments.
 
-Importing this package registers ``Ciliary/Accommodation-v0`` and ``Ciliary/Toy-v0``; in a process that has not imported
+Importing this package registers ``Ciliary/Accommodation-v0``, ``Ciliary/Toy-v0``, and of an eye ``Ciliary/Gaze-v0``,
+``Ciliary/Focus-v0`` and ``Ciliary/Eye-v0``; in a process that has not imported
 it, such as a spawned worker, ask for ``gymnasium.make("ciliary.envs:Ciliary/Accommodation-v0")``.
 """
 
@@ -15,6 +16,9 @@ from ciliary.envs.data.images import open_images as open_images
 from ciliary.envs.data.reading import Photograph as Photograph
 from ciliary.envs.data.reading import UnreadableImage as UnreadableImage
 from ciliary.envs.data.reading import read_image as read_image
+from ciliary.envs.eye.config import EyeConfig as EyeConfig
+from ciliary.envs.eye.single import EyeEnv as EyeEnv
+from ciliary.envs.eye.vector import EyeVectorEnv as EyeVectorEnv
 from ciliary.envs.evaluator import Evaluator as Evaluator
 from ciliary.envs.objective.make import make_objective as make_objective
 from ciliary.envs.objective.terms import Objective as Objective
@@ -36,3 +40,17 @@ if "Ciliary/Accommodation-v0" not in gym.registry:
         vector_entry_point="ciliary.envs.vector:AccommodationVectorEnv",
         max_episode_steps=64,
     )
+
+for _name, _settings in {
+    "Gaze": {"muscles": ("gaze_y_deg", "gaze_x_deg"), "scenes": "photographs"},
+    "Focus": {"muscles": ("focus_dpt",), "scenes": "synthetic", "mosaic_coarse": 4},
+    "Eye": {},
+}.items():
+    if f"Ciliary/{_name}-v0" not in gym.registry:
+        gym.register(
+            f"Ciliary/{_name}-v0",
+            entry_point="ciliary.envs.eye.single:EyeEnv",
+            vector_entry_point="ciliary.envs.eye.vector:EyeVectorEnv",
+            max_episode_steps=16,
+            kwargs=_settings,
+        )
