@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex.eye.disc import disc_kernel
@@ -69,11 +68,10 @@ def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = N
     mean = (light * _weights(place, offset_px)).sum((2, 3))
     variance = torch.zeros_like(mean) if photons is None else mean.clamp_min(0) / photons[:, None]
     scale = 1 / mean.clamp_min(1e-6) ** 2
-    kernel = torch.tensor(_BINOMIAL, dtype=light.dtype, device=light.device)
     energies, low = [], light
     for band in range(N_BANDS):
         low, place = (low, place) if band == 0 else (low[..., ::2, ::2], place[::2])
-        smooth, place = _blur_valid(low, kernel), place[_MARGIN_PX:-_MARGIN_PX]
+        smooth, place = _blur_valid(low), place[_MARGIN_PX:-_MARGIN_PX]
         detail = low[..., _MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX] - smooth
         energies.append((detail.square() * _weights(place, offset_px)).sum((2, 3)))
         low = smooth
@@ -86,10 +84,12 @@ def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = N
     return Contrast(energy.clamp_min(0), noise, coarse * scale, mean)
 
 
-def _blur_valid(x: Tensor, kernel: Tensor) -> Tensor:
-    flat = x.reshape(-1, 1, *x.shape[-2:])
-    flat = F.conv2d(F.conv2d(flat, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
-    return flat.view(*x.shape[:-2], *flat.shape[-2:])
+def _blur_valid(x: Tensor) -> Tensor:
+    """By sums of shifted copies, quicker than a convolution of one channel; two pixels are lost at every side."""
+    for axis in (-2, -1):
+        n = x.shape[axis] - 2 * _MARGIN_PX
+        x = sum((weight * x.narrow(axis, i, n) for i, weight in enumerate(_BINOMIAL)), x.new_zeros(()))
+    return x
 
 
 def _weights(place: Tensor, offset_px: Tensor) -> Tensor:

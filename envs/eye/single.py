@@ -69,9 +69,9 @@ class EyeEnv(gym.Env[Any, np.ndarray]):
 
     ## Info
     ``terms`` (name -> float), ``u`` (n,) where the free muscles stand in [-1, 1], ``eye`` (name -> physical value),
-    ``n_looks`` and ``n_samples`` (the reset's look is the first; revisits count), ``scene``, ``noise_seed``; and
-    ``hidden``, the truth, for evaluators only: ``object_dpt`` at the gaze, ``focus_error_dpt`` (positive: focused too
-    near), ``disc_deg``.
+    ``n_looks`` and ``n_samples`` (the reset's look is the first; revisits count), ``px_per_deg`` (of the window at
+    the gaze), ``scene``, ``noise_seed``; and ``hidden``, the truth, for evaluators only: ``object_dpt`` at the gaze,
+    ``focus_error_dpt`` (positive: focused too near), ``disc_deg``.
 
     ## Arguments
     Those of :class:`ciliary.envs.eye.config.EyeConfig`, by keyword, and ``render_mode``: ``rgb_array``, (480, 640, 3)

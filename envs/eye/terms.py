@@ -12,7 +12,6 @@ from torch import Tensor
 from ciliary.cortex.eye.contrast import N_BANDS, Contrast, noise_powers, window_contrast
 from ciliary.cortex.eye.mosaic import Mosaic
 from ciliary.envs.eye.config import EyeConfig
-from ciliary.envs.eye.priority import unresolved_share
 from ciliary.envs.eye.sight import Sighting
 
 #: Terms by the muscle they are for; the total has those of the free ones.
@@ -57,21 +56,20 @@ def significant(contrast: Contrast, config: EyeConfig) -> Tensor:
     return torch.where(contrast.energy > _SURE * contrast.noise_error, contrast.energy, 0.0)
 
 
-def measure(sighting: Sighting, contrast: Contrast, mosaic: Mosaic, config: EyeConfig) -> dict[str, np.ndarray]:
+def measure(contrast: Contrast, unresolved: Tensor, config: EyeConfig) -> dict[str, np.ndarray]:
     """Terms of B looks, each (B,) float64, the total last.
 
-    *gaze*: :func:`ciliary.envs.eye.priority.unresolved_share`, 0 to 1. *focus*: minus the log of fine over coarse
+    *gaze*: ``unresolved`` (B,), :func:`ciliary.envs.eye.priority.unresolved_share`, 0 to 1. *focus*: minus the log of fine over coarse
     contrast at the gaze, of green: 0.1 x (ln coarse - mean of the bands' ln), 0 where there is no contrast. *pupil*:
     minus the bits that a pixel of the window tells of contrast under photon noise, a tenth: wide pupils blur, narrow
     ones are dark (Shannon 1949).
     """
-    del sighting
     sure = significant(contrast, config)
     bands = (sure[:, _GREEN] + LEAST_ENERGY).log().mean(-1)
     coarse = (contrast.coarse[:, _GREEN] + LEAST_ENERGY).log()
     bits = 0.5 * torch.log2(1 + sure / contrast.noise.clamp_min(1e-12)).mean((1, 2))
     terms = {
-        "gaze": unresolved_share(mosaic, config.lattice),
+        "gaze": unresolved,
         "focus": _FOCUS_WEIGHT * (coarse - bands),
         "pupil": -_PUPIL_WEIGHT * bits,
     }

@@ -22,7 +22,7 @@ from ciliary.envs.data.disturbances import linear_to_srgb
 from ciliary.envs.dynamics import count_still, is_converged, reward
 from ciliary.envs.eye import terms as worth
 from ciliary.envs.eye.config import MAX_FOCUS_STEP_DPT, MAX_PUPIL_FACTOR, MUSCLES, EyeConfig
-from ciliary.envs.eye.priority import PRIORITY_PX, priority_map
+from ciliary.envs.eye.priority import PRIORITY_PX, priority_map, unresolved_share
 from ciliary.envs.eye.sight import Eyes, Ground, Sight, Sighting
 from ciliary.envs.eye.sources import SceneSource
 
@@ -71,6 +71,9 @@ class EyeWorld:
         self.sighting: Sighting | None = None
         self.contrast: Contrast | None = None
         self.mosaic: Mosaic | None = None
+        self._gaze: Tensor | None = None  # of the latest look, while the mosaic has it
+        self._priority: Tensor
+        self._unresolved: Tensor
 
     @property
     def half_field_deg(self) -> np.ndarray:
@@ -108,7 +111,7 @@ class EyeWorld:
         self.look(rows)
 
     def _forget(self, rows: list[int]) -> None:
-        k = self.config.mosaic_coarse
+        k, self._gaze = self.config.mosaic_coarse, None
         size_px = tuple(math.ceil(side / k) for side in self.sight.size_px)
         blank = blank_mosaic(self.n, (size_px[0], size_px[1]), self.sight.px_per_deg / k)
         if self.mosaic is None or self.mosaic.image.shape != blank.image.shape or len(rows) == self.n:
@@ -181,24 +184,39 @@ class EyeWorld:
         assert self.mosaic is not None
         is_looking = torch.zeros(self.n, dtype=torch.bool)
         is_looking[torch.as_tensor(np.asarray(rows, dtype=np.int64))] = True
-        seen = add_glance(self.mosaic, self.sighting.glance)
-        self.mosaic = seen if bool(is_looking.all()) else _chosen(is_looking, seen, self.mosaic)
-        self.terms = worth.measure(self.sighting, self.contrast, self.mosaic, self.config)
+        self._remember(is_looking)
+        self.terms = worth.measure(self.contrast, self._unresolved, self.config)
         for i in np.flatnonzero(is_looking.numpy()):
             self.history[i].append({name: float(values[i]) for name, values in self.terms.items()})
             self.path[i].append(self.eye[i].copy())
+
+    def _remember(self, is_looking: Tensor) -> None:
+        """Add the glance to the mosaic. Where no gaze has moved since the last look it adds nothing but its cost."""
+        assert self.sighting is not None
+        assert self.mosaic is not None
+        glance, before = self.sighting.glance, self.mosaic
+        gaze = glance.gaze_deg
+        if self._gaze is not None and torch.equal(self._gaze, gaze):
+            counts = is_looking.long()
+            n_samples = before.n_samples + counts * glance.n_samples
+            self.mosaic = replace(before, n_samples=n_samples, n_glances=before.n_glances + counts)
+            return
+        seen = add_glance(before, glance)
+        self.mosaic = seen if bool(is_looking.all()) else _chosen(is_looking, seen, before)
+        self._gaze = gaze.clone()
+        priority = priority_map(self.mosaic, self.config.lattice)
+        self._priority = (255 * priority / priority.amax((1, 2, 3), keepdim=True)).round().to(torch.uint8)
+        self._unresolved = unresolved_share(self.mosaic, self.config.lattice)
 
     def observe(self) -> Obs:
         """Observations of all rows, in arrays that nobody else holds."""
         assert self.sighting is not None
         assert self.contrast is not None
         assert self.mosaic is not None
-        priority = priority_map(self.mosaic, self.config.lattice)
-        told = (255 * priority / priority.amax((1, 2, 3), keepdim=True)).round()
         time = np.minimum(self.n_looks / self.config.horizon, 1.0)
         return {
             "glance": shown(self.sighting.glance),
-            "priority": told.to(torch.uint8).numpy(),
+            "priority": self._priority.numpy().copy(),
             "eye": self.u,
             "statistics": worth.statistics(self.contrast, self.mosaic, self.config),
             "time": time[:, None].astype(np.float32),
@@ -218,6 +236,7 @@ class EyeWorld:
             "eye": eye,
             "n_looks": int(self.n_looks[i]) + 1,
             "n_samples": int(self.mosaic.n_samples[i]),
+            "px_per_deg": self.sight.px_per_deg,
             "scene": self.scene(i).name,
             "noise_seed": self.noise_seeds[i],
             "hidden": {
