@@ -245,7 +245,9 @@ class EyeAdapter(EnvAdapter):
 
     def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Terms, np.ndarray]:
         """Raises ValueError: it cannot tell."""
-        raise ValueError("the controller descends along gradients, and an eye tells none; choose one that goes by steps")
+        raise ValueError(
+            "the controller descends along gradients, and an eye tells none; choose one that goes by steps"
+        )
 
 
 def adapt(env: gym.Env[Any, Any]) -> EnvAdapter:

@@ -83,7 +83,9 @@ def column_of(info: Mapping[str, Any]) -> int:
     """Column of the lens in u; ValueError if it is not free."""
     names = tuple(info["parameter_names"])
     if MUSCLE not in names:
-        raise ValueError(f"expected an eye whose lens is free (Ciliary/Focus-v0 or Ciliary/Eye-v0), got {', '.join(names)}")
+        raise ValueError(
+            f"expected an eye whose lens is free (Ciliary/Focus-v0 or Ciliary/Eye-v0), got {', '.join(names)}"
+        )
     return names.index(MUSCLE)
 
 

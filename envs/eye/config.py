@@ -84,7 +84,9 @@ class EyeConfig:
         if tuple(self.lattice.shape) != (36, 72):
             raise ValueError(f"expected a lattice of 36 rings of 72 (observations have that size), got {self.lattice}")
         if self.size_px is not None and min(self.size_px) < self.window_px // 2:
-            raise ValueError(f"expected size_px of at least half of window_px, {self.window_px // 2}, got {self.size_px}")
+            raise ValueError(
+                f"expected size_px of at least half of window_px, {self.window_px // 2}, got {self.size_px}"
+            )
         if not self.nearness > 0 or not self.width_deg > 0 or self.degree_cost < 0:
             raise ValueError(
                 "expected nearness and width_deg > 0 and degree_cost >= 0, got "

@@ -67,10 +67,14 @@ class Ground:
         k = config.coarse
         below, right = (-scene.size_px[0]) % k, (-scene.size_px[1]) % k
         light = F.avg_pool2d(F.pad(scene.light[None], (0, right, 0, below), mode="replicate"), k)
-        distance = F.pad(scene.distance_dpt[None], (0, right, 0, below), mode="replicate")[..., k // 2 :: k, k // 2 :: k]
+        distance = F.pad(scene.distance_dpt[None], (0, right, 0, below), mode="replicate")[
+            ..., k // 2 :: k, k // 2 :: k
+        ]
         is_flat = float(distance.max() - distance.min()) < _FLAT_DPT
         sigma_px = max(8.0 / k, 1.0)
-        self.coarse = split_layers(light, distance, n_layers=1 if is_flat else config.n_layers, hidden_sigma_px=sigma_px)
+        self.coarse = split_layers(
+            light, distance, n_layers=1 if is_flat else config.n_layers, hidden_sigma_px=sigma_px
+        )
         # The centre of the padded image against the scene's.
         self.shift_deg = torch.tensor([below, right], dtype=torch.float64) / 2 / scene.px_per_deg
 
@@ -107,7 +111,9 @@ class Sight:
         by_length: dict[int, list[int]] = {}
         for i, ground in enumerate(grounds):
             by_length.setdefault(len(ground.coarse), []).append(i)
-        self._coarse = [(torch.tensor(rows), stack_layers([grounds[i].coarse for i in rows])) for rows in by_length.values()]
+        self._coarse = [
+            (torch.tensor(rows), stack_layers([grounds[i].coarse for i in rows])) for rows in by_length.values()
+        ]
         self.px_per_deg = float(kinds[0][2])
         self.size_px = (int(kinds[0][0]), int(kinds[0][1]))
         self.half_field_deg = torch.tensor(self.size_px, dtype=torch.float64) / self.px_per_deg / 2
@@ -179,9 +185,7 @@ class Sight:
         settings = OpticsSettings(is_chromatic, diameter_px)
         for rows, layers in groups:
             images.append(
-                retinal_image(
-                    layers, focus_dpt=focus[rows], pupil_mm=pupil[rows], px_per_deg=scale, settings=settings
-                )
+                retinal_image(layers, focus_dpt=focus[rows], pupil_mm=pupil[rows], px_per_deg=scale, settings=settings)
             )
         order = torch.cat([rows for rows, _ in groups]).argsort()
         return torch.cat(images)[order]
@@ -214,4 +218,3 @@ def _levels_about(distance_dpt: Tensor, n_layers: int) -> Tensor:
     farther = middle[:, None] - (middle[:, None] - low) * (below - k) / below.clamp_min(1)
     nearer = middle[:, None] + (high - middle[:, None]) * (k - below) / above.clamp_min(1)
     return torch.where(k <= below, farther, nearer)
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
@@ -161,7 +162,7 @@ def synthetic_scene(seed: int, config: EyeConfig) -> EyeScene:
     distances = [float(value) for value in rng.uniform(*_RANGE_DPT, int(rng.choice([1, 3])))]
     if kind == "planes":
         return planes_scene(distances, seed=seed, size_px=size_px, px_per_deg=scale)
-    gap_px = size_px[1] // len(distances)
+    gap_px = math.ceil(size_px[1] / len(distances))
     dots = dots_scene(distances, gap_px=gap_px, px_per_deg=scale)
     return fitted(_tall(dots, size_px[0]), size_px)
 
