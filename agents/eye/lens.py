@@ -107,7 +107,7 @@ class SweepController(LensController):
 
     Attributes:
         n_looks: evenly from one end to the other, >= 3.
-        is_fine: then as many as fit between the best's neighbours, a quarter of the spacing apart, and a parabola's top.
+        is_fine: then between the best's neighbours, a quarter of the spacing apart, and at a parabola's top.
     """
 
     n_looks: int = 30

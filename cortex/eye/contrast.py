@@ -61,7 +61,7 @@ def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = N
     """
     if light.ndim != 4 or light.shape[1] != 3 or light.shape[2] != light.shape[3] or light.shape[2] < LEAST_WINDOW_PX:
         raise ValueError(
-            f"expected light (B, 3, W, W) with W >= {LEAST_WINDOW_PX}, a square about the gaze, got {tuple(light.shape)}"
+            f"expected light (B, 3, W, W) with W >= {LEAST_WINDOW_PX}, about the gaze, got {tuple(light.shape)}"
         )
     side = light.shape[-1]
     place = torch.arange(side, dtype=light.dtype, device=light.device) - (side - 1) / 2

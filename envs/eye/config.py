@@ -10,7 +10,7 @@ from typing import Any
 from ciliary.cortex.eye.contrast import LEAST_WINDOW_PX
 from ciliary.cortex.eye.lattice import FoveatedLattice
 from ciliary.cortex.eye.parameters import EYE, FOCUS_DPT, PUPIL_MM
-from ciliary.envs.data.active.scene import WHITE_CD_M2, WIDTH_DEG, EyeScene
+from ciliary.envs.data.active.scene import WIDTH_DEG, EyeScene
 from ciliary.envs.dynamics import Rules
 
 #: The eye's muscles, in the order of the columns of every action.
@@ -32,8 +32,8 @@ class EyeConfig:
             flat), ``mixed`` (either), the path of a folder with depth (:mod:`ciliary.envs.data.depth`) or of
             photographs, or scenes.
         nearness: of a folder with depth, see :func:`ciliary.envs.data.active.scene.depth_scene`.
-        size_px: (height, width) to which scenes are brought (shrunk to cover it, never enlarged, and cropped about their
-            centre); scenes given as objects are cropped only. None keeps their size.
+        size_px: (height, width) to which scenes are brought (shrunk until they just cover it, never enlarged, and
+            cropped about their centre). None keeps their size.
         width_deg: width of the field of scenes that are not given as objects.
         photon_noise: light is known from the photons caught.
         white_cd_m2: luminance of light 1; None: the scene's own.

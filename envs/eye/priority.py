@@ -44,7 +44,7 @@ def fine_contrast(mosaic: Mosaic) -> Tensor:
 
 
 def unresolved(mosaic: Mosaic, lattice: FoveatedLattice) -> Tensor:
-    """Acuity still to be gained, (B, 1, H, W): octaves of spacing over the fovea's, 1 at the lattice's rim and unseen."""
+    """Acuity still to be gained, (B, 1, H, W): octaves of spacing over the fovea's; 1 at the rim and unseen."""
     rim = lattice.finest_deg * (1 + lattice.reach_deg / lattice.e2_deg)
     octaves = (mosaic.spacing_deg / lattice.finest_deg).log() / math.log(rim / lattice.finest_deg)
     return octaves.clamp(0, 1)

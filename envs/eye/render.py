@@ -53,7 +53,8 @@ class EyeRenderer:
         title = f"{world.scene(i).name} · look {len(path)} · {focus:.2f} dpt · {pupil:.1f} mm · total {total:.3f}"
         self._figure.suptitle(title, fontsize=11)
         self._canvas.draw()
-        return np.array(self._canvas.buffer_rgba())[..., :3].copy()
+        frame: np.ndarray = np.array(self._canvas.buffer_rgba())[..., :3].copy()
+        return frame
 
 
 def _picture(light: Tensor) -> np.ndarray:

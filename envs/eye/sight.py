@@ -100,8 +100,8 @@ class Sight:
         kinds = sorted({(*ground.scene.size_px, ground.scene.px_per_deg) for ground in grounds})
         if len(kinds) != 1:
             raise ValueError(
-                f"expected scenes of one size and px_per_deg, got (H, W, px_per_deg) {kinds}; give size_px and scenes of "
-                "one field"
+                f"expected scenes of one size and px_per_deg, got (H, W, px_per_deg) {kinds}; give "
+                "size_px and scenes of one field"
             )
         self._grounds, self._window = tuple(grounds), None
         self._light = torch.stack([ground.light for ground in grounds])

@@ -153,7 +153,7 @@ class EyeEnv(gym.Env[Any, np.ndarray]):
         # truncation=False: the step budget belongs to the TimeLimit wrapper that make() adds
         return self._observe(), float(paid[0]), bool(is_over[0]), False, self.world.info(0)
 
-    def render(self) -> np.ndarray | None:  # type: ignore[override]
+    def render(self) -> np.ndarray | None:
         """A frame (480, 640, 3) uint8, in mode ``rgb_array``."""
         if self.render_mode is None:
             return None

@@ -38,7 +38,7 @@ def test_an_episode_that_is_over_begins_anew_and_the_others_go_on():
     assert info["n_looks"].tolist() == [1, 2]
     _, _, _, cut, info = envs.step(np.zeros((2, 1), np.float32))
     assert cut.tolist() == [False, True]
-    obs, paid, over, cut, info = envs.step(np.ones((2, 1), np.float32))
+    obs, paid, _, cut, info = envs.step(np.ones((2, 1), np.float32))
     assert info["n_looks"].tolist() == [3, 1]
     assert info["n_samples"].tolist() == [3 * 2592, 2592]
     assert paid[1] == 0
