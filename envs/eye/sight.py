@@ -185,7 +185,14 @@ class Sight:
         settings = OpticsSettings(is_chromatic, diameter_px)
         for rows, layers in groups:
             images.append(
-                retinal_image(layers, focus_dpt=focus[rows], pupil_mm=pupil[rows], px_per_deg=scale, settings=settings)
+                retinal_image(
+                    layers,
+                    focus_dpt=focus[rows],
+                    pupil_mm=pupil[rows],
+                    px_per_deg=scale,
+                    settings=settings,
+                    wraps=is_chromatic,
+                )
             )
         order = torch.cat([rows for rows, _ in groups]).argsort()
         return torch.cat(images)[order]

@@ -59,8 +59,8 @@ def measure(contrast: Contrast, unresolved: Tensor, config: EyeConfig) -> dict[s
 
     *gaze*: ``unresolved`` (B,), :func:`ciliary.envs.eye.priority.unresolved_share`, 0 to 1. *focus*: minus the log of
     fine over coarse contrast at the gaze, of green: 0.1 x (ln coarse - mean of the bands' ln), 0 where there is no
-    contrast. *pupil*: minus the bits that a pixel of the window tells of contrast under photon noise, a tenth: wide pupils blur, narrow
-    ones are dark (Shannon 1949).
+    contrast. *pupil*: minus the bits that a pixel of the window tells of contrast under photon noise, a tenth: wide
+    pupils blur, narrow ones are dark (Shannon 1949).
     """
     sure = significant(contrast, config)
     bands = (sure[:, _GREEN] + LEAST_ENERGY).log().mean(-1)
