@@ -14,6 +14,7 @@ from ciliary.cortex.parameters import ParameterTable
 from ciliary.envs.batch import Evaluation
 from ciliary.envs.core import AbstractPerceptionEnv
 from ciliary.envs.dynamics import Rules
+from ciliary.envs.eye.single import EyeEnv
 from ciliary.envs.looks import LookBook
 from ciliary.envs.single import AccommodationEnv
 
@@ -208,9 +209,52 @@ class PlainAdapter(EnvAdapter):
         )
 
 
+class EyeAdapter(EnvAdapter):
+    """An eye (:class:`ciliary.envs.eye.single.EyeEnv`): a setting is where its free muscles stand, a trial is a look.
+
+    The default is where the episode starts. A setting that no single step reaches is approached; the trial then is
+    where the eye came to. Populations cannot be evaluated: an eye is in one state at a time.
+    """
+
+    _MOST_STEPS = 6  # from one end of the lens to the other
+
+    def __init__(self, env: gym.Env[Any, Any], world: EyeEnv) -> None:
+        super().__init__(env)
+        self._world = world
+
+    def _describe(self) -> None:
+        self.parameters, self.observed = self._world.parameters, self._world.observed
+        self.default_u = np.array(self._world.u, dtype=np.float32)
+
+    def _rules(self) -> Rules:
+        return self._world.rules
+
+    def _action(self, u: np.ndarray) -> np.ndarray:
+        return self._world.action_towards(u)
+
+    def settle(self, u: np.ndarray) -> None:
+        """See :class:`EnvAdapter`."""
+        for _ in range(self._MOST_STEPS):
+            if np.allclose(self._world.u, u, atol=1e-5):
+                return
+            self.step(u)
+
+    def evaluate(self, u: np.ndarray, *, views_seed: int | None = None) -> Terms:
+        """Raises ValueError: an eye is in one state at a time."""
+        raise ValueError("an eye is in one state at a time and evaluates no populations; go by steps")
+
+    def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Terms, np.ndarray]:
+        """Raises ValueError: it cannot tell."""
+        raise ValueError(
+            "the controller descends along gradients, and an eye tells none; choose one that goes by steps"
+        )
+
+
 def adapt(env: gym.Env[Any, Any]) -> EnvAdapter:
     """The adapter that an environment needs."""
     world = env.unwrapped
+    if isinstance(world, EyeEnv):
+        return EyeAdapter(env, world)
     return PerceptionAdapter(env, world) if isinstance(world, AbstractPerceptionEnv) else PlainAdapter(env)
 
 

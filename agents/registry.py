@@ -16,6 +16,10 @@ from ciliary.agents.controllers.policy import PolicyController
 from ciliary.agents.controllers.sb3 import Sb3Controller
 from ciliary.agents.controllers.search import SAMPLERS, SearchController
 from ciliary.agents.controllers.simple import FixedController, NormaliseController, RandomController
+from ciliary.agents.eye.gaze import CentreController, GridController, PriorityController, RandomGazeController
+from ciliary.agents.eye.lens import HillController, SweepController
+from ciliary.agents.eye.pupil import PupilReflexController
+from ciliary.agents.eye.reflex import LensReflexController
 from ciliary.cortex.loading import load_object, names_object
 
 CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
@@ -33,6 +37,19 @@ CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "sb3": Sb3Controller,
     "search": SearchController,
     **{name: partial(SearchController, name) for name in SAMPLERS},
+}
+
+#: Controllers of an eye's muscles: for ``Ciliary/Gaze-v0``, ``Ciliary/Focus-v0`` and ``Ciliary/Eye-v0`` only.
+EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
+    "gaze-centre": CentreController,
+    "gaze-random": RandomGazeController,
+    "gaze-grid": GridController,
+    "gaze-priority": PriorityController,
+    "lens-sweep": SweepController,
+    "lens-hill": HillController,
+    "lens-reflex": LensReflexController,
+    "lens-reflex-hill": partial(LensReflexController, climbs=True),
+    "pupil-reflex": PupilReflexController,
 }
 
 #: Names of before, and what to say of them.
@@ -57,12 +74,15 @@ def make_controller(controller: object, **settings: Any) -> ControllerBase:
         return _build(controller, settings)
     if controller in CONTROLLERS:
         return _build(CONTROLLERS[controller], settings, name=controller)
+    if controller in EYE_CONTROLLERS:
+        return _build(EYE_CONTROLLERS[controller], settings, name=controller)
     if names_object(controller):
         return _build(load_object(controller, what="controller"), settings, name=controller)
     if controller in GONE:
         raise ValueError(f"the controller {controller!r} {GONE[controller]}")
     raise ValueError(
-        f"unknown controller {controller!r}; choose from {', '.join(CONTROLLERS)}, or give your own as module:object"
+        f"unknown controller {controller!r}; choose from {', '.join(CONTROLLERS)}, for an eye "
+        f"from {', '.join(EYE_CONTROLLERS)}, or give your own as module:object"
     )
 
 

@@ -1,8 +1,11 @@
 """The question: views, objective, disturbances, image sources, and the Gymnasium environments.
 
-Importing this package registers ``Ciliary/Accommodation-v0`` and ``Ciliary/Toy-v0``; in a process that has not imported
-it, such as a spawned worker, ask for ``gymnasium.make("ciliary.envs:Ciliary/Accommodation-v0")``.
+Importing this package registers ``Ciliary/Accommodation-v0``, ``Ciliary/Toy-v0``, and of an eye ``Ciliary/Gaze-v0``,
+``Ciliary/Focus-v0`` and ``Ciliary/Eye-v0``; in a process that has not imported it, such as a spawned worker, ask for
+``gymnasium.make("ciliary.envs:Ciliary/Accommodation-v0")``.
 """
+
+from typing import Any
 
 import gymnasium as gym
 
@@ -16,6 +19,9 @@ from ciliary.envs.data.reading import Photograph as Photograph
 from ciliary.envs.data.reading import UnreadableImage as UnreadableImage
 from ciliary.envs.data.reading import read_image as read_image
 from ciliary.envs.evaluator import Evaluator as Evaluator
+from ciliary.envs.eye.config import EyeConfig as EyeConfig
+from ciliary.envs.eye.single import EyeEnv as EyeEnv
+from ciliary.envs.eye.vector import EyeVectorEnv as EyeVectorEnv
 from ciliary.envs.objective.make import make_objective as make_objective
 from ciliary.envs.objective.terms import Objective as Objective
 from ciliary.envs.objective.terms import ObjectiveSettings as ObjectiveSettings
@@ -36,3 +42,18 @@ if "Ciliary/Accommodation-v0" not in gym.registry:
         vector_entry_point="ciliary.envs.vector:AccommodationVectorEnv",
         max_episode_steps=64,
     )
+
+_EYES: dict[str, dict[str, Any]] = {
+    "Ciliary/Gaze-v0": {"muscles": ("gaze_y_deg", "gaze_x_deg"), "scenes": "photographs"},
+    "Ciliary/Focus-v0": {"muscles": ("focus_dpt",), "scenes": "synthetic", "mosaic_coarse": 4},
+    "Ciliary/Eye-v0": {},
+}
+for _id, _settings in _EYES.items():
+    if _id not in gym.registry:
+        gym.register(
+            _id,
+            entry_point="ciliary.envs.eye.single:EyeEnv",
+            vector_entry_point="ciliary.envs.eye.vector:EyeVectorEnv",
+            max_episode_steps=16,
+            kwargs=_settings,
+        )

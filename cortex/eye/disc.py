@@ -67,7 +67,7 @@ def _soft_disc(radius2: Tensor, offset: Tensor, times: Tensor, distance: Tensor)
     return kernel / total[..., None, None], (rows * offset**2).sum(-1) / total
 
 
-def convolve_disc(planes: Tensor, diameter_px: Tensor, *, radius_px: int) -> Tensor:
+def convolve_disc(planes: Tensor, diameter_px: Tensor, *, radius_px: int, wraps: bool = False) -> Tensor:
     """Convolve planes with discs; beyond its border an image goes on as its border is.
 
     By the fast Fourier transform: the time does not depend on the diameter. Two planes travel as one complex one: a
@@ -77,23 +77,25 @@ def convolve_disc(planes: Tensor, diameter_px: Tensor, *, radius_px: int) -> Ten
         planes: (..., P, H, W); the P planes share a disc.
         diameter_px: (...), broadcast with the leading axes of ``planes``.
         radius_px: the largest radius: larger discs are cut to it.
+        wraps: beyond the border is the other side; for images whose border, ``radius_px`` wide, is cut off afterwards.
 
     Returns:
         (..., P, H, W), the leading axes broadcast. Differentiable in both.
     """
     kernel, share = disc_kernel(diameter_px, radius_px=radius_px)
     *lead, n_planes, height, width = planes.shape
-    size = (fast_length(height + 2 * radius_px), fast_length(width + 2 * radius_px))
+    before = 0 if wraps else radius_px
+    size = (fast_length(height + 2 * before), fast_length(width + 2 * before))
     # Real and imaginary part; the last plane of an odd number goes alone.
     paired = F.pad(planes, (0, 0, 0, 0, 0, n_planes % 2)).reshape(-1, 1, height, width)
-    right, below = size[1] - width - radius_px, size[0] - height - radius_px
-    padded = F.pad(paired, (radius_px, right, radius_px, below), mode="replicate")
+    right, below = size[1] - width - before, size[0] - height - before
+    padded = F.pad(paired, (before, right, before, below), mode="replicate")
     padded = padded.view(*lead, (n_planes + 1) // 2, 2, *size)
     down, across = (_cosines(n, radius_px, planes.dtype, planes.device) for n in size)
     transfer = down @ kernel @ across.transpose(0, 1)
     spectrum = torch.fft.fft2(torch.complex(padded[..., 0, :, :], padded[..., 1, :, :]))
     both = torch.fft.ifft2(spectrum * transfer[..., None, :, :])
-    both = both[..., radius_px : radius_px + height, radius_px : radius_px + width]
+    both = both[..., before : before + height, before : before + width]
     blurred = torch.stack([both.real, both.imag], -3).flatten(-4, -3)[..., :n_planes, :, :]
     return torch.lerp(planes.expand_as(blurred), blurred, share[..., None, None, None])
 

@@ -21,6 +21,8 @@ from ciliary.cortex.eye.disc import convolve_disc, disc_diameter_rad, px_per_rad
 from ciliary.cortex.eye.layers import Layers
 from ciliary.cortex.eye.parameters import FOCUS_DPT, PUPIL_MM
 
+# Values of light whose layers are blurred together: small images are quicker by that, large ones are not.
+_MOST_TOGETHER = 2**19
 # Share of a disc on visible ground below which the ground is counted as hidden; well over the transform's rounding.
 _LEAST_VISIBLE = 1e-3
 
@@ -50,6 +52,7 @@ def retinal_image(
     pupil_mm: Tensor,
     px_per_deg: float,
     settings: OpticsSettings = OpticsSettings(),
+    wraps: bool = False,
 ) -> Tensor:
     """The image of a scene on the retina, at the scene's own resolution.
 
@@ -59,6 +62,7 @@ def retinal_image(
         pupil_mm: (B,) diameter, >= 0; at 0 the image is the scene's light.
         px_per_deg: of the scene, one for the batch.
         settings: of the eye.
+        wraps: quicker, for a window whose border, :func:`largest_radius_px` wide, is cut off afterwards.
 
     Returns:
         (B, 3, H, W) linear light in the scene's unit; how much of it passes the pupil is not counted here
@@ -78,15 +82,19 @@ def retinal_image(
     diameter_rad = disc_diameter_rad(pupil_mm[:, None, None], focus[:, None], layers.level_dpt[..., None])
     diameter_px = diameter_rad * px_per_rad(px_per_deg)  # (B, L, C), C is 3 or 1
     if len(layers) == 1:  # one layer hides nothing: its alpha is 1 everywhere
-        return _blurred_light(layers.light, diameter_px[:, 0], radius_px).clamp_min(0)
+        return _blurred_light(layers.light, diameter_px[:, 0], radius_px, wraps).clamp_min(0)
     image = torch.zeros_like(layers.light)
     covered = torch.zeros_like(layers.light)
-    for i in range(len(layers)):
-        light, alpha, visible = _blurred(layers.of(i), diameter_px[:, i], radius_px)
-        visible = visible.clamp_min(_LEAST_VISIBLE)
-        rest = 1 - (alpha / visible).clamp(0, 1)
-        image = image * rest + light / visible
-        covered = covered * rest + (1 - rest)
+    n_together = max(1, _MOST_TOGETHER // layers.light.numel())
+    for start in range(0, len(layers), n_together):
+        part = range(start, min(start + n_together, len(layers)))
+        together = torch.stack([layers.of(i) for i in part])  # (n, B, 5, H, W)
+        blurred = _blurred(together, diameter_px[:, part.start : part.stop].transpose(0, 1), radius_px, wraps)
+        for light, alpha, visible in zip(*blurred, strict=True):
+            share = visible.clamp_min(_LEAST_VISIBLE)
+            rest = 1 - (alpha / share).clamp(0, 1)
+            image = image * rest + light / share
+            covered = covered * rest + (1 - rest)
     return (image / covered.clamp_min(_LEAST_VISIBLE)).clamp_min(0)
 
 
@@ -97,20 +105,22 @@ def largest_radius_px(px_per_deg: float, max_diameter_px: float | None = None) -
     return math.ceil(max_diameter_px / 2) + 1
 
 
-def _blurred(layer: Tensor, diameter_px: Tensor, radius_px: int) -> tuple[Tensor, Tensor, Tensor]:
-    """A layer's light (B, 3, H, W), alpha and normaliser (both (B, C, H, W)), each through its channel's disc."""
-    if diameter_px.shape[1] == 1:
-        light, alpha, visible = convolve_disc(layer, diameter_px[:, 0], radius_px=radius_px).split([3, 1, 1], 1)
+def _blurred(layer: Tensor, diameter_px: Tensor, radius_px: int, wraps: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Layers' light (..., 3, H, W), alpha and normaliser (both (..., C, H, W)), each through its channel's disc."""
+    if diameter_px.shape[-1] == 1:
+        light, alpha, visible = convolve_disc(layer, diameter_px[..., 0], radius_px=radius_px, wraps=wraps).split(
+            [3, 1, 1], -3
+        )
         return light, alpha, visible
-    masks = convolve_disc(layer[:, None, 3:], diameter_px, radius_px=radius_px)
-    return _blurred_light(layer[:, :3], diameter_px, radius_px), masks[:, :, 0], masks[:, :, 1]
+    masks = convolve_disc(layer[..., None, 3:, :, :], diameter_px, radius_px=radius_px, wraps=wraps)
+    return _blurred_light(layer[..., :3, :, :], diameter_px, radius_px, wraps), masks[..., 0, :, :], masks[..., 1, :, :]
 
 
-def _blurred_light(light: Tensor, diameter_px: Tensor, radius_px: int) -> Tensor:
-    """Light (B, 3, H, W) through one disc (B, 1) or one a channel (B, 3)."""
-    if diameter_px.shape[1] == 1:
-        return convolve_disc(light, diameter_px[:, 0], radius_px=radius_px)
-    return convolve_disc(light[:, :, None], diameter_px, radius_px=radius_px)[:, :, 0]
+def _blurred_light(light: Tensor, diameter_px: Tensor, radius_px: int, wraps: bool) -> Tensor:
+    """Light (..., 3, H, W) through one disc (..., 1) or one a channel (..., 3)."""
+    if diameter_px.shape[-1] == 1:
+        return convolve_disc(light, diameter_px[..., 0], radius_px=radius_px, wraps=wraps)
+    return convolve_disc(light[..., None, :, :], diameter_px, radius_px=radius_px, wraps=wraps)[..., 0, :, :]
 
 
 class Optics(nn.Module):

@@ -1,8 +1,11 @@
-"""The exam that every environment sits: subclass it as ``Test...`` and give the id and quick settings.
+"""The exams that environments sit: subclass one as ``Test...`` and give the id and quick settings.
 
     class TestMine(EnvironmentContract):
         env_id = "Mine/World-v0"  # registered, an AbstractPerceptionEnv inside
         settings = {"size_px": 48}
+
+:class:`GymnasiumContract` is the part for environments that are in one state at a time, such as an eye: their settings
+are nothing that a population of could be evaluated.
 
 Stable-baselines3's checker is asked too where that library is installed.
 """
@@ -22,11 +25,12 @@ from gymnasium.utils.env_checker import check_env
 import ciliary.envs  # noqa: F401  (registers the ids)
 
 
-class EnvironmentContract:
-    """Reset, step, spaces, seeds, rewards and the population evaluation of one registered environment."""
+class GymnasiumContract:
+    """Reset, step, spaces, seeds and rewards of one registered environment."""
 
     env_id: ClassVar[str]
     settings: ClassVar[dict[str, Any]] = {}
+    reset_option: ClassVar[str] = "image"  # one of the legal ones
     module: ClassVar[str] = "ciliary.envs"  # importing it registers the id
     n_steps: ClassVar[int] = 4
 
@@ -53,12 +57,11 @@ class EnvironmentContract:
             warnings.simplefilter("error")
             check_env(self.make().unwrapped)
 
-    @pytest.mark.parametrize("action_mode", ["delta", "absolute"])
-    def test_sb3_check_env_is_silent(self, action_mode: str) -> None:
+    def test_sb3_check_env_is_silent(self) -> None:
         sb3 = pytest.importorskip("stable_baselines3.common.env_checker")
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            sb3.check_env(self.make(action_mode=action_mode), warn=True)
+            sb3.check_env(self.make(), warn=True)
 
     def test_same_seed_same_trajectory(self, env: Any) -> None:
         first, again = self.rollout(env, 7), self.rollout(self.make(patience=0), 7)
@@ -82,7 +85,8 @@ class EnvironmentContract:
 
     def test_caller_cannot_reach_the_state_through_what_it_was_given(self, env: Any) -> None:
         obs, info = env.reset(seed=0)
-        obs["u"][:] = 9
+        for value in obs.values():
+            value[...] = 1
         info["u"][:] = 9
         info["terms"]["total"] = 9.0
         env.unwrapped.u[:] = 9
@@ -93,8 +97,64 @@ class EnvironmentContract:
     def test_reward_telescopes(self, env: Any) -> None:
         steps = self.rollout(env, 3)
         first, last = steps[0][2]["terms"]["total"], steps[-1][2]["terms"]["total"]
-        cost = env.unwrapped.rules.step_cost * self.n_steps
-        assert sum(step[1] for step in steps) == pytest.approx(first - last - cost, abs=1e-9)
+        assert sum(step[1] for step in steps) == pytest.approx(first - last - self.cost(env, steps), abs=1e-9)
+
+    def cost(self, env: Any, steps: list[Any]) -> float:
+        """What the steps of a rollout cost, the reset being the first."""
+        return float(env.unwrapped.rules.step_cost * (len(steps) - 1))
+
+    def test_standing_still_converges(self) -> None:
+        env = self.make(patience=2)
+        env.reset(seed=0)
+        still = np.zeros(env.action_space.shape, np.float32)
+        endings = [env.step(still)[2:4] for _ in range(2)]
+        assert endings == [(False, False), (True, False)]
+
+    def test_the_clock_belongs_to_the_time_limit(self) -> None:
+        env = gym.make(self.env_id, max_episode_steps=2, **(self.settings | {"patience": 0}))
+        env.reset(seed=0)
+        still = np.zeros_like(env.action_space.sample(), np.float32)
+        assert [env.step(still)[2:4] for _ in range(2)] == [(False, False), (False, True)]
+        assert gym.spec(self.env_id).max_episode_steps is not None
+
+    def test_spec_pickles_and_makes_the_same_world(self, env: Any) -> None:
+        spec = pickle.loads(pickle.dumps(env.spec))
+        again = gym.make(spec)
+        ours, theirs = self.rollout(env, 1, 1), self.rollout(again, 1, 1)
+        assert [step[2]["terms"] for step in ours] == [step[2]["terms"] for step in theirs]
+
+    def test_id_with_its_module_registers_itself(self) -> None:
+        """What a fresh process, such as a spawned worker, should ask for."""
+        spec = gym.make(f"{self.module}:{self.env_id}", **self.settings).spec
+        assert spec is not None
+        assert spec.id == self.env_id
+
+    def test_step_before_reset_says_what_to_do(self) -> None:
+        env = self.make().unwrapped
+        with pytest.raises(gym.error.ResetNeeded, match="reset"):
+            env.step(np.zeros(env.action_space.shape, np.float32))
+
+    def test_actions_that_cannot_be_are_named(self, env: Any) -> None:
+        env.reset(seed=0)
+        with pytest.raises(ValueError, match="finite action"):
+            env.unwrapped.step(np.full(env.action_space.shape, np.nan, np.float32))
+        with pytest.raises(ValueError, match="shape"):
+            env.unwrapped.step(np.zeros(2, np.float32))
+
+    def test_unknown_reset_option_lists_the_legal_ones(self, env: Any) -> None:
+        with pytest.raises(ValueError, match=self.reset_option):
+            env.unwrapped.reset(seed=0, options={"imagge": 1})
+
+
+class EnvironmentContract(GymnasiumContract):
+    """The same, and settings u with the population evaluation of an ``AbstractPerceptionEnv``."""
+
+    @pytest.mark.parametrize("action_mode", ["delta", "absolute"])
+    def test_sb3_check_env_is_silent_in_both_modes(self, action_mode: str) -> None:
+        sb3 = pytest.importorskip("stable_baselines3.common.env_checker")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            sb3.check_env(self.make(action_mode=action_mode), warn=True)
 
     def test_starts_at_the_default(self, env: Any) -> None:
         obs, info = env.reset(seed=0)
@@ -141,45 +201,3 @@ class EnvironmentContract:
         u = env.unwrapped.default_u[None]
         one = env.unwrapped.evaluate(u, views_seed=11).terms["total"]
         np.testing.assert_array_equal(one, env.unwrapped.evaluate(u, views_seed=11).terms["total"])
-
-    def test_standing_still_converges(self) -> None:
-        env = self.make(patience=2)
-        env.reset(seed=0)
-        still = np.zeros(env.action_space.shape, np.float32)
-        endings = [env.step(still)[2:4] for _ in range(2)]
-        assert endings == [(False, False), (True, False)]
-
-    def test_the_clock_belongs_to_the_time_limit(self) -> None:
-        env = gym.make(self.env_id, max_episode_steps=2, **(self.settings | {"patience": 0}))
-        env.reset(seed=0)
-        still = np.zeros_like(env.action_space.sample(), np.float32)
-        assert [env.step(still)[2:4] for _ in range(2)] == [(False, False), (False, True)]
-        assert gym.spec(self.env_id).max_episode_steps is not None
-
-    def test_spec_pickles_and_makes_the_same_world(self, env: Any) -> None:
-        spec = pickle.loads(pickle.dumps(env.spec))
-        again = gym.make(spec)
-        ours, theirs = self.rollout(env, 1, 1), self.rollout(again, 1, 1)
-        assert [step[2]["terms"] for step in ours] == [step[2]["terms"] for step in theirs]
-
-    def test_id_with_its_module_registers_itself(self) -> None:
-        """What a fresh process, such as a spawned worker, should ask for."""
-        spec = gym.make(f"{self.module}:{self.env_id}", **self.settings).spec
-        assert spec is not None
-        assert spec.id == self.env_id
-
-    def test_step_before_reset_says_what_to_do(self) -> None:
-        env = self.make().unwrapped
-        with pytest.raises(gym.error.ResetNeeded, match="reset"):
-            env.step(np.zeros(env.action_space.shape, np.float32))
-
-    def test_actions_that_cannot_be_are_named(self, env: Any) -> None:
-        env.reset(seed=0)
-        with pytest.raises(ValueError, match="finite action"):
-            env.unwrapped.step(np.full(env.action_space.shape, np.nan, np.float32))
-        with pytest.raises(ValueError, match="shape"):
-            env.unwrapped.step(np.zeros(2, np.float32))
-
-    def test_unknown_reset_option_lists_the_legal_ones(self, env: Any) -> None:
-        with pytest.raises(ValueError, match="image"):
-            env.unwrapped.reset(seed=0, options={"imagge": 1})

@@ -9,7 +9,7 @@ import torch
 
 from ciliary.cortex.eye.chromatic import channel_shift_dpt
 from ciliary.cortex.eye.layers import membership, split_layers
-from ciliary.cortex.eye.optics import Optics, OpticsSettings, retinal_image
+from ciliary.cortex.eye.optics import Optics, OpticsSettings, largest_radius_px, retinal_image
 from ciliary.cortex.eye.parameters import EYE
 
 GREY = OpticsSettings(is_chromatic=False, max_diameter_px=24)
@@ -215,3 +215,19 @@ def test_complaints():
         retinal_image(layers, focus_dpt=torch.ones(1), pupil_mm=torch.ones(1), px_per_deg=0.0)
     with pytest.raises(ValueError, match="max_diameter_px"):
         OpticsSettings(max_diameter_px=0.5)
+
+
+def test_a_window_that_wraps_is_the_same_inside_its_border():
+    rng = torch.Generator().manual_seed(0)
+    light = torch.rand(1, 3, 60, 70, generator=rng)
+    distance = torch.linspace(0.5, 4.0, 70).expand(1, 1, 60, 70)
+    layers = split_layers(light, distance, n_layers=4)
+    settings = OpticsSettings(max_diameter_px=12.0)
+    eye = {"focus_dpt": torch.tensor([2.0]), "pupil_mm": torch.tensor([4.0])}
+    whole, window = (
+        retinal_image(layers, **eye, px_per_deg=20.0, settings=settings, wraps=wraps) for wraps in (False, True)
+    )
+    margin = largest_radius_px(20.0, 12.0)
+    inside = (..., slice(margin, -margin), slice(margin, -margin))
+    assert torch.allclose(whole[inside], window[inside], atol=1e-5)
+    assert not torch.allclose(whole, window, atol=1e-3)

@@ -1,0 +1,218 @@
+"""Focusing by contrast alone: look everywhere, or climb. What cameras do."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ciliary.agents.base import ControllerBase
+from ciliary.cortex.eye.parameters import FOCUS_DPT
+
+MUSCLE = "focus_dpt"
+
+
+@dataclass(frozen=True)
+class LensState:
+    """What an episode has shown so far.
+
+    Attributes:
+        looks: (focus_dpt, focus term) of every look.
+        plan: where to look next, in order.
+        step_dpt, direction, n_misses: of a climb.
+        is_done: whether the answer was looked at.
+    """
+
+    looks: tuple[tuple[float, float], ...] = ()
+    plan: tuple[float, ...] = ()
+    step_dpt: float = 0.0
+    direction: float = 1.0
+    n_misses: int = 0
+    is_done: bool = False
+
+    @property
+    def best_dpt(self) -> float:
+        """Focus of the best look."""
+        return min(self.looks, key=lambda look: look[1])[0]
+
+
+class LensController(ControllerBase):
+    """Moves the lens; the other free muscles stay. The first look is where the episode starts."""
+
+    use_steps = True
+    is_seedless = True
+
+    @abstractmethod
+    def _next(self, state: LensState) -> tuple[float, LensState]:
+        """Where to focus next."""
+
+    def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> LensState:
+        """Nothing seen yet.
+
+        Raises:
+            ValueError: the lens is not among the free muscles.
+        """
+        del obs, seed
+        column_of(info)
+        return LensState()
+
+    def act(self, state: LensState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, LensState]:
+        """The next setting, (1, P)."""
+        del obs
+        u = np.array(info["default_u"], dtype=np.float64)
+        if state.looks:
+            focus_dpt, state = self._next(state)
+            u[column_of(info)] = unit_of(focus_dpt)
+        return u[None], state
+
+    def learn(self, state: LensState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> LensState:
+        """Remember the look; one that is not a number counts as the worst."""
+        del obs
+        term = float(np.nan_to_num(info["terms"]["focus"][0], nan=np.inf, posinf=np.inf))
+        return replace(state, looks=(*state.looks, (focus_of(u, info), term)))
+
+    def is_done(self, state: LensState) -> bool:
+        """Whether the answer was looked at."""
+        return state.is_done
+
+
+def column_of(info: Mapping[str, Any]) -> int:
+    """Column of the lens in u; ValueError if it is not free."""
+    names = tuple(info["parameter_names"])
+    if MUSCLE not in names:
+        raise ValueError(
+            f"expected an eye whose lens is free (Ciliary/Focus-v0 or Ciliary/Eye-v0), got {', '.join(names)}"
+        )
+    return names.index(MUSCLE)
+
+
+def unit_of(focus_dpt: float) -> float:
+    """Dioptres as u."""
+    low, high = FOCUS_DPT
+    return float(np.clip(2 * (focus_dpt - low) / (high - low) - 1, -1, 1))
+
+
+def focus_of(u: np.ndarray, info: Mapping[str, Any]) -> float:
+    """The lens of a setting u (1, P), in dioptres."""
+    low, high = FOCUS_DPT
+    return low + (float(np.ravel(u)[column_of(info)]) + 1) / 2 * (high - low)
+
+
+@dataclass(frozen=True)
+class SweepController(LensController):
+    """Looks along the whole range and settles on the best: the loop goes back to it.
+
+    Attributes:
+        n_looks: evenly from one end to the other, >= 3.
+        is_fine: then between the best's neighbours, a quarter of the spacing apart, and at a parabola's top.
+    """
+
+    n_looks: int = 30
+    is_fine: bool = False
+
+    name = "lens-sweep"
+
+    def __post_init__(self) -> None:
+        if self.n_looks < 3:
+            raise ValueError(f"expected n_looks >= 3, got {self.n_looks}")
+
+    def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> LensState:
+        """The plan."""
+        state = super().init(obs, info, seed)
+        return replace(state, plan=tuple(np.linspace(*FOCUS_DPT, self.n_looks)), n_misses=int(self.is_fine))
+
+    def _next(self, state: LensState) -> tuple[float, LensState]:
+        focus_dpt, *rest = state.plan
+        return focus_dpt, replace(state, plan=tuple(rest))
+
+    def learn(self, state: LensState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> LensState:
+        """Remember the look; at the end of a plan make the finer one, if there is to be one."""
+        wanted = state.plan
+        state = super().learn(state, u, obs, info)
+        if wanted:
+            return state
+        if state.n_misses == 0:
+            return replace(state, is_done=True)
+        spacing = (FOCUS_DPT[1] - FOCUS_DPT[0]) / (self.n_looks - 1)
+        if state.n_misses == 1:
+            finer = state.best_dpt + spacing * np.array([-0.75, -0.5, -0.25, 0.25, 0.5, 0.75])
+            plan = tuple(finer[(finer >= FOCUS_DPT[0]) & (finer <= FOCUS_DPT[1])])
+            return replace(state, plan=plan, n_misses=2)
+        if state.n_misses == 2:
+            return replace(state, plan=(parabola_top(state.looks),), n_misses=0)
+        return replace(state, is_done=True)
+
+
+@dataclass(frozen=True)
+class HillController(LensController):
+    """Climbs: steps on while it gets better, turns round, halves its step; a parabola's top at the end.
+
+    Attributes:
+        step_dpt: the first step.
+        least_dpt: below it the parabola decides.
+    """
+
+    step_dpt: float = 2.0
+    least_dpt: float = 0.25
+
+    name = "lens-hill"
+
+    def __post_init__(self) -> None:
+        if not self.step_dpt >= self.least_dpt > 0:
+            raise ValueError(f"expected step_dpt >= least_dpt > 0, got {self.step_dpt} and {self.least_dpt}")
+
+    def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> LensState:
+        """At the first step."""
+        return replace(super().init(obs, info, seed), step_dpt=self.step_dpt)
+
+    def _next(self, state: LensState) -> tuple[float, LensState]:
+        return climb(state, self.least_dpt)
+
+    def learn(self, state: LensState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> LensState:
+        """Remember the look, and whether it was better."""
+        return climbed(state, super().learn(state, u, obs, info), self.least_dpt)
+
+
+def climb(state: LensState, least_dpt: float) -> tuple[float, LensState]:
+    """The next look of a climb from the best one."""
+    if state.step_dpt < least_dpt:
+        return parabola_top(state.looks), state
+    focus_dpt = state.best_dpt + state.direction * state.step_dpt
+    if not FOCUS_DPT[0] <= focus_dpt <= FOCUS_DPT[1]:
+        state = replace(state, direction=-state.direction, n_misses=state.n_misses + 1)
+        focus_dpt = state.best_dpt + state.direction * state.step_dpt
+    return float(np.clip(focus_dpt, *FOCUS_DPT)), state
+
+
+def climbed(before: LensState, state: LensState, least_dpt: float) -> LensState:
+    """The climb after a look: on, round, or with half the step."""
+    if len(state.looks) < 2:
+        return state
+    if before.step_dpt < least_dpt:
+        return replace(state, is_done=True)
+    if state.best_dpt != before.best_dpt:
+        return replace(state, n_misses=0)
+    n_misses = state.n_misses + 1
+    if n_misses < 2:
+        return replace(state, direction=-state.direction, n_misses=n_misses)
+    return replace(state, step_dpt=state.step_dpt / 2, n_misses=0)
+
+
+def parabola_top(looks: tuple[tuple[float, float], ...]) -> float:
+    """Top of the parabola through the best look and its neighbours, between these; the best where there is none."""
+    best: dict[float, float] = {}
+    for focus_dpt, term in looks:
+        if np.isfinite(term):
+            best[round(focus_dpt, 3)] = min(term, best.get(round(focus_dpt, 3), np.inf))
+    if not best:
+        return looks[0][0]
+    places = sorted(best)
+    i = places.index(min(best, key=lambda place: best[place]))
+    if not 0 < i < len(places) - 1:
+        return places[i]
+    x = np.array(places[i - 1 : i + 2])
+    curve = np.polyfit(x - x[1], [best[place] for place in x], 2)
+    return float(np.clip(x[1] - curve[1] / (2 * curve[0]), x[0], x[2])) if curve[0] > 0 else places[i]

@@ -1,0 +1,67 @@
+"""The pupil as light alone sets it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ciliary.agents.base import ControllerBase
+from ciliary.cortex.eye.pupil import steady_pupil_mm
+from ciliary.envs.eye.terms import STATISTICS
+
+MUSCLE = "pupil_mm"
+
+
+@dataclass(frozen=True)
+class PupilReflexController(ControllerBase):
+    """Opens the pupil to its steady size for the light that it sees (Watson & Yellott 2012); the rest stays.
+
+    Attributes:
+        white_cd_m2: luminance of light 1.
+        field_deg2: area of the adapting field.
+        age_years: 20 to 83.
+    """
+
+    white_cd_m2: float = 80.0
+    field_deg2: float = 25.0 * 100 / 3
+    age_years: float = 28.58
+
+    name = "pupil-reflex"
+    use_steps = True
+    is_seedless = True
+
+    def init(self, obs: Any, info: Mapping[str, Any], seed: int) -> int:
+        """No look yet.
+
+        Raises:
+            ValueError: the pupil is not among the free muscles.
+        """
+        del obs, seed
+        if MUSCLE not in info["parameter_names"]:
+            names = ", ".join(info["parameter_names"])
+            raise ValueError(f"expected an eye whose pupil is free (Ciliary/Eye-v0), got {names}")
+        return 0
+
+    def act(self, state: int, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, int]:
+        """The next setting, (1, P)."""
+        u = np.array(info["default_u"], dtype=np.float64)
+        if state:
+            i = tuple(info["parameter_names"]).index(MUSCLE)
+            u[i] = info["parameters"].to_u(self._values(obs, info, i))[0, i]
+        return u[None], state
+
+    def _values(self, obs: Any, info: Mapping[str, Any], i: int) -> np.ndarray:
+        light = max(float(obs["statistics"][STATISTICS.index("light")]), 0.0)
+        steady = steady_pupil_mm(torch.tensor(light * self.white_cd_m2), self.field_deg2, age_years=self.age_years)
+        values = info["parameters"].to_physical(np.asarray(info["default_u"])[None])
+        values[0, i] = float(steady)
+        return np.asarray(values)
+
+    def learn(self, state: int, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> int:
+        """Count."""
+        del u, obs, info
+        return state + 1

@@ -1,0 +1,147 @@
+"""Contrast at the gaze, scale by scale and colour by colour, freed of the variance that photons bring.
+
+What a lens is focused by: defocus takes fine contrast first, and red and blue contrast unequally.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ciliary.cortex.eye.disc import disc_kernel
+
+#: Bands of a window, an octave apart, the finest first: about 1/3, 1/6 and 1/12 cycles a pixel.
+N_BANDS = 3
+_BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # Burt & Adelson 1983
+_MARGIN_PX = 2  # what a filter loses at either side
+#: Least side of a window: its coarsest band then has one value left.
+LEAST_WINDOW_PX = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """Contrast of B windows.
+
+    Attributes:
+        energy: (B, 3, N_BANDS) variance of each band over squared mean light, less that of the photons, >= 0.
+        noise: (B, 3, N_BANDS) the photons' variance over squared mean light; 0 without noise.
+        coarse: (B, 3) the same variance of all scales that are coarser than the bands.
+        mean: (B, 3) mean light.
+    """
+
+    energy: Tensor
+    noise: Tensor
+    coarse: Tensor
+    mean: Tensor
+
+    @property
+    def noise_error(self) -> Tensor:
+        """(B, 3, N_BANDS) standard error of ``energy`` by photons alone: variance x sqrt(2 / independent values)."""
+        return self.noise * torch.tensor(_relative_errors(), dtype=self.noise.dtype, device=self.noise.device)
+
+
+#: Standard deviation of the Gaussian about the gaze by which pixels count.
+SIGMA_PX = 8.0
+
+
+def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = None) -> Contrast:
+    """Contrast about the gaze.
+
+    Args:
+        light: (B, 3, W, W), linear, W >= 32.
+        offset_px: (B, 2) of the gaze from the window's centre, (y, x).
+        photons: (B,) photons that a pixel catches of light 1; None: the light is without noise.
+
+    Raises:
+        ValueError: another shape.
+    """
+    if light.ndim != 4 or light.shape[1] != 3 or light.shape[2] != light.shape[3] or light.shape[2] < LEAST_WINDOW_PX:
+        raise ValueError(
+            f"expected light (B, 3, W, W) with W >= {LEAST_WINDOW_PX}, about the gaze, got {tuple(light.shape)}"
+        )
+    side = light.shape[-1]
+    place = torch.arange(side, dtype=light.dtype, device=light.device) - (side - 1) / 2
+    mean = (light * _weights(place, offset_px)).sum((2, 3))
+    variance = torch.zeros_like(mean) if photons is None else mean.clamp_min(0) / photons[:, None]
+    scale = 1 / mean.clamp_min(1e-6) ** 2
+    energies, low = [], light
+    for band in range(N_BANDS):
+        low, place = (low, place) if band == 0 else (low[..., ::2, ::2], place[::2])
+        smooth, place = _blur_valid(low), place[_MARGIN_PX:-_MARGIN_PX]
+        detail = low[..., _MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX] - smooth
+        energies.append((detail.square() * _weights(place, offset_px)).sum((2, 3)))
+        low = smooth
+    weight = _weights(place, offset_px)
+    middle = (low * weight).sum((2, 3), keepdim=True)
+    coarse = ((low - middle).square() * weight).sum((2, 3))
+    powers = torch.tensor(noise_powers(), dtype=light.dtype, device=light.device)
+    noise = variance[..., None] * powers * scale[..., None]
+    energy = torch.stack(energies, -1) * scale[..., None] - noise
+    return Contrast(energy.clamp_min(0), noise, coarse * scale, mean)
+
+
+def _blur_valid(x: Tensor) -> Tensor:
+    """By sums of shifted copies, quicker than a convolution of one channel; two pixels are lost at every side."""
+    for axis in (-2, -1):
+        n = x.shape[axis] - 2 * _MARGIN_PX
+        x = sum((weight * x.narrow(axis, i, n) for i, weight in enumerate(_BINOMIAL)), x.new_zeros(()))
+    return x
+
+
+def _weights(place: Tensor, offset_px: Tensor) -> Tensor:
+    """(B, 1, n, n), sum 1: a Gaussian about the gaze."""
+    distance = (place - offset_px.to(place)[..., None]) / SIGMA_PX  # (B, 2, n)
+    bell = torch.exp(-0.5 * distance**2)
+    bell = bell / bell.sum(-1, keepdim=True)
+    return (bell[:, 0, :, None] * bell[:, 1, None, :])[:, None]
+
+
+@lru_cache(maxsize=1)
+def noise_powers() -> tuple[float, ...]:
+    """Variance that white noise of variance 1 has in each band."""
+    powers, before = [], np.ones(1)
+    for band in range(N_BANDS):
+        kernel = np.zeros(4 * 2**band + 1)
+        kernel[:: 2**band] = _BINOMIAL
+        after = np.convolve(before, kernel)
+        before = np.pad(before, (len(after) - len(before)) // 2)
+        powers.append(float((before @ before) ** 2 - 2 * (before @ after) ** 2 + (after @ after) ** 2))
+        before = after
+    return tuple(powers)
+
+
+@lru_cache(maxsize=1)
+def _relative_errors() -> tuple[float, ...]:
+    """sqrt(2 / n) of each band, n the values under the Gaussian: 4 pi sigma^2 of the band's own pixels."""
+    return tuple(float(np.sqrt(2 / (4 * np.pi * (SIGMA_PX / 2**band) ** 2))) for band in range(N_BANDS))
+
+
+@lru_cache(maxsize=8)
+def band_transfer(diameters_px: tuple[float, ...]) -> np.ndarray:
+    """Share of each band's energy that passes a disc, (D, N_BANDS), of images whose power falls as 1 / f^2.
+
+    Field 1987. What a reflex knows of its own lens: nothing of the scene is in it but that.
+    """
+    diameter = torch.tensor(diameters_px, dtype=torch.float64)
+    radius = int(np.ceil(max(diameters_px) / 2)) + 1
+    n = max(128, 4 * radius)
+    quadrant, share = disc_kernel(diameter, radius_px=radius)
+    turns = torch.arange(n, dtype=torch.float64)[:, None] * torch.arange(radius + 1)
+    cosines = torch.cos(2 * torch.pi / n * turns) * (2 - (torch.arange(radius + 1) == 0).double())
+    passed = (1 - share)[:, None, None] + share[:, None, None] * (cosines @ quadrant @ cosines.T)
+    f = torch.fft.fftfreq(n, dtype=torch.float64)
+    power = 1 / (f[:, None] ** 2 + f**2).clamp_min(1 / n**2)
+    shares = []
+    low = torch.ones(n, n, dtype=torch.float64)
+    for band in range(N_BANDS):
+        angle = 2 * torch.pi * f * 2**band
+        line = (6 + 8 * torch.cos(angle) + 2 * torch.cos(2 * angle)) / 16
+        smooth = line[:, None] * line
+        energy = power * (low * (1 - smooth)) ** 2
+        shares.append((energy * passed**2).sum((1, 2)) / energy.sum())
+        low = low * smooth
+    return torch.stack(shares, 1).numpy()
