@@ -19,7 +19,7 @@ KINDS = (
     {},
     {"inherited": "contours"},
     pytest.param({"inherited": "all", "depth": "learned", "deep": "efficientnet_lite0"}, marks=pytest.mark.slow),
-    {"depth": "pictorial", "recognise": True},
+    pytest.param({"depth": "pictorial", "recognise": True}, marks=pytest.mark.slow),
 )
 
 
@@ -63,6 +63,7 @@ def test_percept_and_gradient_are_the_same_there(options, images, elsewhere):
         assert isinstance(drawn, Elsewhere)
 
 
+@pytest.mark.slow
 def test_learned_stages(images, elsewhere, tmp_path):
     options = {"learned": True, "weights": write_untrained(tmp_path / "weights.safetensors"), "recognise": True}
     u = spread_u(2)

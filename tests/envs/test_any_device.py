@@ -57,7 +57,7 @@ def judged(cortex, objective, images, u):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "calibrated" else []) for name in OBJECTIVES]
+    "name", [pytest.param(name, marks=[] if name == "raw" else [pytest.mark.slow]) for name in OBJECTIVES]
 )
 def test_terms_and_gradients_come_back_the_same(name, images, elsewhere, monkeypatch):
     if name == "calibrated":  # its panel is of 32: fewer are as good here
@@ -110,6 +110,7 @@ def played(cortex):
     return arrays, np.array(numbers_of), env.render(), percept, env.looks.percept
 
 
+@pytest.mark.slow
 def test_an_episode_is_the_same_there(elsewhere):
     arrays, numbers_of, frame, percept, together = played(GlancingPerceiver([Cortex()]))
     there = played(GlancingPerceiver([Cortex().to(ELSEWHERE)]))

@@ -130,6 +130,7 @@ def degenerate_percepts(labels, views, seed):
     seed=st.integers(0, 10**5),
     noise=st.sampled_from([0.0, 0.03, 0.1]),
 )
+@pytest.mark.slow
 def test_every_degenerate_percept_loses_against_the_truth(kind, n, seed, noise):
     labels = scene(kind, n, seed)
     share = torch.bincount(labels.flatten()).float() / labels.numel()

@@ -47,6 +47,7 @@ def test_make_vec_is_silent_and_gives_the_vector_environment():
     assert vector.single_action_space == gym.make(ID, **QUICK).action_space
 
 
+@pytest.mark.slow
 def test_equals_gymnasium_s_own_vector_of_single_environments(actions):
     """Whole trajectories through autoresets: the oracle is SyncVectorEnv over the single environment."""
     settings = QUICK | {"patience": 0}

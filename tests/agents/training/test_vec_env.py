@@ -37,6 +37,7 @@ def assert_same_batch(one, other):
         np.testing.assert_allclose(one[name], other[name], atol=2e-5 if name != "image" else 0, err_msg=name)
 
 
+@pytest.mark.slow
 def test_equals_single_environments_over_two_ends_of_an_episode():
     mine, single = ours(), theirs()
     assert mine.observation_space == single.observation_space

@@ -93,6 +93,7 @@ def test_a_search_by_populations_shows_what_it_applies(folder, rendered):
     assert len(read(folder / "eye-episode-0.mp4")) == len(rendered) == 2
 
 
+@pytest.mark.slow
 def test_each_episode_has_its_file(folder, rendered):
     env = recorded(folder)
     for seed in (0, 1):
@@ -102,6 +103,7 @@ def test_each_episode_has_its_file(folder, rendered):
     assert sorted(p.name for p in folder.glob("*.mp4")) == ["eye-episode-0.mp4", "eye-episode-1.mp4"]
 
 
+@pytest.mark.slow
 def test_many_at_once(folder):
     envs_ = gym.make_vec("Ciliary/Accommodation-v0", num_envs=2, shape_px=(32, 48), **QUICK)
     env = gym.wrappers.vector.RecordVideo(

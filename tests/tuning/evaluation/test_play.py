@@ -116,6 +116,7 @@ def entries_of(folder, *methods: Method) -> list[Entry]:
     return make_entries(folder, SETTINGS, methods, 1, meta={})
 
 
+@pytest.mark.slow
 def test_every_episode_is_kept(tmp_path, data, calibration, monkeypatch):
     played = watched(monkeypatch)
     cases = make_cases(["im0"], ["low_light:3"])

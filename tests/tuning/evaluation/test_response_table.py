@@ -40,6 +40,7 @@ def test_the_table_by_hand(tmp_path, measure):
     assert table.meta["seconds"] >= 0
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_table_and_skip_what_raises(tmp_path):
     measure = ToyMeasure(tmp_path / "log", bad="i0")
     with pytest.warns(RuntimeWarning, match=r"1 of 3 cases .* i0 fog:3 seed 0: ArithmeticError: no such luck \(toys"):
@@ -103,6 +104,7 @@ def test_no_case_at_all_is_an_error(tmp_path):
         run(tmp_path / "t", ToyMeasure(tmp_path / "log", bad="i0"), cases=[CASES[1]])
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_reported(tmp_path):
     with pytest.raises(RuntimeError, match="a worker died"):
         run(tmp_path / "t", ToyMeasure(tmp_path / "log", bad="i0", is_fatal=True), n_workers=2)

@@ -44,6 +44,7 @@ def test_a_store_that_cannot_be_opened_is_named(out):
         open_store(out)
 
 
+@pytest.mark.slow
 def test_a_new_database_is_made_in_silence(tmp_path):
     code = "import sys, pathlib as p; from ciliary.tuning.runs.store import open_store; open_store(p.Path(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
