@@ -114,6 +114,7 @@ def test_an_interrupted_session_goes_on_from_its_journal(out):
     assert n_new_studies == 2  # those of the old version: nothing was begun anew
 
 
+@pytest.mark.slow
 def test_a_killed_session_goes_on_from_its_database(out):
     storage = f"sqlite:///{out.parent}/studies.db"
     settings = plain(

@@ -106,6 +106,7 @@ def some_looks(perceiver, image, table) -> Looks:
 
 
 @pytest.mark.parametrize("with_trust", [False, True])
+@pytest.mark.slow
 def test_looks_are_put_together_there(with_trust, chelsea, elsewhere):
     def put_together(perceiver, image):
         looks = some_looks(perceiver, image, perceiver.table)

@@ -180,6 +180,7 @@ def test_what_cannot_be_is_named():
         vector.reset(seed=0, options={"reset_mask": np.array([True])})
 
 
+@pytest.mark.slow
 def test_loss_is_the_batched_total_with_each_row_s_own_gradient(actions):
     vector = make().unwrapped
     with pytest.raises(gym.error.ResetNeeded):

@@ -125,6 +125,7 @@ def test_disturbances_make_their_own_files(script, photo, out, tmp_path):
     assert len(list(save.iterdir())) == 9
 
 
+@pytest.mark.slow
 def test_a_changed_default_is_where_the_episode_starts(script, photo, out, tmp_path):
     arguments = ["--controller", "fixed", "--set", "n_regions=5", "--save", str(tmp_path / "maps"), "--quiet"]
     assert script.main([str(photo), *QUICK, "--out", str(out), *arguments]) == 0

@@ -50,6 +50,7 @@ def test_missing_weights_are_named(name, tmp_path, monkeypatch, photo, capsys):
     assert f"no learned cortex at {tmp_path / 'none.safetensors'}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_accommodation_with_learned_stages_for_recognition(shipped, photo, out, monkeypatch):
     for page in ("draw_episode", "draw_stages"):  # drawn elsewhere
         monkeypatch.setattr(
@@ -83,6 +84,7 @@ def test_evaluation_says_with_which_stages(shipped, tmp_path, out):
     assert json.loads(run.data.params["learned"]) == ["m2", "m3"]
 
 
+@pytest.mark.slow
 def test_a_race_says_with_which_stages(shipped, tmp_path, out):
     arguments = ["--labelled", str(write_labelled(tmp_path / "mine", n_images=1)), "--methods", "random:raw:2"]
     arguments += ["--disturb", "none", "--size", "64", "--seeds", "1", "--quiet", "--out", str(out), "--learned", "m3"]

@@ -81,6 +81,7 @@ def test_environment_without_gradients_is_answered():
         run_episode(Blind(), GradientController(), 0, n_trials=8)
 
 
+@pytest.mark.slow
 def test_descends_through_the_cortex_and_a_memory_does_not_get_in_the_way():
     def env():
         return AccommodationEnv(source=photographs()[:1], disturbances=(None,), size_px=48, objective="calibrated")

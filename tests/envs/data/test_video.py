@@ -74,6 +74,7 @@ def test_an_episode_by_hand(folder, rendered):
     assert (np.abs(np.diff(video.astype(float), axis=0)).mean((1, 2, 3)) > 0).all()
 
 
+@pytest.mark.slow
 def test_an_episode_of_a_controller_that_steps(folder, rendered):
     env = recorded(folder, action_mode="absolute")
     trace = run_episode(env, Walk(population=1), seed=0, n_trials=3, guard=None)
@@ -83,6 +84,7 @@ def test_an_episode_of_a_controller_that_steps(folder, rendered):
     assert len(read(folder / "eye-episode-0.mp4")) == len(rendered) == 1 + n_steps
 
 
+@pytest.mark.slow
 def test_a_search_by_populations_shows_what_it_applies(folder, rendered):
     """Nothing is rendered during the search, which does not step; the last frame is the setting applied."""
     env = recorded(folder, action_mode="absolute")

@@ -26,6 +26,7 @@ def desk(tmp_path, monkeypatch, migrated):
     return images, out
 
 
+@pytest.mark.slow
 def test_photographs_are_compared_by_the_loss(tmp_path, desk, capsys):
     images, out = desk
     settings = CompareSettings(

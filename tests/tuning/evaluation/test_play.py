@@ -211,6 +211,7 @@ def test_a_method_starts_where_it_is_told(tmp_path, data):
     assert not columns["is_changed"].any()
 
 
+@pytest.mark.slow
 def test_it_is_resumed_and_grows(tmp_path, data, monkeypatch):
     played = watched(monkeypatch)
     cases = make_cases(["im0", "im1"], ["none"])

@@ -49,6 +49,7 @@ def test_the_policy_plays_and_says_where_it_comes_from(trained):
     np.testing.assert_allclose(trace.u[1][is_free], expected[is_free], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on(out, monkeypatch):
     settings = small(out)
     real = gradient.Training.check
