@@ -267,7 +267,6 @@ def test_missing_saved_files_are_made_again(settings, tmp_path):
 
 @pytest.mark.parametrize("controller", ["random", "tpe", "cmaes", "nsga2"])
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
-@pytest.mark.slow
 def test_an_interrupted_study_goes_on(settings, tmp_path, controller, kind):
     """Stopped after its first batch and started again, it leaves the trace of an undisturbed run, and pays once."""
     if kind == "sqlite" and controller != "tpe":
@@ -287,7 +286,6 @@ def test_an_interrupted_study_goes_on(settings, tmp_path, controller, kind):
     assert made["n_evaluations"] == whole["n_evaluations"]
 
 
-@pytest.mark.slow
 def test_a_study_can_be_lengthened(settings, tmp_path):
     settings = replace(settings, controller="tpe", storage=f"sqlite:///{tmp_path}/studies.db")
     play(settings, ("a",))
