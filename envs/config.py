@@ -82,11 +82,7 @@ class EnvConfig:
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> EnvConfig:
         """The configuration of keyword arguments; ``TypeError`` listing the legal ones if one is unknown."""
-        known = [field.name for field in fields(cls)]
-        unknown = sorted(set(options) - set(known))
-        if unknown:
-            raise TypeError(f"unknown argument(s) {', '.join(unknown)}; choose from {', '.join(known)}")
-        return cls(**options)
+        return cls(**check_names(cls, options))
 
     @property
     def rules(self) -> Rules:
@@ -108,3 +104,12 @@ class EnvConfig:
             options = {"recognise": True} if objective is not None and objective.recognises else {}
             return make_perceiver({**options, **(self.cortex or {})}, device=self.device)
         return make_perceiver(self.cortex)  # handed in: left as it is, its owner may be training it
+
+
+def check_names(config: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as they are; ``TypeError`` listing the fields of the dataclass ``config`` if one is none of them."""
+    known = [field.name for field in fields(config)]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(f"unknown argument(s) {', '.join(unknown)}; choose from {', '.join(known)}")
+    return dict(options)

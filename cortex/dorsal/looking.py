@@ -15,11 +15,10 @@ from ciliary.cortex.dorsal.scan import ScanSettings, scan_path
 from ciliary.cortex.eye.fovea import take_glance
 from ciliary.cortex.eye.lattice import FoveatedLattice, Lattice
 from ciliary.cortex.eye.mosaic import Mosaic, add_glance, blank_mosaic
-from ciliary.cortex.eye.parameters import FIELD_DEG
+from ciliary.cortex.eye.parameters import WIDTH_DEG
 from ciliary.cortex.parameters import default_theta
 from ciliary.cortex.stages.retina import retina, srgb_to_linear
 
-WIDTH_DEG = FIELD_DEG[1]  # that a photograph is taken to span: as OSIE was shown
 GREY = 0.2140  # linear light of sRGB .5: what stands in the mosaic where nothing was seen
 
 Trunk = Callable[[Tensor], Sequence[Tensor]]

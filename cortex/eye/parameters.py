@@ -10,6 +10,8 @@ from ciliary.cortex.table import Parameter, ParameterTable
 
 #: Field (height, width) of the table that comes ready-made: 800 x 600 px at 24 px a degree (OSIE, Xu et al. 2014).
 FIELD_DEG = (25.0, 100 / 3)
+#: Width of the field where nothing says otherwise, as OSIE's photographs were shown.
+WIDTH_DEG = FIELD_DEG[1]
 #: Range of the lens. 10 dpt are a child's accommodation, 0 is infinity (Duane 1912).
 FOCUS_DPT = (0.0, 10.0)
 #: Range of the human pupil (Watson & Yellott 2012).

@@ -12,6 +12,7 @@ from torch import Tensor
 from ciliary.cortex.dorsal.looking import GazeLook
 from ciliary.cortex.plot import paint, style
 from ciliary.cortex.plot.sheet import Sheet, picture_row
+from ciliary.cortex.stages.retina import linear_to_srgb
 
 WORDS = {
     "energy": ("V1 energy", "contrast of all orientations"),
@@ -73,10 +74,8 @@ def _draw_map(ax: Axes, field: Tensor, size: tuple[int, int], title: str, words:
 
 
 def _displayed(light: Tensor) -> np.ndarray:
-    """Linear light (3, H, W) as sRGB (H, W, 3) (IEC 61966-2-1)."""
-    light = light.clamp(0, 1)
-    encoded = torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light.clamp_min(1e-8) ** (1 / 2.4) - 0.055)
-    return paint.as_picture(encoded)
+    """Linear light (3, H, W) as sRGB (H, W, 3)."""
+    return paint.as_picture(linear_to_srgb(light))
 
 
 def _log_scaled(acuity: Tensor) -> np.ndarray:

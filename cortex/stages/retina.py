@@ -33,6 +33,12 @@ def srgb_to_linear(image: Tensor) -> Tensor:
     return torch.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055).clamp_min(1e-6) ** 2.4)
 
 
+def linear_to_srgb(light: Tensor) -> Tensor:
+    """Linear light in [0, 1] to sRGB in [0, 1], any shape (IEC 61966-2-1); the inverse of ``srgb_to_linear``."""
+    light = light.clamp(0, 1)
+    return torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
+
+
 def naka_rushton(r: Tensor, sigma: Tensor, exponent: Tensor) -> Tensor:
     """Light adaptation r^n / (r^n + sigma^n) (Naka & Rushton 1966), in [0, 1); r >= 0, sigma > 0, broadcast."""
     # As a logistic of n*ln(r/sigma): no power of a small number, and the gradient at r = 0 is finite.

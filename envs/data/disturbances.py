@@ -22,18 +22,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ciliary.cortex.stages.retina import srgb_to_linear
+from ciliary.cortex.stages.retina import linear_to_srgb, srgb_to_linear
 
 MAX_SEVERITY = 5.0
 REFERENCE_LONG_SIDE_PX = 192.0
 
 Kind = Callable[[Tensor, float, np.random.Generator], Tensor]
-
-
-def linear_to_srgb(light: Tensor) -> Tensor:
-    """Linear light in [0, 1] to sRGB in [0, 1], any shape (IEC 61966-2-1); the inverse of ``srgb_to_linear``."""
-    light = light.clamp(0, 1)
-    return torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
 
 
 def gaussian_noise(image: Tensor, severity: float, rng: np.random.Generator) -> Tensor:

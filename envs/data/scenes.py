@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex.stages.retina import srgb_to_linear
-from ciliary.envs.data.disturbances import linear_to_srgb
+from ciliary.cortex.stages.retina import linear_to_srgb, srgb_to_linear
 
 Drawing = tuple[np.ndarray, np.ndarray]  # (H, W, 3) sRGB, (H, W) labels
 Painter = Callable[[np.random.Generator, np.ndarray, np.ndarray], Drawing]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ciliary.cortex.eye.contrast import LEAST_WINDOW_PX
 from ciliary.cortex.eye.lattice import FoveatedLattice
-from ciliary.cortex.eye.parameters import EYE, FOCUS_DPT, PUPIL_MM
-from ciliary.envs.data.active.scene import WIDTH_DEG, EyeScene
+from ciliary.cortex.eye.parameters import EYE, FOCUS_DPT, PUPIL_MM, WIDTH_DEG
+from ciliary.envs.config import check_names
+from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.dynamics import Rules
 
 #: The eye's muscles, in the order of the columns of every action.
@@ -120,8 +121,4 @@ class EyeConfig:
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> EyeConfig:
         """The configuration of keyword arguments; ``TypeError`` listing the legal ones if one is unknown."""
-        known = [one.name for one in fields(cls)]
-        unknown = sorted(set(options) - set(known))
-        if unknown:
-            raise TypeError(f"unknown argument(s) {', '.join(unknown)}; choose from {', '.join(known)}")
-        return cls(**options)
+        return cls(**check_names(cls, options))

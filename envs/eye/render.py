@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ciliary.envs.data.disturbances import linear_to_srgb
+from ciliary.cortex.stages.retina import linear_to_srgb
 from ciliary.envs.eye.priority import priority_map
 from ciliary.envs.eye.world import EyeWorld
 

@@ -17,8 +17,8 @@ from ciliary.cortex.eye.disc import disc_diameter_rad
 from ciliary.cortex.eye.fovea import Glance
 from ciliary.cortex.eye.mosaic import Mosaic, add_glance, blank_mosaic
 from ciliary.cortex.eye.parameters import FOCUS_DPT, PUPIL_MM, eye_table
+from ciliary.cortex.stages.retina import linear_to_srgb
 from ciliary.envs.data.active.scene import EyeScene
-from ciliary.envs.data.disturbances import linear_to_srgb
 from ciliary.envs.dynamics import count_still, is_converged, reward
 from ciliary.envs.eye import terms as worth
 from ciliary.envs.eye.config import MAX_FOCUS_STEP_DPT, MAX_PUPIL_FACTOR, MUSCLES, EyeConfig

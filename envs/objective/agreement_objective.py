@@ -27,14 +27,13 @@ from ciliary.envs.objective.terms import coarse_masks
 
 
 class AgreementObjective(PanelObjective):
-    """``total`` is ``dissent``: 1 - how far a percept and the panel's cover each other, mean over the panel.
+    """``total`` is 1 - how far a percept and the panel's cover each other, mean over the panel.
 
     The member that a percept covers best is left out of its mean: a setting of the panel would else agree with itself,
     and stand above its neighbours for that alone.
     """
 
     name = "agreement"
-    raw_share = 0.0  # of the raw total in the total
     _panel_u: np.ndarray | None = None  # of the perceiver it has met
 
     def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Panel:
@@ -68,9 +67,8 @@ class AgreementObjective(PanelObjective):
         del reference, u
         assert panel is not None
         both = torch.stack(list(panel_agreement(masks, panel.masks).values()), 1).unflatten(1, (2, -1)).mean(1)
-        dissent = 1 - both.sort(1).values[:, :-1].mean(1)
-        raw = terms["total"]
-        return terms | {"total": torch.lerp(dissent, raw, self.raw_share), "raw_total": raw, "dissent": dissent}
+        others = both.sort(1).values[:, :-1].mean(1)
+        return terms | {"total": 1 - others, "raw_total": terms["total"]}
 
 
 class JointObjective(AgreementObjective):
@@ -84,4 +82,11 @@ class JointObjective(AgreementObjective):
 
     name = "joint"
     n_views = 2
-    raw_share = 0.5
+
+    def judge(
+        self, terms: dict[str, Tensor], masks: Tensor, reference: Reference, u: Tensor | None, panel: Panel | None
+    ) -> dict[str, Tensor]:
+        """As its parent's, whose total is ``dissent`` here; the total is the mean of that and of the raw one."""
+        found = super().judge(terms, masks, reference, u, panel)
+        dissent = found["total"]
+        return found | {"dissent": dissent, "total": (dissent + found["raw_total"]) / 2}

@@ -52,10 +52,11 @@ def run(settings: CalibrateSettings) -> int:
             data, source = read_bsds(s.bsds, "train", n_images=s.n_images), "BSDS500 train"
         about = {"data": source, **versions()}
         if s.n_looks:
-            return _choose_looks(data, s, about)
+            return _choose_looks(data, s, about=about)
         calibration, rows, failed = learn(data, data.names, s, about=about)
     except KeyboardInterrupt:
-        complain("calibrate", "stopped; the same command goes on where it stood")
+        goes_on = "nothing was chosen" if s.n_looks else "the same command goes on where it stood"
+        complain("calibrate", f"stopped; {goes_on}")
         return STOPPED
     except (ValueError, RuntimeError, OSError) as error:
         complain("calibrate", error)
@@ -66,13 +67,13 @@ def run(settings: CalibrateSettings) -> int:
     return SOME_FAILED if failed else ALL_WELL
 
 
-def _choose_looks(data: LabelledSet, settings: CalibrateSettings, about: dict[str, Any]) -> int:
-    looks, choice = learn_looks(data, settings, about=about)
+def _choose_looks(data: LabelledSet, settings: CalibrateSettings, *, about: dict[str, Any]) -> int:
+    looks, choice, failed = learn_looks(data, settings, about=about)
     if not settings.is_quiet:
         rows = [[str(k + 1), f"{score:.3f}"] for k, score in enumerate(choice.scores)]
         print(markdown_table(["looks", "covering together"], rows, is_number=[True, True]))
         print(f"{len(looks.u)} looks of {looks.perceiver}. Written to {settings.out}.")
-    return ALL_WELL
+    return SOME_FAILED if failed else ALL_WELL
 
 
 def measure_table(data: LabelledSet, names: Sequence[str], settings: CalibrateSettings) -> ResponseTable:

@@ -12,5 +12,15 @@ def complain(command: str, problem: object) -> None:
         command: who complains, such as ``accommodate``.
         problem: a text, or the error that tells it.
     """
+    print(f"{command}: {_line(problem)}", file=sys.stderr, flush=True)
+
+
+def failure(label: str, error: Exception) -> str:
+    """What went wrong with one of many, in one line that names it."""
+    line = _line(error)
+    return line if label in line else f"{label}: {line}"
+
+
+def _line(problem: object) -> str:
     said = problem.args[0] if isinstance(problem, KeyError) and problem.args else problem  # a KeyError quotes its text
-    print(f"{command}: {' '.join(str(said).split()) or type(problem).__name__}", file=sys.stderr, flush=True)
+    return " ".join(str(said).split()) or type(problem).__name__

@@ -16,7 +16,7 @@ from ciliary.cortex.dorsal.looking import GazeLook, Trunk, look_around
 from ciliary.cortex.dorsal.mixture import GazeMixture, read_mixture
 from ciliary.cortex.plot.gaze import draw_gaze
 from ciliary.envs.data.sources import Photograph
-from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.gaze.people import as_markdown, tell, write_table
@@ -113,8 +113,7 @@ def _each(
                 )
                 path = _write(look, item.name, photograph, settings)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
-                line = " ".join(str(error).split()) or type(error).__name__
-                problems.append(line if item.label in line else f"{item.label}: {line}")
+                problems.append(failure(item.label, error))
                 _complain(problems[-1])
                 continue
             n_done += 1

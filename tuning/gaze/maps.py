@@ -12,9 +12,10 @@ from torch import Tensor
 
 from ciliary.cortex.dorsal.conspicuity import Conspicuity, ConspicuitySettings, blurred, conspicuity
 from ciliary.cortex.dorsal.itti_koch import itti_koch
-from ciliary.cortex.dorsal.looking import WIDTH_DEG, Trunk
+from ciliary.cortex.dorsal.looking import Trunk
 from ciliary.cortex.dorsal.mixture import GazeMixture, attraction, mixture_maps
 from ciliary.cortex.dorsal.priority import priority
+from ciliary.cortex.eye.parameters import WIDTH_DEG
 from ciliary.cortex.parameters import default_theta
 from ciliary.cortex.stages.retina import retina
 from ciliary.envs.data.gaze import GazeSet, is_to_choose

@@ -21,7 +21,7 @@ from ciliary.cortex.plot.occlusion import draw_occlusion
 from ciliary.cortex.plot.recognition import draw_m5
 from ciliary.cortex.stages.weights import SHIPPED
 from ciliary.envs.data.sources import Photograph
-from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.inspect.numbers import measure
@@ -107,8 +107,7 @@ def _look_at_all(
                 one = look(cortex, photograph.image, theta, name=item.name)
                 page = write_look(one, photograph, settings, on_figure=bar.advance)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
-                line = " ".join(str(error).split()) or type(error).__name__
-                problems.append(line if item.label in line else f"{item.label}: {line}")
+                problems.append(failure(item.label, error))
                 _complain(problems[-1])
                 continue
             n_done += 1

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.envs.data.active.scene import WHITE_CD_M2, WIDTH_DEG, EyeScene, shrink
+from ciliary.cortex.eye.parameters import WIDTH_DEG
+from ciliary.envs.data.active.scene import WHITE_CD_M2, EyeScene, shrink
 from ciliary.envs.data.reading import MAX_PIXELS, UnreadableImage
 
 _MIDDLE_GREY = 0.18

@@ -17,15 +17,13 @@ from scipy import ndimage
 from torch import Tensor
 
 from ciliary.cortex.eye.layers import Layers, split_layers
-from ciliary.cortex.eye.parameters import FIELD_DEG, FOCUS_DPT
+from ciliary.cortex.eye.parameters import FOCUS_DPT, WIDTH_DEG
 from ciliary.cortex.stages.retina import srgb_to_linear
 from ciliary.envs.data.depth import DepthEntry, DepthImage
 from ciliary.envs.data.reading import Photograph
 
 #: Luminance of an sRGB display's white (IEC 61966-2-1).
 WHITE_CD_M2 = 80.0
-#: Width of the field where nothing says otherwise.
-WIDTH_DEG = FIELD_DEG[1]
 INTRINSICS = "camera-intrinsics.txt"  # 3 x 3, focal lengths in pixels on its diagonal
 _STEREO_FOCAL_PX = 3740 / 3  # Middlebury 2005 at third size
 

@@ -23,9 +23,9 @@ import torch
 from PIL import ExifTags, Image
 from torch import Tensor
 
-from ciliary.cortex.eye.parameters import FOCUS_DPT
+from ciliary.cortex.eye.parameters import FOCUS_DPT, WIDTH_DEG
 from ciliary.cortex.stages.retina import srgb_to_linear
-from ciliary.envs.data.active.scene import WIDTH_DEG, EyeScene
+from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.data.reading import read_image
 from ciliary.envs.data.sources import EXTENSIONS
 

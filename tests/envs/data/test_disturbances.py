@@ -13,8 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ciliary.cortex.stages.retina import srgb_to_linear
-from ciliary.envs.data.disturbances import DISTURBANCES, Disturbance, disturb, linear_to_srgb, parse_disturbance
+from ciliary.cortex.stages.retina import linear_to_srgb, srgb_to_linear
+from ciliary.envs.data.disturbances import DISTURBANCES, Disturbance, disturb, parse_disturbance
 
 EVERY_KIND = pytest.mark.parametrize("name", DISTURBANCES)
 SEEDED = ("gaussian_noise", "motion_blur", "low_light", "fog", "colour_cast")

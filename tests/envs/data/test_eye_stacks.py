@@ -7,10 +7,9 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from ciliary.cortex.stages.retina import srgb_to_linear
+from ciliary.cortex.stages.retina import linear_to_srgb, srgb_to_linear
 from ciliary.envs.data.active.radiance import hdr_scene, read_radiance
 from ciliary.envs.data.active.stacks import read_exposure_stack, read_focus_stack, read_video
-from ciliary.envs.data.disturbances import linear_to_srgb
 from ciliary.envs.data.reading import UnreadableImage
 
 SIZE = (36, 48)

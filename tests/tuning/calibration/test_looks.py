@@ -131,6 +131,16 @@ def test_from_labelled_images_to_looks_that_are_used(tmp_path, capsys):
     assert "3 looks of slic glances. Written to" in capsys.readouterr().out
     about = json.loads(file.read_text())["about"]
     assert (about["n_images"], about["n_cases"], about["chosen"][0], about["data"]) == (10, 20, 0, "cells")
+    # a broken image is named, and the rest goes on; ten that can be seen are too few less one
+    (cells / "images" / "im3.png").write_bytes(b"no image")
+    assert load_script("calibrate").main([*asked[:-1], str(tmp_path / "other.json")]) == 1
+    said = capsys.readouterr().err
+    assert said.count("calibrate: im3 ") == 2
+    assert "at least 20 cases to choose looks on, 18 could be seen" in said
+    assert not (tmp_path / "other.json").exists()
+    (tmp_path / "blocked").write_text("")
+    assert load_script("calibrate").main([*asked[:-1], str(tmp_path / "blocked" / "looks.json")]) == 1
+    assert "cannot write into" in capsys.readouterr().err
     how = ["--perceiver", "slic", "--objective", str(file), "--trials", "3", "--size", "64", "--quiet"]
     assert load_script("accommodate").main([str(cells / "images" / "im4.png"), *how, "--out", str(out)]) == 0
     (line,) = next(out.glob("*/episodes.jsonl")).read_text().splitlines()

@@ -16,10 +16,11 @@ from ciliary.envs.objective.calibration import Calibration
 from ciliary.tuning.evaluation.case_cache import Case
 from ciliary.tuning.evaluation.contact_sheet import Sheet, contact_sheet
 from ciliary.tuning.evaluation.measure import MeasureSettings
+from ciliary.tuning.evaluation.methods import Method
 from ciliary.tuning.evaluation.plots import gap_plot, precision_recall
 from ciliary.tuning.evaluation.report import Report, by_group, covering_section, metrics_of
 from ciliary.tuning.evaluation.summary import contest_rows, oracle_scores, pooled
-from ciliary.tuning.evaluation.systems import boundary_summary, compute_portraits, portrait_rows
+from ciliary.tuning.evaluation.systems import PortraitMeasure, boundary_summary, compute_portraits, portrait_rows
 from ciliary.tuning.evaluation.validity import PREDICTED, protocol_rows, with_predictions
 from ciliary.tuning.runs.fingerprints import code_mark
 from ciliary.tuning.sessions.figures import write_figure
@@ -189,6 +190,21 @@ def test_portraits_of_all_systems(portraits):
     for row in rows.values():
         assert row.n_images == 2
         assert row.ois >= row.ods >= 0
+
+
+def test_a_portrait_of_defaults_that_a_perceiver_with_more_parameters_kept(tmp_path):
+    data = read_labelled_folder(write_labelled(tmp_path / "l"))
+    item, case = data[0], Case(data.names[0], "none", 0)
+    glancing = MeasureSettings(size_px=64, score_stride=1, perceiver="glances:none")
+    row = PortraitMeasure(Method("fixed", "fixed", "agreement", 1, perceiver="glances:none"), glancing)(
+        item, case, np.zeros((1, 1), np.float32)
+    )
+    plain = PortraitMeasure(Method("fixed", "fixed", "raw", 1), MeasureSettings(size_px=64, score_stride=1))(
+        item, case, np.zeros((1, 1), np.float32)
+    )
+    assert row.keys() == plain.keys()
+    for name, values in plain.items():  # a plain look is the cortex's own
+        np.testing.assert_allclose(row[name], values, atol=1e-6, err_msg=name)
 
 
 def test_one_map_is_the_same_at_every_threshold(portraits):
