@@ -66,7 +66,7 @@ def test_a_case_keeps_what_scores_need():
 def test_the_file_gives_the_looks_back(tmp_path):
     seer = make_perceiver("glances:felzenszwalb")
     assert isinstance(seer, GlancingPerceiver)
-    u = draw_panel(seer, 5)[:3]
+    u = draw_panel(seer, 4)[:3]
     looks = ChosenLooks(u, seer.table.names, seer.name, {"n_images": 10})
     looks.save(tmp_path / "looks.json")
     back = ChosenLooks.load(tmp_path / "looks.json")
