@@ -22,6 +22,7 @@ from ciliary.tuning.evaluation.gaze_scan import scan_table
 from ciliary.tuning.gaze.maps import Shown, halves, maps_to_tell
 from ciliary.tuning.gaze.settings import GazeSettings
 from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.tables import markdown_table
 
 SCAN = "scanmatch"
 TITLES = {name: metric.title for name, metric in GAZE_METRICS.items()}
@@ -111,11 +112,11 @@ def write_table(table: Table, words: str, out: Path, *, stem: str = "gaze", titl
 def as_markdown(table: Table) -> str:
     """A row a map, a column a metric; an empty cell where a metric has nothing to say of a row."""
     metrics = [name for name in TITLES if any(name in found for found in table.values())]
-    lines = ["| map | " + " | ".join(TITLES[name] for name in metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
-    for name, found in table.items():
-        cells = [_shown(name, metric, found) for metric in metrics]
-        lines.append(f"| {name.replace(TIMES_CENTRE, ' × centre')} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    rows = [
+        [name.replace(TIMES_CENTRE, " × centre"), *(_shown(name, metric, found) for metric in metrics)]
+        for name, found in table.items()
+    ]
+    return markdown_table(["map", *(TITLES[name] for name in metrics)], rows, is_number=[False, *[True] * len(metrics)])
 
 
 def _shown(name: str, metric: str, found: Mapping[str, Interval]) -> str:
