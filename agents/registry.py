@@ -16,7 +16,13 @@ from ciliary.agents.controllers.policy import PolicyController
 from ciliary.agents.controllers.sb3 import Sb3Controller
 from ciliary.agents.controllers.search import SAMPLERS, SearchController
 from ciliary.agents.controllers.simple import FixedController, NormaliseController, RandomController
-from ciliary.agents.eye.gaze import CentreController, GridController, PriorityController, RandomGazeController
+from ciliary.agents.eye.gaze import (
+    CentreController,
+    GridController,
+    PriorityController,
+    RandomGazeController,
+    ReplayController,
+)
 from ciliary.agents.eye.lens import HillController, SweepController
 from ciliary.agents.eye.pupil import PupilReflexController
 from ciliary.agents.eye.reflex import LensReflexController
@@ -45,6 +51,7 @@ EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "gaze-random": RandomGazeController,
     "gaze-grid": GridController,
     "gaze-priority": PriorityController,
+    "gaze-replay": ReplayController,
     "lens-sweep": SweepController,
     "lens-hill": HillController,
     "lens-reflex": LensReflexController,

@@ -92,19 +92,12 @@ def look_around(
     height, width = image.shape[-2:]
     px_per_deg = width / WIDTH_DEG if px_per_deg is None else px_per_deg
     how = how or ConspicuitySettings()
-    opponent = retina(image[None], default_theta(1)).opponent
-    sharp = conspicuity(opponent, px_per_deg=px_per_deg, settings=replace(how, blur_deg=0.0))
-    cells_per_deg = px_per_deg / how.cell_px
-    maps = blurred(sharp, how.blur_deg * cells_per_deg)
-    size = (maps.energy.shape[-2], maps.energy.shape[-1])
     if centre_exponent is None:
         centre_exponent = 1.0 if mixture is None else mixture.prior_exponent
-    prior = centre_prior(size, exponent=centre_exponent)
-    if mixture is None:
-        found = priority(maps, settings, prior=prior)
-    else:
-        seen = None if trunk is None else trunk(image[None])
-        found = modulated(attraction(mixture, sharp, cells_per_deg=cells_per_deg, trunk=seen), prior=prior)
+    prior = centre_prior((-(-height // how.cell_px), -(-width // how.cell_px)), exponent=centre_exponent)
+    maps, found = whole_priority(
+        image[None], px_per_deg=px_per_deg, how=how, settings=settings, mixture=mixture, trunk=trunk, prior=prior
+    )
     y_px, x_px = _path(found, n_fixations, (height, width), px_per_deg, how.cell_px, scan)
     mosaic = blank_mosaic(1, (height, width), px_per_deg, ground=GREY)
     look = GazeLook(image, px_per_deg, maps, found, y_px, x_px, mosaic)
@@ -112,6 +105,31 @@ def look_around(
     for gaze in look.gaze_deg:
         mosaic = add_glance(mosaic, take_glance(light, lattice, gaze[None], px_per_deg))
     return replace(look, mosaic=mosaic)
+
+
+def whole_priority(
+    image: Tensor,
+    *,
+    px_per_deg: float,
+    how: ConspicuitySettings | None = None,
+    settings: PrioritySettings | None = None,
+    mixture: GazeMixture | None = None,
+    trunk: Trunk | None = None,
+    prior: Tensor | None = None,
+) -> tuple[Conspicuity, Tensor]:
+    """Maps of sharp photographs (B, 3, H, W) in sRGB, and their priority (B, 1, h, w) that sums to 1.
+
+    Arguments as for :func:`look_around`; the prior is (1 or B, 1, h, w), none when None.
+    """
+    how = how or ConspicuitySettings()
+    opponent = retina(image, default_theta(len(image), image.device)).opponent
+    sharp = conspicuity(opponent, px_per_deg=px_per_deg, settings=replace(how, blur_deg=0.0))
+    cells_per_deg = px_per_deg / how.cell_px
+    maps = blurred(sharp, how.blur_deg * cells_per_deg)
+    if mixture is None:
+        return maps, priority(maps, settings, prior=prior)
+    seen = None if trunk is None else trunk(image)
+    return maps, modulated(attraction(mixture, sharp, cells_per_deg=cells_per_deg, trunk=seen), prior=prior)
 
 
 def _path(

@@ -43,6 +43,8 @@ class EyeConfig:
         n_layers: of that square, see :func:`ciliary.cortex.eye.layers.split_layers`.
         coarse: what is outside the square is imaged so many times coarser, and without colour fringes.
         mosaic_coarse: the memory of what was seen has pixels so many times larger than the scene's.
+        expectation: file of ``ciliary train expectation``, that tells where looking would pay; None: what comes along.
+        centre_exponent: of the prior for the centre that multiplies it, >= 0.
         focus_dpt, pupil_mm: where an episode starts.
         degree_cost: subtracted from the reward for every degree of a saccade, >= 0.
         horizon: looks that the observation's ``time`` counts to; it is 1 from then on.
@@ -61,6 +63,8 @@ class EyeConfig:
     n_layers: int = 8
     coarse: int = 4
     mosaic_coarse: int = 2
+    expectation: str | Path | None = None
+    centre_exponent: float = 0.5
     focus_dpt: float = EYE["focus_dpt"].default
     pupil_mm: float = EYE["pupil_mm"].default
     degree_cost: float = 0.001
@@ -93,6 +97,8 @@ class EyeConfig:
                 "expected nearness and width_deg > 0 and degree_cost >= 0, got "
                 f"{self.nearness}, {self.width_deg}, {self.degree_cost}"
             )
+        if self.centre_exponent < 0:
+            raise ValueError(f"expected centre_exponent >= 0, got {self.centre_exponent}")
         if self.white_cd_m2 is not None and not self.white_cd_m2 > 0:
             raise ValueError(f"expected white_cd_m2 > 0 or None, got {self.white_cd_m2}")
         _ = self.rules  # checked now

@@ -19,6 +19,7 @@ from ciliary.envs.data.sources import Photograph
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.gaze.detail import tell_detail
 from ciliary.tuning.gaze.people import as_markdown, tell, write_table
 from ciliary.tuning.gaze.settings import GazeSettings
 from ciliary.tuning.runs.files import save_map, write_atomically
@@ -43,6 +44,8 @@ def run(settings: GazeSettings) -> int:
         _complain(error)
         return NOTHING
     try:
+        if settings.detail is not None:
+            return _tell_detail(settings)
         if settings.people is not None:
             return _tell(settings, mixture, trunk)
         return _look_at_all(settings, mixture, trunk)
@@ -74,6 +77,17 @@ def _tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | No
         Console(highlight=False, soft_wrap=True).print(
             "\n".join([words, "", as_markdown(table), "", *(f"gaze     {path}" for path in paths)]), markup=False
         )
+    return ALL_WELL
+
+
+def _tell_detail(settings: GazeSettings) -> int:
+    try:
+        page, paths = tell_detail(settings)
+    except (ValueError, OSError) as error:
+        _complain(error)
+        return NOTHING
+    if not settings.is_quiet:
+        print("\n".join([page, *(f"detail   {path}" for path in paths)]))
     return ALL_WELL
 
 
