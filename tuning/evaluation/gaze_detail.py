@@ -6,7 +6,7 @@ count as people look at them: one person's path is a policy like any other, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +29,7 @@ from ciliary.envs.data.gaze import Fixations
 from ciliary.envs.metrics.gaze import fixation_density
 from ciliary.envs.metrics.gaze_baselines import PEOPLE_SIGMA_DEG, scaled
 from ciliary.envs.metrics.regions import weighted_covering
+from ciliary.envs.metrics.scanpath import ScanMatch
 
 #: Rows, floor to ceiling: name -> what the eye knew.
 STAY, RANDOM, GRID, PERSON = "stay at the centre", "random", "even grid", "one person's fixations"
@@ -60,10 +61,17 @@ class DetailSettings:
 
 @dataclass(frozen=True)
 class Detail:
-    """One policy at one photograph: acuity and covering where people look, both in [0, 1], higher better."""
+    """One policy at one photograph, all in [0, 1], higher better.
+
+    Attributes:
+        acuity: gained where people look, of what a fovea gives.
+        covering: of the percept of the sharp photograph, where people look.
+        scanmatch: of its path and the others', as many fixations each; None of a camera.
+    """
 
     acuity: float
     covering: float
+    scanmatch: float | None
 
 
 @torch.no_grad()
@@ -96,12 +104,34 @@ def sit(
     for name, n in ((CAMERA_ONE, 1), (CAMERA_ALL, settings.n_glances)):
         camera = uniform_camera(n * n_samples(lattice), field_deg(size, px_per_deg))
         mosaics[name] = remembered(light, camera, torch.zeros(1, 1, 2), px_per_deg)
+    theirs = [fixations.of(one) for one in fixations.subjects if one != person]
+    orders = scan_matches(paths, theirs, photograph=photograph, field=field_deg(size, px_per_deg))
     sharp = _labels(perceiver, image)
     found = {}
     for name, mosaic in mosaics.items():
         gained = 1 - unresolved(mosaic, lattice)[0, 0].numpy()
         labels = _labels(perceiver, linear_to_srgb(mosaic.image.clamp(0, 1)))
-        found[name] = Detail(float((gained * weight).sum() / weight.sum()), weighted_covering(labels, sharp, weight))
+        acuity = float((gained * weight).sum() / weight.sum())
+        found[name] = Detail(acuity, weighted_covering(labels, sharp, weight), orders.get(name))
+    return found
+
+
+def scan_matches(
+    paths: Mapping[str, Tensor], people: Sequence[Fixations], *, photograph: tuple[int, int], field: tuple[float, float]
+) -> dict[str, float]:
+    """ScanMatch of each path (1, N, 2) but its start with people's first N - 1 fixations: the mean over people."""
+    match, found = ScanMatch(), {}
+    n = max(path.shape[1] for path in paths.values()) - 1
+    theirs = []
+    for one in people:
+        order = np.argsort(one.order)[:n]
+        theirs.append(match.sequence(one.y_px[order], one.x_px[order], size=photograph))
+    for name, path in paths.items():
+        ours = path[0, 1:] if path.shape[1] > 1 else path[0].expand(n, -1)
+        y, x = (
+            (at.numpy() + side / 2).clip(0, side * (1 - 1e-9)) for at, side in zip(ours.unbind(1), field, strict=True)
+        )
+        found[name] = float(match.pairs([match.sequence(y, x, size=field)] * len(theirs), theirs).mean())
     return found
 
 

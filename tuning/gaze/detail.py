@@ -29,6 +29,7 @@ class DetailRow:
     photograph: str
     acuity: float
     covering: float
+    scanmatch: float | None
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class DetailSummary:
     own_sight_more_acuity: Interval | None
     covering: Interval
     own_sight_more_covering: Interval | None
+    scanmatch: Interval | None
 
 
 def tell_detail(settings: GazeSettings) -> tuple[str, tuple[Path, Path]]:
@@ -80,7 +82,7 @@ def tell_detail(settings: GazeSettings) -> tuple[str, tuple[Path, Path]]:
     )
     page = words + rows_to_markdown(rows)
     each = [
-        DetailRow(name, gazed.names[i], one.acuity, one.covering)
+        DetailRow(name, gazed.names[i], one.acuity, one.covering, one.scanmatch)
         for i, by_name in zip(told_on, found, strict=True)
         for name, one in by_name.items()
     ]
@@ -106,6 +108,7 @@ def summary(found: list[dict[str, Detail]]) -> list[DetailSummary]:
             more("acuity", name),
             bootstrap_mean(scores("covering", name)),
             more("covering", name),
+            None if found[0][name].scanmatch is None else bootstrap_mean(scores("scanmatch", name)),
         )
         for name in found[0]
     ]
