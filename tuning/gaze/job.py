@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ciliary.cortex.cues import make_backbone
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.dorsal.expectation import read_expectation
 from ciliary.cortex.dorsal.looking import GazeLook, Trunk, look_around
 from ciliary.cortex.dorsal.mixture import GazeMixture, read_mixture
 from ciliary.cortex.plot.gaze import draw_gaze
@@ -37,6 +38,7 @@ def run(settings: GazeSettings) -> int:
         needs_mixture = settings.map == "learned" or settings.people is not None
         mixture = read_mixture(settings.weights) if needs_mixture else None
         trunk = trunk_of(mixture)
+        read_expectation(settings.expectation)
     except (ValueError, FileNotFoundError) as error:
         _complain(error)
         return USAGE
@@ -124,6 +126,8 @@ def _each(
                     centre_exponent=settings.centre,
                     mixture=mixture,
                     trunk=trunk,
+                    own_sight=settings.sight == "own",
+                    net=None if settings.expectation is None else read_expectation(settings.expectation),
                 )
                 path = _write(look, item.name, photograph, settings)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
@@ -140,7 +144,8 @@ def _each(
 def _write(look: GazeLook, name: str, photograph: Photograph, settings: GazeSettings) -> Path:
     """The figure, the JSON beside it, and the map where it is asked for; returns the figure."""
     words = "rarity, ends and colour" if settings.map == "priority" else "fitted weights"
-    note = f"{settings.map}: {words}, times a prior for the centre; the path is that of the whole photograph's priority"
+    sight = "by what was seen" if settings.sight == "own" else "that of the whole photograph's priority"
+    note = f"{settings.map}: {words}, times a prior for the centre; the path is {sight}"
     if settings.centre == 0:
         note = note.replace("times a prior for the centre", "without a prior for the centre")
     path = write_figure(draw_gaze(look, name=name, note=note), settings.out / f"{name}.png")
@@ -162,6 +167,7 @@ def as_record(look: GazeLook, photograph: Photograph, settings: GazeSettings) ->
         "original_size": [height, width],
         "px_per_deg": round(look.px_per_deg * right, 6),
         "map": settings.map,
+        "sight": settings.sight,
         "centre_exponent": settings.centre,
         "fixations": [
             {

@@ -10,6 +10,7 @@ from ciliary.tuning.cli.options import at_least, one_of, option
 from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, Seed, Settings, Size
 
 MAPS = ("priority", "learned")
+SIGHTS = ("whole", "own")
 DEFAULT_OUT = Path("runs/gaze")
 PX_PER_DEG_HELP = "pixels of the file to a degree of visual angle (its width is 33.3 degrees)"
 
@@ -25,6 +26,8 @@ class GazeSettings(Settings):
     epilog: ClassVar[str] = f"""\
 maps          priority  rarity, ends and colour, weighed and raised to a power: nothing fitted but these few numbers
               learned   13 weights of the same maps, fitted to half of OSIE's fixations; --weights FILE for your own
+sight         whole     the map of the sharp photograph, winner after winner; the eye could not know it
+              own       at each glance where a look gains most by what was seen so far
 people        DIR holds images/ and fixations.npz: names, and an entry a fixation of image, subject, order, y_px, x_px,
               duration_ms. Numbers are of the half on which nothing was chosen (a bit of the hash of a name).
 detail        what --glances glances leave known where people look, of a cortex that inherits so much, policy by policy:
@@ -52,12 +55,15 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
         at_least(0),
     ] = None
     map: Annotated[str, option("--map", "|".join(MAPS), "what the path follows"), one_of(*MAPS)] = "priority"
+    sight: Annotated[str, option("--sight", "|".join(SIGHTS), "what the eye knows of it"), one_of(*SIGHTS)] = "whole"
     weights: Annotated[Path | None, option("--weights", "FILE", "of `ciliary train gaze`, for the learned map")] = None
     detail: Annotated[
         str | None, option("--detail", "|".join(INHERITED), "with --people: see below"), one_of(*INHERITED)
     ] = None
     n_glances: Annotated[int, option("--glances", "N", "of --detail"), at_least(2)] = 8
-    expectation: Annotated[Path | None, option("--expectation", "FILE", "also told by --detail")] = None
+    expectation: Annotated[
+        Path | None, option("--expectation", "FILE", "of `ciliary train expectation`, for --sight own and --detail")
+    ] = None
     size_px: Size = 320
     out: Annotated[Path, option("--out", "DIR", "where figures and tables go")] = DEFAULT_OUT
     save: Annotated[Path | None, option("--save", "DIR", "also write priority maps here")] = None
@@ -67,8 +73,12 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
         _check_px_per_deg(self.px_per_deg)
         if self.people is not None and self.images:
             raise ValueError("--people has its own photographs; leave IMAGE out")
-        if self.detail is None and self.expectation is not None:
-            raise ValueError("--expectation is of --detail; say which cortex sees, such as --detail none")
+        if self.expectation is not None and self.detail is None and self.sight != "own":
+            raise ValueError("--expectation is of --sight own and of --detail; ask for one of them")
+        if self.sight == "own" and (self.map != "priority" or self.weights is not None):
+            raise ValueError(
+                "--sight own has no --map; teach what it expects with: ciliary train expectation --weights FILE"
+            )
         if self.people is None and (self.n_images is not None or self.detail is not None):
             raise ValueError("--images and --detail are of --people DIR; name photographs without them")
         if self.people is not None and (self.save is not None or self.centre is not None):

@@ -92,6 +92,15 @@ def test_gazes_move_in_the_field_and_repeat_by_seed(name):
     assert trace.terms["gaze"][-1] <= trace.terms["gaze"][0] + (1e-9 if name == "gaze-centre" else 0.2)
 
 
+def test_a_path_is_replayed_and_begins_again():
+    env = gym.make("Ciliary/Gaze-v0", scenes="synthetic", **QUICK)
+    controller = make_controller("gaze-replay", path=((0.5, -0.25), (-1.0, 1.0)))
+    trace = run_episode(env, controller, seed=0, n_trials=4, guard=None)
+    np.testing.assert_allclose(trace.u[1:4], [(0.5, -0.25), (-1.0, 1.0), (0.5, -0.25)], atol=1e-5)
+    with pytest.raises(ValueError, match="gazes"):
+        make_controller("gaze-replay", path=((2.0, 0.0),))
+
+
 def test_the_pupil_closes_in_the_light():
     env = gym.make("Ciliary/Eye-v0", scenes="synthetic", **QUICK)
     sizes = [
