@@ -1,170 +1,20 @@
-"""Object files: a slot for each thing, found again by where it should be and by what it looks like.
-
-Things are held by an index that sticks to them while they move and change (Pylyshyn 1989, "The role of location indexes
-in spatial perception"), and a file at the index gathers what is known of them (Kahneman, Treisman & Gibbs 1992, "The
-reviewing of object files"): a thing that is seen is first looked for among the files, where it is expected, and a file
-that finds nothing decays (Rensink 2000, "The dynamic representation of scenes": without attention coherence is lost).
-People hold four or five; a memory here has as many slots as it is made with.
-"""
+"""See, and know again: each proto-object of a frame is looked for among the object files, where it should be by now."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ciliary.cortex.memory.assignment import NONE, assign
-from ciliary.cortex.memory.kalman import Track, begun, chosen, corrected, predicted
+from ciliary.cortex.memory.files import ObjectMemory, Recognised
+from ciliary.cortex.memory.kalman import begun, chosen, corrected, predicted
 from ciliary.cortex.memory.objects import ProtoObjects
+from ciliary.cortex.memory.settings import MemorySettings
 from ciliary.cortex.memory.warp import flow_at, mean_flow, shifted, splatted
 
 CELL_PX = 2  # of the masks
-
-
-@dataclass(frozen=True)
-class MemorySettings:
-    """How things are found again. Weights were chosen on moved photographs; see ``ciliary track --exam``.
-
-    Attributes:
-        overlap_weight: of one less the overlap of masks, where the thing was expected.
-        place_weight: of the squared distance of the centres in units of what is uncertain about them.
-        code_weight: of the squared distance of the codes.
-        size_weight: of the squared log ratio of the extents.
-        limit: cost above which two are not the same thing.
-        n_lost: frames after which a file that found nothing is closed; >= 1.
-        code_rate: share of what is seen in the remembered code, in (0, 1].
-        mask_rate: the same of the mask.
-        decay: of confidence a frame unseen, in [0, 1].
-        moves: whether things are expected to go on as they went; without it, and without a flow, they stay.
-        acceleration_sd_px: how much velocity changes in a frame.
-        velocity_sd_px: how fast new things may be.
-        noise_share: error of a place, in extents.
-    """
-
-    overlap_weight: float = 1.0
-    place_weight: float = 0.1
-    code_weight: float = 1.0
-    size_weight: float = 0.25
-    limit: float = 1.5
-    n_lost: int = 5
-    code_rate: float = 0.5
-    mask_rate: float = 1.0
-    decay: float = 0.8
-    moves: bool = True
-    acceleration_sd_px: float = 1.0
-    velocity_sd_px: float = 4.0
-    noise_share: float = 0.1
-
-    def __post_init__(self) -> None:
-        weights = {name: getattr(self, name) for name in ("overlap_weight", "place_weight", "code_weight", "size_weight")}
-        if wrong := {name: value for name, value in weights.items() if not value >= 0}:
-            raise ValueError(f"expected weights >= 0, got {wrong}")
-        if not any(weights.values()):
-            raise ValueError("expected one weight above 0: with none, all things are alike")
-        for name in ("limit", "acceleration_sd_px", "velocity_sd_px", "noise_share"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"expected {name} > 0 and finite, got {getattr(self, name)}")
-        for name in ("code_rate", "mask_rate"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"expected {name} in (0, 1], got {getattr(self, name)}")
-        if not 0 <= self.decay <= 1:
-            raise ValueError(f"expected decay in [0, 1], got {self.decay}")
-        if self.n_lost < 1:
-            raise ValueError(f"expected n_lost >= 1, got {self.n_lost}")
-
-
-@dataclass(frozen=True, eq=False)
-class ObjectMemory:
-    """M slots for each of B scenes. Frozen: :func:`remember` returns a new one.
-
-    Attributes:
-        track: where each is and how fast, in pixels of the picture (y, x), and a frame.
-        extent_px: (B, M) root of its area.
-        code: (B, M, d) what it looks like.
-        mask: (B, M, h, w) where it was, in cells of two pixels; moved along while it is not seen.
-        identity: (B, M) int64, its number, in the order of birth, never given twice; -1 in an empty slot.
-        age: (B, M) int64, frames since its birth.
-        unseen: (B, M) int64, frames since it was last seen; 0 for what is seen now.
-        confidence: (B, M) in [0, 1].
-        n_born: (B,) int64, things ever.
-        n_frames: (B,) int64.
-    """
-
-    track: Track
-    extent_px: Tensor
-    code: Tensor
-    mask: Tensor
-    identity: Tensor
-    age: Tensor
-    unseen: Tensor
-    confidence: Tensor
-    n_born: Tensor
-    n_frames: Tensor
-
-    @property
-    def is_alive(self) -> Tensor:
-        """(B, M) bool."""
-        return self.identity != NONE
-
-    @property
-    def place_px(self) -> Tensor:
-        """(B, M, 2) y and x."""
-        return self.track.place_px
-
-    @property
-    def velocity_px(self) -> Tensor:
-        """(B, M, 2) y and x, a frame."""
-        return self.track.velocity_px
-
-
-@dataclass(frozen=True, eq=False)
-class Recognised:
-    """Which file each proto-object of a frame is.
-
-    Attributes:
-        slot: (B, N) int64, -1 for an empty one and for what found no slot.
-        identity: (B, N) int64, of that slot, -1 likewise.
-        is_new: (B, N) bool, it was born in this frame.
-        cost: (B, N, M) of all pairs, inf where one of them is not there. Differentiable.
-    """
-
-    slot: Tensor
-    identity: Tensor
-    is_new: Tensor
-    cost: Tensor
-
-    def labels(self, objects: ProtoObjects) -> Tensor:
-        """(B, H, W) int64: at each pixel the identity of what is there, -1 where it has none."""
-        return self.identity.gather(1, objects.label.flatten(1)).view_as(objects.label)
-
-
-def empty_memory(like: ProtoObjects, *, n_slots: int = 48) -> ObjectMemory:
-    """Nothing remembered of scenes that are seen as ``like``.
-
-    Raises:
-        ValueError: unless n_slots >= 1.
-    """
-    if n_slots < 1:
-        raise ValueError(f"expected n_slots >= 1, got {n_slots}")
-    code, b = like.code.detach(), len(like.code)
-
-    def zeros(*shape: int) -> Tensor:
-        return code.new_zeros(b, n_slots, *shape)
-
-    whole = torch.zeros(b, n_slots, dtype=torch.int64, device=code.device)
-    return ObjectMemory(
-        Track(zeros(2), zeros(2), zeros(3)),
-        zeros(),
-        zeros(code.shape[-1]),
-        zeros(*like.mask.shape[-2:]),
-        torch.full_like(whole, NONE),
-        whole,
-        whole,
-        zeros(),
-        whole[:, 0],
-        whole[:, 0],
-    )
 
 
 def remember(
@@ -221,22 +71,34 @@ def expect(memory: ObjectMemory, *, motion: Tensor | None, settings: MemorySetti
 
 
 def compare(expected: ObjectMemory, objects: ProtoObjects, *, settings: MemorySettings) -> Tensor:
-    """(B, N, M) how unlike each proto-object is to each file, >= 0; inf where either is empty."""
-    cost = objects.code.new_zeros(())
+    """(B, N, M) how unlike each proto-object is to each file, in [0, 1]; inf where either is empty.
+
+    A weighed mean of the overlap of masks, the distance of centres in units of what is uncertain about them, that of
+    codes and that of log extents, each of the three squared as ``d² / (1 + d²)``: beyond a point, unlike is unlike
+    (Geman & McClure 1985), so that one wild measurement does not outvote the others.
+    """
+    terms: list[tuple[float, Tensor]] = []
     if settings.overlap_weight:
-        cost = cost + settings.overlap_weight * (1 - overlap(objects.mask, expected.mask))
+        terms.append((settings.overlap_weight, 1 - overlap(objects.mask, expected.mask)))
     if settings.place_weight:
         noise = (settings.noise_share * objects.extent_px).square()[:, :, None]
         variance = expected.track.covariance[..., 0][:, None] + noise
         gap = (objects.place_px[:, :, None] - expected.place_px[:, None]).square().sum(-1)
-        cost = cost + settings.place_weight * gap / variance.clamp_min(1e-6)
+        terms.append((settings.place_weight, _bounded(gap / variance.clamp_min(1e-6))))
     if settings.code_weight:
-        cost = cost + settings.code_weight * torch.cdist(objects.code, expected.code).square()
+        apart = (objects.code[:, :, None] - expected.code[:, None]).square().sum(-1)
+        terms.append((settings.code_weight, _bounded(apart / settings.code_spread**2)))
     if settings.size_weight:
         log_a, log_b = (torch.log(x.clamp_min(1.0)) for x in (objects.extent_px, expected.extent_px))
-        cost = cost + settings.size_weight * (log_a[:, :, None] - log_b[:, None]).square()
+        apart = (log_a[:, :, None] - log_b[:, None]).square()
+        terms.append((settings.size_weight, _bounded(apart / settings.size_spread**2)))
+    cost = torch.stack([weight * value for weight, value in terms]).sum(0) / sum(weight for weight, _ in terms)
     is_pair = objects.is_there[:, :, None] & expected.is_alive[:, None]
     return torch.where(is_pair, cost, torch.inf)
+
+
+def _bounded(squared: Tensor) -> Tensor:
+    return squared / (1 + squared)
 
 
 def overlap(one: Tensor, other: Tensor) -> Tensor:
@@ -252,7 +114,7 @@ def overlap(one: Tensor, other: Tensor) -> Tensor:
 def _assigned(cost: Tensor, is_there: Tensor, limit: float) -> Tensor:
     """Slot of each proto-object (B, N); rows of empty ones are left out of the search, which is slow in them."""
     n = int(is_there.sum(1).max())
-    first = is_there.to(torch.uint8).argsort(1, descending=True, stable=True)[:, :n]
+    first = is_there.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :n]
     found = assign(cost.gather(1, first[..., None].expand(-1, -1, cost.shape[2])), limit=limit)
     return torch.full_like(is_there, NONE, dtype=torch.int64).scatter(1, first, found)
 
@@ -264,12 +126,12 @@ def _born(expected: ObjectMemory, objects: ProtoObjects, slot: Tensor) -> Tensor
     is_held = is_held.scatter(1, torch.where(slot == NONE, n_slots, slot), True)[:, :n_slots]
     # Empty ones come first, then by how long they were not seen; what was found again is never taken.
     wait = torch.where(expected.is_alive, -expected.unseen - 1, -(2**40))
-    order = torch.where(is_held, 1, wait).argsort(1, stable=True)
+    order = torch.where(is_held, 1, wait).argsort(dim=1, stable=True)
     n_free = (~is_held).sum(1, keepdim=True)
     is_born = objects.is_there & (slot == NONE)
     # Large ones first: where slots are few, it is the crumbs that have none.
     size = torch.where(is_born, objects.extent_px, -1.0)
-    rank = size.argsort(1, descending=True, stable=True).argsort(1)
+    rank = size.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
     has_room = is_born & (rank < n_free)
     return torch.where(has_room, order.gather(1, rank.clamp(max=n_slots - 1)), slot)
 
@@ -317,7 +179,7 @@ def _written(
         track,
         blended(expected.extent_px, objects.extent_px, how.code_rate),
         blended(expected.code, objects.code, how.code_rate),
-        blended(expected.mask, objects.mask, how.mask_rate) * is_alive[..., None, None],
+        blended(expected.mask, objects.mask, 1.0) * is_alive[..., None, None],
         identity,
         torch.where(is_fresh, 0, expected.age + 1),
         unseen,

@@ -1,0 +1,89 @@
+"""Ways to name the proto-objects of frame after frame, from knowing nothing to knowing the true motion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ciliary.cortex.memory.objects import ProtoObjects
+from ciliary.cortex.memory.files import empty_memory
+from ciliary.cortex.memory.remember import remember
+from ciliary.cortex.memory.settings import MemorySettings
+from ciliary.envs.metrics.identity import UNKNOWN
+
+#: A memory of each row; the last but one and the last differ in what it is told of motion.
+PLAIN = MemorySettings(moves=False)
+_NO = {"overlap_weight": 0.0, "place_weight": 0.0, "code_weight": 0.0, "size_weight": 0.0}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way.
+
+    Attributes:
+        settings: of its memory.
+        is_given_flow: it is told the motion.
+    """
+
+    settings: MemorySettings
+    is_given_flow: bool = False
+
+
+def rows_of(how: MemorySettings) -> Mapping[str, Row]:
+    """The rows of the table by name: parts of a memory left out, what is left having its weights."""
+    still = replace(how, moves=False)
+    weights = {name: getattr(how, name) for name in _NO}
+
+    def only(*names: str) -> MemorySettings:
+        return replace(still, **{name: weights[name] if name in names else 0.0 for name in _NO})
+
+    return {
+        "nearest centre": Row(replace(still, **(_NO | {"place_weight": how.place_weight}), n_lost=1)),
+        "place": Row(only("overlap_weight", "place_weight", "size_weight")),
+        "code": Row(only("code_weight")),
+        "place + code": Row(still),
+        "place + code + own velocity": Row(replace(how, moves=True)),
+        "place + code + given flow": Row(how, is_given_flow=True),
+    }
+
+
+@torch.no_grad()
+def names_by_memory(objects: Sequence[ProtoObjects], row: Row, flows: Sequence[Tensor]) -> list[np.ndarray]:
+    """What a memory calls the proto-objects of T frames (batches of one), each array those that are there.
+
+    Args:
+        objects: of each frame.
+        row: the memory.
+        flows: T - 1, from each frame to the next; read if the row is given them.
+    """
+    memory, names = empty_memory(objects[0]), []
+    for t, seen in enumerate(objects):
+        motion = flows[t - 1] if row.is_given_flow and t else None
+        memory, found = remember(memory, seen, motion=motion, settings=row.settings)
+        names.append(found.identity[0][seen.is_there[0]].numpy())
+    return names
+
+
+def names_by_slot(objects: Sequence[ProtoObjects]) -> list[np.ndarray]:
+    """Each proto-object is called by the slot of M4 that it lies in, which means nothing."""
+    return [np.flatnonzero(seen.is_there[0].numpy()) for seen in objects]
+
+
+def names_by_links(objects: Sequence[ProtoObjects], links: Mapping[tuple[int, int], np.ndarray]) -> list[np.ndarray]:
+    """By the true motion from the last frame alone: what was away for a frame has a new name."""
+    names: list[np.ndarray] = []
+    n = 0
+    for t, seen in enumerate(objects):
+        own = np.full(int(seen.is_there.sum()), UNKNOWN)
+        if t:
+            link = links[t - 1, t]
+            own = np.where(link == UNKNOWN, UNKNOWN, names[-1][np.maximum(link, 0)])
+        is_new = own == UNKNOWN
+        own[is_new] = n + np.arange(is_new.sum())
+        n += int(is_new.sum())
+        names.append(own)
+    return names
