@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,8 @@ from ciliary.cortex.percept import Percept
 
 #: Least share of the picture that is a thing to be remembered: 55 px of 192 x 144.
 LEAST_SHARE = 0.002
-#: What of :data:`~ciliary.cortex.description.PARTS` is appearance, weighed so that each part has a like say and two things
-#: of a photograph are 1 apart in mean square (moved photographs). Place is not appearance; shape and strokes follow the
+#: The parts of :data:`~ciliary.cortex.description.PARTS` that are appearance, weighed alike: two things of a photograph
+#: lie 1 apart in mean square. Place is not appearance, and shape and strokes follow the borders, which flicker.
 APPEARANCE = {"colour": 3.8, "texture": 0.66}
 
 
@@ -45,7 +45,11 @@ class ProtoObjects:
 
     def __getitem__(self, index: slice | Tensor) -> ProtoObjects:
         """Those of some pictures of the batch."""
-        return ProtoObjects(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+        return ProtoObjects(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def to(self, device: torch.device | str) -> ProtoObjects:
+        """The same on another device."""
+        return ProtoObjects(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def proto_objects(percept: Percept, *, least_share: float = LEAST_SHARE) -> ProtoObjects:
@@ -89,3 +93,15 @@ def objects_of(masks: Tensor, code: Tensor, *, least_share: float = LEAST_SHARE)
     mass = masks.sum((2, 3)).clamp_min(1e-6)
     place = torch.stack([(masks.sum(3) * y).sum(2), (masks.sum(2) * x).sum(2)], -1) / mass[..., None]
     return ProtoObjects(F.avg_pool2d(masks, 2), label, place, n_px.sqrt(), code, n_px > least_share * h * w)
+
+
+def only_seen(objects: ProtoObjects, is_seen: Tensor, *, least: float = 0.5) -> ProtoObjects:
+    """Without the proto-objects of which less than ``least`` of the area has been seen: (B, 1, H, W) bool.
+
+    Where a mosaic has not been looked at it is blank, and a blank is no thing.
+    """
+    n = objects.mask.shape[1]
+    index = objects.label.flatten(1)
+    share = is_seen.flatten(1).to(objects.mask.dtype)
+    total = torch.zeros(len(index), n, dtype=share.dtype, device=share.device).scatter_add(1, index, share)
+    return replace(objects, is_there=objects.is_there & (total >= least * objects.extent_px.square()))

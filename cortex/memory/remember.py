@@ -64,9 +64,7 @@ def expect(memory: ObjectMemory, *, motion: Tensor | None, settings: MemorySetti
         drift = memory.velocity_px if settings.moves else torch.zeros_like(memory.velocity_px)
         mask = shifted(memory.mask, drift / CELL_PX) if settings.moves else memory.mask
     own = motion is None and settings.moves
-    track = predicted(
-        memory.track, acceleration_sd_px=settings.acceleration_sd_px, drift_px=None if own else drift
-    )
+    track = predicted(memory.track, acceleration_sd_px=settings.acceleration_sd_px, drift_px=None if own else drift)
     return replace(memory, track=track, mask=mask)
 
 

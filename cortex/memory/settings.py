@@ -10,7 +10,7 @@ class MemorySettings:
     """How things are found again.
 
     Attributes:
-        overlap_weight: of one less the overlap of masks, where the thing was expected; weights are in shares of their sum.
+        overlap_weight: of one less the overlap of masks, where the thing was expected; weights are shares of their sum.
         place_weight: of the distance of the centres, in units of what is uncertain about them.
         code_weight: of the distance of the codes.
         size_weight: of the difference of the log extents.

@@ -9,14 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex.memory.objects import ProtoObjects
 from ciliary.cortex.memory.files import empty_memory
+from ciliary.cortex.memory.objects import ProtoObjects
 from ciliary.cortex.memory.remember import remember
 from ciliary.cortex.memory.settings import MemorySettings
 from ciliary.envs.metrics.identity import UNKNOWN
 
-#: A memory of each row; the last but one and the last differ in what it is told of motion.
-PLAIN = MemorySettings(moves=False)
 _NO = {"overlap_weight": 0.0, "place_weight": 0.0, "code_weight": 0.0, "size_weight": 0.0}
 
 
@@ -52,15 +50,18 @@ def rows_of(how: MemorySettings) -> Mapping[str, Row]:
 
 
 @torch.no_grad()
-def names_by_memory(objects: Sequence[ProtoObjects], row: Row, flows: Sequence[Tensor]) -> list[np.ndarray]:
+def names_by_memory(
+    objects: Sequence[ProtoObjects], row: Row, flows: Sequence[Tensor], *, n_slots: int
+) -> list[np.ndarray]:
     """What a memory calls the proto-objects of T frames (batches of one), each array those that are there.
 
     Args:
         objects: of each frame.
         row: the memory.
         flows: T - 1, from each frame to the next; read if the row is given them.
+        n_slots: of the memory.
     """
-    memory, names = empty_memory(objects[0]), []
+    memory, names = empty_memory(objects[0], n_slots=n_slots), []
     for t, seen in enumerate(objects):
         motion = flows[t - 1] if row.is_given_flow and t else None
         memory, found = remember(memory, seen, motion=motion, settings=row.settings)

@@ -88,8 +88,10 @@ class StillClip:
 
 @dataclass(frozen=True, eq=False)
 class FilmClip:
-    """A film of which nothing is known. Its flow is a guess that stands in for the truth: optical flow (TV-L1; Zach,
-    Pock & Bischof 2007), where the flow there and the flow back agree within a pixel and a tenth of the movement.
+    """A film of which nothing is known.
+
+    Its flow is a guess that stands in for the truth: optical flow (TV-L1; Zach, Pock & Bischof 2007), where the flow
+    there and the flow back agree within a pixel and a tenth of the movement.
 
     What a memory is given is another guess (ILK; Le Besnerais & Champagnat 2005), so that it is not told its own exam.
     """
