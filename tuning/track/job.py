@@ -55,6 +55,9 @@ def run(settings: TrackSettings) -> int:
     except ProviderUnavailable as error:
         _complain(error)
         return NOTHING
+    if settings.is_of == "frames" and not settings.images:
+        _complain("--as frames: expected a folder of frames, or two files or more")
+        return USAGE
     scenes, problems = scenes_of(settings)
     for line in problems:
         _complain(line)
@@ -70,12 +73,12 @@ def run(settings: TrackSettings) -> int:
 
 def scenes_of(settings: TrackSettings) -> tuple[list[Scene], list[str]]:
     """What is to be followed, and a line for each path that gave nothing."""
-    if settings.kind == "frames":
+    if settings.is_of == "frames":
         return [film(settings)], []
     # A camera that moves over a photograph shows a part of it, so that it is read larger.
-    size_px = 4 * settings.size_px if settings.kind == "moved" else settings.size_px
+    size_px = 4 * settings.size_px if settings.is_of == "moved" else settings.size_px
     inputs, problems, _ = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
-    if settings.kind == "moved":
+    if settings.is_of == "moved":
         return [moved(item, settings, seed) for seed, item in enumerate(inputs)], problems
     return [glanced(item, settings) for item in inputs], problems
 
@@ -101,7 +104,7 @@ def _follow_all(cortex: Cortex, scenes: Sequence[Scene], settings: TrackSettings
 
 
 def _write(followed: Followed, name: str, settings: TrackSettings) -> list[Path]:
-    word = "glance" if settings.kind == "glances" else "frame"
+    word = "glance" if settings.is_of == "glances" else "frame"
     frames = [f"{word} {i}" for i in range(1, len(followed.images) + 1)]
     note = f"{followed.n_things} things in {len(frames)} {word}s; a number and a colour are one thing"
     figure = draw_things(followed.images, followed.identity, frames=frames, name=name, note=note)
@@ -111,7 +114,7 @@ def _write(followed: Followed, name: str, settings: TrackSettings) -> list[Path]
         np.rint(255 * paint_things(image, own)).astype(np.uint8).repeat(factor, 0).repeat(factor, 1)
         for image, own in zip(followed.images, followed.identity, strict=True)
     ]
-    frame_ms = _FRAME_MS[settings.kind]
+    frame_ms = _FRAME_MS[settings.is_of]
     return [
         write_figure(figure, settings.out / f"{name}.png"),
         write_gif(pages, settings.out / f"{name}.gif", frame_ms=frame_ms, last_ms=4 * frame_ms),
@@ -131,7 +134,7 @@ def _tell_all(cortex: Cortex, scenes: Sequence[Scene], settings: TrackSettings, 
                 watched = watch(cortex, clip, bar.advance)
                 truth = Truth(clip, watched.objects)
                 own: Told = {}
-                for step in settings.steps:
+                for step in settings.all_steps:
                     bar.move(0, title=f"{scene.name}, step {step}", total=None)
                     found = tell_clip(truth, step=step, n_slots=settings.n_slots, on_row=bar.advance)
                     own |= {(step, row): [list(counts)] for row, counts in found.items()}

@@ -36,7 +36,7 @@ examples      ciliary track film/
 """
 
     images: Images = field(default=(), kw_only=False)
-    kind: Annotated[str, option("--as", "|".join(KINDS), "what IMAGE is (frames)"), one_of(*KINDS)] = ""
+    kind: Annotated[str | None, option("--as", "|".join(KINDS), "what IMAGE is (frames)"), one_of(*KINDS)] = None
     is_exam: Annotated[bool, option("--exam", "", "a table: names told beside where things truly went")] = False
     steps: Annotated[
         tuple[int, ...],
@@ -52,8 +52,6 @@ examples      ciliary track film/
     out: Annotated[Path, option("--out", "DIR", "where it all goes")] = Path("runs/track")
 
     def __post_init__(self) -> None:
-        if not self.kind or (self.kind == "frames" and not self.images):
-            object.__setattr__(self, "kind", "frames" if self.images else "moved")
         super().__post_init__()
         if not self.is_exam and (self.steps or self.focal_px is not None):
             raise ValueError("--steps and --focal-px are of the exam; add --exam, or leave them out")
@@ -61,5 +59,13 @@ examples      ciliary track film/
             raise ValueError(f"focal_px (--focal-px) must be above 0, got {self.focal_px}")
         if self.kind == "glances" and self.steps:
             raise ValueError("--steps is of frames; every glance is seen")
-        if not self.steps:
-            object.__setattr__(self, "steps", (1,) if self.kind == "glances" else (1, 2, 4))
+
+    @property
+    def is_of(self) -> str:
+        """Which of :data:`KINDS`: frames, unless something else is asked for or nothing is given."""
+        return self.kind or ("frames" if self.images else "moved")
+
+    @property
+    def all_steps(self) -> tuple[int, ...]:
+        """Every so many-th frame is seen."""
+        return self.steps or ((1,) if self.is_of == "glances" else (1, 2, 4))
