@@ -73,5 +73,7 @@ def assign(cost: Tensor, *, limit: float) -> Tensor:
     columns = torch.arange(m, device=cost.device).expand(b, m)
     rest = torch.full((b, 1), NONE, dtype=torch.int64, device=cost.device)
     partner = torch.cat([partner, rest], 1).scatter(1, torch.where(owner >= 0, owner, n), columns)[:, :n]
-    found = cost.gather(2, partner.clamp_min(0)[..., None])[..., 0] if m else torch.full_like(cost[..., :1], torch.inf)
+    if not m:
+        return partner
+    found = cost.gather(2, partner.clamp_min(0)[..., None])[..., 0]
     return torch.where((partner >= 0) & (found <= limit), partner, NONE)
