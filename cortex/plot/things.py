@@ -88,7 +88,7 @@ def draw_things(
             ax.text(x, y, str(thing), fontsize=6, color=style.INK, ha="center", va="center_baseline").set_path_effects(
                 _HALO
             )
-    _draw_lines(sheet.axes(n_rows, 0, left_in=0.3), seen, n_lines)
+    _draw_lines(sheet.axes(n_rows, 0, left_in=0.3), seen, n_lines, shown.tolist(), [frames[i] for i in shown])
     return sheet.figure
 
 
@@ -102,7 +102,7 @@ def seen_table(identity: np.ndarray) -> np.ndarray:
     return seen
 
 
-def _draw_lines(ax: Axes, seen: np.ndarray, n_lines: int) -> None:
+def _draw_lines(ax: Axes, seen: np.ndarray, n_lines: int, shown: Sequence[int], frames: Sequence[str]) -> None:
     most = np.argsort(-seen.sum(1), kind="stable")[:n_lines]
     style.plain(ax, "When each thing was seen" + (f", the {n_lines} seen most" if n_lines < len(seen) else ""), "")
     for row, thing in enumerate(np.sort(most).tolist()):
@@ -111,7 +111,7 @@ def _draw_lines(ax: Axes, seen: np.ndarray, n_lines: int) -> None:
     ax.set_xlim(-0.5, seen.shape[1] - 0.5)
     ax.set_ylim(max(n_lines, 1) - 0.5, -0.5)
     ax.set_yticks(range(n_lines), [str(thing) for thing in np.sort(most).tolist()], fontsize=6)
-    ax.set_xlabel("frame", fontsize=8.5, color=style.FAINT)
+    ax.set_xticks(shown, frames, fontsize=7)
 
 
 def _cell(t: int, row: int, thing: int) -> Rectangle:

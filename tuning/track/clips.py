@@ -75,7 +75,7 @@ def read_film(settings: TrackSettings) -> Clip:
     if len(paths) < 2:
         raise ValueError(f"{given[0]}: expected 2 frames or more of one film, got {len(paths)}; one is a photograph")
     images = linear_to_srgb(read_frames(paths, settings.size_px)).clamp(0, 1)
-    return FilmClip(film(settings).name, images)
+    return FilmClip(film(settings).name, images, tuple(path.stem for path in paths))
 
 
 def is_posed(folder: Path) -> bool:

@@ -23,11 +23,13 @@ class Followed:
 
     Attributes:
         images: (T, 3, H, W).
+        frames: what each is called.
         identity: (T, H, W) int64, whose each pixel is; -1 nobody's.
         memories: after each frame.
     """
 
     images: Tensor
+    frames: Sequence[str]
     identity: np.ndarray
     memories: Sequence[ObjectMemory]
 
@@ -47,10 +49,10 @@ def follow(watched: Watched, *, n_slots: int, settings: MemorySettings | None = 
         memory, found = remember(memory, seen, motion=still, settings=settings)
         memories.append(memory)
         pages.append(found.labels(seen)[0].numpy())
-    return Followed(watched.clip.images, np.stack(pages), memories)
+    return Followed(watched.clip.images, watched.clip.frame_names, np.stack(pages), memories)
 
 
-def as_record(followed: Followed, *, name: str, frames: Sequence[str]) -> dict[str, Any]:
+def as_record(followed: Followed, *, name: str) -> dict[str, Any]:
     """What the JSON holds: of every frame the files that are open, in pixels of the frame as it was seen."""
     height, width = followed.images.shape[-2:]
     return {
@@ -59,7 +61,7 @@ def as_record(followed: Followed, *, name: str, frames: Sequence[str]) -> dict[s
         "things": followed.n_things,
         "frames": [
             {"frame": frame, "things": things_of(memory)}
-            for frame, memory in zip(frames, followed.memories, strict=True)
+            for frame, memory in zip(followed.frames, followed.memories, strict=True)
         ],
     }
 

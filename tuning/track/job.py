@@ -47,6 +47,9 @@ def run(settings: TrackSettings) -> int:
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
+    if settings.is_of == "frames" and not settings.images:
+        _complain("--as frames: expected a folder of frames, or two files or more")
+        return USAGE
     try:
         cortex = Cortex(**settings.cortex).eval().requires_grad_(False).to(choose_device(settings.device))
     except (ValueError, KeyError, FileNotFoundError) as error:
@@ -55,9 +58,6 @@ def run(settings: TrackSettings) -> int:
     except ProviderUnavailable as error:
         _complain(error)
         return NOTHING
-    if settings.is_of == "frames" and not settings.images:
-        _complain("--as frames: expected a folder of frames, or two files or more")
-        return USAGE
     scenes, problems = scenes_of(settings)
     for line in problems:
         _complain(line)
@@ -104,11 +104,10 @@ def _follow_all(cortex: Cortex, scenes: Sequence[Scene], settings: TrackSettings
 
 
 def _write(followed: Followed, name: str, settings: TrackSettings) -> list[Path]:
-    word = "glance" if settings.is_of == "glances" else "frame"
-    frames = [f"{word} {i}" for i in range(1, len(followed.images) + 1)]
-    note = f"{followed.n_things} things in {len(frames)} {word}s; a number and a colour are one thing"
-    figure = draw_things(followed.images, followed.identity, frames=frames, name=name, note=note)
-    page = json.dumps(as_record(followed, name=name, frames=frames), indent=1, ensure_ascii=False) + "\n"
+    what = "glances" if settings.is_of == "glances" else "frames"
+    note = f"{followed.n_things} things in {len(followed.frames)} {what}; a number and a colour are one thing"
+    figure = draw_things(followed.images, followed.identity, frames=followed.frames, name=name, note=note)
+    page = json.dumps(as_record(followed, name=name), indent=1, ensure_ascii=False) + "\n"
     factor = max(1, round(_GIF_PX / max(followed.images.shape[-2:])))
     pages = [
         np.rint(255 * paint_things(image, own)).astype(np.uint8).repeat(factor, 0).repeat(factor, 1)

@@ -31,6 +31,10 @@ class Clip(Protocol):
     def images(self) -> Tensor:
         """(T, 3, H, W) float32, sRGB in [0, 1]."""
 
+    @property
+    def frame_names(self) -> tuple[str, ...]:
+        """T, what each frame is called."""
+
     def flow(self, one: int, other: int) -> tuple[Tensor, Tensor]:
         """From frame ``one`` to frame ``other``: flow_px (1, 2, H, W), y and x, and is_seen (1, 1, H, W) bool.
 
@@ -52,6 +56,11 @@ class PosedClip:
     def images(self) -> Tensor:
         """(T, 3, H, W)."""
         return torch.stack([frame.image for frame in self.frames])
+
+    @property
+    def frame_names(self) -> tuple[str, ...]:
+        """As their files."""
+        return tuple(frame.name for frame in self.frames)
 
     def flow(self, one: int, other: int) -> tuple[Tensor, Tensor]:
         """See :class:`Clip`."""
@@ -76,6 +85,11 @@ class StillClip:
     images: Tensor
     is_seen: Tensor
 
+    @property
+    def frame_names(self) -> tuple[str, ...]:
+        """Glances, counted from 1."""
+        return tuple(f"glance {i}" for i in range(1, len(self.images) + 1))
+
     def flow(self, one: int, other: int) -> tuple[Tensor, Tensor]:
         """See :class:`Clip`."""
         return self.given_flow(one, other), self.is_seen[one : one + 1] & self.is_seen[other : other + 1]
@@ -98,6 +112,7 @@ class FilmClip:
 
     name: str
     images: Tensor
+    frame_names: tuple[str, ...]
 
     @cached_property
     def _grey(self) -> np.ndarray:

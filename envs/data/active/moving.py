@@ -63,6 +63,11 @@ class MovedClip:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def frame_names(self) -> tuple[str, ...]:
+        """Counted from 1."""
+        return tuple(f"frame {i}" for i in range(1, len(self.images) + 1))
+
     def flow(self, one: int, other: int) -> tuple[Tensor, Tensor]:
         """How far each pixel moved, (1, 2, H, W), y and x, and whether it can be seen in both frames, (1, 1, H, W)."""
         height, width = self.images.shape[-2:]
