@@ -108,8 +108,8 @@ def look_around(
     y_px, x_px = _path(found, n_fixations, (height, width), px_per_deg, how.cell_px, scan)
     mosaic = blank_mosaic(1, (height, width), px_per_deg, ground=GREY)
     look = GazeLook(image, px_per_deg, maps, found, y_px, x_px, mosaic)
-    for seen in mosaics_along(look, lattice=lattice):
-        mosaic = seen
+    for grown in mosaics_along(look, lattice=lattice):
+        mosaic = grown
     return replace(look, mosaic=mosaic)
 
 

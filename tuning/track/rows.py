@@ -15,7 +15,8 @@ from ciliary.cortex.memory.remember import remember
 from ciliary.cortex.memory.settings import MemorySettings
 from ciliary.envs.metrics.identity import UNKNOWN
 
-_NO = {"overlap_weight": 0.0, "place_weight": 0.0, "code_weight": 0.0, "size_weight": 0.0}
+#: Limits of the poorer rows, chosen as the memory's own was, on other moved photographs than are told.
+CENTRE_LIMIT, PLACE_LIMIT, CODE_LIMIT = 0.9, 0.8, 0.7
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,14 @@ class Row:
 
 
 def rows_of(how: MemorySettings) -> Mapping[str, Row]:
-    """The rows of the table by name: parts of a memory left out, what is left having its weights."""
+    """The rows of the table by name: parts of a memory left out, each with the limit that suits what is left."""
     still = replace(how, moves=False)
-    weights = {name: getattr(how, name) for name in _NO}
-
-    def only(*names: str) -> MemorySettings:
-        return replace(still, **{name: weights[name] if name in names else 0.0 for name in _NO})
-
+    centre = replace(still, overlap_weight=0.0, code_weight=0.0, size_weight=0.0, n_lost=1, limit=CENTRE_LIMIT)
+    code = replace(still, overlap_weight=0.0, place_weight=0.0, size_weight=0.0, limit=CODE_LIMIT)
     return {
-        "nearest centre": Row(replace(still, **(_NO | {"place_weight": how.place_weight}), n_lost=1)),
-        "place": Row(only("overlap_weight", "place_weight", "size_weight")),
-        "code": Row(only("code_weight")),
+        "nearest centre": Row(centre),
+        "place": Row(replace(still, code_weight=0.0, limit=PLACE_LIMIT)),
+        "code": Row(code),
         "place + code": Row(still),
         "place + code + own velocity": Row(replace(how, moves=True)),
         "place + code + given flow": Row(how, is_given_flow=True),
