@@ -16,7 +16,7 @@ from ciliary.cortex.memory.settings import MemorySettings
 from ciliary.envs.metrics.identity import UNKNOWN
 
 #: Limits of the poorer rows, chosen as the memory's own was, on other moved photographs than are told.
-CENTRE_LIMIT, PLACE_LIMIT, CODE_LIMIT = 0.9, 0.8, 0.7
+CENTRE_LIMIT, PLACE_LIMIT, CODE_LIMIT = 0.99, 0.75, 0.7
 
 
 @dataclass(frozen=True)
