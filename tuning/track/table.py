@@ -31,10 +31,12 @@ class TrackTable:
 
     Attributes:
         cells: (step, row) -> metric -> interval.
+        n_again: step -> segments that are a thing which was there before: what switches and losses are shares of.
         unit: what was resampled.
     """
 
     cells: Mapping[tuple[int, str], Mapping[str, Interval]]
+    n_again: Mapping[int, int]
     unit: str
 
 
@@ -47,7 +49,10 @@ def tabulate(found: Mapping[tuple[int, str], Sequence[Sequence[IdentityCounts]]]
     n_clips = max((len(clips) for clips in found.values()), default=0)
     by_clip = n_clips >= _FEW
     cells = {key: _intervals(clips, by_clip=by_clip) for key, clips in found.items()}
-    return TrackTable(cells, f"bootstrap over {n_clips} clips" if by_clip else "bootstrap over frames and things")
+    n_again = {step: _n_again(clips) for (step, _), clips in found.items()}
+    return TrackTable(
+        cells, n_again, f"bootstrap over {n_clips} clips" if by_clip else "bootstrap over frames and things"
+    )
 
 
 def _intervals(clips: Sequence[Sequence[IdentityCounts]], *, by_clip: bool) -> dict[str, Interval]:
@@ -66,6 +71,10 @@ def _intervals(clips: Sequence[Sequence[IdentityCounts]], *, by_clip: bool) -> d
         "lost": _ratio(lost, objects),
         "renamed": _scaled(_ratio(switched + lost, objects), objects.sum() / max(_n_things(clips), 1)),
     }
+
+
+def _n_again(clips: Sequence[Sequence[IdentityCounts]]) -> int:
+    return sum(int(count.n_objects.sum()) for counts in clips for count in counts)
 
 
 def _n_things(clips: Sequence[Sequence[IdentityCounts]]) -> int:
@@ -88,10 +97,13 @@ def _scaled(interval: Interval, by: float) -> Interval:
 def as_markdown(table: TrackTable) -> str:
     """A row a step and way."""
     rows = [
-        [str(step), row, *(_shown(found[metric]) for metric in METRICS)] for (step, row), found in table.cells.items()
+        [str(step), row, str(table.n_again[step]), *(_shown(found[metric]) for metric in METRICS)]
+        for (step, row), found in table.cells.items()
     ]
     return markdown_table(
-        ["step", "names by", *METRICS.values()], rows, is_number=[True, False, *[True] * len(METRICS)]
+        ["step", "names by", "seen again", *METRICS.values()],
+        rows,
+        is_number=[True, False, *[True] * (1 + len(METRICS))],
     )
 
 

@@ -86,11 +86,12 @@ def test_the_table_sums_before_it_divides_and_says_what_was_resampled(tmp_path):
     assert found["mota"].mean == pytest.approx(1 - 2 / 6)
     assert found["renamed"].mean == pytest.approx(1.0)
     assert "frames" in table.unit
+    assert table.n_again == {1: 4}
     many = tabulate({(1, "a"): [film] * 6})
     assert "6 clips" in many.unit
     assert many.cells[1, "a"]["idf1"].low == many.cells[1, "a"]["idf1"].high == pytest.approx(4 / 6)
     page, rows = write_table(table, "words", tmp_path)
-    assert "| step | names by | IDF1 |" in page.read_text(encoding="utf-8")
+    assert "| step | names by | seen again | IDF1 |" in page.read_text(encoding="utf-8")
     with rows.open(encoding="utf-8", newline="") as file:
         assert [row["metric"] for row in csv.DictReader(file)] == list(METRICS)
-    assert as_markdown(many).splitlines()[2].startswith("| 1 | a | 0.667 |")
+    assert as_markdown(many).splitlines()[2].startswith("| 1 | a | 24 | 0.667 |")
