@@ -75,7 +75,7 @@ def test_nothing_to_tell():
 
 
 def test_another_package_counts_the_same():
-    motmetrics = pytest.importorskip("motmetrics")
+    motmetrics = pytest.importorskip("motmetrics", reason="the referee is not installed: pip install motmetrics")
     rng = np.random.default_rng(3)
     true, told = [], []
     for _ in range(12):
