@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class MemorySettings:
     """How things are found again.
 
-    The numbers were chosen by a random search of twenty settings and a few beside the best, on 24 photographs that a
-    camera moves over (the half of OSIE on which things are chosen), by IDF1 at steps of 1, 2 and 4 frames.
+    The numbers are the best of a random search of twenty settings, by IDF1 at steps of 1, 2 and 4 frames on 12
+    photographs that a camera moves over (of the half of OSIE on which things are chosen).
 
     Attributes:
         overlap_weight: of one less the overlap of masks, where the thing was expected; weights are shares of their sum.
