@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -116,10 +116,19 @@ def look_around(
         y_px, x_px = _path(found, n_fixations, (height, width), px_per_deg, how.cell_px, scan)
     mosaic = blank_mosaic(1, (height, width), px_per_deg, ground=GREY)
     look = GazeLook(image, px_per_deg, maps, found, y_px, x_px, mosaic)
-    lattice = FoveatedLattice() if lattice is None else lattice
-    for gaze in look.gaze_deg:
-        mosaic = add_glance(mosaic, take_glance(light, lattice, gaze[None], px_per_deg))
+    for grown in mosaics_along(look, lattice=lattice):
+        mosaic = grown
     return replace(look, mosaic=mosaic)
+
+
+def mosaics_along(look: GazeLook, *, lattice: Lattice | None = None) -> Iterator[Mosaic]:
+    """What an eye has seen after the first fixation of a look, after the second, and so on; each one sees more."""
+    size = (look.image.shape[-2], look.image.shape[-1])
+    mosaic = blank_mosaic(1, size, look.px_per_deg, ground=GREY)
+    light, lattice = srgb_to_linear(look.image[None]), FoveatedLattice() if lattice is None else lattice
+    for gaze in look.gaze_deg:
+        mosaic = add_glance(mosaic, take_glance(light, lattice, gaze[None], look.px_per_deg))
+        yield mosaic
 
 
 def whole_priority(

@@ -25,6 +25,7 @@ from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
 from ciliary.tuning.gaze.settings import ExpectationTraining, GazeSettings, GazeTraining
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.track.settings import TrackSettings
 from ciliary.tuning.training.options import CortexTraining, DepthTraining, FeaturesTraining, PolicySettings
 
 #: Command -> its settings, and ``module:function`` of its job.
@@ -32,6 +33,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "accommodate": (SessionSettings, "ciliary.tuning.sessions.accommodate:accommodate"),
     "look": (LookSettings, "ciliary.tuning.inspect.job:run"),
     "gaze": (GazeSettings, "ciliary.tuning.gaze.job:run"),
+    "track": (TrackSettings, "ciliary.tuning.track.job:run"),
     "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
     "compare": (CompareSettings, "ciliary.tuning.evaluation.compare:run"),
     "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),

@@ -21,6 +21,7 @@ FROZEN = {
     "--objective --policy --set --no-guard --out --save --session --resume --storage --no-animation --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
     "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",
+    "track": "--as --exam --fixations --slots --seed --size --out --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -46,6 +47,7 @@ SWITCHES = [
     "--no-portraits",
     "--print-config",
     "--no-report",
+    "--exam",
 ]
 WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
 WORDS |= {
@@ -55,6 +57,7 @@ WORDS |= {
     "--algo": "ppo",
     "--objective": "raw",
     "--map": "learned",
+    "--as": "moved",
 }
 NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"]}
 NEEDED |= {"train gaze": ["--people", "x"]}
