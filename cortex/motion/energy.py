@@ -1,0 +1,156 @@
+"""Motion energy (Adelson and Bergen 1985) of the magno pathway: V1's component cells.
+
+Quadrature in space is the log-Gabor pair, in time the fast and the slow filter. Their sums and differences are oriented
+in space-time; squares of both phases make the energy of either direction, and the difference the opponent energy.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ciliary.cortex.motion.pathways import MagnoOut
+from ciliary.cortex.ops.loggabor import log_gabor, spectrum_of
+from ciliary.cortex.ops.smoothing import gaussian_blur
+
+#: Directions of every map of cells, 45 degrees apart: direction d is d x 45 degrees from right (0) over down (2).
+N_DIRECTIONS = 8
+_N_ORIENTATIONS = N_DIRECTIONS // 2
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class EnergySettings:
+    """The filters of V1.
+
+    Attributes:
+        wavelengths_px: of the scales, in pixels of the magno pathway (two of the image), fine to coarse, each >= 3.
+        bandwidth_octaves: at half height, > 0.
+        cell_px: side of a cell of the answer, in magno pixels: 1, 2 or 4.
+        pool_share: standard deviation of the pool of complex cells, in wavelengths, > 0.
+        semi_saturation: amplitude (of the retina's luminance) at which divisive normalisation halves a response, > 0.
+    """
+
+    wavelengths_px: tuple[float, ...] = (4.0, 8.0, 16.0, 32.0)
+    bandwidth_octaves: float = 1.2
+    cell_px: int = 2
+    pool_share: float = 0.35
+    semi_saturation: float = 0.005
+
+    def __post_init__(self) -> None:
+        if not self.wavelengths_px or list(self.wavelengths_px) != sorted(self.wavelengths_px):
+            raise ValueError(f"expected wavelengths_px from fine to coarse, got {self.wavelengths_px}")
+        if self.wavelengths_px[0] < 3 or self.cell_px not in (1, 2, 4):
+            raise ValueError(f"expected wavelengths_px >= 3 and cell_px 1, 2 or 4, got {self}")
+        if min(self.bandwidth_octaves, self.pool_share, self.semi_saturation) <= 0:
+            raise ValueError(f"expected bandwidth_octaves, pool_share and semi_saturation > 0, got {self}")
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentOut:
+    """V1's direction-selective cells: each sees the component of a pattern along its own direction.
+
+    S scales; O = 4 orientations, of which wave vectors point to down (0), down-left, left, up-left; (h, w) cells.
+
+    Attributes:
+        energy: (B, 8, S, h, w) opponent motion energy, half-wave rectified and divisively normalised, in [0, 1).
+        strength: (B, O, S, h, w) pooled quadrature energy of the slow filter.
+        advance_rad: (B, O, S, h, w) by which phase advanced since the frame before, in (-pi, pi].
+        coherence: (B, O, S, h, w) in [0, 1]: how far the pool agrees on it.
+        wave_rad: (B, O, S, 2, h, w) local wave vector (y, x), radians a magno pixel.
+        cell_px: side of a cell, magno pixels.
+    """
+
+    energy: Tensor
+    strength: Tensor
+    advance_rad: Tensor
+    coherence: Tensor
+    wave_rad: Tensor
+    cell_px: int
+
+    @property
+    def direction(self) -> Tensor:
+        """(B, 8, h, w): the mean over scales."""
+        return self.energy.mean(2)
+
+
+def motion_energy(magno: MagnoOut, before: MagnoOut, settings: EnergySettings | None = None) -> ComponentOut:
+    """Component cells of one frame. Differentiable in both.
+
+    Args:
+        magno: of this frame.
+        before: of the frame before it.
+        settings: the defaults when None.
+    """
+    settings = settings or EnergySettings()
+    inputs = torch.cat([magno.transient, magno.lagged, before.lagged], 1)
+    h, w = inputs.shape[-2:]
+    pad_px = math.ceil(settings.wavelengths_px[-1])
+    strides = [_stride(wavelength) for wavelength in settings.wavelengths_px]
+    multiple = max(*strides, settings.cell_px)
+    pad_px = math.ceil(pad_px / multiple) * multiple
+    spectrum = spectrum_of(inputs, pad_px=pad_px, multiple=multiple)
+    batch = inputs.new_ones(len(inputs))
+    scales = []
+    for wavelength, stride in zip(settings.wavelengths_px, strides, strict=True):
+        response = log_gabor(
+            spectrum, batch * wavelength, batch * settings.bandwidth_octaves, n_orientations=_N_ORIENTATIONS, stride=stride
+        )
+        products = _products(*response.unbind(1))  # (B, 8, O, h', w') real
+        sigma = batch * settings.pool_share * wavelength / stride
+        scales.append(_to_cells(gaussian_blur(products.flatten(1, 2), sigma), pad_px, stride, settings.cell_px, (h, w)))
+    pooled = torch.stack([scale.unflatten(1, (-1, _N_ORIENTATIONS)) for scale in scales], 3)
+    fast, slow, opponent, past, *rest = pooled.unbind(1)
+    cosine, sine, cos_y, sin_y, cos_x, sin_x = rest
+    pitch = opponent.new_tensor(strides).view(1, 1, -1, 1, 1)
+    wave = torch.stack([_angle(sin_y, cos_y), _angle(sin_x, cos_x)], 3) / pitch.unsqueeze(3)
+    coherence = torch.sqrt(cosine.square() + sine.square() + _TINY**2) / (0.5 * (slow + past) + _TINY)
+    both = torch.cat([opponent.relu(), (-opponent).relu()], 1)  # towards the wave vectors, from down on; and against
+    pool = 0.5 * (fast + slow).sum((1, 2), keepdim=True) / len(strides)
+    energy = both / (pool + settings.semi_saturation**2)
+    return ComponentOut(
+        energy.roll(2, 1), slow, _angle(sine, cosine), coherence.clamp_max(1), wave, settings.cell_px
+    )
+
+
+def _products(fast: Tensor, slow: Tensor, past: Tensor) -> Tensor:
+    """Ten real maps (B, 10, O, h, w) of complex responses (B, O, h, w), which a pool of complex cells may average.
+
+    Energies of the three, opponent energy |fast - i slow|^2 / 4 - |fast + i slow|^2 / 4 = -Im(fast x slow*), and the
+    products whose angles are the advance of phase from the frame before, and from a sample to the next in y and in x
+    (Fleet and Jepson 1990).
+    """
+    opponent = -(fast * slow.conj()).imag
+    parts = [_power(fast), _power(slow), opponent, _power(past)]
+    for product in (slow * past.conj(), slow.roll(-1, -2) * slow.conj(), slow.roll(-1, -1) * slow.conj()):
+        parts += [product.real, product.imag]
+    return torch.stack(parts, 1)
+
+
+def _power(response: Tensor) -> Tensor:
+    return response.real.square() + response.imag.square()
+
+
+def _angle(sine: Tensor, cosine: Tensor) -> Tensor:
+    """atan2 whose gradient is finite where there is nothing."""
+    return torch.atan2(sine, torch.where(sine.abs() + cosine.abs() > _TINY, cosine, torch.ones_like(cosine)))
+
+
+def _stride(wavelength_px: float) -> int:
+    """Largest power of two, at most 8, that is at most a quarter of a wavelength."""
+    return min(8, 1 << max(0, math.floor(math.log2(wavelength_px / 4))))
+
+
+def _to_cells(x: Tensor, pad_px: int, stride: int, cell_px: int, size: tuple[int, int]) -> Tensor:
+    """Padded samples (B, C, h', w'), ``stride`` pixels apart, at the middles of the image's cells, linearly."""
+    for dim, n in zip((-2, -1), size, strict=True):
+        place = torch.arange(math.ceil(n / cell_px), dtype=torch.float64) * cell_px + (cell_px - 1) / 2
+        place = (place + pad_px) / stride
+        low = place.floor()
+        share = (place - low).to(x).view([-1 if d == dim else 1 for d in (-2, -1)])
+        index = low.long().to(x.device)
+        x = torch.lerp(x.index_select(dim, index), x.index_select(dim, index + 1), share)
+    return x
