@@ -1,4 +1,4 @@
-"""Motion energy (Adelson and Bergen 1985) of the magno pathway: V1's component cells.
+"""Motion energy (Adelson and Bergen 1985): V1's component cells.
 
 Quadrature in space is the log-Gabor pair, in time the fast and the slow filter. Their sums and differences are oriented
 in space-time; squares of both phases make the energy of either direction, and the difference the opponent energy.
@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from ciliary.cortex.motion.pathways import MagnoOut
+from ciliary.cortex.motion.pathways import MagnoOut, ParvoOut
 from ciliary.cortex.ops.loggabor import log_gabor, spectrum_of
-from ciliary.cortex.ops.smoothing import gaussian_blur
 
 #: Directions of every map of cells, 45 degrees apart: direction d is d x 45 degrees from right (0) over down (2).
 N_DIRECTIONS = 8
 _N_ORIENTATIONS = N_DIRECTIONS // 2
 _TINY = 1e-12
+_TAIL = 12.5  # of a Gaussian's exponent: five standard deviations
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class EnergySettings:
         semi_saturation: amplitude (of the retina's luminance) at which divisive normalisation halves a response, > 0.
     """
 
-    wavelengths_px: tuple[float, ...] = (4.0, 8.0, 16.0, 32.0)
+    wavelengths_px: tuple[float, ...] = (6.0, 12.0, 24.0)
     bandwidth_octaves: float = 1.2
     cell_px: int = 2
     pool_share: float = 0.35
@@ -73,20 +74,23 @@ class ComponentOut:
 
     @property
     def direction(self) -> Tensor:
-        """(B, 8, h, w): the mean over scales."""
-        return self.energy.mean(2)
+        """(B, 8, h, w) in [0, 1): the sum over scales."""
+        return self.energy.sum(2)
 
 
-def motion_energy(magno: MagnoOut, before: MagnoOut, settings: EnergySettings | None = None) -> ComponentOut:
-    """Component cells of one frame. Differentiable in both.
+def motion_energy(
+    magno: MagnoOut, parvo: ParvoOut, before: ParvoOut, settings: EnergySettings | None = None
+) -> ComponentOut:
+    """Component cells of one frame. Differentiable.
 
     Args:
         magno: of this frame.
-        before: of the frame before it.
+        parvo: of this frame; only the slow luminance is read.
+        before: likewise, of the frame before it.
         settings: the defaults when None.
     """
     settings = settings or EnergySettings()
-    inputs = torch.cat([magno.transient, magno.lagged, before.lagged], 1)
+    inputs = torch.cat([magno.transient, parvo.slow, before.slow], 1)
     h, w = inputs.shape[-2:]
     pad_px = math.ceil(settings.wavelengths_px[-1])
     strides = [_stride(wavelength) for wavelength in settings.wavelengths_px]
@@ -99,25 +103,28 @@ def motion_energy(magno: MagnoOut, before: MagnoOut, settings: EnergySettings | 
         response = log_gabor(
             spectrum, batch * wavelength, batch * settings.bandwidth_octaves, n_orientations=_N_ORIENTATIONS, stride=stride
         )
-        products = _products(*response.unbind(1))  # (B, 8, O, h', w') real
-        sigma = batch * settings.pool_share * wavelength / stride
-        scales.append(_to_cells(gaussian_blur(products.flatten(1, 2), sigma), pad_px, stride, settings.cell_px, (h, w)))
-    pooled = torch.stack([scale.unflatten(1, (-1, _N_ORIENTATIONS)) for scale in scales], 3)
-    fast, slow, opponent, past, *rest = pooled.unbind(1)
-    cosine, sine, cos_y, sin_y, cos_x, sin_x = rest
+        rows, columns = (
+            _pool_matrix(n, padded // stride, pad_px, stride, settings.cell_px, settings.pool_share * wavelength)
+            for n, padded in zip((h, w), spectrum.shape[-2:], strict=True)
+        )
+        rows, columns = rows.to(inputs), columns.T.to(inputs)
+        scales.append([rows @ product @ columns for product in _products(*response.unbind(1))])
+    pooled = [torch.stack(scale, 2) for scale in zip(*scales, strict=True)]  # each (B, O, S, h, w)
+    fast, slow, opponent, past, cosine, sine, cos_y, sin_y, cos_x, sin_x = pooled
     pitch = opponent.new_tensor(strides).view(1, 1, -1, 1, 1)
     wave = torch.stack([_angle(sin_y, cos_y), _angle(sin_x, cos_x)], 3) / pitch.unsqueeze(3)
     coherence = torch.sqrt(cosine.square() + sine.square() + _TINY**2) / (0.5 * (slow + past) + _TINY)
     both = torch.cat([opponent.relu(), (-opponent).relu()], 1)  # towards the wave vectors, from down on; and against
-    pool = 0.5 * (fast + slow).sum((1, 2), keepdim=True) / len(strides)
+    # The pool holds every cell, so that all of them together answer with less than 1.
+    pool = 0.5 * (fast + slow).sum((1, 2), keepdim=True)
     energy = both / (pool + settings.semi_saturation**2)
     return ComponentOut(
         energy.roll(2, 1), slow, _angle(sine, cosine), coherence.clamp_max(1), wave, settings.cell_px
     )
 
 
-def _products(fast: Tensor, slow: Tensor, past: Tensor) -> Tensor:
-    """Ten real maps (B, 10, O, h, w) of complex responses (B, O, h, w), which a pool of complex cells may average.
+def _products(fast: Tensor, slow: Tensor, past: Tensor) -> list[Tensor]:
+    """Ten real maps (B, O, h, w) of complex responses (B, O, h, w), which a pool of complex cells may average.
 
     Energies of the three, opponent energy |fast - i slow|^2 / 4 - |fast + i slow|^2 / 4 = -Im(fast x slow*), and the
     products whose angles are the advance of phase from the frame before, and from a sample to the next in y and in x
@@ -127,7 +134,7 @@ def _products(fast: Tensor, slow: Tensor, past: Tensor) -> Tensor:
     parts = [_power(fast), _power(slow), opponent, _power(past)]
     for product in (slow * past.conj(), slow.roll(-1, -2) * slow.conj(), slow.roll(-1, -1) * slow.conj()):
         parts += [product.real, product.imag]
-    return torch.stack(parts, 1)
+    return parts
 
 
 def _power(response: Tensor) -> Tensor:
@@ -144,13 +151,11 @@ def _stride(wavelength_px: float) -> int:
     return min(8, 1 << max(0, math.floor(math.log2(wavelength_px / 4))))
 
 
-def _to_cells(x: Tensor, pad_px: int, stride: int, cell_px: int, size: tuple[int, int]) -> Tensor:
-    """Padded samples (B, C, h', w'), ``stride`` pixels apart, at the middles of the image's cells, linearly."""
-    for dim, n in zip((-2, -1), size, strict=True):
-        place = torch.arange(math.ceil(n / cell_px), dtype=torch.float64) * cell_px + (cell_px - 1) / 2
-        place = (place + pad_px) / stride
-        low = place.floor()
-        share = (place - low).to(x).view([-1 if d == dim else 1 for d in (-2, -1)])
-        index = low.long().to(x.device)
-        x = torch.lerp(x.index_select(dim, index), x.index_select(dim, index + 1), share)
-    return x
+@lru_cache(maxsize=64)
+def _pool_matrix(n: int, n_samples: int, pad_px: int, stride: int, cell_px: int, sigma_px: float) -> Tensor:
+    """(cells, samples): Gaussian means of padded samples, ``stride`` pixels apart, about the middles of n pixels' cells."""
+    middle = torch.arange(math.ceil(n / cell_px), dtype=torch.float64) * cell_px + (cell_px - 1) / 2
+    sample = torch.arange(n_samples, dtype=torch.float64) * stride - pad_px
+    exponent = -0.5 * ((sample[None] - middle[:, None]) / sigma_px) ** 2
+    weight = torch.exp(exponent) * (exponent > -_TAIL)
+    return (weight / weight.sum(1, keepdim=True)).float()

@@ -26,19 +26,26 @@ class FlowSettings:
     Attributes:
         pool_cells: standard deviation of the window in which one velocity is sought, in cells, > 0.
         noise: amplitude (of the retina's luminance) of the slow filter that is taken to be noise, > 0.
-        slowness: weight of the preference for standing still, > 0, in units of one component cell's constraint.
+        slowness: weight of the preference for standing still, > 0; a component cell that is sure weighs the square of its
+            wave vector, .07 (at 48 px of the image) to 1.1 (at 12).
         largest_advance_rad: advance of phase to a frame, by the coarser scales' word, from which a component is not
             believed any more, > 0.
+        n_passes: 1, or more to hear less of those that disagree with the velocity found so far.
+        miss_rad: disagreement at which a component's weight is halved in those, > 0.
     """
 
-    pool_cells: float = 2.0
-    noise: float = 0.002
-    slowness: float = 0.002
-    largest_advance_rad: float = 2.0
+    pool_cells: float = 3.0
+    noise: float = 0.005
+    slowness: float = 0.001
+    largest_advance_rad: float = 1.6
+    n_passes: int = 2
+    miss_rad: float = 0.25
 
     def __post_init__(self) -> None:
-        if min(self.pool_cells, self.noise, self.slowness, self.largest_advance_rad) <= 0:
-            raise ValueError(f"expected pool_cells, noise, slowness and largest_advance_rad > 0, got {self}")
+        if min(self.pool_cells, self.noise, self.slowness, self.largest_advance_rad, self.miss_rad) <= 0:
+            raise ValueError(f"expected pool_cells, noise, slowness, largest_advance_rad and miss_rad > 0, got {self}")
+        if self.n_passes < 1:
+            raise ValueError(f"expected n_passes >= 1, got {self.n_passes}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,26 +67,15 @@ class FlowOut:
 
 
 def read_flow(component: ComponentOut, settings: FlowSettings | None = None) -> FlowOut:
-    """Velocity and confidence at every cell; differentiable but for the gates' hard choices, of which there are none."""
+    """Velocity and confidence at every cell; differentiable."""
     settings = settings or FlowSettings()
     total = component.strength.sum(1, keepdim=True)
     believed = component.strength / (total + settings.noise**2) * component.coherence.square()
-    wave, advance = component.wave_rad, component.advance_rad
-    n_scales = wave.shape[2]
-    normal = wave.new_zeros(wave.shape[0], 3, *wave.shape[-2:])
-    target = wave.new_zeros(wave.shape[0], 2, *wave.shape[-2:])
-    velocity = torch.zeros_like(target)
-    for s in reversed(range(n_scales)):
-        k, a, weight = wave[:, :, s], advance[:, :, s], believed[:, :, s]
-        if s < n_scales - 1:
-            foreseen = (k * velocity[:, None]).sum(2)
-            weight = weight / (1 + (foreseen / settings.largest_advance_rad) ** 8)
-        weight = weight[:, :, None]
-        squares = torch.stack([k[:, :, 0].square(), k[:, :, 1].square(), k[:, :, 0] * k[:, :, 1]], 2)
-        constraint = torch.cat([(weight * squares).sum(1), (-weight * k * a[:, :, None]).sum(1)], 1)
-        constraint = gaussian_blur(constraint, wave.new_full((len(wave),), settings.pool_cells))
-        normal, target = normal + constraint[:, :3], target + constraint[:, 3:]
-        velocity = _solved(normal, target, settings.slowness)
+    velocity, normal = _coarse_to_fine(component, believed, settings)
+    for _ in range(settings.n_passes - 1):
+        miss = (component.wave_rad * velocity[:, None, None]).sum(3) + component.advance_rad
+        heard = believed / (1 + (miss / settings.miss_rad) ** 2)
+        velocity, normal = _coarse_to_fine(component, heard, settings)
     yy, xx, yx = normal.unbind(1)
     half_gap = torch.sqrt((0.5 * (yy - xx)).square() + yx.square() + 1e-12)
     weaker = (0.5 * (yy + xx) - half_gap).clamp_min(0)
@@ -94,3 +90,24 @@ def _solved(normal: Tensor, target: Tensor, ridge: float) -> Tensor:
     y = (xx * target[:, 0] - yx * target[:, 1]) / determinant
     x = (yy * target[:, 1] - yx * target[:, 0]) / determinant
     return torch.stack([y, x], 1)
+
+
+def _coarse_to_fine(component: ComponentOut, believed: Tensor, settings: FlowSettings) -> tuple[Tensor, Tensor]:
+    """Velocity (B, 2, h, w) in magno pixels, and the normal equations (B, 3, h, w) (yy, xx, yx) it comes of."""
+    waves, advances = component.wave_rad, component.advance_rad
+    batch, n_scales = waves.shape[0], waves.shape[2]
+    normal = waves.new_zeros(batch, 3, *waves.shape[-2:])
+    target = waves.new_zeros(batch, 2, *waves.shape[-2:])
+    velocity = target
+    for s in reversed(range(n_scales)):
+        wave, advance, weight = waves[:, :, s], advances[:, :, s], believed[:, :, s]
+        if s < n_scales - 1:
+            foreseen = (wave * velocity[:, None]).sum(2)
+            weight = weight / (1 + (foreseen / settings.largest_advance_rad) ** 8)
+        y, x = wave[:, :, 0], wave[:, :, 1]
+        sums = [weight * y * y, weight * x * x, weight * y * x, -weight * y * advance, -weight * x * advance]
+        constraint = torch.stack([one.sum(1) for one in sums], 1)
+        constraint = gaussian_blur(constraint, waves.new_full((batch,), settings.pool_cells))
+        normal, target = normal + constraint[:, :3], target + constraint[:, 3:]
+        velocity = _solved(normal, target, settings.slowness)
+    return velocity, normal

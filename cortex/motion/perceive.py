@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ciliary.cortex.motion.energy import ComponentOut, EnergySettings, motion_energy
 from ciliary.cortex.motion.flow import FlowOut, FlowSettings, read_flow
 from ciliary.cortex.motion.mt import PatternOut, PatternSettings, pattern_cells
-from ciliary.cortex.motion.pathways import MagnoOut, MagnoState, magno_step
+from ciliary.cortex.motion.pathways import MagnoOut, ParvoOut, PathwayState, pathways_step
 from ciliary.cortex.motion.temporal import TemporalSettings
 from ciliary.cortex.parameters import default_theta
 from ciliary.cortex.percept import RetinaOut
@@ -28,10 +28,10 @@ class MotionSettings:
 
 @dataclass(frozen=True, eq=False)
 class MotionState:
-    """What is remembered from frame to frame: the filters' memory, and the magno answer to the last frame."""
+    """What is remembered from frame to frame: the filters' memory, and parvo's answer to the last frame."""
 
-    magno: MagnoState
-    last: MagnoOut
+    pathways: PathwayState
+    last: ParvoOut
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,8 @@ class MotionOut:
         magno: of the retina.
         component: of V1.
         pattern: of MT.
-        flow: velocities; they are those of about ``7 / k`` ago (64 ms), the delay of the slow filter.
+        flow: velocities; they are those of about ``5.5 / k`` and a frame ago (83 ms): the delay of the
+            monophasic filter and of frames that are held.
     """
 
     magno: MagnoOut
@@ -56,31 +57,39 @@ def motion_step(
 ) -> tuple[MotionOut, MotionState]:
     """One frame more; the first, without a state, is taken to have stood there always."""
     settings = settings or MotionSettings()
-    magno, memory = magno_step(seen, None if state is None else state.magno, settings.temporal)
-    component = motion_energy(magno, magno if state is None else state.last, settings.energy)
+    parvo, magno, memory = pathways_step(seen, None if state is None else state.pathways, settings.temporal)
+    component = motion_energy(magno, parvo, parvo if state is None else state.last, settings.energy)
     out = MotionOut(magno, component, pattern_cells(component, settings.pattern), read_flow(component, settings.flow))
-    return out, MotionState(memory, magno)
+    return out, MotionState(memory, parvo)
 
 
-def see_motion(frames: Tensor, settings: MotionSettings | None = None) -> list[MotionOut]:
-    """Motion at every frame of sequences.
+def see_motion(frames: Tensor, settings: MotionSettings | None = None, *, is_last_only: bool = False) -> list[MotionOut]:
+    """Motion at every frame of sequences, or at the last alone, which is quicker.
 
     Args:
         frames: (B, T, 3, H, W), sRGB in [0, 1].
         settings: the defaults when None.
 
     Returns:
-        T answers.
+        T answers, or one.
 
     Raises:
         ValueError: another shape.
     """
     if frames.ndim != 5 or frames.shape[2] != 3 or not frames.shape[1]:
         raise ValueError(f"expected frames (B, T, 3, H, W), got {tuple(frames.shape)}")
-    theta, state, answers = default_theta(len(frames), frames.device), None, []
-    for frame in frames.unbind(1):
-        out, state = motion_step(retina(frame, theta), state, settings)
-        answers.append(out)
+    settings = settings or MotionSettings()
+    theta = default_theta(len(frames), frames.device)
+    state: MotionState | None = None
+    answers: list[MotionOut] = []
+    for i, frame in enumerate(frames.unbind(1), start=1):
+        seen = retina(frame, theta)
+        if is_last_only and i < frames.shape[1]:
+            parvo, _, memory = pathways_step(seen, None if state is None else state.pathways, settings.temporal)
+            state = MotionState(memory, parvo)
+        else:
+            out, state = motion_step(seen, state, settings)
+            answers.append(out)
     return answers
 
 

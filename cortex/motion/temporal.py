@@ -1,9 +1,9 @@
 """Temporal filters of the magno pathway: Adelson and Bergen's biphasic pair, exact for frames that are held.
 
-f_n(t) = (k t)^n e^(-k t) [1 / n! - (k t)^2 / (n + 2)!], n = 3 fast and n = 5 slow (Adelson and Bergen 1985, eq. of their
-figure 10; after Watson and Ahumada 1985). f_n is the derivative of
-s_n(t) = (1 / k) e^(-k t) [(k t)^(n + 1) / (n + 1)! + (k t)^(n + 2) / (n + 2)!], so the response to frames that are held
-until the next one is the sum of s_n at the age of each *change*: no sampling error, and nothing where nothing changes.
+f_n(t) = (k t)^n e^(-k t) [1 / n! - (k t)^2 / (n + 2)!], n = 3 fast and n = 5 slow (Adelson and Bergen 1985; after Watson
+and Ahumada 1985). f_n is the derivative of s_n(t) = (1 / k) e^(-k t) [(k t)^(n + 1) / (n + 1)! + (k t)^(n + 2) / (n + 2)!], so
+the response to frames that are held until the next one is the sum of s_n at the age of each *change*: no sampling error,
+and nothing where nothing changes. s_n itself is a monophasic filter, exactly a quarter of a cycle behind f_n.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 #: Orders of the fast and of the slow filter.
 FAST, SLOW = 3, 5
+PARTNERS = ("monophasic", "biphasic")
 _TAIL = 18.0  # k t beyond which less than 1e-3 of the slow filter's step response is left
 
 
@@ -28,14 +29,20 @@ class TemporalSettings:
         frame_ms: between two frames, > 0.
         rate_per_s: k of the filters, > 0. At 110 the fast one responds most to 7.8 Hz, where people's sensitivity to
             flicker in bright light is greatest (about 8 Hz: Watson 1986). Adelson and Bergen leave it free.
+        partner: of the fast filter f_3 in direction-selective cells: ``monophasic``, its own integral s_3, or
+            ``biphasic``, Adelson and Bergen's f_5. V1 has inputs of both kinds (De Valois et al. 2000); f_5 tells nothing
+            of what stands still, and mixes the speeds of a motion that is not steady.
     """
 
     frame_ms: float = 1000 / 30
     rate_per_s: float = 110.0
+    partner: str = "monophasic"
 
     def __post_init__(self) -> None:
         if not self.frame_ms > 0 or not self.rate_per_s > 0:
             raise ValueError(f"expected frame_ms > 0 and rate_per_s > 0, got {self.frame_ms} and {self.rate_per_s}")
+        if self.partner not in PARTNERS:
+            raise ValueError(f"expected partner of {', '.join(PARTNERS)}, got {self.partner!r}")
 
     @property
     def n_taps(self) -> int:
@@ -75,9 +82,21 @@ def gain(frequency_hz: Tensor, order: int, *, rate_per_s: float) -> Tensor:
 
 @lru_cache(maxsize=32)
 def change_kernel(order: int, settings: TemporalSettings) -> Tensor:
-    """Weights (N,) of the last N changes from frame to frame, the oldest first: at the end of the newest frame."""
-    age_ms = torch.arange(settings.n_taps, 0, -1, dtype=torch.float64) * settings.frame_ms
-    return step_response(age_ms, order, rate_per_s=settings.rate_per_s).float()
+    """Weights (N,) of the last N changes from frame to frame, oldest first, in f_n's response at the newest's end."""
+    return step_response(_ages_ms(settings), order, rate_per_s=settings.rate_per_s).float()
+
+
+@lru_cache(maxsize=32)
+def pending_kernel(order: int, settings: TemporalSettings) -> Tensor:
+    """(N,) in [0, 1]: share of each of the last N changes, oldest first, that s_n does not answer to yet."""
+    kt = _ages_ms(settings) * 1e-3 * settings.rate_per_s
+    parts = [torch.special.gammaincc(torch.tensor(order + n, dtype=kt.dtype), kt) for n in (2.0, 3.0)]
+    return (0.5 * (parts[0] + parts[1])).float()
+
+
+def _ages_ms(settings: TemporalSettings) -> Tensor:
+    """Of the last N changes when the newest frame ends."""
+    return torch.arange(settings.n_taps, 0, -1, dtype=torch.float64) * settings.frame_ms
 
 
 def _shape(w: Tensor, order: int) -> Tensor:
