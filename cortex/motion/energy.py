@@ -20,6 +20,7 @@ from ciliary.cortex.ops.loggabor import log_gabor, spectrum_of
 N_DIRECTIONS = 8
 _N_ORIENTATIONS = N_DIRECTIONS // 2
 _TINY = 1e-12
+_BORDER = 0.35  # wavelengths
 _TAIL = 12.5  # of a Gaussian's exponent: five standard deviations
 
 
@@ -60,7 +61,7 @@ class ComponentOut:
         energy: (B, 8, S, h, w) opponent motion energy, half-wave rectified and divisively normalised, in [0, 1).
         strength: (B, O, S, h, w) pooled quadrature energy of the slow filter.
         advance_rad: (B, O, S, h, w) by which phase advanced since the frame before, in (-pi, pi].
-        coherence: (B, O, S, h, w) in [0, 1]: how far the pool agrees on it.
+        coherence: (B, O, S, h, w) in [0, 1]: how far the pool agrees on it, less near the border, beyond which is a mirror.
         wave_rad: (B, O, S, 2, h, w) local wave vector (y, x), radians a magno pixel.
         cell_px: side of a cell, magno pixels.
     """
@@ -98,7 +99,7 @@ def motion_energy(
     pad_px = math.ceil(pad_px / multiple) * multiple
     spectrum = spectrum_of(inputs, pad_px=pad_px, multiple=multiple)
     batch = inputs.new_ones(len(inputs))
-    scales = []
+    scales, inside = [], []
     for wavelength, stride in zip(settings.wavelengths_px, strides, strict=True):
         response = log_gabor(
             spectrum, batch * wavelength, batch * settings.bandwidth_octaves, n_orientations=_N_ORIENTATIONS, stride=stride
@@ -108,6 +109,7 @@ def motion_energy(
             for n, padded in zip((h, w), spectrum.shape[-2:], strict=True)
         )
         rows, columns = rows.to(inputs), columns.T.to(inputs)
+        inside.append(_inside((h, w), settings.cell_px, wavelength).to(inputs))
         scales.append([rows @ product @ columns for product in _products(*response.unbind(1))])
     pooled = [torch.stack(scale, 2) for scale in zip(*scales, strict=True)]  # each (B, O, S, h, w)
     fast, slow, opponent, past, cosine, sine, cos_y, sin_y, cos_x, sin_x = pooled
@@ -119,7 +121,7 @@ def motion_energy(
     pool = 0.5 * (fast + slow).sum((1, 2), keepdim=True)
     energy = both / (pool + settings.semi_saturation**2)
     return ComponentOut(
-        energy.roll(2, 1), slow, _angle(sine, cosine), coherence.clamp_max(1), wave, settings.cell_px
+        energy.roll(2, 1), slow, _angle(sine, cosine), coherence.clamp_max(1) * torch.stack(inside), wave, settings.cell_px
     )
 
 
@@ -159,3 +161,14 @@ def _pool_matrix(n: int, n_samples: int, pad_px: int, stride: int, cell_px: int,
     exponent = -0.5 * ((sample[None] - middle[:, None]) / sigma_px) ** 2
     weight = torch.exp(exponent) * (exponent > -_TAIL)
     return (weight / weight.sum(1, keepdim=True)).float()
+
+
+@lru_cache(maxsize=64)
+def _inside(size: tuple[int, int], cell_px: int, wavelength_px: float) -> Tensor:
+    """(h, w) in [0, 1] of cells: 0 at the border, 1 a wavelength and more away from it."""
+    sides = []
+    for n in size:
+        middle = torch.arange(math.ceil(n / cell_px)) * cell_px + cell_px / 2
+        away = torch.minimum(middle, n - middle).clamp_min(0) / wavelength_px
+        sides.append(1 - torch.exp(-0.5 * (away / _BORDER).square()))
+    return sides[0][:, None] * sides[1][None, :]

@@ -93,6 +93,38 @@ def noise_frames(
     return linear_to_srgb(light).float()[:, None].expand(-1, 3, -1, -1)
 
 
+def patch_frames(
+    *,
+    background_px: tuple[float, float],
+    patch_px: tuple[float, float],
+    n_frames: int,
+    seed: int = 0,
+    size_px: tuple[int, int] = (120, 160),
+    side_px: int = 32,
+    centre_px: tuple[float, float] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """A square of noise that moves before noise that moves otherwise, both alike but for that.
+
+    Args:
+        background_px, patch_px: velocities (y, x), px a frame.
+        side_px: of the square.
+        centre_px: (y, x) of the square in the last frame; the image's middle when None.
+
+    Returns:
+        Frames (T, 3, H, W), sRGB, and the square (T, H, W) bool.
+    """
+    behind = noise_frames(velocity_px=background_px, n_frames=n_frames, seed=seed, size_px=size_px)
+    before = noise_frames(velocity_px=patch_px, n_frames=n_frames, seed=seed + 1, size_px=size_px)
+    end = centre_px or ((size_px[0] - 1) / 2, (size_px[1] - 1) / 2)
+    age = torch.arange(n_frames - 1, -1, -1, dtype=torch.float64)
+    inside = []
+    for n, to, velocity in zip(size_px, end, patch_px, strict=True):
+        centre = to - velocity * age
+        inside.append((torch.arange(n, dtype=torch.float64)[None] - centre[:, None]).abs() <= side_px / 2)
+    square = inside[0][:, :, None] & inside[1][:, None, :]
+    return torch.where(square[:, None], before, behind), square
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """Frames of one scene at rest before a camera that moves.
