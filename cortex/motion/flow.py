@@ -3,7 +3,7 @@
 Every component cell tells one line of velocities: wave vector . velocity = - advance of phase. Where they meet is the
 pattern's velocity (intersection of constraints: Adelson and Movshon 1982); weighed by energy it is the plane of Simoncelli
 and Heeger's pattern cells that holds most of it. A weak preference for standing still (Weiss, Simoncelli and Adelson
-2002) decides where there is nothing to see. Coarse scales first: a finer one is heard where it cannot have been aliased.
+2002) decides where there is nothing to see, and before it the velocity of the surround. Coarse scales first: a finer one is heard where it cannot have been aliased.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 from ciliary.cortex.motion.energy import ComponentOut
 from ciliary.cortex.ops.smoothing import gaussian_blur
 
+_UNSURE = 0.01  # of the weaker direction's weight: confidence is a half there
 _IMAGE_PX = 2  # pixels of the image to one of the magno pathway
 
 
@@ -30,20 +31,30 @@ class FlowSettings:
             wave vector, .07 (at 48 px of the image) to 1.1 (at 12).
         largest_advance_rad: advance of phase to a frame, by the coarser scales' word, from which a component is not
             believed any more, > 0.
+        surround_cells: standard deviation of the wider window whose velocity decides what a place's own components
+            leave open, in cells, > 0; there the preference for standing still decides.
+        likeness: weight of that, > 0, in the units of slowness.
+        leakage: share of the energy of all scales under which one is not believed, >= 0.
         n_passes: 1, or more to hear less of those that disagree with the velocity found so far.
         miss_rad: disagreement at which a component's weight is halved in those, > 0.
     """
 
     pool_cells: float = 3.0
     noise: float = 0.005
-    slowness: float = 0.001
+    slowness: float = 0.003
+    surround_cells: float = 10.0
+    likeness: float = 0.05
+    leakage: float = 0.1
     largest_advance_rad: float = 1.6
     n_passes: int = 2
     miss_rad: float = 0.25
 
     def __post_init__(self) -> None:
-        if min(self.pool_cells, self.noise, self.slowness, self.largest_advance_rad, self.miss_rad) <= 0:
-            raise ValueError(f"expected pool_cells, noise, slowness, largest_advance_rad and miss_rad > 0, got {self}")
+        positive = {name: value for name, value in vars(self).items() if name not in ("leakage", "n_passes")}
+        if wrong := [name for name, value in positive.items() if not value > 0]:
+            raise ValueError(f"expected {', '.join(wrong)} > 0, got {self}")
+        if self.leakage < 0:
+            raise ValueError(f"expected leakage >= 0, got {self.leakage}")
         if self.n_passes < 1:
             raise ValueError(f"expected n_passes >= 1, got {self.n_passes}")
 
@@ -69,8 +80,10 @@ class FlowOut:
 def read_flow(component: ComponentOut, settings: FlowSettings | None = None) -> FlowOut:
     """Velocity and confidence at every cell; differentiable."""
     settings = settings or FlowSettings()
-    total = component.strength.sum(1, keepdim=True)
-    believed = component.strength / (total + settings.noise**2) * component.coherence.square()
+    # Among its scale's orientations; and a scale that holds next to nothing of the whole is leakage of the others.
+    of_scale = component.strength.sum(1, keepdim=True)
+    total = of_scale + settings.leakage * of_scale.sum(2, keepdim=True) + settings.noise**2
+    believed = component.strength / total * component.coherence.square()
     velocity, normal = _coarse_to_fine(component, believed, settings)
     for _ in range(settings.n_passes - 1):
         miss = (component.wave_rad * velocity[:, None, None]).sum(3) + component.advance_rad
@@ -79,17 +92,8 @@ def read_flow(component: ComponentOut, settings: FlowSettings | None = None) -> 
     yy, xx, yx = normal.unbind(1)
     half_gap = torch.sqrt((0.5 * (yy - xx)).square() + yx.square() + 1e-12)
     weaker = (0.5 * (yy + xx) - half_gap).clamp_min(0)
-    confidence = weaker / (weaker + 10 * settings.slowness)
+    confidence = weaker / (weaker + _UNSURE)
     return FlowOut(velocity * _IMAGE_PX, confidence[:, None])
-
-
-def _solved(normal: Tensor, target: Tensor, ridge: float) -> Tensor:
-    """(B, 2, h, w): of the 2 x 2 normal equations (yy, xx, yx) with a ridge."""
-    yy, xx, yx = normal[:, 0] + ridge, normal[:, 1] + ridge, normal[:, 2]
-    determinant = yy * xx - yx.square()
-    y = (xx * target[:, 0] - yx * target[:, 1]) / determinant
-    x = (yy * target[:, 1] - yx * target[:, 0]) / determinant
-    return torch.stack([y, x], 1)
 
 
 def _coarse_to_fine(component: ComponentOut, believed: Tensor, settings: FlowSettings) -> tuple[Tensor, Tensor]:
@@ -110,4 +114,16 @@ def _coarse_to_fine(component: ComponentOut, believed: Tensor, settings: FlowSet
         constraint = gaussian_blur(constraint, waves.new_full((batch,), settings.pool_cells))
         normal, target = normal + constraint[:, :3], target + constraint[:, 3:]
         velocity = _solved(normal, target, settings.slowness)
+    wide = gaussian_blur(torch.cat([normal, target], 1), waves.new_full((batch,), settings.surround_cells))
+    around = _solved(wide[:, :3], wide[:, 3:], settings.slowness)
+    velocity = _solved(normal, target + settings.likeness * around, settings.likeness)
     return velocity, normal
+
+
+def _solved(normal: Tensor, target: Tensor, ridge: float) -> Tensor:
+    """(B, 2, h, w): of the 2 x 2 normal equations (yy, xx, yx) with a ridge."""
+    yy, xx, yx = normal[:, 0] + ridge, normal[:, 1] + ridge, normal[:, 2]
+    determinant = yy * xx - yx.square()
+    y = (xx * target[:, 0] - yx * target[:, 1]) / determinant
+    x = (yy * target[:, 1] - yx * target[:, 0]) / determinant
+    return torch.stack([y, x], 1)

@@ -27,8 +27,8 @@ class TemporalSettings:
 
     Attributes:
         frame_ms: between two frames, > 0.
-        rate_per_s: k of the filters, > 0. At 110 the fast one responds most to 7.8 Hz, where people's sensitivity to
-            flicker in bright light is greatest (about 8 Hz: Watson 1986). Adelson and Bergen leave it free.
+        rate_per_s: k of the filters, > 0. At 110 the fast one responds most to 8 Hz, where people's sensitivity to
+            flicker in bright light is greatest (Watson 1986). Adelson and Bergen leave it free.
         partner: of the fast filter f_3 in direction-selective cells: ``monophasic``, its own integral s_3, or
             ``biphasic``, Adelson and Bergen's f_5. V1 has inputs of both kinds (De Valois et al. 2000); f_5 tells nothing
             of what stands still, and mixes the speeds of a motion that is not steady.
