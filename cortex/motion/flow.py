@@ -27,8 +27,8 @@ class FlowSettings:
     Attributes:
         pool_cells: standard deviation of the window in which one velocity is sought, in cells, > 0.
         noise: amplitude (of the retina's luminance) of the slow filter that is taken to be noise, > 0.
-        slowness: weight of the preference for standing still, > 0; a component cell that is sure weighs the square of its
-            wave vector, .07 (at 48 px of the image) to 1.1 (at 12).
+        slowness: weight of the preference for standing still, > 0; a component cell that is sure weighs the length of
+            its wave vector, .26 (at 48 px of the image) to 1 (at 12).
         largest_advance_rad: advance of phase to a frame, by the coarser scales' word, from which a component is not
             believed any more, > 0.
         surround_cells: standard deviation of the wider window whose velocity decides what a place's own components
@@ -109,6 +109,7 @@ def _coarse_to_fine(component: ComponentOut, believed: Tensor, settings: FlowSet
             foreseen = (wave * velocity[:, None]).sum(2)
             weight = weight / (1 + (foreseen / settings.largest_advance_rad) ** 8)
         y, x = wave[:, :, 0], wave[:, :, 1]
+        weight = weight / torch.sqrt(y.square() + x.square() + 1e-4)  # a component counts by the length of its wave vector
         sums = [weight * y * y, weight * x * x, weight * y * x, -weight * y * advance, -weight * x * advance]
         constraint = torch.stack([one.sum(1) for one in sums], 1)
         constraint = gaussian_blur(constraint, waves.new_full((batch,), settings.pool_cells))
