@@ -50,6 +50,12 @@ class TemporalSettings:
         return max(2, math.ceil(_TAIL / (self.rate_per_s * self.frame_ms * 1e-3)))
 
 
+    @property
+    def latency_ms(self) -> float:
+        """Age of what the monophasic filter answers to most, its mean delay, with half a frame that is held."""
+        return (FAST + 2.5) / self.rate_per_s * 1e3 + 0.5 * self.frame_ms
+
+
 def biphasic(t_ms: Tensor, order: int, *, rate_per_s: float) -> Tensor:
     """The filter f_n(t) itself, of the largest gain 1; 0 for t < 0, any shape.
 

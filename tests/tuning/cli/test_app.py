@@ -21,6 +21,7 @@ FROZEN = {
     "--objective --policy --set --no-guard --out --save --session --resume --storage --no-animation --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
     "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",
+    "motion": "--frame-ms --px-per-deg --size --out --exam --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -38,6 +39,7 @@ FROZEN = {
     "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
 }
 SWITCHES = [
+    "--exam",
     "--no-guard",
     "--resume",
     "--no-animation",
