@@ -45,8 +45,8 @@ def whole_field_flow(flow: FlowOut, settings: ResidualSettings | None = None) ->
     settings = settings or ResidualSettings()
     field, trust = flow.flow_px_per_frame, flow.confidence + _TINY
     h, w = field.shape[-2:]
-    y, x = (torch.linspace(-1, 1, n, device=field.device, dtype=field.dtype) if n > 1 else field.new_zeros(1) for n in (h, w))
-    basis = torch.stack([torch.ones(h, w).to(field), y[:, None].expand(h, w), x[None, :].expand(h, w)], -1).flatten(0, 1)
+    y, x = torch.meshgrid(*(torch.linspace(-1, 1, n).to(field) for n in (h, w)), indexing="ij")
+    basis = torch.stack([torch.ones_like(y), y, x], -1).flatten(0, 1)  # (hw, 3)
     target = field.flatten(2).transpose(1, 2)  # (B, hw, 2)
     weight = trust.flatten(1)
     fitted = _weighted_median(target, weight)[:, None].expand_as(target)

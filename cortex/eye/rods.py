@@ -1,9 +1,9 @@
 """Rods take over in dim light: no colour, blue brighter than red, and less detail.
 
-The share of the cones is that of CIE 191:2010 (system MES2): m = .767 + .3334 log10 of the luminance adapted to, 0 below .005 and
-1 above 5 cd/m2; it is read at the photopic luminance, without CIE's iteration. Rods see V = Y [1.33 (1 + (Y + Z) / X) - 1.68]
-(Larson, Rushmeier and Piatko 1997), and no finer than 17.25 atan(1.4 log10 L + .35) + 25.72 cycles a degree (their fit of
-Shlaer 1937).
+The share of the cones is that of CIE 191:2010 (system MES2): m = .767 + .3334 log10 of the luminance adapted to, 0
+below .005 and 1 above 5 cd/m2; it is read at the photopic luminance, without CIE's iteration. Rods see V = Y [1.33 (1
++ (Y + Z) / X) - 1.68] (Larson, Rushmeier and Piatko 1997), and no finer than 17.25 atan(1.4 log10 L + .35) + 25.72
+cycles a degree (their fit of Shlaer 1937).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def acuity_cpd(adaptation_cd_m2: Tensor) -> Tensor:
 
 
 def scotopic_light(light: Tensor) -> Tensor:
-    """What rods make of linear sRGB (B, 3, ...): (B, 1, ...), white 1, red darker and blue brighter than its luminance."""
+    """What rods make of linear sRGB (B, 3, ...): (B, 1, ...), white 1, red darker, blue brighter."""
     x, y, z = torch.einsum("ij,bj...->bi...", XYZ_FROM_RGB.to(light), light.clamp_min(0)).unbind(1)
     value = y * (1.33 * (1 + (y + z) / x.clamp_min(_TINY)) - 1.68)
     return (value / _WHITE).clamp_min(0)[:, None]

@@ -61,7 +61,7 @@ class ComponentOut:
         energy: (B, 8, S, h, w) opponent motion energy, half-wave rectified and divisively normalised, in [0, 1).
         strength: (B, O, S, h, w) pooled quadrature energy of the slow filter.
         advance_rad: (B, O, S, h, w) by which phase advanced since the frame before, in (-pi, pi].
-        coherence: (B, O, S, h, w) in [0, 1]: how far the pool agrees on it, less near the border, beyond which is a mirror.
+        coherence: (B, O, S, h, w) in [0, 1]: how far the pool agrees on it; 0 at the image's border.
         wave_rad: (B, O, S, 2, h, w) local wave vector (y, x), radians a magno pixel.
         cell_px: side of a cell, magno pixels.
     """
@@ -102,7 +102,11 @@ def motion_energy(
     scales, inside = [], []
     for wavelength, stride in zip(settings.wavelengths_px, strides, strict=True):
         response = log_gabor(
-            spectrum, batch * wavelength, batch * settings.bandwidth_octaves, n_orientations=_N_ORIENTATIONS, stride=stride
+            spectrum,
+            batch * wavelength,
+            batch * settings.bandwidth_octaves,
+            n_orientations=_N_ORIENTATIONS,
+            stride=stride,
         )
         rows, columns = (
             _pool_matrix(n, padded // stride, pad_px, stride, settings.cell_px, settings.pool_share * wavelength)
@@ -116,12 +120,18 @@ def motion_energy(
     pitch = opponent.new_tensor(strides).view(1, 1, -1, 1, 1)
     wave = torch.stack([_angle(sin_y, cos_y), _angle(sin_x, cos_x)], 3) / pitch.unsqueeze(3)
     coherence = torch.sqrt(cosine.square() + sine.square() + _TINY**2) / (0.5 * (slow + past) + _TINY)
+    coherence = coherence.clamp_max(1) * torch.stack(inside)
     both = torch.cat([opponent.relu(), (-opponent).relu()], 1)  # towards the wave vectors, from down on; and against
     # The pool holds every cell, so that all of them together answer with less than 1.
     pool = 0.5 * (fast + slow).sum((1, 2), keepdim=True)
     energy = both / (pool + settings.semi_saturation**2)
     return ComponentOut(
-        energy.roll(2, 1), slow, _angle(sine, cosine), coherence.clamp_max(1) * torch.stack(inside), wave, settings.cell_px
+        energy.roll(2, 1),
+        slow,
+        _angle(sine, cosine),
+        coherence,
+        wave,
+        settings.cell_px,
     )
 
 
@@ -155,7 +165,7 @@ def _stride(wavelength_px: float) -> int:
 
 @lru_cache(maxsize=64)
 def _pool_matrix(n: int, n_samples: int, pad_px: int, stride: int, cell_px: int, sigma_px: float) -> Tensor:
-    """(cells, samples): Gaussian means of padded samples, ``stride`` pixels apart, about the middles of n pixels' cells."""
+    """(cells, samples): Gaussian means about the middles of n pixels' cells, of samples ``stride`` pixels apart."""
     middle = torch.arange(math.ceil(n / cell_px), dtype=torch.float64) * cell_px + (cell_px - 1) / 2
     sample = torch.arange(n_samples, dtype=torch.float64) * stride - pad_px
     exponent = -0.5 * ((sample[None] - middle[:, None]) / sigma_px) ** 2

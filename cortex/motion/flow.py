@@ -1,9 +1,10 @@
 """Flow: the plane in frequency space that the energy of all component cells lies on, in closed form.
 
 Every component cell tells one line of velocities: wave vector . velocity = - advance of phase. Where they meet is the
-pattern's velocity (intersection of constraints: Adelson and Movshon 1982); weighed by energy it is the plane of Simoncelli
-and Heeger's pattern cells that holds most of it. A weak preference for standing still (Weiss, Simoncelli and Adelson
-2002) decides where there is nothing to see, and before it the velocity of the surround. Coarse scales first: a finer one is heard where it cannot have been aliased.
+pattern's velocity (intersection of constraints: Adelson and Movshon 1982); weighed by energy it is the plane of
+Simoncelli and Heeger's pattern cells that holds most of it. What a place's own components leave open, its surround
+decides, and last a weak preference for standing still (Weiss, Simoncelli and Adelson 2002). Coarse scales first: a
+finer one is heard where it cannot have been aliased.
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ def _coarse_to_fine(component: ComponentOut, believed: Tensor, settings: FlowSet
             foreseen = (wave * velocity[:, None]).sum(2)
             weight = weight / (1 + (foreseen / settings.largest_advance_rad) ** 8)
         y, x = wave[:, :, 0], wave[:, :, 1]
-        weight = weight / torch.sqrt(y.square() + x.square() + 1e-4)  # a component counts by the length of its wave vector
+        # A component counts by the length of its wave vector, not by its square, so that coarse patterns have a say.
+        weight = weight / torch.sqrt(y.square() + x.square() + 1e-4)
         sums = [weight * y * y, weight * x * x, weight * y * x, -weight * y * advance, -weight * x * advance]
         constraint = torch.stack([one.sum(1) for one in sums], 1)
         constraint = gaussian_blur(constraint, waves.new_full((batch,), settings.pool_cells))

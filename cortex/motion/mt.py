@@ -1,8 +1,9 @@
 """MT's pattern cells: from components that each see one direction to how a pattern moves (Simoncelli and Heeger 1998).
 
-A pattern that moves has its energy on a plane through the origin of frequency space. A pattern cell weighs the component
-cells by how near to its plane they lie: positively by the cosine of the angle within a quarter turn, negatively beyond;
-then half-squaring and divisive normalisation, as in V1.
+A pattern that moves has its energy on a plane through the origin of frequency space. A pattern cell weighs component
+cells by where they lie to its plane: positively by the cosine of the angle within a quarter turn, negatively beyond;
+then half-squaring and divisive normalisation, as in V1. Its weights are of directions alone: how fast the pattern
+goes is read by the flow.
 """
 
 from __future__ import annotations
@@ -52,6 +53,6 @@ def pattern_cells(component: ComponentOut, settings: PatternSettings | None = No
 
 
 def plane_weights() -> Tensor:
-    """(8, 8): weight of each component direction (columns) for each pattern direction (rows), summing to 0 over a row."""
+    """(8, 8): weights of component directions (columns) for pattern directions (rows); a row sums to 0."""
     angle = torch.arange(N_DIRECTIONS, dtype=torch.float64) * (2 * math.pi / N_DIRECTIONS)
     return torch.cos(angle[:, None] - angle[None, :])

@@ -1,8 +1,8 @@
 """The retina's two pathways. Which of them a function reads stands in its types.
 
-*Parvo* asks **what**: colour and detail, sustained; it is the opponent channels that the stages read, not a second copy.
-*Magno* asks **where and when**: achromatic, half the size, transient. A scene at rest is nothing to it.
-V1's cells for direction need both, a transient and a slower input a quarter of a cycle apart (De Valois et al. 2000).
+*Parvo* asks **what**: colour and detail, sustained; it is the opponent channels that the stages read, no second copy.
+*Magno* asks **where and when**: achromatic, half the size, transient. A scene at rest is nothing to it. V1's cells
+for direction need both, a transient and a slower input a quarter of a cycle apart (De Valois et al. 2000).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class MagnoOut:
     """Where and when something changes, at the end of one frame.
 
     Attributes:
-        on_off: (B, 2, ceil(H/2), ceil(W/2)) >= 0: brighter and darker than a moment ago, the fast filter rectified, in the
-            retina's luminance; its gain is 1 at the frequency it answers to most.
+        on_off: (B, 2, ceil(H/2), ceil(W/2)) >= 0: brighter and darker than a moment ago; the fast filter,
+            rectified, in the retina's luminance, of gain 1 at the frequency it answers to most.
     """
 
     on_off: Tensor
@@ -89,7 +89,7 @@ def pathways_step(
 
 
 def resting_state(frame: Tensor, settings: TemporalSettings) -> PathwayState:
-    """Of an eye before which ``frame`` (B, h, w), halved luminance, has always stood; zeros make a later one an onset."""
+    """Of an eye that always saw ``frame`` (B, h, w), halved luminance; zeros make a later one an onset."""
     return PathwayState(frame, frame.new_zeros(frame.shape[0], settings.n_taps, *frame.shape[1:]))
 
 

@@ -63,7 +63,9 @@ def motion_step(
     return out, MotionState(memory, parvo)
 
 
-def see_motion(frames: Tensor, settings: MotionSettings | None = None, *, is_last_only: bool = False) -> list[MotionOut]:
+def see_motion(
+    frames: Tensor, settings: MotionSettings | None = None, *, is_last_only: bool = False
+) -> list[MotionOut]:
     """Motion at every frame of sequences, or at the last alone, which is quicker.
 
     Args:

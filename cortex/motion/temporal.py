@@ -1,9 +1,10 @@
 """Temporal filters of the magno pathway: Adelson and Bergen's biphasic pair, exact for frames that are held.
 
-f_n(t) = (k t)^n e^(-k t) [1 / n! - (k t)^2 / (n + 2)!], n = 3 fast and n = 5 slow (Adelson and Bergen 1985; after Watson
-and Ahumada 1985). f_n is the derivative of s_n(t) = (1 / k) e^(-k t) [(k t)^(n + 1) / (n + 1)! + (k t)^(n + 2) / (n + 2)!], so
-the response to frames that are held until the next one is the sum of s_n at the age of each *change*: no sampling error,
-and nothing where nothing changes. s_n itself is a monophasic filter, exactly a quarter of a cycle behind f_n.
+f_n(t) = (k t)^n e^(-k t) [1 / n! - (k t)^2 / (n + 2)!], n = 3 fast and n = 5 slow (Adelson and Bergen 1985; after
+Watson and Ahumada 1985). It is the derivative of s_n(t) = (1 / k) e^(-k t) [(k t)^(n + 1) / (n + 1)! + (k t)^(n + 2)
+/ (n + 2)!], so the response to frames that are held until the next one is the sum of s_n at the age of each *change*:
+no sampling error, and nothing where nothing changes. s_n itself is a monophasic filter, exactly a quarter of a cycle
+behind f_n.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class TemporalSettings:
         rate_per_s: k of the filters, > 0. At 110 the fast one responds most to 8 Hz, where people's sensitivity to
             flicker in bright light is greatest (Watson 1986). Adelson and Bergen leave it free.
         partner: of the fast filter f_3 in direction-selective cells: ``monophasic``, its own integral s_3, or
-            ``biphasic``, Adelson and Bergen's f_5. V1 has inputs of both kinds (De Valois et al. 2000); f_5 tells nothing
-            of what stands still, and mixes the speeds of a motion that is not steady.
+            ``biphasic``, Adelson and Bergen's f_5. V1 has inputs of both kinds (De Valois et al. 2000); f_5 tells
+            nothing of what stands still, and mixes the speeds of a motion that is not steady.
     """
 
     frame_ms: float = 1000 / 30
@@ -48,7 +49,6 @@ class TemporalSettings:
     def n_taps(self) -> int:
         """Frames that the filters remember, the newest among them."""
         return max(2, math.ceil(_TAIL / (self.rate_per_s * self.frame_ms * 1e-3)))
-
 
     @property
     def latency_ms(self) -> float:

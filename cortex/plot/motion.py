@@ -32,7 +32,7 @@ def draw_motion(look: MotionLook, *, name: str = "sequence", note: str = "") -> 
     style.picture(sheet.axes(0, 0), image, "Last frame", f"{size[1]} × {size[0]} pixels")
     transient = motion.magno.transient[0, 0]
     magno = paint.signed(transient, paint.OFF_ON, paint.limit(transient))
-    _place(sheet.axes(0, 1), magno, size, "Magno", "what has just become brighter (orange) or darker (blue)")
+    _place(sheet.axes(0, 1), magno, size, "Magno", "brighter (orange), darker (blue)")
     _place(sheet.axes(0, 2), _directions(motion.pattern.response[0]), size, "MT", "direction of the strongest cells")
     flow = motion.flow.flow_px_per_frame[0]
     fastest = max(paint.limit(flow.norm(dim=0)), _LEAST_PX)
@@ -41,9 +41,13 @@ def draw_motion(look: MotionLook, *, name: str = "sequence", note: str = "") -> 
     _draw_wheel(axes)
     top = float(look.residual.max())
     words = f"black at {top:.2g} pixels a frame" if top > 0 else "nothing does"
-    _draw_map(sheet.axes(1, 0), motion.flow.confidence[0, 0], 1.0, size, "Confidence", "that the flow is known; black 1")
+    _draw_map(
+        sheet.axes(1, 0), motion.flow.confidence[0, 0], 1.0, size, "Confidence", "that the flow is known; black 1"
+    )
     _draw_map(sheet.axes(1, 1), look.residual[0, 0], max(top, 1e-6), size, "Moves otherwise than the whole", words)
-    for column, (field, title) in enumerate(((look.still, "Priority, still"), (look.priority, "Priority, with motion"))):
+    for column, (field, title) in enumerate(
+        ((look.still, "Priority, still"), (look.priority, "Priority, with motion"))
+    ):
         axes = sheet.axes(1, 2 + column)
         _draw_map(axes, field[0, 0], float(field.max()), size, title, "cross: where the eye would go")
         y, x = divmod(int(field.flatten().argmax()), field.shape[-1])

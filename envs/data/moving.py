@@ -1,8 +1,9 @@
 """Sequences whose motion is known: gratings, plaids and noise that are made, and a run of frames with depth and poses.
 
-**Run**: a folder of frames with depth (:mod:`ciliary.envs.data.depth`) and, for each, ``<name>.pose.txt``, the 4 x 4 matrix from
-the camera to the world in metres; ``camera-intrinsics.txt`` (3 x 3) beside them or in no place: then 585 px at a width of 640, as
-of the camera that such folders are made with. Where a point of one frame lies in the next follows from them.
+**Run**: a folder of frames with depth (:mod:`ciliary.envs.data.depth`) and, for each, ``<name>.pose.txt``, the 4 x 4
+matrix from the camera to the world in metres; and ``camera-intrinsics.txt`` (3 x 3), or else 585 px of focal length
+at a width of 640, the middle of the image being the camera's. Where a point of one frame lies in the next follows
+from them.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def noise_frames(
     contrast: float = 0.2,
     mean: float = 0.3,
 ) -> Tensor:
-    """(T, 3, H, W), sRGB: noise with the 1/f amplitude of photographs that is shifted whole, exactly, (y, x) px a frame.
+    """(T, 3, H, W), sRGB: noise with photographs' 1/f amplitude, shifted whole and exactly, (y, x) px a frame.
 
     It is made of waves up to a quarter of the sampling rate, and leaves at one border what comes in at the other.
 

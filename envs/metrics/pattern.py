@@ -33,8 +33,8 @@ def pattern_index(grating: np.ndarray, plaid: np.ndarray, *, plaid_deg: float = 
     shift = plaid_deg / 2 / (360 / max(n, 1))
     if n < 4 or len(plaid) != n or abs(shift - round(shift)) > 1e-9:
         raise ValueError(
-            f"expected as many answers to plaids as to gratings, 4 or more, in steps of which {plaid_deg / 2:g} degrees is "
-            f"a multiple; got {n} and {len(plaid)}"
+            f"expected as many answers to plaids as to gratings, 4 or more, in steps of which {plaid_deg / 2:g} "
+            f"degrees is a multiple; got {n} and {len(plaid)}"
         )
     both = np.roll(grating, round(shift)) + np.roll(grating, -round(shift))
     r_component, r_pattern, r_between = (

@@ -56,7 +56,7 @@ def _watch(settings: MotionCommand) -> int:
     width = frames.shape[-1]
     px_per_deg = width / WIDTH_DEG if settings.px_per_deg is None else settings.px_per_deg * scale
     look = watch(frames, px_per_deg=px_per_deg, settings=MotionSettings(temporal=temporal))
-    note = f"{len(frames)} frames, {settings.frame_ms:g} ms apart; all but the frame is of a moment {temporal.latency_ms:.0f} ms ago"
+    note = f"{len(frames)} frames, {settings.frame_ms:g} ms apart; motion is that of {temporal.latency_ms:.0f} ms ago"
     path = write_figure(draw_motion(look, name=name, note=note), settings.out / f"{name}.png")
     _print(settings, [f"motion   {path}"])
     return SOME_FAILED if problems else ALL_WELL

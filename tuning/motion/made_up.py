@@ -23,7 +23,14 @@ _PLAIDS = ((12.0, 1.0), (16.0, 2.0), (24.0, 2.0), (24.0, 4.0), (36.0, 3.0))  # w
 _GRATINGS = ((12.0, (0.25, 0.5, 1, 2, 3)), (24.0, (0.5, 1, 2, 4, 6)), (48.0, (1, 2, 4, 8)))
 _DIRECTIONS_DEG = (0.0, 50.0, 200.0)
 _NOISE = ((0, 0.25), (0.3, 0.4), (0, 1), (1, 1), (-2, 0), (2, 2), (3, -2), (0, 4), (-4, 3), (0, 6))
-_PATCHES = (((0, 2), (0, 0)), ((0, 1.5), (1, 0)), ((1, 2), (-1, 1)), ((0, 2), (0, -1)), ((0, 0), (0, 1)), ((0, 2), (0, 1)))
+_PATCHES = (  # velocities of the background and of the patch
+    ((0, 2), (0, 0)),
+    ((0, 1.5), (1, 0)),
+    ((1, 2), (-1, 1)),
+    ((0, 2), (0, -1)),
+    ((0, 0), (0, 1)),
+    ((0, 2), (0, 1)),
+)
 _PX_PER_DEG = 9.6
 
 
@@ -54,10 +61,10 @@ def plaid_exam(settings: MotionSettings | None = None) -> Plaids:
             ]
             tunings.append(_middle(see_motion(torch.stack(frames), settings, is_last_only=True)[0]))
         for d in range(0, 8, 2):
-            for name in found:
+            for name, gaps in found.items():
                 index = pattern_index(tunings[0][name][:, d], tunings[1][name][:, d])
                 gap = index.pattern - index.component
-                found[name].append(gap if name == "mt" else -gap)
+                gaps.append(gap if name == "mt" else -gap)
     return Plaids(np.array(found["v1"]), np.array(found["mt"]))
 
 

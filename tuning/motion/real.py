@@ -50,7 +50,7 @@ class KnownFlow:
 
 @dataclass(frozen=True)
 class FlowErrors:
-    """(N,) of each pair: mean endpoint error against the pair's flow and against the smoothed one, and angular error."""
+    """(N,) of each pair: mean endpoint error against its flow and against the smoothed one, and angular error."""
 
     pair_px: np.ndarray
     smoothed_px: np.ndarray

@@ -56,8 +56,8 @@ def test_at_rest_nothing_draws_and_rows_do_not_mix():
 
 
 def test_a_gradient_and_its_finiteness_at_rest():
-    for field in (affine(12, 16), torch.zeros(1, 2, 12, 16)):
-        field = field + 0 * field
+    for whole in (affine(12, 16), torch.zeros(1, 2, 12, 16)):
+        field = whole.clone()
         field[..., 4:6, 4:6] += 2.0
         field.requires_grad_()
         residual_motion(FlowOut(field, torch.ones(1, 1, 12, 16))).sum().backward()

@@ -93,7 +93,11 @@ def test_each_of_a_batch_by_its_own_light_and_a_gradient(small_image):
 
 @pytest.mark.parametrize(
     ("shape", "n", "scale", "words"),
-    [((1, 1, 8, 8), 1, 9.0, "expected light"), ((2, 3, 8, 8), 1, 9.0, "expected light"), ((1, 3, 8, 8), 1, 0.0, "px_per_deg")],
+    [
+        ((1, 1, 8, 8), 1, 9.0, "expected light"),
+        ((2, 3, 8, 8), 1, 9.0, "expected light"),
+        ((1, 3, 8, 8), 1, 0.0, "px_per_deg"),
+    ],
 )
 def test_what_is_wrong_is_said(shape, n, scale, words):
     with pytest.raises(ValueError, match=words):

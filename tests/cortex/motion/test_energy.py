@@ -28,9 +28,7 @@ def answers(wavelength_px: float, speed_px: float, directions, *, half_angle: fl
     for d in directions:
         both = d if half_angle is None else [d - half_angle, d + half_angle]
         frames.append(
-            grating_frames(
-                direction_deg=both, wavelength_px=wavelength_px, speed_px=speed_px, n_frames=7, size_px=SIZE
-            )
+            grating_frames(direction_deg=both, wavelength_px=wavelength_px, speed_px=speed_px, n_frames=7, size_px=SIZE)
         )
     with torch.no_grad():
         out = see_motion(torch.stack(frames), is_last_only=True)[0]
@@ -68,9 +66,7 @@ def test_a_scene_at_rest_is_nothing_to_v1_and_mt(chelsea):
 
 def test_plaids_part_v1_from_mt(gratings):
     plaids = answers(12.0, 1.5, DIRECTIONS, half_angle=60.0)
-    v1, mt = (
-        [pattern_index(g[:, d], p[:, d]) for d in range(0, 8, 2)] for g, p in zip(gratings, plaids, strict=True)
-    )
+    v1, mt = ([pattern_index(g[:, d], p[:, d]) for d in range(0, 8, 2)] for g, p in zip(gratings, plaids, strict=True))
     # Cell d answers most to d x 45 degrees; those at multiples of 90 were shown their preferred direction.
     assert all(one.component - one.pattern >= CRITERION for one in v1)
     assert all(one.pattern - one.component >= CRITERION for one in mt)

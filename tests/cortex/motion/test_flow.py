@@ -68,7 +68,9 @@ def test_a_blank_and_a_single_edge_are_not_known():
     assert float(blank.confidence.max()) < 1e-3
     edge = flow_of(grating_frames(direction_deg=0, wavelength_px=24, speed_px=1, n_frames=7)[None])
     noise = flow_of(noise_frames(velocity_px=(0, 1), n_frames=7)[None])
-    assert float(edge.confidence[..., 10:-10, 10:-10].mean()) < 0.5 * float(noise.confidence[..., 10:-10, 10:-10].mean())
+    assert float(edge.confidence[..., 10:-10, 10:-10].mean()) < 0.5 * float(
+        noise.confidence[..., 10:-10, 10:-10].mean()
+    )
 
 
 def test_only_the_past_is_read():

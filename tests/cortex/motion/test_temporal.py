@@ -56,7 +56,9 @@ def test_gain_is_the_transform_and_at_most_one(order):
     f = biphasic(t, order, rate_per_s=RATE)
     for hz in (2.0, 8.0, 20.0):
         phase = 2 * math.pi * hz * t / 1000
-        found = math.hypot(float(torch.trapezoid(f * torch.cos(phase), t)), float(torch.trapezoid(f * torch.sin(phase), t)))
+        found = math.hypot(
+            float(torch.trapezoid(f * torch.cos(phase), t)), float(torch.trapezoid(f * torch.sin(phase), t))
+        )
         assert found == pytest.approx(float(gain(torch.tensor(hz), order, rate_per_s=RATE)), rel=1e-4)
     hz = torch.linspace(0.1, 40, 4000)
     all_of_it = gain(hz, order, rate_per_s=RATE)
