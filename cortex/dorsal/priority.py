@@ -195,8 +195,8 @@ class Dorsal(nn.Module):
             share = self.settings.resolved_share
             return modulated(pull, resolved_share=share, prior=prior, unresolved=unresolved, inhibition=inhibition)
         maps = conspicuity(retina.opponent, px_per_deg=self.px_per_deg, settings=self.how)
-        pull = None if motion is None else residual_motion(motion)
-        return priority(maps, self.settings, motion=pull, unresolved=unresolved, prior=prior, inhibition=inhibition)
+        moved = None if motion is None else residual_motion(motion)
+        return priority(maps, self.settings, motion=moved, unresolved=unresolved, prior=prior, inhibition=inhibition)
 
 
 def _at(x: Tensor, size: tuple[int, int], name: str) -> Tensor:

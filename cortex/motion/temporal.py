@@ -97,7 +97,8 @@ def pending_kernel(order: int, settings: TemporalSettings) -> Tensor:
     """(N,) in [0, 1]: share of each of the last N changes, oldest first, that s_n does not answer to yet."""
     kt = _ages_ms(settings) * 1e-3 * settings.rate_per_s
     parts = [torch.special.gammaincc(torch.tensor(order + n, dtype=kt.dtype), kt) for n in (2.0, 3.0)]
-    return (0.5 * (parts[0] + parts[1])).float()
+    share: Tensor = 0.5 * (parts[0] + parts[1])
+    return share.float()
 
 
 def _ages_ms(settings: TemporalSettings) -> Tensor:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 def endpoint_error_px(flow: Tensor, truth: Tensor) -> Tensor:
     """Length (...) of the difference of two flows (..., 2, h, w), pixels a frame."""
-    return torch.linalg.vector_norm(flow - truth, dim=-3)
+    length: Tensor = torch.linalg.vector_norm(flow - truth, dim=-3)
+    return length
 
 
 def angular_error_deg(flow: Tensor, truth: Tensor) -> Tensor:
