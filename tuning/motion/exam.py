@@ -35,6 +35,7 @@ ABLATIONS: dict[str, MotionSettings] = {
 }
 _TOLERANCE = 0.05
 _N_TIMED = 10
+_PATCHES_PX = (16, 24, 32)  # sides; of 160 x 120 px
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,10 @@ def made_up_lines(n_scenes: int) -> Iterator[Line]:
         errors = made_up.speed_exam(kind)
         share = f"bar .05; within it {(errors <= _TOLERANCE).mean():.0%}, worst {errors.max():.3f}"
         yield _line(f"speed of {kind}, relative error", errors, share)
-    without, with_motion = made_up.patch_exam(n_scenes)
-    yield _line("patch before a panning background wins priority", with_motion, f"without motion {without.mean():.3f}")
+    for side_px in _PATCHES_PX:
+        without, with_motion = made_up.patch_exam(n_scenes, side_px)
+        what = f"patch of {side_px} px before a panning background wins priority"
+        yield _line(what, with_motion, f"without motion {without.mean():.3f}")
 
 
 def still_line() -> Line:

@@ -107,7 +107,7 @@ def _mean_flow(frames: Sequence[Tensor], settings: MotionSettings | None) -> np.
 
 
 @torch.no_grad()
-def patch_exam(n_scenes: int, settings: MotionSettings | None = None) -> tuple[np.ndarray, np.ndarray]:
+def patch_exam(n_scenes: int, side_px: int, settings: MotionSettings | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Whether priority's winner lies on the patch, (N,) without and (N,) with motion."""
     rng = np.random.default_rng(0)
     dorsal, hits = Dorsal(px_per_deg=_PX_PER_DEG), []
@@ -115,7 +115,12 @@ def patch_exam(n_scenes: int, settings: MotionSettings | None = None) -> tuple[n
         background, patch = _PATCHES[i % len(_PATCHES)]
         centre = (float(rng.uniform(30, 90)), float(rng.uniform(35, 125)))
         frames, square = patch_frames(
-            background_px=background, patch_px=patch, n_frames=N_FRAMES + 1, seed=2 * i, centre_px=centre
+            background_px=background,
+            patch_px=patch,
+            n_frames=N_FRAMES + 1,
+            seed=2 * i,
+            side_px=side_px,
+            centre_px=centre,
         )
         flow = see_motion(frames[None], settings, is_last_only=True)[0].flow
         seen = retina(frames[-1:], default_theta(1))
