@@ -38,6 +38,7 @@ class EyeConfig:
         width_deg: width of the field of scenes that are not given as objects.
         photon_noise: light is known from the photons caught.
         white_cd_m2: luminance of light 1; None: the scene's own.
+        rods: take over where a scene's mean luminance is under 5 cd/m2 (:mod:`ciliary.cortex.eye.rods`).
         lattice: of a glance.
         window_px: side of the square at the gaze that is imaged at the scene's resolution, even, >= 32.
         n_layers: of that square, see :func:`ciliary.cortex.eye.layers.split_layers`.
@@ -58,6 +59,7 @@ class EyeConfig:
     width_deg: float = WIDTH_DEG
     photon_noise: bool = True
     white_cd_m2: float | None = None
+    rods: bool = False
     lattice: FoveatedLattice = field(default_factory=FoveatedLattice)
     window_px: int = 64
     n_layers: int = 8

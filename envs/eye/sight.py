@@ -21,6 +21,8 @@ from ciliary.cortex.eye.layers import Layers, split_layers
 from ciliary.cortex.eye.optics import OpticsSettings, largest_radius_px, retinal_image
 from ciliary.cortex.eye.parameters import FOCUS_DPT
 from ciliary.cortex.eye.pupil import expected_photons, seen_light
+from ciliary.cortex.eye.rods import MESOPIC_CD_M2, dim_light, without_colour
+from ciliary.cortex.ops.guided import luminance
 from ciliary.envs.data.active.scene import EyeScene, stack_layers
 from ciliary.envs.eye.config import EyeConfig
 
@@ -108,6 +110,8 @@ class Sight:
         self._distance = torch.stack([ground.distance_dpt for ground in grounds])
         self._white = torch.tensor([ground.white_cd_m2 for ground in grounds])
         self._shift = torch.stack([ground.shift_deg for ground in grounds])
+        adapted = self._white * luminance(self._light).mean((1, 2, 3))
+        self._dim = adapted if self.config.rods and bool((adapted < MESOPIC_CD_M2[1]).any()) else None
         by_length: dict[int, list[int]] = {}
         for i, ground in enumerate(grounds):
             by_length.setdefault(len(ground.coarse), []).append(i)
@@ -132,6 +136,8 @@ class Sight:
         window = window[..., margin : margin + side, margin : margin + side]
         area = 1 / self.px_per_deg**2
         window = seen_light(window * white, pupil, area_deg2=area, generator=generators) / white
+        if self._dim is not None:
+            window = dim_light(window, self._dim, px_per_deg=self.px_per_deg)
         photons = expected_photons(self._white, pupil, area_deg2=area)
         nearest = torch.minimum(place_px.round().long().clamp_min(0), size.long() - 1)
         object_dpt = self._distance[torch.arange(n), 0, nearest[:, 0], nearest[:, 1]]
@@ -148,6 +154,8 @@ class Sight:
         far = take_glance(around, lattice, eyes.gaze_deg - self._shift, scale)
         area = lattice.spacing_deg.float() ** 2
         samples = seen_light(far.samples * white, pupil, area_deg2=area, generator=generators) / white
+        if self._dim is not None:
+            samples = without_colour(samples, self._dim)
         near = take_glance(window, lattice, offset_px / self.px_per_deg, self.px_per_deg)
         samples = torch.where(near.is_inside, near.samples, samples)
         place = lattice.position_deg[None] + eyes.gaze_deg[:, None, None]

@@ -24,6 +24,7 @@ from ciliary.tuning.cli.settings import Settings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
 from ciliary.tuning.gaze.settings import ExpectationTraining, GazeSettings, GazeTraining
 from ciliary.tuning.inspect.settings import LookSettings
+from ciliary.tuning.motion.settings import MotionCommand
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.track.settings import TrackSettings
 from ciliary.tuning.training.options import CortexTraining, DepthTraining, FeaturesTraining, PolicySettings
@@ -34,6 +35,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "look": (LookSettings, "ciliary.tuning.inspect.job:run"),
     "gaze": (GazeSettings, "ciliary.tuning.gaze.job:run"),
     "track": (TrackSettings, "ciliary.tuning.track.job:run"),
+    "motion": (MotionCommand, "ciliary.tuning.motion.job:run"),
     "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
     "compare": (CompareSettings, "ciliary.tuning.evaluation.compare:run"),
     "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),

@@ -8,6 +8,7 @@ it (Shotton et al. 2013, "Scene coordinate regression forests", whose "7 scenes"
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.envs.data.active.scene import INTRINSICS, fill_unknown
-from ciliary.envs.data.depth import DepthEntry
+from ciliary.envs.data.depth import DepthEntry, read_depth
 
 POSE = ".pose.txt"
 _SAME_DEPTH = 0.05  # share of the depth by which what is seen may differ from what was carried there
 _NEAREST_MM = 10.0
+_FOCAL_SHARE = 585 / 640  # of the width
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +102,38 @@ def true_flow(one: PosedFrame, other: PosedFrame) -> tuple[Tensor, Tensor]:
     there = other.depth_mm[row.clamp(0, height - 1).long(), column.clamp(0, width - 1).long()]
     is_seen = is_inside & (one.depth_mm > 0) & (there > 0) & ((there - ahead).abs() < _SAME_DEPTH * ahead)
     return flow, is_seen[None, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Frames of one scene at rest before a camera that moves.
+
+    Attributes:
+        frames: (T, 3, H, W), sRGB in [0, 1].
+        flow_px: (T - 1, 2, H, W), (y, x): where what a pixel of frame t shows lies in frame t + 1, less where it is.
+        is_known: (T - 1, H, W) bool: depth is known there and the point is in sight in both.
+    """
+
+    frames: Tensor
+    flow_px: Tensor
+    is_known: Tensor
+
+
+def read_run(folder: Path, *, width_px: int) -> Run:
+    """A folder of frames with depth and poses, in the order of their names, at ``width_px``.
+
+    Where ``camera-intrinsics.txt`` is missing the focal length is that of the sets named above, 585 px of 640.
+
+    Raises:
+        ValueError: fewer than two frames, no depth, or a pose that is missing or is no 4 x 4 matrix.
+    """
+    entries = [entry for entry in read_depth([folder]).entries if entry.colour.parent == folder]
+    if len(entries) < 2:
+        raise ValueError(f"{folder}: expected two frames or more, got {len(entries)}")
+    focal_px = None if (folder / INTRINSICS).is_file() else _FOCAL_SHARE * entries[0].read().image.shape[-1]
+    frames = [read_posed(entry, long_side_px=width_px, focal_px=focal_px) for entry in entries]
+    flows, known = zip(*(true_flow(one, other) for one, other in pairwise(frames)), strict=True)
+    return Run(torch.stack([frame.image for frame in frames]), torch.cat(flows), torch.cat(known)[:, 0])
 
 
 def _matrix(path: Path, n: int, what: str) -> np.ndarray:

@@ -22,6 +22,7 @@ FROZEN = {
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
     "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",
     "track": "--as --exam --fixations --slots --seed --size --out --quiet",
+    "motion": "--frame-ms --px-per-deg --size --out --exam --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -34,11 +35,13 @@ FROZEN = {
     "train features": "--images --features-weights --out --quiet",
     "train depth": "--data --check --views --steps --seed --out --quiet",
     "train gaze": "--people --features --images --px-per-deg --size --out --quiet",
+    "train expectation": "--views --epochs --weights --seed --out --quiet",
     "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
     "--quiet",
     "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
 }
 SWITCHES = [
+    "--exam",
     "--no-guard",
     "--resume",
     "--no-animation",
