@@ -13,6 +13,7 @@ from ciliary.agents.base import ControllerBase
 from ciliary.cortex.eye.parameters import FOCUS_DPT
 
 MUSCLE = "focus_dpt"
+_ARRIVED_DPT = 0.01
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class LensState:
     Attributes:
         looks: (focus_dpt, focus term) of every look.
         plan: where to look next, in order.
+        target_dpt: where the latest look was to be; a lens that could not come there in a step is still on its way.
         step_dpt, direction, n_misses: of a climb.
         is_done: whether the answer was looked at.
     """
 
     looks: tuple[tuple[float, float], ...] = ()
     plan: tuple[float, ...] = ()
+    target_dpt: float = np.nan
     step_dpt: float = 0.0
     direction: float = 1.0
     n_misses: int = 0
@@ -37,6 +40,11 @@ class LensState:
     def best_dpt(self) -> float:
         """Focus of the best look."""
         return min(self.looks, key=lambda look: look[1])[0]
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether the latest look was not yet where it was to be."""
+        return bool(self.looks) and abs(self.looks[-1][0] - self.target_dpt) > _ARRIVED_DPT
 
 
 class LensController(ControllerBase):
@@ -65,6 +73,7 @@ class LensController(ControllerBase):
         u = np.array(info["default_u"], dtype=np.float64)
         if state.looks:
             focus_dpt, state = self._next(state)
+            state = replace(state, target_dpt=float(np.clip(focus_dpt, *FOCUS_DPT)))
             u[column_of(info)] = unit_of(focus_dpt)
         return u[None], state
 
@@ -192,9 +201,11 @@ def climbed(before: LensState, state: LensState, least_dpt: float) -> LensState:
     if len(state.looks) < 2:
         return state
     if before.step_dpt < least_dpt:
-        return replace(state, is_done=True)
+        return replace(state, is_done=not state.is_on_its_way)
     if state.best_dpt != before.best_dpt:
         return replace(state, n_misses=0)
+    if state.is_on_its_way:  # what is passed says nothing of where it leads
+        return state
     n_misses = state.n_misses + 1
     if n_misses < 2:
         return replace(state, direction=-state.direction, n_misses=n_misses)

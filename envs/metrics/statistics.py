@@ -73,6 +73,22 @@ def bootstrap_mean(values: np.ndarray, *, how: Bootstrap = DEFAULT) -> Interval:
     return _interval(column.mean(), resampled, resampled, n=len(column), how=how)
 
 
+def bootstrap_median(values: np.ndarray, *, how: Bootstrap = DEFAULT) -> Interval:
+    """Median over all values of all images, images drawn whole.
+
+    Args:
+        values: (N,), or (N, ...) several an image, which are not averaged: the median is of all.
+        how: the resampling.
+
+    Raises:
+        ValueError: on no images, or values that are not finite.
+    """
+    _columns(values=values)
+    table = np.asarray(values, float).reshape(len(values), -1)
+    resampled = np.median(table[_indices(len(table), how)].reshape(how.n_resamples, -1), 1)
+    return _interval(float(np.median(table)), resampled, resampled, n=len(table), how=how)
+
+
 def paired_difference(
     a: np.ndarray,
     b: np.ndarray,

@@ -1,0 +1,87 @@
+"""The exams of the eye's optics: which data each is told on, and where its table goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ciliary.cortex.eye.parameters import WIDTH_DEG
+from ciliary.envs.data.active.radiance import hdr_scene
+from ciliary.envs.data.active.scene import EyeScene, depth_scene
+from ciliary.envs.data.active.stacks import ExposureStack, FocusStack, read_exposure_stack, read_focus_stack
+from ciliary.envs.data.depth import DepthEntry, read_depth
+from ciliary.envs.eye.config import EyeConfig
+from ciliary.envs.eye.sources import fitted
+from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.focus.exam_lens import CONTROLLERS, examine_lens
+from ciliary.tuning.focus.settings import FocusSettings
+from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
+
+NEARNESS = (5.0, 1.0)
+_N_FRAMES = 8  # of one room: they are near one another
+_N_GAZES, _N_SEEDS = 3, 2
+
+
+def evenly(entries: Sequence[DepthEntry], n_most: int) -> list[DepthEntry]:
+    """At most so many frames of each scene, evenly."""
+    scenes: dict[str, list[DepthEntry]] = {}
+    for entry in entries:
+        scenes.setdefault(entry.scene, []).append(entry)
+    kept: list[DepthEntry] = []
+    for frames in scenes.values():
+        rows = np.unique(np.linspace(0, len(frames) - 1, min(n_most, len(frames))).round().astype(int))
+        kept += [frames[i] for i in rows]
+    return kept
+
+
+def depth_scenes(folder: Path, *, nearness: float, n_most: int) -> list[EyeScene]:
+    """Frames with depth as the environment shows them, 320 x 240 px and 33.3 degrees wide."""
+    size_px = EyeConfig().size_px
+    assert size_px is not None
+    entries = evenly(read_depth([folder]).entries, n_most)
+    scenes = [fitted(depth_scene(entry.read(), nearness=nearness), size_px) for entry in entries]
+    return [replace(scene, px_per_deg=size_px[1] / WIDTH_DEG) for scene in scenes]
+
+
+def run_exams(settings: FocusSettings, say: Callable[[str], object]) -> tuple[list[Path], list[str]]:
+    """The exams asked for; returns the files written and a line for each exam that could not be made."""
+    assert settings.exam is not None
+    problems: list[str] = []
+    pages: list[str] = []
+    files: list[Path] = []
+    for name in settings.only:
+        try:
+            rows, words = _EXAMS[name](settings)
+        except (ValueError, OSError) as error:
+            problems.append(f"{name}: {error}")
+            say(problems[-1])
+            continue
+        pages.append(f"## {words}\n\n{rows_to_markdown(rows)}")
+        files.append(write_atomically(settings.out / f"focus_{name}.csv", rows_to_csv(rows).encode()))
+    if pages:
+        page = "# Focus\n\nIntervals: 95 %, bootstrap over scenes.\n\n" + "\n".join(pages)
+        files.insert(0, write_atomically(settings.out / "focus.md", page.encode()))
+    return files, problems
+
+
+def _lens(settings: FocusSettings) -> tuple[list[Any], str]:
+    assert settings.exam is not None
+    n_most = settings.n_scenes or _N_FRAMES
+    scenes = {
+        f"{nearness:g}": depth_scenes(settings.exam / "depth", nearness=nearness, n_most=n_most) for nearness in NEARNESS
+    }
+    n_scenes = len(scenes[f"{NEARNESS[0]:g}"])
+    total = len(NEARNESS) * n_scenes * _N_GAZES * _N_SEEDS * (len(CONTROLLERS) + 1)
+    with Bar(total, title="lens", unit="episodes", is_quiet=settings.is_quiet) as bar:
+        rows = examine_lens(
+            scenes, seed=settings.seed, n_gazes=_N_GAZES, n_seeds=_N_SEEDS, on_episode=bar.advance
+        )
+    return rows, f"Focus in six looks: {n_scenes} scenes, {_N_GAZES} gazes each, {_N_SEEDS} seeds of photons each"
+
+
+_EXAMS: dict[str, Callable[[FocusSettings], tuple[list[Any], str]]] = {"lens": _lens}
