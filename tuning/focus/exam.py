@@ -23,7 +23,7 @@ from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
 
 NEARNESS = (5.0, 1.0)
-_N_FRAMES = 8  # of one room: they are near one another
+_N_FRAMES = 4  # of one room: they are near one another
 _N_GAZES, _N_SEEDS = 3, 2
 
 
