@@ -18,7 +18,7 @@ from ciliary.agents.controllers.search import SAMPLERS, SearchController
 from ciliary.agents.controllers.simple import FixedController, NormaliseController, RandomController
 from ciliary.agents.eye.gaze import CentreController, GridController, PriorityController, RandomGazeController
 from ciliary.agents.eye.lens import HillController, SweepController
-from ciliary.agents.eye.pupil import PupilReflexController
+from ciliary.agents.eye.pupil import PupilHillController, PupilReflexController
 from ciliary.agents.eye.reflex import LensReflexController
 from ciliary.cortex.loading import load_object, names_object
 
@@ -50,6 +50,7 @@ EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "lens-reflex": LensReflexController,
     "lens-reflex-hill": partial(LensReflexController, climbs=True),
     "pupil-reflex": PupilReflexController,
+    "pupil-hill": PupilHillController,
 }
 
 #: Names of before, and what to say of them.

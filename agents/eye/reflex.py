@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ciliary.agents.eye.lens import LensController, LensState, climb, climbed, focus_of
+from ciliary.agents.eye.lens import LensController, LensState, climb, climbed, setting_of
 from ciliary.cortex.eye.chromatic import channel_shift_dpt
 from ciliary.cortex.eye.contrast import N_BANDS, band_transfer
 from ciliary.cortex.eye.disc import px_per_rad
@@ -182,7 +182,7 @@ class LensReflexController(LensController):
         if before.step_dpt:
             return climbed(before, state, self.step_dpt / 2)
         energy, error = read_statistics(obs["statistics"])
-        look = ContrastLook(focus_of(u, info), float(info["eye"]["pupil_mm"]), energy, error)
+        look = ContrastLook(setting_of(u, info), float(info["eye"]["pupil_mm"]), energy, error)
         contrasts = (*state.contrasts, look)[-_MOST_LOOKS:] if self.remembers else (look,)
         likelihood = within_bracket(object_likelihood(contrasts, state.px_per_deg), state.looks)
         answer = likeliest_dpt(likelihood)
