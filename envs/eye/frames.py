@@ -55,6 +55,7 @@ class FrameSight:
         self._coarse = torch.cat([ground.coarse for ground in grounds])
         counts = torch.tensor([len(ground.frames) for ground in grounds])
         self._first = counts.cumsum(0) - counts
+        self._scaled = grounds[0].frames.scaled
         marks = [self._scaled(ground.frames.marks.double()) for ground in grounds]
         self._marks = torch.nn.utils.rnn.pad_sequence(marks, batch_first=True, padding_value=torch.inf)
         self._row = self._first
@@ -69,10 +70,6 @@ class FrameSight:
         if self._muscle != "pupil_mm":
             return eyes
         return replace(eyes, pupil_mm=torch.full_like(eyes.pupil_mm, EYE["pupil_mm"].default))
-
-    def _scaled(self, setting: Tensor) -> Tensor:
-        """Pupils are near by their factor, lenses by dioptres."""
-        return setting.log() if self._muscle == "pupil_mm" else setting
 
     def window(self, corner: Tensor, side: int) -> Tensor:
         """Windows (B, 3, side, side) of the frames taken, from corners (B, 2); beyond the border as the border is."""

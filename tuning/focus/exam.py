@@ -9,15 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ciliary.cortex.eye.parameters import WIDTH_DEG
-from ciliary.envs.data.active.radiance import hdr_scene
-from ciliary.envs.data.active.scene import EyeScene, depth_scene
-from ciliary.envs.data.active.stacks import ExposureStack, FocusStack, read_exposure_stack, read_focus_stack
-from ciliary.envs.data.depth import DepthEntry, read_depth
-from ciliary.envs.eye.config import EyeConfig
-from ciliary.envs.eye.sources import fitted
+from ciliary.envs.data.active.scene import EyeScene
+from ciliary.envs.data.depth import read_depth
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.focus.exam_lens import CONTROLLERS, examine_lens
+from ciliary.tuning.focus.inputs import evenly, read_depth_scene
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
@@ -27,25 +23,9 @@ _N_FRAMES = 4  # of one room: they are near one another
 _N_GAZES, _N_SEEDS = 3, 2
 
 
-def evenly(entries: Sequence[DepthEntry], n_most: int) -> list[DepthEntry]:
-    """At most so many frames of each scene, evenly."""
-    scenes: dict[str, list[DepthEntry]] = {}
-    for entry in entries:
-        scenes.setdefault(entry.scene, []).append(entry)
-    kept: list[DepthEntry] = []
-    for frames in scenes.values():
-        rows = np.unique(np.linspace(0, len(frames) - 1, min(n_most, len(frames))).round().astype(int))
-        kept += [frames[i] for i in rows]
-    return kept
-
-
 def depth_scenes(folder: Path, *, nearness: float, n_most: int) -> list[EyeScene]:
     """Frames with depth as the environment shows them, 320 x 240 px and 33.3 degrees wide."""
-    size_px = EyeConfig().size_px
-    assert size_px is not None
-    entries = evenly(read_depth([folder]).entries, n_most)
-    scenes = [fitted(depth_scene(entry.read(), nearness=nearness), size_px) for entry in entries]
-    return [replace(scene, px_per_deg=size_px[1] / WIDTH_DEG) for scene in scenes]
+    return [read_depth_scene(entry, nearness) for entry in evenly(read_depth([folder]).entries, n_most)]
 
 
 def run_exams(settings: FocusSettings, say: Callable[[str], object]) -> tuple[list[Path], list[str]]:

@@ -87,10 +87,9 @@ examples      ciliary focus kitchen/ --gaze 0.2,-0.4
     @property
     def place(self) -> tuple[float, float] | None:
         """Where the gaze is, (y, x) in [-1, 1]; None where the scene's priority says."""
-        return {PRIORITY: None, CENTRE: (0.0, 0.0)}.get(self.gaze, (0.0, 0.0)) if self.gaze in (
-            PRIORITY,
-            CENTRE,
-        ) else _gaze(self.gaze)
+        if self.gaze == PRIORITY:
+            return None
+        return (0.0, 0.0) if self.gaze == CENTRE else _gaze(self.gaze)
 
     @property
     def session_base(self) -> str:

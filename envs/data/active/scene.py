@@ -55,6 +55,15 @@ class SceneFrames:
     def __len__(self) -> int:
         return len(self.light)
 
+    def scaled(self, setting: Tensor) -> Tensor:
+        """Settings on the scale by which they are near to one another: pupils by their factor, lenses by dioptres."""
+        return setting.log() if self.muscle == "pupil_mm" else setting
+
+    def nearest(self, setting: float) -> Tensor:
+        """The frame (3, H, W) whose mark is nearest."""
+        marks, place = self.scaled(self.marks), self.scaled(torch.tensor(setting))
+        return self.light[int((marks - place).abs().argmin())]
+
 
 @dataclass(frozen=True, eq=False)
 class EyeScene:

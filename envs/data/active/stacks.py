@@ -189,6 +189,23 @@ def read_exposure_stack(
     return ExposureStack(folder.resolve().name, frames[order], seconds[order], frames.shape[3] / width_deg)
 
 
+def read_stack(
+    folder: str | Path, *, long_side_px: int | None = None, width_deg: float = WIDTH_DEG
+) -> FocusStack | ExposureStack:
+    """A stack of either kind: of exposures where every frame says another ``ExposureTime``, else of focus.
+
+    Raises:
+        ValueError, UnreadableImage: as :func:`read_focus_stack`.
+    """
+    try:
+        seconds = [_exposure_s(path) for path in frame_paths(Path(folder), at_least=2)]
+    except ValueError:
+        seconds = []
+    if len(set(seconds)) == len(seconds) > 1:
+        return read_exposure_stack(folder, long_side_px=long_side_px, width_deg=width_deg)
+    return read_focus_stack(folder, long_side_px=long_side_px, width_deg=width_deg)
+
+
 def read_video(folder: str | Path, *, long_side_px: int | None = None, width_deg: float = WIDTH_DEG) -> Video:
     """Frames of a folder in order; at least two.
 
