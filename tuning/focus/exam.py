@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.data.depth import read_depth
 from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.focus.exam_colour import WHITES_CD_M2, examine_colour
 from ciliary.tuning.focus.exam_lens import CONTROLLERS, examine_lens
-from ciliary.tuning.focus.inputs import evenly, read_depth_scene
+from ciliary.tuning.focus.exam_optics import examine_optics
+from ciliary.tuning.focus.exam_pupil import examine_pupil
+from ciliary.tuning.focus.exam_stacks import examine_stacks, gazes
+from ciliary.tuning.focus.inputs import LENS, PUPIL, collect, evenly, muscle_of, read_depth_scene
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
@@ -64,4 +66,54 @@ def _lens(settings: FocusSettings) -> tuple[list[Any], str]:
     return rows, f"Focus in six looks: {n_scenes} scenes, {_N_GAZES} gazes each, {_N_SEEDS} seeds of photons each"
 
 
-_EXAMS: dict[str, Callable[[FocusSettings], tuple[list[Any], str]]] = {"lens": _lens}
+def _colour(settings: FocusSettings) -> tuple[list[Any], str]:
+    assert settings.exam is not None
+    n_most = settings.n_scenes or _N_FRAMES
+    scenes = {
+        f"{nearness:g}": depth_scenes(settings.exam / "depth", nearness=nearness, n_most=n_most) for nearness in NEARNESS
+    }
+    n_scenes = len(scenes[f"{NEARNESS[0]:g}"])
+    total = len(NEARNESS) * n_scenes * _N_GAZES * len(WHITES_CD_M2)
+    with Bar(total, title="colour", unit="places", is_quiet=settings.is_quiet) as bar:
+        rows = examine_colour(scenes, seed=settings.seed, n_gazes=_N_GAZES, on_place=bar.advance)
+    return rows, f"Too near or too far at the first glance, AUC: {n_scenes} scenes, {_N_GAZES} gazes each"
+
+
+def _stacks(settings: FocusSettings) -> tuple[list[Any], str]:
+    assert settings.exam is not None
+    scenes = [scene for scene in _stack_scenes(settings.exam / "stacks") if muscle_of(scene) == LENS]
+    if not scenes:
+        raise ValueError(f"{settings.exam / 'stacks'}: no focus stack")
+    with Bar(len(scenes) * len(gazes()), title="stacks", unit="gazes", is_quiet=settings.is_quiet) as bar:
+        rows = examine_stacks(scenes, seed=settings.seed, on_gaze=bar.advance)
+    return rows, "Real focus stacks, where contrast tells of a peak"
+
+
+def _pupil(settings: FocusSettings) -> tuple[list[Any], str]:
+    assert settings.exam is not None
+    scenes = [scene for scene in _stack_scenes(settings.exam / "stacks") if muscle_of(scene) == PUPIL]
+    if (settings.exam / "hdr").is_dir():
+        scenes += [item.load() for item in collect([str(settings.exam / "hdr")], nearness=1.0, n_frames=None)[0]]
+    if not scenes:
+        raise ValueError(f"{settings.exam}: no exposure stack in stacks/, and no hdr/")
+    with Bar(None, title="pupil", unit="gazes", is_quiet=settings.is_quiet) as bar:
+        rows = examine_pupil(scenes, seed=settings.seed, on_gaze=bar.advance)
+    return rows, "The pupil: share of the best of all settings, at gazes on a grid"
+
+
+def _optics(settings: FocusSettings) -> tuple[list[Any], str]:
+    with Bar(None, title="optics", is_quiet=settings.is_quiet):
+        return list(examine_optics()), "Optics"
+
+
+def _stack_scenes(folder: Path) -> list[EyeScene]:
+    return [item.load() for item in collect([str(folder)], nearness=1.0, n_frames=None)[0]]
+
+
+_EXAMS: dict[str, Callable[[FocusSettings], tuple[list[Any], str]]] = {
+    "lens": _lens,
+    "colour": _colour,
+    "stacks": _stacks,
+    "pupil": _pupil,
+    "optics": _optics,
+}

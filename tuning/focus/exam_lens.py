@@ -13,7 +13,7 @@ from ciliary.agents.eye.lens import LensController, LensState
 from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.eye.config import EyeConfig
 from ciliary.envs.eye.single import EyeEnv
-from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, bootstrap_median
+from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, bootstrap_of
 
 N_LOOKS = 6
 WITHIN_DPT = 0.25
@@ -140,9 +140,9 @@ def lens_row(
         name,
         columns["looks"].size,
         float(np.median(columns["looks"])),
-        bootstrap_median(columns["error"]),
+        bootstrap_of(_median, columns["error"]),
         bootstrap_mean(columns["error"] <= WITHIN_DPT),
-        bootstrap_median(columns["six"]),
+        bootstrap_of(_median, columns["six"]),
         bootstrap_mean(columns["six"] <= WITHIN_DPT),
         bootstrap_mean(columns["hunting"]),
     )
@@ -169,3 +169,5 @@ def examine_lens(
     return rows
 
 
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values))
