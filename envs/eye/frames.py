@@ -51,8 +51,10 @@ class FrameSight:
         if len(muscles) != 1:
             raise ValueError(f"expected frames at settings of one muscle, got {', '.join(sorted(muscles))}")
         (self._muscle,) = muscles
-        self._light = torch.cat([ground.frames.light for ground in grounds])
-        self._coarse = torch.cat([ground.coarse for ground in grounds])
+        # One eye's frames are not copied: they may be hundreds of megabytes.
+        is_one = len(grounds) == 1
+        self._light = grounds[0].frames.light if is_one else torch.cat([ground.frames.light for ground in grounds])
+        self._coarse = grounds[0].coarse if is_one else torch.cat([ground.coarse for ground in grounds])
         counts = torch.tensor([len(ground.frames) for ground in grounds])
         self._first = counts.cumsum(0) - counts
         self._scaled = grounds[0].frames.scaled

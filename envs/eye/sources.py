@@ -40,6 +40,7 @@ class SceneSource:
     def __init__(self, config: EyeConfig) -> None:
         self._config = config
         self._kept: OrderedDict[str, Ground] = OrderedDict()
+        self._given: tuple[EyeScene, Ground] | None = None  # the latest scene that was given as an object
         self._makers: dict[str, Callable[[], EyeScene]] = {}
         self._is_synthetic = config.scenes in ("synthetic", "mixed")
         scenes = config.scenes
@@ -95,7 +96,9 @@ class SceneSource:
         """
         kind, number, seed = rng.random(), rng.random(), int(rng.integers(2**31))
         if isinstance(wanted, EyeScene):
-            return self._ready(wanted)
+            if self._given is None or self._given[0] is not wanted:
+                self._given = wanted, self._ready(wanted)
+            return self._given[1]
         names = self.names
         if wanted is None:
             if self._is_synthetic and (not names or kind < 0.5):

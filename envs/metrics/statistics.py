@@ -74,9 +74,7 @@ def bootstrap_mean(values: np.ndarray, *, how: Bootstrap = DEFAULT) -> Interval:
     return _interval(column.mean(), resampled, resampled, n=len(column), how=how)
 
 
-def bootstrap_of(
-    statistic: Callable[[np.ndarray], float], values: np.ndarray, *, how: Bootstrap = DEFAULT
-) -> Interval:
+def bootstrap_of(statistic: Callable[[np.ndarray], float], values: np.ndarray, *, how: Bootstrap = DEFAULT) -> Interval:
     """Any number that is computed of all values of all images; images are drawn whole.
 
     Args:

@@ -26,6 +26,7 @@ BEST = {LENS: "lens-reflex", "stack": "lens-hill", "pupil_mm": "pupil-hill"}
 TERM = {LENS: "focus", "pupil_mm": "pupil"}
 _PATH_SIDE_PX = 320
 _CURVE_POINTS = 41
+_COARSE = 8  # about the window, which is all that lens and pupil are moved by
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +67,7 @@ class Watched:
         return y, x
 
 
-def watch(
-    scene: EyeScene, settings: FocusSettings, *, on_look: Callable[[], object] = lambda: None
-) -> Watched:
+def watch(scene: EyeScene, settings: FocusSettings, *, on_look: Callable[[], object] = lambda: None) -> Watched:
     """Play the episode that the settings ask for.
 
     Raises:
@@ -113,7 +112,15 @@ def controller_of(scene: EyeScene, muscle: str, name: str) -> ControllerBase:
 def env_of(scene: EyeScene, muscle: str, *, has_noise: bool) -> EyeEnv:
     """An eye with that one muscle; it ends no episode itself. Frames have their camera's photons already."""
     is_noisy = has_noise and (scene.frames is None or muscle != LENS)
-    config = EyeConfig(muscles=(muscle,), scenes=scene, size_px=None, photon_noise=is_noisy, patience=0)
+    config = EyeConfig(
+        muscles=(muscle,),
+        scenes=scene,
+        size_px=None,
+        photon_noise=is_noisy,
+        patience=0,
+        coarse=_COARSE,
+        mosaic_coarse=_COARSE,
+    )
     return EyeEnv(config)
 
 
@@ -167,5 +174,3 @@ class Retina:
             pupil_mm=torch.tensor([pupil]),
             px_per_deg=scene.px_per_deg,
         )[0]
-
-

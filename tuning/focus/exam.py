@@ -55,14 +55,13 @@ def _lens(settings: FocusSettings) -> tuple[list[Any], str]:
     assert settings.exam is not None
     n_most = settings.n_scenes or _N_FRAMES
     scenes = {
-        f"{nearness:g}": depth_scenes(settings.exam / "depth", nearness=nearness, n_most=n_most) for nearness in NEARNESS
+        f"{nearness:g}": depth_scenes(settings.exam / "depth", nearness=nearness, n_most=n_most)
+        for nearness in NEARNESS
     }
     n_scenes = len(scenes[f"{NEARNESS[0]:g}"])
     total = len(NEARNESS) * n_scenes * _N_GAZES * _N_SEEDS * (len(CONTROLLERS) + 1)
     with Bar(total, title="lens", unit="episodes", is_quiet=settings.is_quiet) as bar:
-        rows = examine_lens(
-            scenes, seed=settings.seed, n_gazes=_N_GAZES, n_seeds=_N_SEEDS, on_episode=bar.advance
-        )
+        rows = examine_lens(scenes, seed=settings.seed, n_gazes=_N_GAZES, n_seeds=_N_SEEDS, on_episode=bar.advance)
     return rows, f"Focus in six looks: {n_scenes} scenes, {_N_GAZES} gazes each, {_N_SEEDS} seeds of photons each"
 
 
@@ -70,7 +69,8 @@ def _colour(settings: FocusSettings) -> tuple[list[Any], str]:
     assert settings.exam is not None
     n_most = settings.n_scenes or _N_FRAMES
     scenes = {
-        f"{nearness:g}": depth_scenes(settings.exam / "depth", nearness=nearness, n_most=n_most) for nearness in NEARNESS
+        f"{nearness:g}": depth_scenes(settings.exam / "depth", nearness=nearness, n_most=n_most)
+        for nearness in NEARNESS
     }
     n_scenes = len(scenes[f"{NEARNESS[0]:g}"])
     total = len(NEARNESS) * n_scenes * _N_GAZES * len(WHITES_CD_M2)

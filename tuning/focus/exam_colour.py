@@ -45,7 +45,11 @@ def auc(pairs: np.ndarray) -> float:
 
 
 def examine_colour(
-    scenes: Mapping[str, Sequence[EyeScene]], *, seed: int, n_gazes: int = 3, on_place: Callable[[], object] = lambda: None
+    scenes: Mapping[str, Sequence[EyeScene]],
+    *,
+    seed: int,
+    n_gazes: int = 3,
+    on_place: Callable[[], object] = lambda: None,
 ) -> list[ColourRow]:
     """Rows of every nearness, light and defocus; a place counts where the lens can be off to both sides."""
     rows = []
@@ -53,7 +57,11 @@ def examine_colour(
         table = places_of(some, n_gazes=n_gazes, n_seeds=1, seed=seed)
         for white in WHITES_CD_M2:
             config = EyeConfig(
-                muscles=("focus_dpt",), scenes="synthetic", photon_noise=white is not None, white_cd_m2=white
+                muscles=("focus_dpt",),
+                scenes="synthetic",
+                photon_noise=white is not None,
+                white_cd_m2=white,
+                mosaic_coarse=8,
             )
             env = EyeEnv(config)
             scores: dict[float, list[list[np.ndarray]]] = {off: [] for off in DEFOCUS_DPT}

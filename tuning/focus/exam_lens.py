@@ -86,16 +86,22 @@ def places_of(scenes: Sequence[EyeScene], *, n_gazes: int, n_seeds: int, seed: i
     for scene in scenes:
         gazes = rng.uniform(-_GAZE_REACH, _GAZE_REACH, (n_gazes, 2))
         seeds = rng.integers(2**31, size=(n_gazes, n_seeds))
-        table.append([Place(scene, (float(y), float(x)), int(s)) for (y, x), row in zip(gazes, seeds, strict=True) for s in row])
+        table.append(
+            [Place(scene, (float(y), float(x)), int(s)) for (y, x), row in zip(gazes, seeds, strict=True) for s in row]
+        )
     return table
 
 
 def lens_env(*, has_noise: bool = True) -> EyeEnv:
     """The environment of the exam: it never ends an episode itself, since that is the controller's to say."""
-    return EyeEnv(EyeConfig(muscles=("focus_dpt",), scenes="synthetic", photon_noise=has_noise, patience=0))
+    return EyeEnv(
+        EyeConfig(muscles=("focus_dpt",), scenes="synthetic", photon_noise=has_noise, patience=0, mosaic_coarse=8)
+    )
 
 
-def play_lens(env: EyeEnv, controller: ControllerBase, place: Place, *, n_trials: int = _MOST_LOOKS) -> dict[str, float]:
+def play_lens(
+    env: EyeEnv, controller: ControllerBase, place: Place, *, n_trials: int = _MOST_LOOKS
+) -> dict[str, float]:
     """One episode: looks, error at the end and of the best of the first six looks, whether it hunted.
 
     Of the first six looks the eye takes the one with the lowest focus term, as it would if there were no more.
@@ -162,9 +168,7 @@ def examine_lens(
         table = places_of(some, n_gazes=n_gazes, n_seeds=n_seeds, seed=seed)
         for name, make in CONTROLLERS.items():
             n_trials = 1 if name.startswith("at rest") else _BUDGET.get(name, _MOST_LOOKS)
-            rows.append(
-                lens_row(name, make(), table, env, nearness=nearness, n_trials=n_trials, on_episode=on_episode)
-            )
+            rows.append(lens_row(name, make(), table, env, nearness=nearness, n_trials=n_trials, on_episode=on_episode))
         rows.append(lens_row(ORACLE, OracleController(), table, env, nearness=nearness, on_episode=on_episode))
     return rows
 

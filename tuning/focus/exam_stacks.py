@@ -16,7 +16,7 @@ from ciliary.tuning.focus.inputs import LENS
 
 #: Range of the focus term over a stack from which contrast tells where its peak is: two tenths of a nat.
 LEAST_PEAK = 0.02
-_ROWS, _COLUMNS, _REACH = 5, 7, 0.85
+_ROWS, _COLUMNS, _REACH = 4, 6, 0.85
 CONTROLLERS: Mapping[str, Callable[[], ControllerBase]] = {
     "middle frame": lambda: make_controller("fixed"),
     "hill": lambda: make_controller("lens-hill"),

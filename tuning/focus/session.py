@@ -114,9 +114,7 @@ def _one(
             run.kill()  # does nothing to one that has ended
 
 
-def make(
-    watched: Watched, item: FocusInput, key: EpisodeKey, settings: FocusSettings, *, folder: Path
-) -> Made:
+def make(watched: Watched, item: FocusInput, key: EpisodeKey, settings: FocusSettings, *, folder: Path) -> Made:
     """Record, figure, film and JSON of an episode; a page that cannot be drawn costs no result."""
     picture = linear_to_srgb(watched.scene.light).clamp(0, 1)
     shown = Photograph(item.name, picture, watched.scene.size_px, item.path, notes=watched.scene.notes)
@@ -147,7 +145,9 @@ def facts(watched: Watched) -> dict[str, Any]:
     return {
         "muscle": watched.muscle,
         "gaze": [y, x],
-        "gaze_deg": [one * side / watched.scene.px_per_deg / 2 for one, side in zip((y, x), (height, width), strict=True)],
+        "gaze_deg": [
+            one * side / watched.scene.px_per_deg / 2 for one, side in zip((y, x), (height, width), strict=True)
+        ],
         "looks": [{watched.muscle: s, "term": t} for s, t in zip(watched.setting, watched.term, strict=True)],
         "chosen": watched.trace.i_chosen,
         watched.muscle: watched.setting[watched.trace.i_chosen],

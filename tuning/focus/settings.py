@@ -60,7 +60,9 @@ examples      ciliary focus kitchen/ --gaze 0.2,-0.4
     ] = 5.0
     n_trials: Annotated[int, option("--looks", "N", "most looks of an episode"), at_least(1)] = 40
     n_scenes: Annotated[
-        int | None, option("--scenes", "N", "frames of each folder with depth, evenly (all; 4 with --exam)"), at_least(1)
+        int | None,
+        option("--scenes", "N", "frames of each folder with depth, evenly (all; 4 with --exam)"),
+        at_least(1),
     ] = None
     has_noise: Annotated[bool, option("--noise/--no-noise", "", "photons are counted one by one")] = True
     seed: Seed = 0
