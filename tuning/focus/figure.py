@@ -1,4 +1,4 @@
-"""The page of a focusing episode: the scene at rest and in the end, the window at the gaze, the looks on their curve."""
+"""The page of a focusing episode: the scene at rest and in the end, the window at the gaze, the looks on a curve."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def note_of(watched: Watched) -> str:
 
 def draw_curve(ax: Axes, watched: Watched, n_looks: int | None = None) -> None:
     """The term over the muscle's range, and the first so many looks, numbered."""
-    across, down, unit = _WORDS[watched.muscle]
+    across, down, _ = _WORDS[watched.muscle]
     style.plain(ax, "Looks, in their order", down)
     ax.set_xlabel(across, fontsize=8.5, color=style.FAINT)
     ax.plot(*watched.curve, color=style.TRIAL, lw=1.4, marker="o" if watched.scene.frames else "", ms=3, zorder=2)

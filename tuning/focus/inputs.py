@@ -1,4 +1,4 @@
-"""Which scenes an eye is shown: frames with depth, stacks, radiance pictures, photographs; read when their turn comes."""
+"""Which scenes an eye is shown: with depth, stacks, radiance pictures, photographs; read when their turn comes."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _tell(outcome: Outcome) -> None:
     for record in outcome.records:
         for role in ("figure", "animation"):
             if role in record["files"]:
-                stdout.print(f"{role:9}{record['files'][role]}", markup=False)
+                stdout.print(f"{role:10}{record['files'][role]}", markup=False)
     state = "stopped" if outcome.is_stopped else "done"
     stdout.print(f"session {outcome.name} {state}: {len(outcome.records)} episodes, {len(outcome.problems)} failed")
     stdout.print(f"see the runs with:\n  {outcome.command}", markup=False)

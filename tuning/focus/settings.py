@@ -36,7 +36,7 @@ scenes        a folder with depth (<name>.color.jpg with <name>.depth.png, or Mi
               a folder of frames of one scene: a focus stack, ordered by name (focus.txt: their dioptres), or, where
               all have another ExposureTime in their EXIF, an exposure stack, of which the pupil is moved
               a .hdr (Radiance): the pupil · a photograph: flat and far away, the lens
-controllers   lens-reflex-hill, lens-reflex, lens-hill, lens-sweep, tpe, ... of the lens; pupil-hill, pupil-reflex of
+controllers   lens-reflex, lens-reflex-hill, lens-hill, lens-sweep, tpe, ... of the lens; pupil-hill, pupil-reflex of
               the pupil. Real stacks know neither dioptres nor colours' distances: lens-hill unless you say otherwise
 exam          DIR holds depth/, stacks/ and hdr/, or some of them; --only lens,colour,stacks,pupil,optics
 output        OUT/<session>/figures/<scene>.png and .gif, <scene>.json, episodes.jsonl; OUT/mlflow.db, the runs.
