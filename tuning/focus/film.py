@@ -42,6 +42,6 @@ def _frame(watched: Watched, retina: Retina, i: int, n_looks: int, name: str) ->
     style.picture(figure.add_axes((0.62, 0.41, 0.35, 0.49)), displayed(watched.windows[i]), "")
     curve = figure.add_axes((0.1, 0.11, 0.87, 0.23))
     draw_curve(curve, watched, n_looks)
-    curve.set_title("")
+    curve.set_title("", loc="left")
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3].copy()
