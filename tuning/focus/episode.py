@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.agents import ControllerBase, Trace, make_controller, run_episode
+from ciliary.agents.controllers.search import SAMPLERS
 from ciliary.cortex.dorsal.looking import look_around
 from ciliary.cortex.eye.optics import retinal_image
 from ciliary.cortex.eye.parameters import FOCUS_DPT, PUPIL_MM
@@ -102,11 +103,13 @@ def watch(scene: EyeScene, settings: FocusSettings, *, on_look: Callable[[], obj
 
 def controller_of(scene: EyeScene, muscle: str, name: str) -> ControllerBase:
     """The controller of that name, or the best for the scene; searches go one look at a time."""
-    name = name or BEST["stack" if scene.frames is not None and muscle == LENS else muscle]
-    try:
-        return make_controller(name, population=1)
-    except ValueError:
-        return make_controller(name)
+    name = name_of(scene, muscle, name)
+    return make_controller(name, population=1) if name in ("search", *SAMPLERS) else make_controller(name)
+
+
+def name_of(scene: EyeScene, muscle: str, name: str) -> str:
+    """The name asked for, or that of the best for the scene."""
+    return name or BEST["stack" if scene.frames is not None and muscle == LENS else muscle]
 
 
 def env_of(scene: EyeScene, muscle: str, *, has_noise: bool) -> EyeEnv:

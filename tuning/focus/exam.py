@@ -10,7 +10,7 @@ from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.data.depth import read_depth
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.focus.exam_colour import WHITES_CD_M2, examine_colour
-from ciliary.tuning.focus.exam_lens import CONTROLLERS, examine_lens
+from ciliary.tuning.focus.exam_lens import examine_lens, rows_of
 from ciliary.tuning.focus.exam_optics import examine_optics
 from ciliary.tuning.focus.exam_pupil import examine_pupil
 from ciliary.tuning.focus.exam_stacks import examine_stacks, gazes
@@ -58,9 +58,16 @@ def _lens(settings: FocusSettings) -> tuple[list[Any], str]:
         for nearness in NEARNESS
     }
     n_scenes = len(scenes[f"{NEARNESS[0]:g}"])
-    total = len(NEARNESS) * n_scenes * _N_GAZES * _N_SEEDS * (len(CONTROLLERS) + 1)
+    total = len(NEARNESS) * n_scenes * _N_GAZES * _N_SEEDS * (len(rows_of(settings.controller)) + 1)
     with Bar(total, title="lens", unit="episodes", is_quiet=settings.is_quiet) as bar:
-        rows = examine_lens(scenes, seed=settings.seed, n_gazes=_N_GAZES, n_seeds=_N_SEEDS, on_episode=bar.advance)
+        rows = examine_lens(
+            scenes,
+            seed=settings.seed,
+            n_gazes=_N_GAZES,
+            n_seeds=_N_SEEDS,
+            only=settings.controller,
+            on_episode=bar.advance,
+        )
     return rows, f"Focus in six looks: {n_scenes} scenes, {_N_GAZES} gazes each, {_N_SEEDS} seeds of photons each"
 
 

@@ -154,19 +154,28 @@ def lens_row(
     )
 
 
+def rows_of(only: str = "") -> Mapping[str, Callable[[], ControllerBase]]:
+    """The rows, or the floor and the one asked for by a controller's name."""
+    if not only:
+        return CONTROLLERS
+    floor = next(iter(CONTROLLERS))
+    return {floor: CONTROLLERS[floor], only: lambda: make_controller(only)}
+
+
 def examine_lens(
     scenes: Mapping[str, Sequence[EyeScene]],
     *,
     seed: int,
     n_gazes: int = 3,
     n_seeds: int = 2,
+    only: str = "",
     on_episode: Callable[[], object] = lambda: None,
 ) -> list[LensRow]:
-    """Every controller at every nearness: rows."""
+    """Every controller at every nearness, or the ``only`` one, between the floor and the oracle: rows."""
     env, rows = lens_env(), []
     for nearness, some in scenes.items():
         table = places_of(some, n_gazes=n_gazes, n_seeds=n_seeds, seed=seed)
-        for name, make in CONTROLLERS.items():
+        for name, make in rows_of(only).items():
             n_trials = 1 if name.startswith("at rest") else _BUDGET.get(name, _MOST_LOOKS)
             rows.append(lens_row(name, make(), table, env, nearness=nearness, n_trials=n_trials, on_episode=on_episode))
         rows.append(lens_row(ORACLE, OracleController(), table, env, nearness=nearness, on_episode=on_episode))

@@ -18,10 +18,10 @@ from ciliary.envs.data.reading import Photograph
 from ciliary.tuning.cli.complain import failure
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.cli.stopping import Stopped, Stopper
-from ciliary.tuning.focus.episode import Retina, Watched, watch
+from ciliary.tuning.focus.episode import Retina, Watched, name_of, watch
 from ciliary.tuning.focus.figure import draw_focus
 from ciliary.tuning.focus.film import write_film
-from ciliary.tuning.focus.inputs import FocusInput
+from ciliary.tuning.focus.inputs import FocusInput, muscle_of
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import check_writable, write_atomically
@@ -162,7 +162,8 @@ def key_of(item: FocusInput, scene: EyeScene, settings: FocusSettings) -> Episod
     light = scene.light if scene.frames is None else scene.frames.light
     content = b"".join(np.ascontiguousarray(part).tobytes() for part in (light, scene.distance_dpt))
     shape = digest(json.dumps(_numbers(settings), sort_keys=True).encode())
-    return EpisodeKey(item.name, digest(content), "none", settings.controller or "best", settings.seed, shape)
+    controller = name_of(scene, muscle_of(scene), settings.controller)
+    return EpisodeKey(item.name, digest(content), "none", controller, settings.seed, shape)
 
 
 def _numbers(settings: FocusSettings) -> dict[str, str]:

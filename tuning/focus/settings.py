@@ -38,7 +38,8 @@ scenes        a folder with depth (<name>.color.jpg with <name>.depth.png, or Mi
               a .hdr (Radiance): the pupil · a photograph: flat and far away, the lens
 controllers   lens-reflex, lens-reflex-hill, lens-hill, lens-sweep, tpe, ... of the lens; pupil-hill, pupil-reflex of
               the pupil. Real stacks know neither dioptres nor colours' distances: lens-hill unless you say otherwise
-exam          DIR holds depth/, stacks/ and hdr/, or some of them; --only lens,colour,stacks,pupil,optics
+exam          DIR holds depth/, stacks/ and hdr/, or some of them; --only lens,colour,stacks,pupil,optics; with
+              --controller the lens exam tells that one alone, between floor and ceiling
 output        OUT/<session>/figures/<scene>.png and .gif, <scene>.json, episodes.jsonl; OUT/mlflow.db, the runs.
               --exam: OUT/focus.md and OUT/focus_<exam>.csv
 {IN_WORDS}
