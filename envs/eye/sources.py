@@ -209,7 +209,7 @@ def fitted(scene: EyeScene, size_px: tuple[int, int]) -> EyeScene:
     window = (slice(None), slice(top, top + height), slice(left, left + width))
     frames = scene.frames
     if frames is not None:
-        frames = replace(frames, light=_shrunk(frames.light, size)[(slice(None), *window)].contiguous())
+        frames = replace(frames, light=_shrunk(frames.light, size)[:, :, window[1], window[2]].contiguous())
     return replace(
         scene,
         light=light[window].contiguous(),

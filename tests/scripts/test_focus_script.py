@@ -28,6 +28,7 @@ def stack(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_stack_has_its_pages_and_its_run_and_what_is_broken_is_named(script, stack, tmp_path, capsys):
     broken = tmp_path / "torn"
     broken.mkdir()

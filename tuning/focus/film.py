@@ -44,4 +44,5 @@ def _frame(watched: Watched, retina: Retina, i: int, n_looks: int, name: str) ->
     draw_curve(curve, watched, n_looks)
     curve.set_title("", loc="left")
     canvas.draw()
-    return np.array(canvas.buffer_rgba())[..., :3].copy()
+    page: np.ndarray = np.array(canvas.buffer_rgba())[..., :3].copy()
+    return page

@@ -107,7 +107,7 @@ class ExposureStack:
 
         A shutter spans more than a pupil: it stands for all that adapts an eye to light. White is a frame's own.
         """
-        marks = torch.logspace(*np.log10(PUPIL_MM), len(self.frames), dtype=torch.float64).float()
+        marks = torch.from_numpy(np.geomspace(*PUPIL_MM, len(self.frames))).float()
         notes = (f"{len(marks)} exposures stand at pupils of {PUPIL_MM[0]:g} to {PUPIL_MM[1]:g} mm",)
         return _scene(self.name, self.frames.flip(0), marks, "pupil_mm", self.px_per_deg, notes)
 
