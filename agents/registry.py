@@ -24,7 +24,7 @@ from ciliary.agents.eye.gaze import (
     ReplayController,
 )
 from ciliary.agents.eye.lens import HillController, SweepController
-from ciliary.agents.eye.pupil import PupilReflexController
+from ciliary.agents.eye.pupil import PupilHillController, PupilReflexController
 from ciliary.agents.eye.reflex import LensReflexController
 from ciliary.cortex.loading import load_object, names_object
 
@@ -57,6 +57,7 @@ EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "lens-reflex": LensReflexController,
     "lens-reflex-hill": partial(LensReflexController, climbs=True),
     "pupil-reflex": PupilReflexController,
+    "pupil-hill": PupilHillController,
 }
 
 #: Names of before, and what to say of them.

@@ -30,8 +30,8 @@ class EyeConfig:
     Attributes:
         muscles: those that are free, of :data:`MUSCLES`; the others stay where the episode starts.
         scenes: what is looked at: ``synthetic`` (planes, slants and dots with known answers), ``photographs`` (bundled,
-            flat), ``mixed`` (either), the path of a folder with depth (:mod:`ciliary.envs.data.depth`) or of
-            photographs, or scenes.
+            flat), ``mixed`` (either), the path of a folder with depth (:mod:`ciliary.envs.data.depth`), with a focus
+            stack and its ``focus.txt`` (:mod:`ciliary.envs.data.active.stacks`) or of photographs, or scenes.
         nearness: of a folder with depth, see :func:`ciliary.envs.data.active.scene.depth_scene`.
         size_px: (height, width) to which scenes are brought (shrunk until they just cover it, never enlarged, and
             cropped about their centre). None keeps their size.

@@ -22,6 +22,7 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, USAGE
 from ciliary.tuning.cli.settings import Settings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
+from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.gaze.settings import ExpectationTraining, GazeSettings, GazeTraining
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.motion.settings import MotionCommand
@@ -34,6 +35,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "accommodate": (SessionSettings, "ciliary.tuning.sessions.accommodate:accommodate"),
     "look": (LookSettings, "ciliary.tuning.inspect.job:run"),
     "gaze": (GazeSettings, "ciliary.tuning.gaze.job:run"),
+    "focus": (FocusSettings, "ciliary.tuning.focus.job:run"),
     "track": (TrackSettings, "ciliary.tuning.track.job:run"),
     "motion": (MotionCommand, "ciliary.tuning.motion.job:run"),
     "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
