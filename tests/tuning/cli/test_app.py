@@ -21,7 +21,7 @@ FROZEN = {
     "--objective --policy --set --no-guard --out --save --session --resume --storage --no-animation --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
     "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",
-    "focus": "--controller --gaze --nearness --out --exam --quiet",
+    "focus": "--controller --nearness --looks --out --exam --quiet",
     "track": "--as --exam --fixations --slots --seed --size --out --quiet",
     "motion": "--frame-ms --px-per-deg --size --out --exam --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
