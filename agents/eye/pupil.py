@@ -65,3 +65,22 @@ class PupilReflexController(ControllerBase):
         """Count."""
         del u, obs, info
         return state + 1
+
+
+@dataclass(frozen=True)
+class PupilFixedController(PupilReflexController):
+    """Brings the pupil to one size, whatever the light, and keeps it there.
+
+    Attributes:
+        pupil_mm: that size.
+    """
+
+    pupil_mm: float = 4.0
+
+    name = "pupil-fixed"
+
+    def _values(self, obs: Any, info: Mapping[str, Any], i: int) -> np.ndarray:
+        del obs
+        values = info["parameters"].to_physical(np.asarray(info["default_u"])[None])
+        values[0, i] = self.pupil_mm
+        return np.asarray(values)

@@ -46,7 +46,7 @@ class ContrastLook:
 def object_likelihood(looks: Sequence[ContrastLook], px_per_deg: float) -> np.ndarray:
     """Log likelihood of the distances :data:`OBJECT_DPT`, up to a constant, (201,)."""
     n = 3 * N_BANDS
-    transfer = np.concatenate([_log_transfer(look, px_per_deg) for look in looks], 1)  # (201, n x looks)
+    transfer = np.concatenate([log_transfer(look, px_per_deg) for look in looks], 1)  # (201, n x looks)
     energy = np.concatenate([look.energy.ravel() for look in looks])
     error = np.concatenate([look.error.ravel() for look in looks])
     floor = np.maximum(error, _LEAST_ENERGY)
@@ -75,14 +75,14 @@ def likeliest_dpt(likelihood: np.ndarray) -> float:
     return float(OBJECT_DPT[i] + shift * (OBJECT_DPT[1] - OBJECT_DPT[0]))
 
 
-def _log_transfer(look: ContrastLook, px_per_deg: float) -> np.ndarray:
-    """Log share of energy that passes, (201, 3 x N_BANDS), for things at each of the distances."""
+def log_transfer(look: ContrastLook, px_per_deg: float, object_dpt: np.ndarray = OBJECT_DPT) -> np.ndarray:
+    """Log share of energy that passes, (D, 3 x N_BANDS), for things at each of D distances."""
     shift = np.array(channel_shift_dpt())
-    defocus = np.abs(look.focus_dpt - shift - OBJECT_DPT[:, None])  # (201, 3)
+    defocus = np.abs(look.focus_dpt - shift - object_dpt[:, None])  # (D, 3)
     diameter = look.pupil_mm * 1e-3 * defocus * float(px_per_rad(px_per_deg))
     table = np.log(np.maximum(band_transfer(_KNOTS_PX), _LEAST_TRANSFER))
     told = np.stack([np.interp(diameter, _KNOTS_PX, table[:, band]) for band in range(N_BANDS)], -1)
-    return np.asarray(told.reshape(len(OBJECT_DPT), -1))
+    return np.asarray(told.reshape(len(object_dpt), -1))
 
 
 @dataclass(frozen=True)

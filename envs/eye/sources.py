@@ -13,6 +13,7 @@ import numpy as np
 import torch.nn.functional as F
 from PIL import Image
 
+from ciliary.envs.data.active.pictures import photograph_in_depth
 from ciliary.envs.data.active.scene import EyeScene, depth_scene, photograph_scene
 from ciliary.envs.data.active.synthetic import dots_scene, planes_scene, slant_scene
 from ciliary.envs.data.depth import DepthEntry, read_depth
@@ -135,7 +136,8 @@ def _of_photographs(source: Source, config: EyeConfig) -> dict[str, Callable[[],
 
 
 def _photograph(source: Source, i: int, config: EyeConfig) -> EyeScene:
-    return _in_field(photograph_scene(source[i], width_deg=config.width_deg), config)
+    scene = photograph_in_depth if config.in_depth else photograph_scene
+    return _in_field(scene(source[i], width_deg=config.width_deg), config)
 
 
 def _read_depth_scene(entry: DepthEntry, config: EyeConfig) -> EyeScene:
