@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -119,11 +119,13 @@ class PriorityController(GazeController):
         reach: of the inhibition about a gaze: standard deviation in halves of the field's width.
         memory: looks after which the inhibition has fallen to 1 / e.
         aspect: width over height of the field.
+        nearness: near places are preferred: standard deviation, likewise; None for no preference.
     """
 
     reach: float = 0.15
     memory: float = 4.0
     aspect: float = 4 / 3
+    nearness: float | None = None
 
     name = "gaze-priority"
     is_seedless = True
@@ -131,11 +133,21 @@ class PriorityController(GazeController):
     def __post_init__(self) -> None:
         if not (self.reach > 0 and self.memory > 0 and self.aspect > 0):
             raise ValueError(f"expected reach, memory and aspect > 0, got {self}")
+        if not (self.nearness is None or self.nearness > 0):
+            raise ValueError(f"expected nearness > 0 or None, got {self.nearness}")
 
     def _next(self, state: GazeState, obs: Any) -> tuple[float, float]:
+        return self.next_place(state.path, obs)
+
+    def next_place(self, path: Sequence[tuple[float, float]], obs: Any) -> tuple[float, float]:
+        """Where it would look next, (y, x) in [-1, 1], after the places of a path."""
         told = np.asarray(obs["priority"][0], dtype=np.float64)
         y, x = ((np.arange(n) + 0.5) / n * 2 - 1 for n in told.shape)
-        for age, (gaze_y, gaze_x) in enumerate(reversed(state.path)):
+        if self.nearness and path:
+            here_y, here_x = path[-1]
+            away = ((y[:, None] - here_y) / self.aspect) ** 2 + (x - here_x) ** 2
+            told = told * np.exp(-away / (2 * self.nearness**2))
+        for age, (gaze_y, gaze_x) in enumerate(reversed(path)):
             squared = ((y[:, None] - gaze_y) / self.aspect) ** 2 + (x - gaze_x) ** 2
             told = told * (1 - np.exp(-age / self.memory) * np.exp(-squared / (2 * self.reach**2)))
         i, j = np.unravel_index(told.argmax(), told.shape)

@@ -40,6 +40,39 @@ class Played:
     defocus_dpt: np.ndarray
 
 
+class Rows:
+    """What the loop tells a controller of each row of an :class:`EyeVectorEnv`, as :func:`run_episode` would."""
+
+    def __init__(self, envs: EyeVectorEnv, n_looks: int) -> None:
+        self.envs, self.n_looks = envs, n_looks
+        self._default: dict[int, np.ndarray] = {}
+        self._told: dict[str, Any] = {}
+
+    def begin(self, i: int) -> None:
+        """A row's episode has begun: where it stands is its default."""
+        world = self.envs.world
+        height, width = (2 * half for half in world.half_field_deg)
+        rows = tuple(row for row in eye_table((height, width)) if row.name in world.config.muscles)
+        self._told = {
+            "parameters": ParameterTable(rows),
+            "parameter_names": world.config.muscles,
+            "frozen": (),
+            "n_trials": self.n_looks,
+            "starts": None,
+            "objective": None,
+            "observed": {"statistics": STATISTICS},
+        }
+        self._default[i] = world.u[i, world.is_free]
+
+    def info(self, i: int) -> dict[str, Any]:
+        """Of one row at its latest look."""
+        world = self.envs.world
+        own = world.info(i)
+        own["terms"] = {name: np.array([value]) for name, value in own["terms"].items()}
+        n_remaining = self.n_looks - int(world.n_looks[i]) - 1
+        return {**own, **self._told, "default_u": self._default[i].copy(), "n_remaining": n_remaining}
+
+
 class Pilots:
     """One controller on every row of an :class:`EyeVectorEnv`, each with a memory of its own.
 
@@ -50,53 +83,32 @@ class Pilots:
     """
 
     def __init__(self, envs: EyeVectorEnv, controller: ControllerBase, n_looks: int) -> None:
-        self.envs, self.controller, self.n_looks = envs, controller, n_looks
+        self.envs, self.controller, self.rows = envs, controller, Rows(envs, n_looks)
         self.states: list[State] = [None] * envs.num_envs
 
     def begin(self, obs: dict[str, np.ndarray], rows: Sequence[int], seed: int) -> None:
         """Fresh memories in some rows, which have seen the reset's look."""
-        world = self.envs.world
-        told = self._told()
         for i in rows:
-            own, info = _row(obs, i), {**world.info(i), **told, "default_u": world.u[i, world.is_free]}
-            info["terms"] = {name: np.array([value]) for name, value in info["terms"].items()}
+            self.rows.begin(i)
+            own, info = row_of(obs, i), self.rows.info(i)
             state = self.controller.init(own, info, seed + i)
-            u, state = self.controller.act(state, own, {**info, "n_remaining": self.n_looks})
+            u, state = self.controller.act(state, own, info)
             self.states[i] = self.controller.learn(state, np.asarray(u), own, info)
 
     def actions(self, obs: dict[str, np.ndarray]) -> np.ndarray:
         """The action of every row, (E, n_free)."""
-        world, told = self.envs.world, self._told()
-        u = world.u[:, world.is_free].astype(np.float64)
+        wanted = np.zeros((self.envs.num_envs, len(self.envs.config.muscles)))
         for i in range(self.envs.num_envs):
-            info = {**world.info(i), **told, "default_u": u[i].copy()}
-            info["n_remaining"] = self.n_looks - int(world.n_looks[i]) - 1
-            wanted, self.states[i] = self.controller.act(self.states[i], _row(obs, i), info)
-            u[i] = np.asarray(wanted, dtype=np.float64)[0]
-        return world.action_towards(u)
+            u, self.states[i] = self.controller.act(self.states[i], row_of(obs, i), self.rows.info(i))
+            wanted[i] = np.asarray(u, dtype=np.float64)[0]
+        return self.envs.world.action_towards(wanted)
 
     def learn(self, obs: dict[str, np.ndarray], rows: Sequence[int]) -> None:
         """Let the controller remember what the step brought in some rows."""
-        world, told = self.envs.world, self._told()
+        world = self.envs.world
         for i in rows:
             here = world.u[i, world.is_free]
-            info = {**world.info(i), **told, "default_u": here}
-            info["terms"] = {name: np.array([value]) for name, value in info["terms"].items()}
-            self.states[i] = self.controller.learn(self.states[i], here[None], _row(obs, i), info)
-
-    def _told(self) -> dict[str, Any]:
-        world = self.envs.world
-        height, width = (2 * half for half in world.half_field_deg)
-        rows = tuple(row for row in eye_table((height, width)) if row.name in world.config.muscles)
-        return {
-            "parameters": ParameterTable(rows),
-            "parameter_names": world.config.muscles,
-            "frozen": (),
-            "n_trials": self.n_looks,
-            "starts": None,
-            "objective": None,
-            "observed": {"statistics": STATISTICS},
-        }
+            self.states[i] = self.controller.learn(self.states[i], here[None], row_of(obs, i), self.rows.info(i))
 
 
 def play_eyes(
@@ -173,5 +185,6 @@ def joined(parts: Sequence[Played]) -> Played:
     )
 
 
-def _row(obs: dict[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
+def row_of(obs: dict[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
+    """The observation of one row."""
     return {name: values[i] for name, values in obs.items()}

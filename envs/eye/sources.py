@@ -132,10 +132,11 @@ def _given(scene: EyeScene) -> EyeScene:
 
 
 def _of_photographs(source: Source, config: EyeConfig) -> dict[str, Callable[[], EyeScene]]:
-    return {name: partial(_photograph, source, i, config) for i, name in enumerate(source.names)}
+    return {name: partial(scene_of_photograph, source, i, config) for i, name in enumerate(source.names)}
 
 
-def _photograph(source: Source, i: int, config: EyeConfig) -> EyeScene:
+def scene_of_photograph(source: Source, i: int, config: EyeConfig) -> EyeScene:
+    """Photograph ``i`` as the environment shows it: flat and far, or in depth; fitted to its size."""
     scene = photograph_in_depth if config.in_depth else photograph_scene
     return _in_field(scene(source[i], width_deg=config.width_deg), config)
 

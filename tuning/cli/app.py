@@ -22,6 +22,7 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, USAGE
 from ciliary.tuning.cli.settings import Settings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
+from ciliary.tuning.eye.settings import EyeExam, EyeTraining
 from ciliary.tuning.gaze.settings import GazeSettings, GazeTraining
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.sessions.settings import SessionSettings
@@ -32,6 +33,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "accommodate": (SessionSettings, "ciliary.tuning.sessions.accommodate:accommodate"),
     "look": (LookSettings, "ciliary.tuning.inspect.job:run"),
     "gaze": (GazeSettings, "ciliary.tuning.gaze.job:run"),
+    "eye": (EyeExam, "ciliary.tuning.eye.job:run"),
     "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
     "compare": (CompareSettings, "ciliary.tuning.evaluation.compare:run"),
     "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),
@@ -40,10 +42,11 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train features": (FeaturesTraining, "ciliary.tuning.training.features_job:run"),
     "train depth": (DepthTraining, "ciliary.tuning.training.depth_job:run"),
     "train gaze": (GazeTraining, "ciliary.tuning.gaze.train_job:run"),
+    "train eye": (EyeTraining, "ciliary.tuning.eye.train_job:run"),
     "examine": (ExamSettings, "ciliary.tuning.benchmarks.job:run"),
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
 }
-GROUPS = {"train": "Train a policy, the cortex itself, its depth cue or its gaze, or fit a backbone for it."}
+GROUPS = {"train": "Train a policy, the cortex itself, its depth cue, its gaze or its eye, or fit a backbone for it."}
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],
     "word": Annotated[str | None, Parameter(help="which of those below")],

@@ -1,0 +1,134 @@
+"""PPO of an eye: the policy's network within stable-baselines3, imitation first, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.policies import MultiInputActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor
+
+from ciliary.agents.eye.network import EyeEncoder, EyeNetwork, EyeNetworkShape
+from ciliary.agents.eye.policy import EyePolicy
+from ciliary.agents.training.eye_vec_env import MAPS, EyeVecEnv
+
+GAMMA = 0.99
+ROLLOUT_STEPS = 64  # of each copy between two updates: four episodes
+_LOG_STD = -0.7
+_N_EPOCHS_TAUGHT = 200
+_RATE_TAUGHT = 3e-3
+
+
+class Extractor(BaseFeaturesExtractor):
+    """:class:`ciliary.agents.eye.network.EyeEncoder` in the library's form."""
+
+    def __init__(self, observation_space: gym.Space[Any], vectors: Mapping[str, int], has_maps: bool) -> None:
+        encoder = EyeEncoder(EyeNetworkShape(vectors, has_maps=has_maps))
+        super().__init__(observation_space, encoder.n_outputs)
+        self.encoder = encoder
+
+    def forward(self, observations: Any) -> Tensor:
+        """Standardised vectors, and what the maps come to."""
+        out: Tensor = self.encoder(observations)
+        return out
+
+
+def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool, n_hidden: int = 64) -> PPO:
+    """An untrained model on an environment of commands (or muscles)."""
+    spaces = envs.observation_space.spaces
+    vectors = {name: int(space.shape[0]) for name, space in spaces.items() if name not in MAPS}
+    torch.manual_seed(seed)
+    return PPO(
+        MultiInputActorCriticPolicy,
+        envs,
+        n_steps=ROLLOUT_STEPS,
+        batch_size=128,
+        n_epochs=8,
+        gamma=GAMMA,
+        learning_rate=1e-3,
+        target_kl=0.03,
+        seed=seed,
+        device="cpu",
+        policy_kwargs={
+            "features_extractor_class": Extractor,
+            "features_extractor_kwargs": {"vectors": vectors, "has_maps": has_maps},
+            "net_arch": {"pi": [n_hidden, n_hidden], "vf": [n_hidden, n_hidden]},
+            "log_std_init": _LOG_STD,
+        },
+    )
+
+
+def policy_of(model: PPO, about: Mapping[str, Any]) -> EyePolicy:
+    """The model's mean action as a network that needs no library."""
+    inner = model.policy
+    assert isinstance(inner.features_extractor, Extractor)
+    shape = inner.features_extractor.encoder.shape
+    network = EyeNetwork(EyeNetworkShape(shape.vectors, int(model.action_space.shape[0]), shape.has_maps))  # type: ignore[index]
+    network.encoder.load_state_dict(inner.features_extractor.encoder.state_dict())
+    network.trunk.load_state_dict(inner.mlp_extractor.policy_net.state_dict())
+    network.head.load_state_dict(inner.action_net.state_dict())
+    return EyePolicy(network.eval().requires_grad_(False), dict(about))
+
+
+def teach(model: PPO, envs: EyeVecEnv, n_episodes: int, *, seed: int) -> float:
+    """Imitate the rule and learn what it earns, on ``n_episodes`` of its episodes; measures the inputs' scale too.
+
+    Every second copy also strays as PPO will, so that what the rule would do is known there as well.
+
+    Returns:
+        mean return of the rule where it did not stray.
+    """
+    rng = np.random.default_rng(seed)
+    envs.seed(seed)
+    obs, episodes, gains = envs.reset(), [], []
+    going: list[list[tuple[dict[str, np.ndarray], np.ndarray, float]]] = [[] for _ in range(envs.num_envs)]
+    while len(episodes) < n_episodes:
+        commands = envs.rule_commands()
+        strays = np.exp(_LOG_STD) * rng.normal(size=commands.shape) * (np.arange(envs.num_envs) % 2)[:, None]
+        new, rewards, dones, _ = envs.step((commands + strays).clip(-1, 1))
+        for i in range(envs.num_envs):
+            going[i].append(({name: values[i].copy() for name, values in obs.items()}, commands[i], float(rewards[i])))
+            if dones[i]:
+                if i % 2 == 0:
+                    gains.append(sum(reward for _, _, reward in going[i]))
+                episodes.append(going[i])
+                going[i] = []
+        obs = new
+    steps = [step for episode in episodes for step in episode]
+    returns = np.concatenate([_discounted([reward for _, _, reward in episode]) for episode in episodes])
+    seen = {name: torch.as_tensor(np.stack([step[0][name] for step in steps])) for name in steps[0][0]}
+    wanted = torch.as_tensor(np.stack([step[1] for step in steps]))
+    _fit(model, seen, wanted, torch.as_tensor(returns, dtype=torch.float32), seed)
+    return float(np.mean(gains))
+
+
+def _fit(model: PPO, seen: Mapping[str, Tensor], wanted: Tensor, returns: Tensor, seed: int) -> None:
+    policy = model.policy
+    policy.features_extractor.encoder.standardise(seen)  # type: ignore[union-attr,operator]
+    optimiser = torch.optim.Adam(policy.parameters(), _RATE_TAUGHT)
+    order = torch.Generator().manual_seed(seed)
+    for epoch in range(_N_EPOCHS_TAUGHT):
+        for group in optimiser.param_groups:
+            group["lr"] = _RATE_TAUGHT * (1 - epoch / _N_EPOCHS_TAUGHT)
+        for rows in torch.randperm(len(wanted), generator=order).split(256):
+            part = {name: values[rows] for name, values in seen.items()}
+            mean = policy.get_distribution(part).distribution.mean  # type: ignore[attr-defined]
+            value = policy.predict_values(part)[:, 0]
+            loss = (mean - wanted[rows]).square().mean() + (value - returns[rows]).square().mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+
+
+def _discounted(rewards: list[float]) -> np.ndarray:
+    out = np.zeros(len(rewards))
+    ahead = 0.0
+    for k in range(len(rewards) - 1, -1, -1):
+        ahead = rewards[k] + GAMMA * ahead
+        out[k] = ahead
+    return out
