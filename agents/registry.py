@@ -16,10 +16,14 @@ from ciliary.agents.controllers.policy import PolicyController
 from ciliary.agents.controllers.sb3 import Sb3Controller
 from ciliary.agents.controllers.search import SAMPLERS, SearchController
 from ciliary.agents.controllers.simple import FixedController, NormaliseController, RandomController
+from ciliary.agents.eye.arbiter import settling_rule
 from ciliary.agents.eye.gaze import CentreController, GridController, PriorityController, RandomGazeController
 from ciliary.agents.eye.lens import HillController, SweepController
-from ciliary.agents.eye.pupil import PupilReflexController
+from ciliary.agents.eye.policy import EyePolicyController
+from ciliary.agents.eye.pupil import PupilFixedController, PupilReflexController
 from ciliary.agents.eye.reflex import LensReflexController
+from ciliary.agents.eye.settle import SettleController
+from ciliary.agents.eye.together import TogetherController
 from ciliary.cortex.loading import load_object, names_object
 
 CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
@@ -50,6 +54,12 @@ EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "lens-reflex": LensReflexController,
     "lens-reflex-hill": partial(LensReflexController, climbs=True),
     "pupil-reflex": PupilReflexController,
+    "pupil-fixed": PupilFixedController,
+    "gaze-settle": SettleController,
+    "eye-random": partial(RandomController, population=1),
+    "eye-reflex": TogetherController,
+    "eye-settle": settling_rule,
+    "eye-policy": EyePolicyController,
 }
 
 #: Names of before, and what to say of them.

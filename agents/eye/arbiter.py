@@ -119,7 +119,9 @@ class Arbiter:
         best = int(worth.argmax())
         at = {name: _towards(u, place, names) for name, place in targets.items()}
         here_deg = np.array(place_of(u, info))
-        degrees = {name: np.hypot(*(np.array(place_of(to, info)) - here_deg)) / (WIDTH_DEG / 2) for name, to in at.items()}
+        degrees = {
+            name: np.hypot(*(np.array(place_of(to, info)) - here_deg)) / (WIDTH_DEG / 2) for name, to in at.items()
+        }
         lens = u[names.index(LENS)]
         looks_best = together.lens_at(place_of(at["return"], info))
         gains = [0.0, 0.0, *(20 * np.diff(state.resolved))]

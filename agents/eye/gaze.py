@@ -143,12 +143,14 @@ class PriorityController(GazeController):
         """Where it would look next, (y, x) in [-1, 1], after the places of a path."""
         told = np.asarray(obs["priority"][0], dtype=np.float64)
         y, x = ((np.arange(n) + 0.5) / n * 2 - 1 for n in told.shape)
+
+        def bell(place: tuple[float, float], reach: float) -> np.ndarray:
+            along_y, along_x = ((y - place[0]) / self.aspect, x - place[1])
+            return np.outer(np.exp(-(along_y**2) / (2 * reach**2)), np.exp(-(along_x**2) / (2 * reach**2)))
+
         if self.nearness and path:
-            here_y, here_x = path[-1]
-            away = ((y[:, None] - here_y) / self.aspect) ** 2 + (x - here_x) ** 2
-            told = told * np.exp(-away / (2 * self.nearness**2))
-        for age, (gaze_y, gaze_x) in enumerate(reversed(path)):
-            squared = ((y[:, None] - gaze_y) / self.aspect) ** 2 + (x - gaze_x) ** 2
-            told = told * (1 - np.exp(-age / self.memory) * np.exp(-squared / (2 * self.reach**2)))
+            told = told * bell(path[-1], self.nearness)
+        for age, gaze in enumerate(reversed(path)):
+            told = told * (1 - np.exp(-age / self.memory) * bell(gaze, self.reach))
         i, j = np.unravel_index(told.argmax(), told.shape)
         return float(y[i]), float(x[j])

@@ -135,9 +135,7 @@ def play_eyes(
     return joined(parts)
 
 
-def _play(
-    envs: EyeVectorEnv, controller: ControllerBase, scenes: list[Any], seed: int, n_steps: int, n: int
-) -> Played:
+def _play(envs: EyeVectorEnv, controller: ControllerBase, scenes: list[Any], seed: int, n_steps: int, n: int) -> Played:
     rows = list(range(envs.num_envs))
     obs, _ = envs.reset(seed=seed, options={"scene": scenes})
     pilots = Pilots(envs, controller, n_steps + 1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,25 +46,40 @@ class ContrastLook:
 
 def object_likelihood(looks: Sequence[ContrastLook], px_per_deg: float) -> np.ndarray:
     """Log likelihood of the distances :data:`OBJECT_DPT`, up to a constant, (201,)."""
-    n = 3 * N_BANDS
-    transfer = np.concatenate([log_transfer(look, px_per_deg) for look in looks], 1)  # (201, n x looks)
-    energy = np.concatenate([look.energy.ravel() for look in looks])
-    error = np.concatenate([look.error.ravel() for look in looks])
-    floor = np.maximum(error, _LEAST_ENERGY)
-    told = np.log(np.maximum(energy, floor))
-    band, colour = np.arange(n) % N_BANDS, np.arange(n) // N_BANDS
-    same_band = band[:, None] == band
-    shared = _CONTRAST_SD**2 + _SPECTRUM_SD**2 * same_band
-    shared = shared + _HUE_SD**2 * (colour[:, None] == colour)
-    shared = shared + _COLOUR_SD**2 * (same_band & (colour[:, None] == colour))
-    shared = np.tile(shared, (len(looks), len(looks)))
-    own = (floor / np.maximum(energy, floor)) ** 2 + _PASS_SD**2 + (_PASS_GROWTH * transfer) ** 2
-    covariance = shared + own[:, :, None] * np.eye(len(told))
-    root = np.linalg.cholesky(covariance)
-    white = np.linalg.solve(root, (told - transfer)[:, :, None])[:, :, 0]
-    log_det = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(1)
-    likelihood = -0.5 * ((white**2).sum(1) + log_det)
+    # Every look's covariance is what they share, of rank 3 x N_BANDS, and a diagonal: Woodbury's identity.
+    precision = np.linalg.inv(_shared_covariance())
+    log_det, squares = np.zeros(len(OBJECT_DPT)), np.zeros(len(OBJECT_DPT))
+    weighed, inner = np.zeros((len(OBJECT_DPT), len(precision))), np.tile(precision, (len(OBJECT_DPT), 1, 1))
+    diagonal = np.arange(len(precision))
+    for look in looks:
+        transfer = log_transfer(look, px_per_deg)  # (201, n)
+        floor = np.maximum(look.error.ravel(), _LEAST_ENERGY)
+        energy = np.maximum(look.energy.ravel(), floor)
+        own = (floor / energy) ** 2 + _PASS_SD**2 + (_PASS_GROWTH * transfer) ** 2
+        residual = np.log(energy) - transfer
+        log_det += np.log(own).sum(1)
+        squares += (residual**2 / own).sum(1)
+        weighed += residual / own
+        inner[:, diagonal, diagonal] += 1 / own
+    root = np.linalg.cholesky(inner)
+    told = np.linalg.solve(inner, weighed[:, :, None])[:, :, 0]
+    log_det += 2 * np.log(root[:, diagonal, diagonal]).sum(1)
+    likelihood = -0.5 * (squares - (weighed * told).sum(1) + log_det)
     return np.asarray(likelihood - likelihood.max())
+
+
+@lru_cache(maxsize=1)
+def _shared_covariance() -> np.ndarray:
+    """Of what is the same at all looks, (n, n) of log energies by colour and band."""
+    band, colour = np.arange(3 * N_BANDS) % N_BANDS, np.arange(3 * N_BANDS) // N_BANDS
+    same_band, same_colour = band[:, None] == band, colour[:, None] == colour
+    shared = _CONTRAST_SD**2 + _SPECTRUM_SD**2 * same_band + _HUE_SD**2 * same_colour
+    return np.asarray(shared + _COLOUR_SD**2 * (same_band & same_colour))
+
+
+@lru_cache(maxsize=1)
+def _log_transfer_table() -> np.ndarray:
+    return np.asarray(np.log(np.maximum(band_transfer(_KNOTS_PX), _LEAST_TRANSFER)))
 
 
 def likeliest_dpt(likelihood: np.ndarray) -> float:
@@ -80,7 +96,7 @@ def log_transfer(look: ContrastLook, px_per_deg: float, object_dpt: np.ndarray =
     shift = np.array(channel_shift_dpt())
     defocus = np.abs(look.focus_dpt - shift - object_dpt[:, None])  # (D, 3)
     diameter = look.pupil_mm * 1e-3 * defocus * float(px_per_rad(px_per_deg))
-    table = np.log(np.maximum(band_transfer(_KNOTS_PX), _LEAST_TRANSFER))
+    table = _log_transfer_table()
     told = np.stack([np.interp(diameter, _KNOTS_PX, table[:, band]) for band in range(N_BANDS)], -1)
     return np.asarray(told.reshape(len(object_dpt), -1))
 

@@ -18,7 +18,7 @@ from ciliary.agents.eye.policy import EyePolicy
 from ciliary.agents.training.eye_vec_env import MAPS, EyeVecEnv
 
 GAMMA = 0.99
-ROLLOUT_STEPS = 64  # of each copy between two updates: four episodes
+ROLLOUT_STEPS = 32  # of each copy between two updates: two episodes
 _LOG_STD = -0.7
 _N_EPOCHS_TAUGHT = 200
 _RATE_TAUGHT = 3e-3

@@ -24,7 +24,7 @@ scenes        a folder of photographs of 320 x 240 px or more. It learns on one 
 what          the policy says which hand-written reflex has its way, in four numbers a look. It begins as an imitation
               of the best hand-written rule (label-free: the rule's own commands) and goes on by reinforcement, the
               reward being the environment's. --scratch: without either, the environment's four actions from pixels.
-faster        it learns on coarser optics (4 layers, a window of 48 px, a coarser memory) than it is examined on.
+faster        it learns on coarser optics (2 layers, a window of 48 px, a coarser periphery and memory) than it is examined on.
 output        in OUT: eye.safetensors (the best on the photographs held out), curve.png, curve.csv, progress.jsonl,
               checkpoint.zip, and the run in mlflow.db (or where MLFLOW_TRACKING_URI says).
 interrupted   The same command goes on where it stood; with more --minutes it goes on when it was complete.
@@ -36,8 +36,8 @@ examples      ciliary train eye --scenes osie/images --minutes 60 --seed 0 --out
 
     scenes: Annotated[Path, option("--scenes", "DIR", _SCENES)]
     minutes: Annotated[float, option("--minutes", "M", "of learning, evaluations included"), at_least(0)] = 60.0
-    n_envs: Annotated[int, option("--envs", "N", "episodes side by side"), at_least(1)] = 8
-    n_taught: Annotated[int, option("--taught", "N", "episodes of the rule to imitate first"), at_least(0)] = 96
+    n_envs: Annotated[int, option("--envs", "N", "episodes side by side"), at_least(1)] = 16
+    n_taught: Annotated[int, option("--taught", "N", "episodes of the rule to imitate first"), at_least(0)] = 64
     with_maps: Annotated[bool, option("--maps", "", "it also looks at the glance and the map of priority")] = False
     is_scratch: Annotated[bool, option("--scratch", "", "no rule, no reflexes: pixels to muscles")] = False
     seed: Seed = 0
@@ -66,7 +66,9 @@ examples      ciliary eye --scenes osie/images --policies runs/eye/*/eye.safeten
         tuple[str, ...], option("--policies", "FILE ...", "of ciliary train eye, a row each", is_list=True)
     ] = ()
     n_images: Annotated[int, option("--images", "N", "so many, evenly (at most the half there is)"), at_least(2)] = 120
-    n_ceiling: Annotated[int, option("--ceiling", "N", "photographs the ceiling is told on; 0 for none"), at_least(0)] = 0
+    n_ceiling: Annotated[
+        int, option("--ceiling", "N", "photographs the ceiling is told on; 0 for none"), at_least(0)
+    ] = 0
     held_out: Annotated[bool, option("--choosing", "", "on the photographs held out in training: to choose by")] = False
     seed: Seed = 0
     out: Annotated[Path, option("--out", "DIR", "where the table goes")] = DEFAULT_OUT

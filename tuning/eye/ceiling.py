@@ -1,0 +1,92 @@
+"""What an eye could earn that had the simulator and the true distances at hand: a ceiling that no eye can reach.
+
+At every look some saccades are tried on copies of the environment, the lens set for where they lead, and the one is
+made that gains most of the gaze term for its cost; what places would show is remembered, also of those not gone to.
+When no saccade pays any more, or just enough looks are left, it goes to the best place and focuses.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from ciliary.agents.eye.gaze import PriorityController
+from ciliary.envs.data.active.scene import EyeScene
+from ciliary.envs.eye.config import MAX_FOCUS_STEP_DPT, EyeConfig
+from ciliary.envs.eye.single import EyeEnv
+
+_WIDE_MM = 8.0
+_AT_A_PLACE = ("focus", "pupil")  # terms of the latest look alone
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """How the ceiling is played.
+
+    Attributes:
+        n_tried: saccades tried at every look: peaks of the map of priority, and as many places at random.
+        n_steps: of an episode.
+    """
+
+    n_tried: int = 5
+    n_steps: int = 16
+
+    def gain(self, scene: EyeScene, config: EyeConfig, seed: int) -> float:
+        """Sum of rewards of one episode."""
+        env, rng = EyeEnv(config), np.random.default_rng(seed)
+        obs, info = env.reset(seed=seed, options={"scene": scene})
+        path, paid, known = [(0.0, 0.0)], 0.0, {(0.0, 0.0): _shown(info["terms"])}
+        is_over = is_settled = False
+        for step in range(self.n_steps):
+            best = min(known, key=lambda place: known[place])
+            n_needed = 1 + int(abs(_distance(scene, best) - info["eye"]["focus_dpt"]) / MAX_FOCUS_STEP_DPT)
+            tried = []
+            if not is_settled and step + n_needed < self.n_steps:
+                for place in self._places(obs, path, rng):
+                    one = copy.deepcopy(env)
+                    told = one.step(_action(one, scene, place))
+                    is_focused = abs(told[4]["hidden"]["focus_error_dpt"]) < 0.1
+                    value = _shown(told[4]["terms"])
+                    known[place] = min(value, known.get(place, np.inf)) if is_focused else known.get(place, value)
+                    costs = info["terms"]["total"] - told[4]["terms"]["total"] - told[1]
+                    tried.append((info["terms"]["gaze"] - told[4]["terms"]["gaze"] - costs, place, one, told))
+            gain, place, one, told = max(tried, key=lambda row: row[0], default=(0.0, best, None, None))
+            if one is None or gain <= 0:
+                is_settled, place = True, best
+                told = env.step(_action(env, scene, best))
+            else:
+                env = one
+            obs, reward, is_over, _, info = told
+            path.append(place)
+            paid += float(reward)
+            if is_over:
+                break
+        return paid
+
+    def _places(
+        self, obs: dict[str, np.ndarray], path: list[tuple[float, float]], rng: np.random.Generator
+    ) -> list[tuple[float, float]]:
+        winners, places, been = PriorityController(reach=0.08), [], list(path)
+        for _ in range(self.n_tried):
+            places.append(winners.next_place(been, obs))
+            been.append(places[-1])
+        drawn = [(float(y), float(x)) for y, x in rng.uniform(-0.9, 0.9, (self.n_tried, 2))]
+        return places + drawn
+
+
+def _shown(terms: dict[str, float]) -> float:
+    return sum(terms[name] for name in _AT_A_PLACE)
+
+
+def _distance(scene: EyeScene, place: tuple[float, float]) -> float:
+    row, column = (min(int((value + 1) / 2 * n), n - 1) for value, n in zip(place, scene.size_px, strict=True))
+    return float(scene.distance_dpt[0, row, column])
+
+
+def _action(env: EyeEnv, scene: EyeScene, place: tuple[float, float]) -> np.ndarray:
+    values = np.array([[0.0, 0.0, _distance(scene, place), _WIDE_MM]])
+    u = env.parameters.to_u(values)[0]
+    u[:2] = place
+    return env.action_towards(u)
