@@ -17,6 +17,7 @@ from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.policy import SHIPPED
 from ciliary.agents.eye.arbiter import Arbiter, ArbiterState, settling_rule
 from ciliary.agents.eye.network import EyeNetwork, EyeNetworkShape
+from ciliary.envs.eye.config import MAX_FOCUS_STEP_DPT, MAX_PUPIL_FACTOR
 
 #: Weights that come with the project.
 SHIPPED_EYE = SHIPPED / "eye.safetensors"
@@ -38,6 +39,11 @@ class EyePolicy:
     def arbiter(self) -> Arbiter:
         """What carries its commands out."""
         return Arbiter(settling_rule(int(self.about.get("n_saccades", 10))))
+
+    @property
+    def is_arbiter(self) -> bool:
+        """Whether it commands reflexes; else its commands are the environment's actions."""
+        return "memory" in self.network.shape.vectors
 
     def command(self, obs: Mapping[str, np.ndarray]) -> np.ndarray:
         """The command (4,) that follows one observation with its ``memory``.
@@ -85,6 +91,16 @@ def load_eye_policy(path: Path | str | None = None) -> EyePolicy:
     return EyePolicy(network.eval().requires_grad_(False), about)
 
 
+def after_action(action: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
+    """The setting (4,) in [-1, 1] that an action (4,) of ``Ciliary/Eye-v0`` leads to."""
+    values = info["parameters"].to_physical(np.asarray(info["u"], dtype=np.float64)[None])
+    values[0, 2] += MAX_FOCUS_STEP_DPT * action[2]
+    values[0, 3] *= MAX_PUPIL_FACTOR ** action[3]
+    u = np.asarray(info["parameters"].to_u(values))[0]
+    u[:2] = action[:2]
+    return np.asarray(np.clip(u, -1, 1), dtype=np.float64)
+
+
 @dataclass(frozen=True)
 class EyePolicyState:
     """The policy read, what carries its commands out, and the memory of the episode."""
@@ -120,11 +136,12 @@ class EyePolicyController(ControllerBase):
 
     def act(self, state: EyePolicyState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, EyePolicyState]:
         """The next setting, (1, P)."""
-        u = np.array(info["default_u"], dtype=np.float64)
-        if state.memory.resolved:
-            told = {**obs, "memory": state.arbiter.memory(state.memory, obs, info)}
-            u = state.arbiter.setting(state.memory, state.policy.command(told), obs, info)
-        return u[None], state
+        if not state.memory.resolved:
+            return np.array(info["default_u"], dtype=np.float64)[None], state
+        if not state.policy.is_arbiter:
+            return after_action(state.policy.command(obs), info)[None], state
+        told = {**obs, "memory": state.arbiter.memory(state.memory, obs, info)}
+        return state.arbiter.setting(state.memory, state.policy.command(told), obs, info)[None], state
 
     def learn(self, state: EyePolicyState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> EyePolicyState:
         """Remember the look."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ciliary.agents.eye.gaze import GazeController, GazeState, PriorityController
 from ciliary.agents.eye.reflex import ContrastLook, likeliest_dpt, log_transfer, object_likelihood
-from ciliary.cortex.eye.contrast import N_BANDS, noise_powers
+from ciliary.cortex.eye.contrast import noise_powers
 from ciliary.envs.eye.terms import LEAST_ENERGY, STATISTICS, read_statistics
 
 _GREEN = 1

@@ -17,6 +17,8 @@ from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.eye.config import MAX_FOCUS_STEP_DPT, EyeConfig
 from ciliary.envs.eye.single import EyeEnv
 
+Place = tuple[float, float]
+
 _WIDE_MM = 8.0
 _AT_A_PLACE = ("focus", "pupil")  # terms of the latest look alone
 
@@ -65,9 +67,7 @@ class Greedy:
                 break
         return paid
 
-    def _places(
-        self, obs: dict[str, np.ndarray], path: list[tuple[float, float]], rng: np.random.Generator
-    ) -> list[tuple[float, float]]:
+    def _places(self, obs: dict[str, np.ndarray], path: list[Place], rng: np.random.Generator) -> list[Place]:
         winners, places, been = PriorityController(reach=0.08), [], list(path)
         for _ in range(self.n_tried):
             places.append(winners.next_place(been, obs))
@@ -80,12 +80,12 @@ def _shown(terms: dict[str, float]) -> float:
     return sum(terms[name] for name in _AT_A_PLACE)
 
 
-def _distance(scene: EyeScene, place: tuple[float, float]) -> float:
+def _distance(scene: EyeScene, place: Place) -> float:
     row, column = (min(int((value + 1) / 2 * n), n - 1) for value, n in zip(place, scene.size_px, strict=True))
     return float(scene.distance_dpt[0, row, column])
 
 
-def _action(env: EyeEnv, scene: EyeScene, place: tuple[float, float]) -> np.ndarray:
+def _action(env: EyeEnv, scene: EyeScene, place: Place) -> np.ndarray:
     values = np.array([[0.0, 0.0, _distance(scene, place), _WIDE_MM]])
     u = env.parameters.to_u(values)[0]
     u[:2] = place

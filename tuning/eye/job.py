@@ -71,8 +71,8 @@ def tell(settings: EyeExam) -> str:
             ceiling = bootstrap_mean(np.array(gains)) if len(gains) > 1 else Interval(gains[0], -np.inf, np.inf, 1)
     part = "photographs held out in training" if s.held_out else "photographs that nothing was chosen or trained on"
     words = (
-        f"{len(scenes)} {part}, of {s.scenes.name}; gain: what the environment pays in at most 16 looks; intervals 95 %, "
-        "bootstrap over photographs; over the best rule: paired by photograph."
+        f"{len(scenes)} {part}, of {s.scenes.name}; gain: what the environment pays in at most 16 looks; intervals "
+        "95 %, bootstrap over photographs; over the best rule: paired by photograph."
     )
     table = as_markdown(rows_of(played), ceiling)
     names = [folder(s.scenes, None).names[i] for i in indices]

@@ -24,7 +24,8 @@ scenes        a folder of photographs of 320 x 240 px or more. It learns on one 
 what          the policy says which hand-written reflex has its way, in four numbers a look. It begins as an imitation
               of the best hand-written rule (label-free: the rule's own commands) and goes on by reinforcement, the
               reward being the environment's. --scratch: without either, the environment's four actions from pixels.
-faster        it learns on coarser optics (2 layers, a window of 48 px, a coarser periphery and memory) than it is examined on.
+faster        it learns on coarser optics (2 layers, a window of 48 px, a coarser periphery and memory) than it is
+              examined on.
 output        in OUT: eye.safetensors (the best on the photographs held out), curve.png, curve.csv, progress.jsonl,
               checkpoint.zip, and the run in mlflow.db (or where MLFLOW_TRACKING_URI says).
 interrupted   The same command goes on where it stood; with more --minutes it goes on when it was complete.

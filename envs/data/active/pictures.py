@@ -1,4 +1,4 @@
-"""Photographs set up in depth: of photographs there are many, with depth few, and a flat far one asks nothing of a lens.
+"""Photographs set up in depth: there are many photographs and few with depth, and a flat far one needs no lens.
 
 Where things stand is drawn by the photograph's name alone, so that it is known, and the same for everyone.
 """

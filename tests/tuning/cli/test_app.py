@@ -33,6 +33,8 @@ FROZEN = {
     "train features": "--images --features-weights --out --quiet",
     "train depth": "--data --check --views --steps --seed --out --quiet",
     "train gaze": "--people --features --images --px-per-deg --size --out --quiet",
+    "eye": "--scenes --policies --images --ceiling --choosing --seed --out --quiet",
+    "train eye": "--scenes --minutes --envs --taught --maps --scratch --seed --out --quiet",
     "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
     "--quiet",
     "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
@@ -46,6 +48,9 @@ SWITCHES = [
     "--no-portraits",
     "--print-config",
     "--no-report",
+    "--choosing",
+    "--maps",
+    "--scratch",
 ]
 WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
 WORDS |= {
@@ -57,7 +62,7 @@ WORDS |= {
     "--map": "learned",
 }
 NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"]}
-NEEDED |= {"train gaze": ["--people", "x"]}
+NEEDED |= {"train gaze": ["--people", "x"], "eye": ["--scenes", "x"], "train eye": ["--scenes", "x"]}
 NEEDED |= {"examine": ["--data", "x"]}
 
 
