@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def parts_of(where: Path) -> dict[str, list[int]]:
     Raises:
         ValueError: a part would be empty.
     """
-    names = [_file_name(where, name) for name in folder(where, None).names]
+    names = folder(where, None).names
     choosing = [i for i, name in enumerate(names) if is_to_choose(name)]
     parts = {
         "learn": [i for k, i in enumerate(choosing) if k % _HOLD_OUT],
@@ -36,14 +35,6 @@ def parts_of(where: Path) -> dict[str, list[int]]:
     if empty:
         raise ValueError(f"{where} has {len(names)} photographs and none to {', '.join(empty)}; give some dozens")
     return parts
-
-
-def _file_name(where: Path, name: str) -> str:
-    """With its extension, as tables of gaze name photographs: the halves are those of ``ciliary train gaze``."""
-    if (where / name).is_file():
-        return name
-    found = sorted(where.glob(f"{glob.escape(name)}.*"))
-    return found[0].relative_to(where).as_posix() if found else name
 
 
 def scenes_of(

@@ -157,6 +157,6 @@ def test_registered_rules_play_in_the_one_loop(name):
 def test_wrong_settings_are_named():
     with pytest.raises(ValueError, match="n_saccades"):
         SettleController(n_saccades=0)
+    env = gym.make("Ciliary/Focus-v0", scenes=strips(2.0), **SMALL)
     with pytest.raises(ValueError, match="Eye-v0"):
-        env = gym.make("Ciliary/Focus-v0", scenes=strips(2.0), **SMALL)
         run_episode(env, TogetherController(None, None), seed=0)

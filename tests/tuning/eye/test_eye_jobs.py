@@ -18,10 +18,10 @@ from ciliary.tuning.eye.scenes import evenly, parts_of
 def pictures(tmp_path_factory):
     """Twelve pictures of noise, 320 x 240 px, on either side of the halving."""
     folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    names = [f"{i}.png" for i in range(80)]
+    names = [f"{i}" for i in range(80)]
     some = [name for name in names if is_to_choose(name)][:8] + [name for name in names if not is_to_choose(name)][:4]
     for name in some:
-        Image.fromarray(rng.integers(0, 256, (240, 320, 3), dtype=np.uint8)).save(folder / name)
+        Image.fromarray(rng.integers(0, 256, (240, 320, 3), dtype=np.uint8)).save(folder / f"{name}.png")
     return folder
 
 
