@@ -86,7 +86,7 @@ class Arbiter:
         assert isinstance(near, PriorityController)
         return {
             "stay": memory.path[-1],
-            "return": memory.path[int(np.argmax(memory.worth))],
+            "return": memory.best,
             "near": near.next_place(memory.path, obs),
             "far": replace(near, nearness=None).next_place(memory.path, obs),
         }
@@ -115,8 +115,8 @@ class Arbiter:
         """The entries of :data:`MEMORY`, float32, about -1 to 1."""
         gaze, together = state.gaze, state.together
         u, names = np.asarray(info["u"], dtype=np.float64), tuple(info["parameter_names"])
-        targets, worth = self.targets(state, obs), np.array(gaze.worth)
-        best = int(worth.argmax())
+        targets, worth = self.targets(state, obs), gaze.worth
+        promised = [value for place, value in zip(gaze.path, worth, strict=True) if place == gaze.best]
         at = {name: _towards(u, place, names) for name, place in targets.items()}
         here_deg = np.array(place_of(u, info))
         degrees = {
@@ -129,7 +129,7 @@ class Arbiter:
             "lens_to_go": self.rule.lens_towards(together, u, obs, info) - lens,
             "looks_here": len(together.parts["lens"].looks) / 4,
             "promise_here": worth[-1],
-            "promise_best": worth[best],
+            "promise_best": promised[-1],
             "shown_here": shown(obs),
             "is_best_here": float(degrees["return"] < 0.02),
             "resolved_gain": gains[-1],

@@ -25,10 +25,20 @@ class SettleState(GazeState):
     inner: GazeState = field(default_factory=GazeState)
     px_per_deg: float = 1.0
 
+    @property
+    def best(self) -> tuple[float, float]:
+        """The place that promises most; of looks at one place the latest counts, which was in better focus."""
+        places = {
+            (round(y, 3), round(x, 3)): (worth, (y, x)) for (y, x), worth in zip(self.path, self.worth, strict=True)
+        }
+        return max(places.values())[1]
+
 
 @dataclass(frozen=True)
 class SettleController(GazeController):
-    """Follows another controller of gaze for some looks, then stays at the best place of all.
+    """Follows another controller of gaze for some looks, then goes to the best place of all.
+
+    It stays there unless, in focus, it turns out to show less than another place promises.
 
     Attributes:
         explore: that other one.
@@ -58,7 +68,7 @@ class SettleController(GazeController):
         assert isinstance(state, SettleState)
         if len(state.path) <= self.n_saccades:
             return self.explore._next(state.inner, obs)  # noqa: SLF001 -- of its own kind
-        return state.path[int(np.argmax(state.worth[: self.n_saccades + 1]))]
+        return state.best
 
     def learn(self, state: GazeState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> SettleState:
         """Remember where it was looked and what was there."""

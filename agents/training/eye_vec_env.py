@@ -10,11 +10,14 @@ from gymnasium import spaces
 from ciliary.agents.eye.arbiter import MEMORY, N_COMMANDS, Arbiter, ArbiterState
 from ciliary.agents.eye.playing import Rows, row_of
 from ciliary.agents.training.vec_env import AccommodationVecEnv, Batch
+from ciliary.envs.eye.terms import TERMS
 from ciliary.envs.eye.vector import EyeVectorEnv
 
 #: Entries of the observation that a policy is given: vectors, then maps.
 VECTORS = ("eye", "statistics", "time")
 MAPS = ("glance", "priority")
+#: What only the critic is told: the terms of the look, label-free, which the reward is made of.
+CRITIC = "terms"
 
 
 class EyeVecEnv(AccommodationVecEnv):
@@ -25,6 +28,7 @@ class EyeVecEnv(AccommodationVecEnv):
     Args:
         envs: the episodes.
         arbiter: carries commands out, and adds ``memory`` to the observation; None: actions are the environment's own.
+            ``terms`` are always added, for the critic alone.
         has_maps: whether ``glance`` and ``priority`` are handed on.
         n_looks: of an episode, with the reset's.
     """
@@ -40,8 +44,10 @@ class EyeVecEnv(AccommodationVecEnv):
         self._obs: Batch = {}
         self._memory = np.zeros((self.num_envs, len(MEMORY)), dtype=np.float32)
         self._n_begun = 0
+        known = dict(self.observation_space.spaces)  # type: ignore[attr-defined]
+        known[CRITIC] = spaces.Box(-np.inf, np.inf, (len(TERMS),), np.float32)
+        self.observation_space = spaces.Dict(known)
         if arbiter is not None:
-            known = dict(self.observation_space.spaces)  # type: ignore[attr-defined]
             known["memory"] = spaces.Box(-np.inf, np.inf, (len(MEMORY),), np.float32)
             self.observation_space = spaces.Dict(known)
             self.action_space = spaces.Box(-1.0, 1.0, (N_COMMANDS,), np.float32)
@@ -110,7 +116,8 @@ class EyeVecEnv(AccommodationVecEnv):
             self.states[i], self._memory[i] = state, self.arbiter.memory(state, own, info)
 
     def _seen(self, obs: Batch) -> Batch:
-        seen = super()._seen(obs)
+        terms = np.stack([self.envs.world.terms[name] for name in TERMS], 1)
+        seen = {**super()._seen(obs), CRITIC: terms.astype(np.float32)}
         return seen if self.arbiter is None else {**seen, "memory": self._memory.copy()}
 
     def _each(self, info: dict[str, Any]) -> list[dict[str, Any]]:

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ciliary.agents.eye.network import EyeEncoder, EyeNetwork, EyeNetworkShape
 from ciliary.agents.eye.policy import EyePolicy
-from ciliary.agents.training.eye_vec_env import MAPS, EyeVecEnv
+from ciliary.agents.training.eye_vec_env import CRITIC, MAPS, EyeVecEnv
 
 GAMMA = 0.99
-ROLLOUT_STEPS = 32  # of each copy between two updates: two episodes
+ROLLOUT_STEPS = 64  # of each copy between two updates: four episodes
 _LOG_STD = -0.7
 _N_EPOCHS_TAUGHT = 200
 _RATE_TAUGHT = 3e-3
@@ -38,18 +38,30 @@ class Extractor(BaseFeaturesExtractor):
         return out
 
 
+class Policy(MultiInputActorCriticPolicy):
+    """The library's, whose critic alone is told what the reward is made of (Pinto et al. 2017): less to guess."""
+
+    def make_features_extractor(self) -> BaseFeaturesExtractor:
+        """The actor's the first time, the critic's after that."""
+        is_actor, self._n_made = getattr(self, "_n_made", 0) == 0, getattr(self, "_n_made", 0) + 1
+        kwargs = dict(self.features_extractor_kwargs)
+        vectors = {name: n for name, n in kwargs["vectors"].items() if not (is_actor and name == CRITIC)}
+        return Extractor(self.observation_space, vectors, kwargs["has_maps"])
+
+
 def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool, n_hidden: int = 64) -> PPO:
     """An untrained model on an environment of commands (or muscles)."""
     spaces = envs.observation_space.spaces
     vectors = {name: int(space.shape[0]) for name, space in spaces.items() if name not in MAPS}
     torch.manual_seed(seed)
     return PPO(
-        MultiInputActorCriticPolicy,
+        Policy,
         envs,
         n_steps=ROLLOUT_STEPS,
-        batch_size=128,
+        batch_size=256,
         n_epochs=8,
         gamma=GAMMA,
+        gae_lambda=0.9,
         learning_rate=1e-3,
         target_kl=0.03,
         seed=seed,
@@ -57,6 +69,7 @@ def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool, n_hidden: int =
         policy_kwargs={
             "features_extractor_class": Extractor,
             "features_extractor_kwargs": {"vectors": vectors, "has_maps": has_maps},
+            "share_features_extractor": False,
             "net_arch": {"pi": [n_hidden, n_hidden], "vf": [n_hidden, n_hidden]},
             "log_std_init": _LOG_STD,
         },
@@ -66,10 +79,10 @@ def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool, n_hidden: int =
 def policy_of(model: PPO, about: Mapping[str, Any]) -> EyePolicy:
     """The model's mean action as a network that needs no library."""
     inner = model.policy
-    assert isinstance(inner.features_extractor, Extractor)
-    shape = inner.features_extractor.encoder.shape
+    assert isinstance(inner.pi_features_extractor, Extractor)
+    shape = inner.pi_features_extractor.encoder.shape
     network = EyeNetwork(EyeNetworkShape(shape.vectors, int(model.action_space.shape[0]), shape.has_maps))  # type: ignore[index]
-    network.encoder.load_state_dict(inner.features_extractor.encoder.state_dict())
+    network.encoder.load_state_dict(inner.pi_features_extractor.encoder.state_dict())
     network.trunk.load_state_dict(inner.mlp_extractor.policy_net.state_dict())
     network.head.load_state_dict(inner.action_net.state_dict())
     return EyePolicy(network.eval().requires_grad_(False), dict(about))
@@ -109,7 +122,8 @@ def teach(model: PPO, envs: EyeVecEnv, n_episodes: int, *, seed: int) -> float:
 
 def _fit(model: PPO, seen: Mapping[str, Tensor], wanted: Tensor, returns: Tensor, seed: int) -> None:
     policy = model.policy
-    policy.features_extractor.encoder.standardise(seen)  # type: ignore[union-attr,operator]
+    for extractor in (policy.pi_features_extractor, policy.vf_features_extractor):
+        extractor.encoder.standardise(seen)  # type: ignore[union-attr,operator]
     optimiser = torch.optim.Adam(policy.parameters(), _RATE_TAUGHT)
     order = torch.Generator().manual_seed(seed)
     for epoch in range(_N_EPOCHS_TAUGHT):

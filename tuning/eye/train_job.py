@@ -13,8 +13,9 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor
 
+from ciliary.agents.base import ControllerBase
 from ciliary.agents.eye.arbiter import Arbiter, settling_rule
-from ciliary.agents.eye.playing import play_eyes
+from ciliary.agents.eye.playing import Played, play_eyes
 from ciliary.agents.eye.policy import EyePolicyController
 from ciliary.agents.training.eye_vec_env import EyeVecEnv
 from ciliary.envs.eye.config import EyeConfig
@@ -32,7 +33,9 @@ from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learning_curve
 
 WEIGHTS, CHECKPOINT, BEST = "eye.safetensors", "checkpoint.zip", "eval/gain"
-_EVALUATE_EVERY = 8  # rollouts
+RULE = "eval/rule"
+_PHOTONS = 10_000  # seed of the photons of evaluations
+_EVALUATE_EVERY = 4  # rollouts
 
 
 def run(settings: EyeTraining) -> int:
@@ -124,6 +127,7 @@ class _Job:
         """Until the time is spent or someone asks to stop."""
         s = self.settings
         if not self.curve.values(BEST):
+            self.log({RULE: float(self._play(settling_rule()).gain.mean())})
             self.evaluate()
         with Bar(max(int(60 * s.minutes), 1), title="seconds", is_quiet=s.is_quiet) as bar:
             callback = _Callback(self, bar)
@@ -135,8 +139,7 @@ class _Job:
 
     def evaluate(self) -> None:
         """What the mean command gains on the photographs held out; the best is kept. Then a checkpoint."""
-        controller = EyePolicyController(policy_of(self.model, self.about))
-        played = play_eyes(self.judging, controller, list(range(len(self.held_out))), seed=10_000)
+        played = self._play(EyePolicyController(policy_of(self.model, self.about)))
         gain = float(played.gain.mean())
         terms = {f"eval/{name}": float(values.mean()) for name, values in played.after.items()}
         self.log({BEST: gain, **terms, "eval/steps": float(played.n_steps.mean()), **_rollout_of(self.model)})
@@ -154,6 +157,9 @@ class _Job:
         self.model.save(part)
         part.replace(self.checkpoint)
         write_atomically(self.checkpoint.with_suffix(".txt"), str(self.model.num_timesteps).encode())
+
+    def _play(self, controller: ControllerBase) -> Played:
+        return play_eyes(self.judging, controller, list(range(len(self.held_out))), seed=_PHOTONS)
 
     def log(self, values: dict[str, float]) -> None:
         """To the curve and the tracked run, with the minutes spent."""

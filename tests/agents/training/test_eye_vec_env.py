@@ -36,11 +36,12 @@ def test_the_rules_commands_earn_what_the_rule_earns():
 def test_observations_have_the_memory_and_maps_only_if_wanted():
     envs = EyeVecEnv(eyes(2), Arbiter(settling_rule(3)))
     obs = envs.reset()
-    assert obs.keys() == {"eye", "statistics", "time", "memory"}
+    assert obs.keys() == {"eye", "statistics", "time", "memory", "terms"}
     assert envs.observation_space.contains({name: values[0] for name, values in obs.items()})
     assert obs["memory"].shape == (2, len(MEMORY))
     assert np.isfinite(obs["memory"]).all()
-    assert EyeVecEnv(eyes(1), None, has_maps=True).reset().keys() == {"eye", "statistics", "time", "glance", "priority"}
+    raw = {"eye", "statistics", "time", "glance", "priority", "terms"}
+    assert EyeVecEnv(eyes(1), None, has_maps=True).reset().keys() == raw
 
 
 def test_without_an_arbiter_actions_are_the_environments():
