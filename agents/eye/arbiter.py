@@ -144,7 +144,7 @@ class Arbiter:
 
 
 def _towards(u: np.ndarray, place: tuple[float, float], names: tuple[str, ...]) -> np.ndarray:
-    moved = u.copy()
+    moved: np.ndarray = u.copy()
     moved[[names.index(name) for name in GAZE]] = place
     return moved
 

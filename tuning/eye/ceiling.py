@@ -54,12 +54,11 @@ class Greedy:
                     known[place] = min(value, known.get(place, np.inf)) if is_focused else known.get(place, value)
                     costs = info["terms"]["total"] - told[4]["terms"]["total"] - told[1]
                     tried.append((info["terms"]["gaze"] - told[4]["terms"]["gaze"] - costs, place, one, told))
-            gain, place, one, told = max(tried, key=lambda row: row[0], default=(0.0, best, None, None))
-            if one is None or gain <= 0:
-                is_settled, place = True, best
-                told = env.step(_action(env, scene, best))
+            paying = [row for row in tried if row[0] > 0]
+            if paying:
+                _, place, env, told = max(paying, key=lambda row: row[0])
             else:
-                env = one
+                is_settled, place, told = True, best, env.step(_action(env, scene, best))
             obs, reward, is_over, _, info = told
             path.append(place)
             paid += float(reward)
