@@ -11,15 +11,16 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.policies import MultiInputActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from torch import Tensor
+from torch import Tensor, nn
 
-from ciliary.agents.eye.network import EyeEncoder, EyeNetwork, EyeNetworkShape
+from ciliary.agents.eye.network import EyeEncoder, EyeNetwork, EyeNetworkShape, hidden_layers
 from ciliary.agents.eye.policy import EyePolicy
 from ciliary.agents.training.eye_vec_env import CRITIC, MAPS, EyeVecEnv
 
 GAMMA = 0.99
 ROLLOUT_STEPS = 64  # of each copy between two updates: four episodes
 _LOG_STD = -0.7
+_N_HIDDEN = 64
 _N_EPOCHS_TAUGHT = 200
 _RATE_TAUGHT = 3e-3
 
@@ -38,6 +39,29 @@ class Extractor(BaseFeaturesExtractor):
         return out
 
 
+class Towers(nn.Module):
+    """Hidden layers of actor and critic, whose inputs differ in number, in the library's form."""
+
+    def __init__(self, n_actor: int, n_critic: int, n_hidden: int) -> None:
+        super().__init__()
+        self.latent_dim_pi = self.latent_dim_vf = n_hidden
+        self.policy_net, self.value_net = hidden_layers(n_actor, n_hidden), hidden_layers(n_critic, n_hidden)
+
+    def forward(self, features: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Of both."""
+        return self.forward_actor(features[0]), self.forward_critic(features[1])
+
+    def forward_actor(self, features: Tensor) -> Tensor:
+        """(N, n_hidden)."""
+        out: Tensor = self.policy_net(features)
+        return out
+
+    def forward_critic(self, features: Tensor) -> Tensor:
+        """(N, n_hidden)."""
+        out: Tensor = self.value_net(features)
+        return out
+
+
 class Policy(MultiInputActorCriticPolicy):
     """The library's, whose critic alone is told what the reward is made of (Pinto et al. 2017): less to guess."""
 
@@ -48,8 +72,12 @@ class Policy(MultiInputActorCriticPolicy):
         vectors = {name: n for name, n in kwargs["vectors"].items() if not (is_actor and name == CRITIC)}
         return Extractor(self.observation_space, vectors, kwargs["has_maps"])
 
+    def _build_mlp_extractor(self) -> None:
+        n_actor, n_critic = (one.features_dim for one in (self.pi_features_extractor, self.vf_features_extractor))
+        self.mlp_extractor = Towers(n_actor, n_critic, _N_HIDDEN)  # type: ignore[assignment]
 
-def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool, n_hidden: int = 64) -> PPO:
+
+def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool) -> PPO:
     """An untrained model on an environment of commands (or muscles)."""
     spaces = envs.observation_space.spaces
     vectors = {name: int(space.shape[0]) for name, space in spaces.items() if name not in MAPS}
@@ -70,7 +98,6 @@ def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool, n_hidden: int =
             "features_extractor_class": Extractor,
             "features_extractor_kwargs": {"vectors": vectors, "has_maps": has_maps},
             "share_features_extractor": False,
-            "net_arch": {"pi": [n_hidden, n_hidden], "vf": [n_hidden, n_hidden]},
             "log_std_init": _LOG_STD,
         },
     )
@@ -81,7 +108,7 @@ def policy_of(model: PPO, about: Mapping[str, Any]) -> EyePolicy:
     inner = model.policy
     assert isinstance(inner.pi_features_extractor, Extractor)
     shape = inner.pi_features_extractor.encoder.shape
-    network = EyeNetwork(EyeNetworkShape(shape.vectors, int(model.action_space.shape[0]), shape.has_maps))  # type: ignore[index]
+    network = EyeNetwork(EyeNetworkShape(shape.vectors, int(model.action_space.shape[0]), shape.has_maps, _N_HIDDEN))  # type: ignore[index]
     network.encoder.load_state_dict(inner.pi_features_extractor.encoder.state_dict())
     network.trunk.load_state_dict(inner.mlp_extractor.policy_net.state_dict())
     network.head.load_state_dict(inner.action_net.state_dict())
