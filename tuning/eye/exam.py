@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,10 @@ import numpy as np
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.simple import RandomController
 from ciliary.agents.eye.arbiter import settling_rule
-from ciliary.agents.eye.playing import Played, play_eyes
+from ciliary.agents.eye.playing import Played
 from ciliary.agents.eye.policy import EyePolicyController
 from ciliary.agents.eye.together import TogetherController
 from ciliary.envs.eye.terms import TERMS
-from ciliary.envs.eye.vector import EyeVectorEnv
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_difference
 from ciliary.tuning.runs.tables import markdown_table, shown
 
@@ -62,22 +61,6 @@ def controllers(policies: Sequence[Path]) -> dict[str, ControllerBase]:
     for path in policies:
         controller = EyePolicyController(path)
         found[f"PPO {path.parent.name}" if path.parent.name else path.name] = controller
-    return found
-
-
-def play_all(
-    envs: EyeVectorEnv,
-    played_by: Mapping[str, ControllerBase],
-    n_scenes: int,
-    *,
-    seed: int,
-    on_controller: Callable[[str], None] = lambda name: None,
-) -> dict[str, Played]:
-    """Everyone on scenes 0 .. n - 1."""
-    found = {}
-    for name, controller in played_by.items():
-        on_controller(name)
-        found[name] = play_eyes(envs, controller, list(range(n_scenes)), seed=seed)
     return found
 
 

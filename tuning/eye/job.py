@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from ciliary.agents.eye.playing import play_eyes
 from ciliary.envs.data.sources import folder
 from ciliary.envs.eye.config import EyeConfig
 from ciliary.envs.eye.vector import EyeVectorEnv
@@ -16,7 +17,8 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, STOPPED
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.eye.ceiling import Greedy
-from ciliary.tuning.eye.exam import as_csv, as_markdown, controllers, play_all, rows_of
+from ciliary.tuning.eye.exam import as_csv, as_markdown, controllers, rows_of
+from ciliary.tuning.eye.kept import kept
 from ciliary.tuning.eye.scenes import evenly, parts_of, scenes_of
 from ciliary.tuning.eye.settings import EyeExam
 from ciliary.tuning.runs.files import write_atomically
@@ -36,7 +38,7 @@ def run(settings: EyeExam) -> int:
         _complain(error)
         return NOTHING
     except KeyboardInterrupt:
-        _complain("stopped; nothing was written")
+        _complain("stopped; the same command goes on")
         return STOPPED
     if not settings.is_quiet:
         Console(highlight=False, soft_wrap=True).print(words, markup=False)
@@ -51,15 +53,17 @@ def tell(settings: EyeExam) -> str:
     """
     s, config = settings, EyeConfig(in_depth=True)
     indices = evenly(parts_of(s.scenes)["choose" if s.held_out else "tell"], s.n_images)
+    names = [folder(s.scenes, None).names[i] for i in indices]
     played_by = controllers([Path(one) for one in s.policies])
     with Bar(len(indices), title="reading", is_quiet=s.is_quiet) as bar:
         scenes = scenes_of(s.scenes, indices, config, on_scene=bar.advance)
         bar.next("controllers", len(played_by))
         envs = EyeVectorEnv(_N_TOGETHER, scenes=scenes, in_depth=True)
-        n_begun = iter(range(len(played_by)))
-        played = play_all(
-            envs, played_by, len(scenes), seed=s.seed, on_controller=lambda name: bar.move(next(n_begun), note=name)
-        )
+        played = {}
+        for name, controller in played_by.items():
+            bar.move(len(played), note=name)
+            play = partial(play_eyes, envs, controller, list(range(len(scenes))), seed=s.seed)
+            played[name] = kept(s.out / "played", controller, names, s.seed, play)
         ceiling = None
         if s.n_ceiling:
             some = evenly(range(len(scenes)), s.n_ceiling)
@@ -75,7 +79,6 @@ def tell(settings: EyeExam) -> str:
         "95 %, bootstrap over photographs; over the best rule: paired by photograph."
     )
     table = as_markdown(rows_of(played), ceiling)
-    names = [folder(s.scenes, None).names[i] for i in indices]
     write_atomically(s.out / "eye.csv", as_csv(played, names).encode())
     write_atomically(s.out / "eye.md", f"# An eye that acts\n\n{words}\n\n{table}".encode())
     return f"{words}\n\n{table}\neye      {s.out / 'eye.md'}"

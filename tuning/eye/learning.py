@@ -86,7 +86,7 @@ def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool) -> PPO:
         Policy,
         envs,
         n_steps=ROLLOUT_STEPS,
-        batch_size=256,
+        batch_size=min(256, ROLLOUT_STEPS * envs.num_envs),
         n_epochs=8,
         gamma=GAMMA,
         gae_lambda=0.9,

@@ -57,6 +57,7 @@ scenes        as of ciliary train eye; told on the half that no training sees
 gain          what the environment pays in an episode: the fall of its total, less costs of looks and degrees
 ceiling       greedy, with the simulator and the true distances at hand: of some actions the one that pays best now
 output        the table, also as OUT/eye.md, and every episode in OUT/eye.csv
+interrupted   The same command goes on where it stood: who was played is not played again, unless the code has changed.
 exit code     0 all well · 1 nothing could be done · 2 wrong usage · 130 stopped by Ctrl-C or SIGTERM
 
 examples      ciliary eye --scenes osie/images --policies runs/eye/*/eye.safetensors --images 120

@@ -8,9 +8,11 @@ pytest.importorskip("stable_baselines3")
 
 from ciliary.agents.eye.playing import Played
 from ciliary.agents.eye.policy import load_eye_policy
+from ciliary.agents.eye.together import TogetherController
 from ciliary.envs.data.gaze import is_to_choose
 from ciliary.tuning.cli import app
 from ciliary.tuning.eye.exam import POLICIES, as_csv, as_markdown, rows_of
+from ciliary.tuning.eye.kept import kept
 from ciliary.tuning.eye.scenes import evenly, parts_of
 
 
@@ -84,3 +86,21 @@ def test_what_cannot_be_done_is_said_in_a_line(tmp_path, capsys):
     assert app.main(["eye", "--scenes", str(tmp_path / "nowhere"), *out]) == 1
     err = capsys.readouterr().err
     assert "nowhere" in err
+
+
+def test_who_was_played_is_not_played_again(tmp_path):
+    calls = []
+
+    def play():
+        calls.append(1)
+        return played([1.0, 2.0])
+
+    rule, other = TogetherController(None, None, None), TogetherController(None, None)
+    first = kept(tmp_path, rule, ["a", "b"], 0, play)
+    again = kept(tmp_path, rule, ["a", "b"], 0, play)
+    np.testing.assert_array_equal(first.gain, again.gain)
+    assert again.after.keys() == first.after.keys()
+    assert len(calls) == 1
+    for changed in ((other, ["a", "b"], 0), (rule, ["a", "c"], 0), (rule, ["a", "b"], 1)):
+        kept(tmp_path, *changed, play)
+    assert len(calls) == 4
