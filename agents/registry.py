@@ -17,10 +17,16 @@ from ciliary.agents.controllers.sb3 import Sb3Controller
 from ciliary.agents.controllers.search import SAMPLERS, SearchController
 from ciliary.agents.controllers.simple import FixedController, NormaliseController, RandomController
 from ciliary.agents.eye.arbiter import settling_rule
-from ciliary.agents.eye.gaze import CentreController, GridController, PriorityController, RandomGazeController
+from ciliary.agents.eye.gaze import (
+    CentreController,
+    GridController,
+    PriorityController,
+    RandomGazeController,
+    ReplayController,
+)
 from ciliary.agents.eye.lens import HillController, SweepController
 from ciliary.agents.eye.policy import EyePolicyController
-from ciliary.agents.eye.pupil import PupilFixedController, PupilReflexController
+from ciliary.agents.eye.pupil import PupilFixedController, PupilHillController, PupilReflexController
 from ciliary.agents.eye.reflex import LensReflexController
 from ciliary.agents.eye.settle import SettleController
 from ciliary.agents.eye.together import TogetherController
@@ -49,6 +55,7 @@ EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "gaze-random": RandomGazeController,
     "gaze-grid": GridController,
     "gaze-priority": PriorityController,
+    "gaze-replay": ReplayController,
     "lens-sweep": SweepController,
     "lens-hill": HillController,
     "lens-reflex": LensReflexController,
@@ -60,6 +67,7 @@ EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "eye-reflex": TogetherController,
     "eye-settle": settling_rule,
     "eye-policy": EyePolicyController,
+    "pupil-hill": PupilHillController,
 }
 
 #: Names of before, and what to say of them.

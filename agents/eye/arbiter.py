@@ -15,7 +15,7 @@ import numpy as np
 
 from ciliary.agents.eye.gaze import MUSCLES as GAZE
 from ciliary.agents.eye.gaze import PriorityController
-from ciliary.agents.eye.lens import MUSCLE as LENS
+from ciliary.agents.eye.lens import LENS
 from ciliary.agents.eye.pupil import MUSCLE as PUPIL
 from ciliary.agents.eye.pupil import PupilFixedController
 from ciliary.agents.eye.settle import SettleController, SettleState, shown
@@ -40,7 +40,7 @@ MEMORY = (
 
 def settling_rule(n_saccades: int = 10) -> TogetherController:
     """The best hand-written rule found: look about, nearby first; go back to the best place; open the pupil wide."""
-    gaze = SettleController(PriorityController(reach=0.08, nearness=0.7), n_saccades)
+    gaze = SettleController(PriorityController(nearness=0.7), n_saccades)
     return TogetherController(gaze, pupil=PupilFixedController(pupil_mm=8.0), label="eye-settle")
 
 
@@ -87,8 +87,8 @@ class Arbiter:
         return {
             "stay": memory.path[-1],
             "return": memory.best,
-            "near": near.next_place(memory.path, obs),
-            "far": replace(near, nearness=None).next_place(memory.path, obs),
+            "near": near.next_place(memory.path[-1], obs),
+            "far": replace(near, nearness=None).next_place(memory.path[-1], obs),
         }
 
     def setting(self, state: ArbiterState, command: np.ndarray, obs: Any, info: Mapping[str, Any]) -> np.ndarray:
@@ -98,7 +98,7 @@ class Arbiter:
         wanted = next(name for name, own in TARGETS.items() if own == signs)
         u, names = np.array(info["u"], dtype=np.float64), tuple(info["parameter_names"])
         u[[names.index(name) for name in GAZE]] = self.targets(state, obs)[wanted]
-        column = names.index(LENS)
+        column = names.index(LENS.name)
         reflex = self.rule.lens_towards(state.together, u, obs, info)
         u[column] += (1 + lens) * (reflex - u[column])
         u[names.index(PUPIL)] = pupil
@@ -122,7 +122,7 @@ class Arbiter:
         degrees = {
             name: np.hypot(*(np.array(place_of(to, info)) - here_deg)) / (WIDTH_DEG / 2) for name, to in at.items()
         }
-        lens = u[names.index(LENS)]
+        lens = u[names.index(LENS.name)]
         looks_best = together.lens_at(place_of(at["return"], info))
         gains = [0.0, 0.0, *(20 * np.diff(state.resolved))]
         told = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,6 +56,19 @@ class GazeController(ControllerBase):
         return replace(state, path=(*state.path, (y, x)))
 
 
+def even_grid(n: int, aspect: float = 4 / 3) -> np.ndarray:
+    """The first ``n`` places (n, 2) of the coarsest even grid that has so many, row by row, in halves of the field.
+
+    Args:
+        n: >= 1.
+        aspect: width over height of the field.
+    """
+    rows = max(round(np.sqrt(n / aspect)), 1)
+    columns = int(np.ceil(n / rows))
+    i = np.arange(n)
+    return np.stack([(2 * (i // columns) + 1) / rows - 1, (2 * (i % columns) + 1) / columns - 1], 1)
+
+
 def _columns(info: Mapping[str, Any]) -> list[int]:
     names = tuple(info["parameter_names"])
     if not set(MUSCLES) <= set(names):
@@ -102,55 +115,66 @@ class GridController(GazeController):
 
     def _next(self, state: GazeState, obs: Any) -> tuple[float, float]:
         del obs
-        n = max(state.n_trials - 1, 1)
-        rows = max(round(np.sqrt(n / self.aspect)), 1)
-        columns = int(np.ceil(n / rows))
-        i = (len(state.path) - 1) % (rows * columns)
-        return (2 * (i // columns) + 1) / rows - 1, (2 * (i % columns) + 1) / columns - 1
+        grid = even_grid(max(state.n_trials - 1, 1), self.aspect)
+        y, x = grid[(len(state.path) - 1) % len(grid)]
+        return float(y), float(x)
 
 
 @dataclass(frozen=True)
 class PriorityController(GazeController):
-    """Looks where the map of priority is highest, and not where it just was: winner-take-all, inhibition of return.
+    """Looks where looking would pay most: winner takes all (Koch & Ullman 1985).
 
-    Itti, Koch & Niebur 1998.
+    What was looked at closely has nothing left to give, so that nothing need be inhibited: the greedy choice of an
+    ideal searcher (Najemnik & Geisler 2005) with the beliefs that the observation's ``priority`` tells.
 
     Attributes:
-        reach: of the inhibition about a gaze: standard deviation in halves of the field's width.
-        memory: looks after which the inhibition has fallen to 1 / e.
+        nearness: near places are preferred: standard deviation in halves of the field's width; None: all alike.
         aspect: width over height of the field.
-        nearness: near places are preferred: standard deviation, likewise; None for no preference.
     """
 
-    reach: float = 0.15
-    memory: float = 4.0
-    aspect: float = 4 / 3
     nearness: float | None = None
+    aspect: float = 4 / 3
 
     name = "gaze-priority"
     is_seedless = True
 
     def __post_init__(self) -> None:
-        if not (self.reach > 0 and self.memory > 0 and self.aspect > 0):
-            raise ValueError(f"expected reach, memory and aspect > 0, got {self}")
-        if not (self.nearness is None or self.nearness > 0):
-            raise ValueError(f"expected nearness > 0 or None, got {self.nearness}")
+        if not (self.aspect > 0 and (self.nearness is None or self.nearness > 0)):
+            raise ValueError(f"expected aspect > 0 and nearness > 0 or None, got {self}")
 
     def _next(self, state: GazeState, obs: Any) -> tuple[float, float]:
-        return self.next_place(state.path, obs)
+        return self.next_place(state.path[-1], obs)
 
-    def next_place(self, path: Sequence[tuple[float, float]], obs: Any) -> tuple[float, float]:
-        """Where it would look next, (y, x) in [-1, 1], after the places of a path."""
+    def next_place(self, here: tuple[float, float], obs: Any) -> tuple[float, float]:
+        """Where it would look next, (y, x) in [-1, 1], from one place."""
         told = np.asarray(obs["priority"][0], dtype=np.float64)
         y, x = ((np.arange(n) + 0.5) / n * 2 - 1 for n in told.shape)
-
-        def bell(place: tuple[float, float], reach: float) -> np.ndarray:
-            along_y, along_x = ((y - place[0]) / self.aspect, x - place[1])
-            return np.outer(np.exp(-(along_y**2) / (2 * reach**2)), np.exp(-(along_x**2) / (2 * reach**2)))
-
-        if self.nearness and path:
-            told = told * bell(path[-1], self.nearness)
-        for age, gaze in enumerate(reversed(path)):
-            told = told * (1 - np.exp(-age / self.memory) * bell(gaze, self.reach))
+        if self.nearness is not None:
+            along_y, along_x = (y - here[0]) / self.aspect, x - here[1]
+            squared = along_y[:, None] ** 2 + along_x**2
+            told = told * np.exp(-squared / (2 * self.nearness**2))
         i, j = np.unravel_index(told.argmax(), told.shape)
         return float(y[i]), float(x[j])
+
+
+@dataclass(frozen=True)
+class ReplayController(GazeController):
+    """Looks where it is told, in that order, and then again: a person's fixations, or those of any other map.
+
+    Attributes:
+        path: gazes (y, x) in [-1, 1], halves of the field, after the first look, which is where the episode starts.
+    """
+
+    path: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
+
+    name = "gaze-replay"
+    is_seedless = True
+
+    def __post_init__(self) -> None:
+        path = np.asarray(self.path, dtype=np.float64)
+        if path.ndim != 2 or path.shape[1] != 2 or not len(path) or not (np.abs(path) <= 1).all():
+            raise ValueError(f"expected gazes (y, x) in [-1, 1], at least one, got {self.path}")
+
+    def _next(self, state: GazeState, obs: Any) -> tuple[float, float]:
+        del obs
+        return self.path[(len(state.path) - 1) % len(self.path)]

@@ -5,14 +5,27 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ciliary.agents.base import ControllerBase
 from ciliary.cortex.eye.parameters import FOCUS_DPT
 
-MUSCLE = "focus_dpt"
+_ARRIVED = 0.01  # in the muscle's coordinate
+
+
+@dataclass(frozen=True)
+class Muscle:
+    """A muscle that is moved by what one term says, and its range in the coordinate that ``u`` is linear in."""
+
+    name: str
+    term: str
+    low: float
+    high: float
+
+
+LENS = Muscle("focus_dpt", "focus", *FOCUS_DPT)
 
 
 @dataclass(frozen=True)
@@ -22,12 +35,14 @@ class LensState:
     Attributes:
         looks: (focus_dpt, focus term) of every look.
         plan: where to look next, in order.
+        target_dpt: where the latest look was to be; a lens that could not come there in a step is still on its way.
         step_dpt, direction, n_misses: of a climb.
         is_done: whether the answer was looked at.
     """
 
     looks: tuple[tuple[float, float], ...] = ()
     plan: tuple[float, ...] = ()
+    target_dpt: float = np.nan
     step_dpt: float = 0.0
     direction: float = 1.0
     n_misses: int = 0
@@ -38,12 +53,18 @@ class LensState:
         """Focus of the best look."""
         return min(self.looks, key=lambda look: look[1])[0]
 
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether the latest look was not yet where it was to be."""
+        return bool(self.looks) and abs(self.looks[-1][0] - self.target_dpt) > _ARRIVED
+
 
 class LensController(ControllerBase):
     """Moves the lens; the other free muscles stay. The first look is where the episode starts."""
 
     use_steps = True
     is_seedless = True
+    muscle: ClassVar[Muscle] = LENS
 
     @abstractmethod
     def _next(self, state: LensState) -> tuple[float, LensState]:
@@ -56,7 +77,7 @@ class LensController(ControllerBase):
             ValueError: the lens is not among the free muscles.
         """
         del obs, seed
-        column_of(info)
+        column_of(info, self.muscle)
         return LensState()
 
     def act(self, state: LensState, obs: Any, info: Mapping[str, Any]) -> tuple[np.ndarray, LensState]:
@@ -65,40 +86,39 @@ class LensController(ControllerBase):
         u = np.array(info["default_u"], dtype=np.float64)
         if state.looks:
             focus_dpt, state = self._next(state)
-            u[column_of(info)] = unit_of(focus_dpt)
+            state = replace(state, target_dpt=float(np.clip(focus_dpt, self.muscle.low, self.muscle.high)))
+            u[column_of(info, self.muscle)] = unit_of(focus_dpt, self.muscle)
         return u[None], state
 
     def learn(self, state: LensState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> LensState:
         """Remember the look; one that is not a number counts as the worst."""
         del obs
-        term = float(np.nan_to_num(info["terms"]["focus"][0], nan=np.inf, posinf=np.inf))
-        return replace(state, looks=(*state.looks, (focus_of(u, info), term)))
+        term = float(np.nan_to_num(info["terms"][self.muscle.term][0], nan=np.inf, posinf=np.inf))
+        return replace(state, looks=(*state.looks, (setting_of(u, info, self.muscle), term)))
 
     def is_done(self, state: LensState) -> bool:
         """Whether the answer was looked at."""
         return state.is_done
 
 
-def column_of(info: Mapping[str, Any]) -> int:
-    """Column of the lens in u; ValueError if it is not free."""
+def column_of(info: Mapping[str, Any], muscle: Muscle = LENS) -> int:
+    """Column of the muscle in u; ValueError if it is not free."""
     names = tuple(info["parameter_names"])
-    if MUSCLE not in names:
-        raise ValueError(
-            f"expected an eye whose lens is free (Ciliary/Focus-v0 or Ciliary/Eye-v0), got {', '.join(names)}"
-        )
-    return names.index(MUSCLE)
+    if muscle.name not in names:
+        where = "Ciliary/Focus-v0 or Ciliary/Eye-v0" if muscle is LENS else "Ciliary/Eye-v0"
+        what = "lens" if muscle is LENS else "pupil"
+        raise ValueError(f"expected an eye whose {what} is free ({where}), got {', '.join(names)}")
+    return names.index(muscle.name)
 
 
-def unit_of(focus_dpt: float) -> float:
-    """Dioptres as u."""
-    low, high = FOCUS_DPT
-    return float(np.clip(2 * (focus_dpt - low) / (high - low) - 1, -1, 1))
+def unit_of(setting: float, muscle: Muscle = LENS) -> float:
+    """A setting, of the lens in dioptres, as u."""
+    return float(np.clip(2 * (setting - muscle.low) / (muscle.high - muscle.low) - 1, -1, 1))
 
 
-def focus_of(u: np.ndarray, info: Mapping[str, Any]) -> float:
-    """The lens of a setting u (1, P), in dioptres."""
-    low, high = FOCUS_DPT
-    return low + (float(np.ravel(u)[column_of(info)]) + 1) / 2 * (high - low)
+def setting_of(u: np.ndarray, info: Mapping[str, Any], muscle: Muscle = LENS) -> float:
+    """The muscle's setting in u (1, P); of the lens in dioptres."""
+    return muscle.low + (float(np.ravel(u)[column_of(info, muscle)]) + 1) / 2 * (muscle.high - muscle.low)
 
 
 @dataclass(frozen=True)
@@ -169,22 +189,22 @@ class HillController(LensController):
         return replace(super().init(obs, info, seed), step_dpt=self.step_dpt)
 
     def _next(self, state: LensState) -> tuple[float, LensState]:
-        return climb(state, self.least_dpt)
+        return climb(state, self.least_dpt, self.muscle)
 
     def learn(self, state: LensState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> LensState:
         """Remember the look, and whether it was better."""
         return climbed(state, super().learn(state, u, obs, info), self.least_dpt)
 
 
-def climb(state: LensState, least_dpt: float) -> tuple[float, LensState]:
+def climb(state: LensState, least_dpt: float, muscle: Muscle = LENS) -> tuple[float, LensState]:
     """The next look of a climb from the best one."""
     if state.step_dpt < least_dpt:
         return parabola_top(state.looks), state
-    focus_dpt = state.best_dpt + state.direction * state.step_dpt
-    if not FOCUS_DPT[0] <= focus_dpt <= FOCUS_DPT[1]:
+    setting = state.best_dpt + state.direction * state.step_dpt
+    if not muscle.low <= setting <= muscle.high:
         state = replace(state, direction=-state.direction, n_misses=state.n_misses + 1)
-        focus_dpt = state.best_dpt + state.direction * state.step_dpt
-    return float(np.clip(focus_dpt, *FOCUS_DPT)), state
+        setting = state.best_dpt + state.direction * state.step_dpt
+    return float(np.clip(setting, muscle.low, muscle.high)), state
 
 
 def climbed(before: LensState, state: LensState, least_dpt: float) -> LensState:
@@ -192,9 +212,11 @@ def climbed(before: LensState, state: LensState, least_dpt: float) -> LensState:
     if len(state.looks) < 2:
         return state
     if before.step_dpt < least_dpt:
-        return replace(state, is_done=True)
+        return replace(state, is_done=not state.is_on_its_way)
     if state.best_dpt != before.best_dpt:
         return replace(state, n_misses=0)
+    if state.is_on_its_way:  # what is passed says nothing of where it leads
+        return state
     n_misses = state.n_misses + 1
     if n_misses < 2:
         return replace(state, direction=-state.direction, n_misses=n_misses)

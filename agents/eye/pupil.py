@@ -1,4 +1,4 @@
-"""The pupil as light alone sets it."""
+"""The pupil as light alone sets it, or as it pays: where a look tells most under photon noise."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import numpy as np
 import torch
 
 from ciliary.agents.base import ControllerBase
+from ciliary.agents.eye.lens import HillController, Muscle
+from ciliary.cortex.eye.parameters import PUPIL_MM
 from ciliary.cortex.eye.pupil import steady_pupil_mm
 from ciliary.envs.eye.terms import STATISTICS
 
 MUSCLE = "pupil_mm"
+#: In octaves of the diameter.
+PUPIL = Muscle(MUSCLE, "pupil", *(float(np.log2(mm)) for mm in PUPIL_MM))
 
 
 @dataclass(frozen=True)
@@ -84,3 +88,14 @@ class PupilFixedController(PupilReflexController):
         values = info["parameters"].to_physical(np.asarray(info["default_u"])[None])
         values[0, i] = self.pupil_mm
         return np.asarray(values)
+
+
+@dataclass(frozen=True)
+class PupilHillController(HillController):
+    """Climbs along the pupil's term as a lens climbs along its own; ``*_dpt`` are octaves of the diameter here."""
+
+    step_dpt: float = 1.0
+    least_dpt: float = 0.25
+
+    name = "pupil-hill"
+    muscle = PUPIL

@@ -11,7 +11,7 @@ import numpy as np
 from ciliary.agents.base import ControllerBase, State
 from ciliary.agents.eye.gaze import MUSCLES as GAZE
 from ciliary.agents.eye.gaze import PriorityController
-from ciliary.agents.eye.lens import MUSCLE as LENS
+from ciliary.agents.eye.lens import LENS
 from ciliary.agents.eye.pupil import MUSCLE as PUPIL
 from ciliary.agents.eye.pupil import PupilReflexController
 from ciliary.agents.eye.reflex import LensReflexController
@@ -88,7 +88,7 @@ class TogetherController(ControllerBase):
             wanted, memories["gaze"] = self.gaze.act(memories["gaze"], obs, info)
             _put(u, wanted, GAZE, info)
         if self.lens is not None:
-            u[_columns((LENS,), info)] = self.lens_towards(state, u, obs, info)
+            u[_columns((LENS.name,), info)] = self.lens_towards(state, u, obs, info)
         if self.pupil is not None:
             wanted, memories["pupil"] = self.pupil.act(memories["pupil"], obs, info)
             _put(u, wanted, (PUPIL,), info)
@@ -102,7 +102,7 @@ class TogetherController(ControllerBase):
             known = state.lens_at(place_of(u, info))
             memory = memory if known is None else known
         wanted, _ = self.lens.act(memory, obs, info)
-        return float(wanted[0, _columns((LENS,), info)[0]])
+        return float(wanted[0, _columns((LENS.name,), info)[0]])
 
     def learn(self, state: TogetherState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> TogetherState:
         """Let all remember the look, the lens as one of the place that was looked at."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ciliary.cortex.dorsal.conspicuity import Conspicuity, ConspicuitySettings, blurred, conspicuity
+from ciliary.cortex.dorsal.expectation import ExpectationNet
 from ciliary.cortex.dorsal.mixture import GazeMixture, attraction
 from ciliary.cortex.dorsal.priority import PrioritySettings, centre_prior, modulated, priority
 from ciliary.cortex.dorsal.scan import ScanSettings, scan_path
+from ciliary.cortex.dorsal.search import CENTRE_EXPONENT, search
 from ciliary.cortex.eye.fovea import take_glance
 from ciliary.cortex.eye.lattice import FoveatedLattice, Lattice
 from ciliary.cortex.eye.mosaic import Mosaic, add_glance, blank_mosaic
@@ -62,6 +64,8 @@ def look_around(
     centre_exponent: float | None = None,
     mixture: GazeMixture | None = None,
     trunk: Trunk | None = None,
+    own_sight: bool = False,
+    net: ExpectationNet | None = None,
     how: ConspicuitySettings | None = None,
     settings: PrioritySettings | None = None,
     scan: ScanSettings | None = None,
@@ -69,8 +73,9 @@ def look_around(
 ) -> GazeLook:
     """Send an eye over a photograph.
 
-    The path follows the priority of the *whole* photograph, which a real eye does not have; the mosaic holds only what
-    the fixations caught.
+    The path follows the priority of the *whole* photograph, as winner after winner, or with ``own_sight`` what an eye
+    can know: at each glance where a look would gain most by what it has seen (:mod:`ciliary.cortex.dorsal.search`).
+    The mosaic holds only what the fixations caught.
 
     Args:
         image: (3, H, W), sRGB in [0, 1].
@@ -79,6 +84,8 @@ def look_around(
         centre_exponent: of the centre prior; 0 for none. When None 1, or with a mixture what was fitted.
         mixture: weights that were fitted to people's fixations, in place of the settings'.
         trunk: of the backbone that the mixture names.
+        own_sight: the eye knows only what it has seen; not with a mixture.
+        net: what it expects by that, the network that comes along when None.
         how, settings, scan: of the maps, of their weights and of the path; the defaults when None.
         lattice: that samples a glance; :class:`~ciliary.cortex.eye.lattice.FoveatedLattice` when None.
 
@@ -91,27 +98,62 @@ def look_around(
         raise ValueError(f"expected n_fixations >= 1, got {n_fixations}")
     height, width = image.shape[-2:]
     px_per_deg = width / WIDTH_DEG if px_per_deg is None else px_per_deg
+    how, centre_asked = how or ConspicuitySettings(), centre_exponent
+    if centre_exponent is None:
+        centre_exponent = 1.0 if mixture is None else mixture.prior_exponent
+    prior = centre_prior((-(-height // how.cell_px), -(-width // how.cell_px)), exponent=centre_exponent)
+    maps, found = whole_priority(
+        image[None], px_per_deg=px_per_deg, how=how, settings=settings, mixture=mixture, trunk=trunk, prior=prior
+    )
+    light = srgb_to_linear(image[None])
+    if own_sight:
+        exponent = CENTRE_EXPONENT if centre_asked is None else centre_asked
+        path = search(light, px_per_deg=px_per_deg, n_glances=n_fixations, net=net, centre_exponent=exponent)[0]
+        y_px, x_px = (
+            (at * px_per_deg + (side - 1) / 2).to(image.dtype) for at, side in zip(path.T, (height, width), strict=True)
+        )
+    else:
+        y_px, x_px = _path(found, n_fixations, (height, width), px_per_deg, how.cell_px, scan)
+    mosaic = blank_mosaic(1, (height, width), px_per_deg, ground=GREY)
+    look = GazeLook(image, px_per_deg, maps, found, y_px, x_px, mosaic)
+    for grown in mosaics_along(look, lattice=lattice):
+        mosaic = grown
+    return replace(look, mosaic=mosaic)
+
+
+def mosaics_along(look: GazeLook, *, lattice: Lattice | None = None) -> Iterator[Mosaic]:
+    """What an eye has seen after the first fixation of a look, after the second, and so on; each one sees more."""
+    size = (look.image.shape[-2], look.image.shape[-1])
+    mosaic = blank_mosaic(1, size, look.px_per_deg, ground=GREY)
+    light, lattice = srgb_to_linear(look.image[None]), FoveatedLattice() if lattice is None else lattice
+    for gaze in look.gaze_deg:
+        mosaic = add_glance(mosaic, take_glance(light, lattice, gaze[None], look.px_per_deg))
+        yield mosaic
+
+
+def whole_priority(
+    image: Tensor,
+    *,
+    px_per_deg: float,
+    how: ConspicuitySettings | None = None,
+    settings: PrioritySettings | None = None,
+    mixture: GazeMixture | None = None,
+    trunk: Trunk | None = None,
+    prior: Tensor | None = None,
+) -> tuple[Conspicuity, Tensor]:
+    """Maps of sharp photographs (B, 3, H, W) in sRGB, and their priority (B, 1, h, w) that sums to 1.
+
+    Arguments as for :func:`look_around`; the prior is (1 or B, 1, h, w), none when None.
+    """
     how = how or ConspicuitySettings()
-    opponent = retina(image[None], default_theta(1)).opponent
+    opponent = retina(image, default_theta(len(image), image.device)).opponent
     sharp = conspicuity(opponent, px_per_deg=px_per_deg, settings=replace(how, blur_deg=0.0))
     cells_per_deg = px_per_deg / how.cell_px
     maps = blurred(sharp, how.blur_deg * cells_per_deg)
-    size = (maps.energy.shape[-2], maps.energy.shape[-1])
-    if centre_exponent is None:
-        centre_exponent = 1.0 if mixture is None else mixture.prior_exponent
-    prior = centre_prior(size, exponent=centre_exponent)
     if mixture is None:
-        found = priority(maps, settings, prior=prior)
-    else:
-        seen = None if trunk is None else trunk(image[None])
-        found = modulated(attraction(mixture, sharp, cells_per_deg=cells_per_deg, trunk=seen), prior=prior)
-    y_px, x_px = _path(found, n_fixations, (height, width), px_per_deg, how.cell_px, scan)
-    mosaic = blank_mosaic(1, (height, width), px_per_deg, ground=GREY)
-    look = GazeLook(image, px_per_deg, maps, found, y_px, x_px, mosaic)
-    light, lattice = srgb_to_linear(image[None]), FoveatedLattice() if lattice is None else lattice
-    for gaze in look.gaze_deg:
-        mosaic = add_glance(mosaic, take_glance(light, lattice, gaze[None], px_per_deg))
-    return replace(look, mosaic=mosaic)
+        return maps, priority(maps, settings, prior=prior)
+    seen = None if trunk is None else trunk(image)
+    return maps, modulated(attraction(mixture, sharp, cells_per_deg=cells_per_deg, trunk=seen), prior=prior)
 
 
 def _path(

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from ciliary.cortex.dorsal.conspicuity import Conspicuity, ConspicuitySettings, conspicuity, mean_one
 from ciliary.cortex.dorsal.mixture import GazeMixture, attraction
+from ciliary.cortex.dorsal.motion import residual_motion
+from ciliary.cortex.motion.flow import FlowOut
 from ciliary.cortex.percept import RetinaOut
 
 #: Of the centre prior, in parts of the image's height and width.
@@ -69,7 +71,8 @@ def priority(
     Args:
         maps: of :func:`~ciliary.cortex.dorsal.conspicuity.conspicuity`.
         settings: the defaults when None.
-        motion: (B, 1, H, W) >= 0, such as the speed that remains when the whole field's is taken off; any scale.
+        motion: (B, 1, H, W) >= 0, the speed that remains when the whole field's is taken off
+            (:func:`ciliary.cortex.dorsal.motion.residual_motion`); any scale.
         unresolved: (B, 1, H, W) in [0, 1]: 1 where the eye has seen nothing finer than the periphery gives.
         prior: (1 or B, 1, H, W) >= 0: where people look whatever there is, any scale.
         inhibition: (B, 1, H, W) in [0, 1], of :class:`~ciliary.cortex.dorsal.scan.GazeState`.
@@ -177,12 +180,12 @@ class Dorsal(nn.Module):
         self,
         retina: RetinaOut,
         *,
-        motion: Tensor | None = None,
+        motion: FlowOut | None = None,
         unresolved: Tensor | None = None,
         prior: Tensor | None = None,
         inhibition: Tensor | None = None,
     ) -> Tensor:
-        """Priority (B, 1, h, w) of :class:`RetinaOut`; the maps as for :func:`priority`."""
+        """Priority (B, 1, h, w) of :class:`RetinaOut` and of how the image moves; the maps as for :func:`priority`."""
         if self.mixture is not None:
             if motion is not None:
                 raise ValueError("a mixture has no weight for motion; leave one of them out")
@@ -192,7 +195,8 @@ class Dorsal(nn.Module):
             share = self.settings.resolved_share
             return modulated(pull, resolved_share=share, prior=prior, unresolved=unresolved, inhibition=inhibition)
         maps = conspicuity(retina.opponent, px_per_deg=self.px_per_deg, settings=self.how)
-        return priority(maps, self.settings, motion=motion, unresolved=unresolved, prior=prior, inhibition=inhibition)
+        moved = None if motion is None else residual_motion(motion)
+        return priority(maps, self.settings, motion=moved, unresolved=unresolved, prior=prior, inhibition=inhibition)
 
 
 def _at(x: Tensor, size: tuple[int, int], name: str) -> Tensor:

@@ -13,9 +13,9 @@ from ciliary.cortex.percept import RetinaOut
 
 # Linear sRGB (D65) to cone responses: Hunt-Pointer-Estevez XYZ->LMS times IEC 61966-2-1 sRGB->XYZ, rows scaled to sum 1
 # so that white excites all three alike.
-_XYZ_FROM_RGB = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+XYZ_FROM_RGB = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 _LMS_FROM_XYZ = torch.tensor([[0.38971, 0.68898, -0.07868], [-0.22981, 1.18340, 0.04641], [0.0, 0.0, 1.0]])
-_LMS_FROM_RGB = _LMS_FROM_XYZ @ _XYZ_FROM_RGB
+_LMS_FROM_RGB = _LMS_FROM_XYZ @ XYZ_FROM_RGB
 LMS_FROM_RGB = _LMS_FROM_RGB / _LMS_FROM_RGB.sum(1, keepdim=True)
 # Luminance, red-green, blue-yellow. The gains bring the three to like spread on natural photographs (as Lab does):
 # L and M overlap so much that their difference is an order of magnitude smaller than their sum.

@@ -30,8 +30,8 @@ class EyeConfig:
     Attributes:
         muscles: those that are free, of :data:`MUSCLES`; the others stay where the episode starts.
         scenes: what is looked at: ``synthetic`` (planes, slants and dots with known answers), ``photographs`` (bundled,
-            flat), ``mixed`` (either), the path of a folder with depth (:mod:`ciliary.envs.data.depth`) or of
-            photographs, or scenes.
+            flat), ``mixed`` (either), the path of a folder with depth (:mod:`ciliary.envs.data.depth`), with a focus
+            stack and its ``focus.txt`` (:mod:`ciliary.envs.data.active.stacks`) or of photographs, or scenes.
         in_depth: photographs are not flat and far: see :func:`ciliary.envs.data.active.pictures.photograph_in_depth`.
         nearness: of a folder with depth, see :func:`ciliary.envs.data.active.scene.depth_scene`.
         size_px: (height, width) to which scenes are brought (shrunk until they just cover it, never enlarged, and
@@ -39,11 +39,14 @@ class EyeConfig:
         width_deg: width of the field of scenes that are not given as objects.
         photon_noise: light is known from the photons caught.
         white_cd_m2: luminance of light 1; None: the scene's own.
+        rods: take over where a scene's mean luminance is under 5 cd/m2 (:mod:`ciliary.cortex.eye.rods`).
         lattice: of a glance.
         window_px: side of the square at the gaze that is imaged at the scene's resolution, even, >= 32.
         n_layers: of that square, see :func:`ciliary.cortex.eye.layers.split_layers`.
         coarse: what is outside the square is imaged so many times coarser, and without colour fringes.
         mosaic_coarse: the memory of what was seen has pixels so many times larger than the scene's.
+        expectation: file of ``ciliary train expectation``, that tells where looking would pay; None: what comes along.
+        centre_exponent: of the prior for the centre that multiplies it, >= 0.
         focus_dpt, pupil_mm: where an episode starts.
         degree_cost: subtracted from the reward for every degree of a saccade, >= 0.
         horizon: looks that the observation's ``time`` counts to; it is 1 from then on.
@@ -58,11 +61,14 @@ class EyeConfig:
     width_deg: float = WIDTH_DEG
     photon_noise: bool = True
     white_cd_m2: float | None = None
+    rods: bool = False
     lattice: FoveatedLattice = field(default_factory=FoveatedLattice)
     window_px: int = 64
     n_layers: int = 8
     coarse: int = 4
     mosaic_coarse: int = 2
+    expectation: str | Path | None = None
+    centre_exponent: float = 0.5
     focus_dpt: float = EYE["focus_dpt"].default
     pupil_mm: float = EYE["pupil_mm"].default
     degree_cost: float = 0.001
@@ -95,6 +101,8 @@ class EyeConfig:
                 "expected nearness and width_deg > 0 and degree_cost >= 0, got "
                 f"{self.nearness}, {self.width_deg}, {self.degree_cost}"
             )
+        if self.centre_exponent < 0:
+            raise ValueError(f"expected centre_exponent >= 0, got {self.centre_exponent}")
         if self.white_cd_m2 is not None and not self.white_cd_m2 > 0:
             raise ValueError(f"expected white_cd_m2 > 0 or None, got {self.white_cd_m2}")
         _ = self.rules  # checked now

@@ -1,28 +1,39 @@
-"""Where looking would pay: contrast that was seen, times acuity that is still to be gained there."""
+"""Where looking would pay: what the dorsal pathway expects of what was seen; nothing where there is nothing to see."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ciliary.cortex.dorsal.expectation import ExpectationNet
+from ciliary.cortex.dorsal.search import MAP_CELLS, believe
 from ciliary.cortex.eye.lattice import FoveatedLattice
 from ciliary.cortex.eye.mosaic import Mosaic
 
-PRIORITY_PX = (36, 48)
+PRIORITY_PX = MAP_CELLS
 _LUMINANCE = (0.2126, 0.7152, 0.0722)  # IEC 61966-2-1
 #: Contrast below which nothing is there: over what photons do to a foveal sample at 80 cd/m2 (0.7 %), three times.
 LEAST_CONTRAST = 0.03
 _REACH_PX = 2
 
 
-def priority_map(mosaic: Mosaic, lattice: FoveatedLattice = FoveatedLattice()) -> Tensor:  # noqa: B008 -- frozen
-    """The map a gaze is chosen by, (B, 1, 36, 48), >= 0, sum 1; uniform where there is nothing to see."""
-    told = F.adaptive_avg_pool2d(fine_contrast(mosaic) * unresolved(mosaic, lattice), PRIORITY_PX)
-    total = told.sum((1, 2, 3), keepdim=True)
-    return torch.where(total > 0, told / total.clamp_min(1e-12), torch.full_like(told, 1 / told[0].numel()))
+def gaze_worth(
+    mosaic: Mosaic, lattice: FoveatedLattice, *, net: ExpectationNet, centre_exponent: float
+) -> tuple[Tensor, Tensor]:
+    """What a gaze is chosen by, and what is left to look for.
+
+    Returns:
+        priority (B, 1, 36, 48) in [0, 1]: what a look at each place would gain, of the most that any would
+        (:func:`ciliary.cortex.dorsal.gain.expected_gain`), 1 all over where there is nothing to see; and the
+        priority-weighted unresolved acuity (B,) in [0, 1], 0 there.
+    """
+    belief = believe(mosaic, lattice, net=net, centre_exponent=centre_exponent, cells=PRIORITY_PX)
+    is_something = fine_contrast(mosaic).sum((1, 2, 3)) > 0
+    most = belief.gain.amax((1, 2, 3), keepdim=True)
+    told = belief.gain / most.clamp_min(1e-12)
+    told = torch.where(is_something[:, None, None, None] & (most > 0), told, torch.ones_like(told))
+    return told, torch.where(is_something, belief.unresolved_share, torch.zeros_like(belief.unresolved_share))
 
 
 def fine_contrast(mosaic: Mosaic) -> Tensor:
@@ -41,18 +52,3 @@ def fine_contrast(mosaic: Mosaic) -> Tensor:
     contrast = (contrast - LEAST_CONTRAST).clamp_min(0) * seen
     expected = contrast.sum((2, 3), keepdim=True) / n_seen
     return torch.where(mosaic.is_seen, contrast, expected)
-
-
-def unresolved(mosaic: Mosaic, lattice: FoveatedLattice) -> Tensor:
-    """Acuity still to be gained, (B, 1, H, W): octaves of spacing over the fovea's; 1 at the rim and unseen."""
-    rim = lattice.finest_deg * (1 + lattice.reach_deg / lattice.e2_deg)
-    octaves = (mosaic.spacing_deg / lattice.finest_deg).log() / math.log(rim / lattice.finest_deg)
-    return octaves.clamp(0, 1)
-
-
-def unresolved_share(mosaic: Mosaic, lattice: FoveatedLattice) -> Tensor:
-    """Priority-weighted unresolved acuity, (B,) in [0, 1]; 0 where there is nothing to see."""
-    contrast = fine_contrast(mosaic)
-    total = contrast.sum((1, 2, 3))
-    left = (contrast * unresolved(mosaic, lattice)).sum((1, 2, 3))
-    return torch.where(total > 0, left / total.clamp_min(1e-12), torch.zeros_like(total))

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ciliary.cortex.stages.retina import linear_to_srgb
-from ciliary.envs.eye.priority import priority_map
 from ciliary.envs.eye.world import EyeWorld
 
 _SIZE_PX = (640, 480)  # width, height: even, as video encoders want
@@ -32,13 +31,13 @@ class EyeRenderer:
         assert world.mosaic is not None
         half_y, half_x = world.half_field_deg
         extent = (-half_x, half_x, half_y, -half_y)
-        priority = priority_map(world.mosaic, world.config.lattice)[i, 0].numpy()
+        priority = world.priority[i, 0].numpy()
         scene, window = _picture(world.scene(i).light), _picture(world.sighting.window[i])
         mosaic = _picture(world.mosaic.image[i])
         for ax in self._axes:
             ax.clear()
             ax.set_axis_off()
-        names = ("scene and gaze", "window at the gaze", "priority", "mosaic")
+        names = ("scene and gaze", "window at the gaze", "where looking would pay", "mosaic")
         for ax, name in zip(self._axes, names, strict=True):
             ax.set_title(name, fontsize=10)
         self._axes[0].imshow(scene, extent=extent)

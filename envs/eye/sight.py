@@ -21,21 +21,16 @@ from ciliary.cortex.eye.layers import Layers, split_layers
 from ciliary.cortex.eye.optics import OpticsSettings, largest_radius_px, retinal_image
 from ciliary.cortex.eye.parameters import FOCUS_DPT
 from ciliary.cortex.eye.pupil import expected_photons, seen_light
+from ciliary.cortex.eye.rods import MESOPIC_CD_M2, dim_light, without_colour
+from ciliary.cortex.ops.guided import luminance
 from ciliary.envs.data.active.scene import EyeScene, stack_layers
 from ciliary.envs.eye.config import EyeConfig
+from ciliary.envs.eye.frames import Eyes as Eyes
+from ciliary.envs.eye.frames import FrameSight, GroundFrames
 
 _FLAT_DPT = 1e-3  # a window that spans less is one layer
 _LEAST_STEP_DPT = 1e-3
 _OWN_SIDE_DPT = 0.02  # what lies so much behind (or before) the gaze's own distance gets a layer of its own
-
-
-@dataclass(frozen=True, eq=False)
-class Eyes:
-    """State of B eyes, float64 as that of a controller: gaze_deg (B, 2), focus_dpt (B,), pupil_mm (B,)."""
-
-    gaze_deg: Tensor
-    focus_dpt: Tensor
-    pupil_mm: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +42,7 @@ class Sighting:
         window: (B, 3, window_px, window_px) light about the gaze, likewise.
         offset_px: (B, 2) of the gaze from the window's centre.
         photons: (B,) that a pixel of the window catches of light 1.
-        object_dpt: (B,) nearness of what is at the gaze: hidden truth, for evaluators.
+        object_dpt: (B,) nearness of what is at the gaze: hidden truth, for evaluators; nan where nobody knows it.
     """
 
     glance: Glance
@@ -70,6 +65,7 @@ class Ground:
         distance = F.pad(scene.distance_dpt[None], (0, right, 0, below), mode="replicate")[
             ..., k // 2 :: k, k // 2 :: k
         ]
+        self.frames = None if scene.frames is None else GroundFrames.of(scene.frames, k)
         is_flat = float(distance.max() - distance.min()) < _FLAT_DPT
         sigma_px = max(8.0 / k, 1.0)
         self.coarse = split_layers(
@@ -90,6 +86,7 @@ class Sight:
         self.config = config
         self._grounds: tuple[Ground, ...] = ()
         self._window: tuple[tuple[object, ...], list[tuple[Tensor, Layers]]] | None = None
+        self._frames: FrameSight | None = None
 
     def place(self, grounds: Sequence[Ground]) -> None:
         """Put B eyes before B scenes of one size.
@@ -103,11 +100,17 @@ class Sight:
                 f"expected scenes of one size and px_per_deg, got (H, W, px_per_deg) {kinds}; give "
                 "size_px and scenes of one field"
             )
+        framed = [ground.frames for ground in grounds if ground.frames is not None]
+        if framed and len(framed) < len(grounds):
+            raise ValueError("expected scenes that all are stacks of frames, or none, in one batch of eyes")
+        self._frames = FrameSight(framed) if framed else None
         self._grounds, self._window = tuple(grounds), None
         self._light = torch.stack([ground.light for ground in grounds])
         self._distance = torch.stack([ground.distance_dpt for ground in grounds])
         self._white = torch.tensor([ground.white_cd_m2 for ground in grounds])
         self._shift = torch.stack([ground.shift_deg for ground in grounds])
+        adapted = self._white * luminance(self._light).mean((1, 2, 3))
+        self._dim = adapted if self.config.rods and bool((adapted < MESOPIC_CD_M2[1]).any()) else None
         by_length: dict[int, list[int]] = {}
         for i, ground in enumerate(grounds):
             by_length.setdefault(len(ground.coarse), []).append(i)
@@ -125,29 +128,53 @@ class Sight:
         place_px = eyes.gaze_deg * self.px_per_deg + (size - 1) / 2
         corner = (place_px - (side - 1) / 2).round().long()
         offset_px = place_px - (corner + (side - 1) / 2)
-        focus, pupil = eyes.focus_dpt.float(), eyes.pupil_mm.float()
         white = self._white[:, None, None, None]
-        window = self._image(self._cut(corner), focus, pupil, self.px_per_deg, is_chromatic=True)
-        margin = self._margin_px(self.px_per_deg)
-        window = window[..., margin : margin + side, margin : margin + side]
+        if self._frames is None:
+            window = self._sharp(corner, eyes.focus_dpt.float(), eyes.pupil_mm.float())
+            around = self._coarsely(eyes.focus_dpt.float(), eyes.pupil_mm.float())
+        else:
+            eyes = self._frames.choose(eyes)
+            window, around = self._frames.window(corner, side), self._frames.coarse()
+        pupil = eyes.pupil_mm.float()
         area = 1 / self.px_per_deg**2
         window = seen_light(window * white, pupil, area_deg2=area, generator=generators) / white
+        if self._dim is not None:
+            window = dim_light(window, self._dim, px_per_deg=self.px_per_deg)
         photons = expected_photons(self._white, pupil, area_deg2=area)
         nearest = torch.minimum(place_px.round().long().clamp_min(0), size.long() - 1)
         object_dpt = self._distance[torch.arange(n), 0, nearest[:, 0], nearest[:, 1]]
-        glance = self._glance(eyes, window, offset_px, generators)
+        if self._frames is not None:
+            object_dpt = torch.full_like(object_dpt, math.nan)
+        glance = self._glance(eyes, window, around, offset_px, generators)
         return Sighting(glance, window, offset_px, photons, object_dpt.double())
 
+    def _sharp(self, corner: Tensor, focus: Tensor, pupil: Tensor) -> Tensor:
+        """The windows at the scene's resolution."""
+        image = self._image(self._cut(corner), focus, pupil, self.px_per_deg, is_chromatic=True)
+        margin, side = self._margin_px(self.px_per_deg), self.config.window_px
+        return image[..., margin : margin + side, margin : margin + side]
+
+    def _coarsely(self, focus: Tensor, pupil: Tensor) -> Tensor:
+        """Whole scenes, ``coarse`` times coarser."""
+        scale = self.px_per_deg / self.config.coarse
+        return self._image(self._coarse, focus, pupil, scale, is_chromatic=False)
+
     def _glance(
-        self, eyes: Eyes, window: Tensor, offset_px: Tensor, generators: Sequence[torch.Generator] | None
+        self,
+        eyes: Eyes,
+        window: Tensor,
+        around: Tensor,
+        offset_px: Tensor,
+        generators: Sequence[torch.Generator] | None,
     ) -> Glance:
         lattice, white = self.config.lattice, self._white[:, None, None, None]
         scale = self.px_per_deg / self.config.coarse
         pupil = eyes.pupil_mm.float()
-        around = self._image(self._coarse, eyes.focus_dpt.float(), pupil, scale, is_chromatic=False)
         far = take_glance(around, lattice, eyes.gaze_deg - self._shift, scale)
         area = lattice.spacing_deg.float() ** 2
         samples = seen_light(far.samples * white, pupil, area_deg2=area, generator=generators) / white
+        if self._dim is not None:
+            samples = without_colour(samples, self._dim)
         near = take_glance(window, lattice, offset_px / self.px_per_deg, self.px_per_deg)
         samples = torch.where(near.is_inside, near.samples, samples)
         place = lattice.position_deg[None] + eyes.gaze_deg[:, None, None]

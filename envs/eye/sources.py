@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch.nn.functional as F
 from PIL import Image
+from torch import Tensor
 
 from ciliary.envs.data.active.pictures import photograph_in_depth
 from ciliary.envs.data.active.scene import EyeScene, depth_scene, photograph_scene
+from ciliary.envs.data.active.stacks import FOCUS_FILE, read_focus_stack
 from ciliary.envs.data.active.synthetic import dots_scene, planes_scene, slant_scene
 from ciliary.envs.data.depth import DepthEntry, read_depth
 from ciliary.envs.data.sources import Source, bundled, bundled_files, folder
@@ -39,6 +41,7 @@ class SceneSource:
     def __init__(self, config: EyeConfig) -> None:
         self._config = config
         self._kept: OrderedDict[str, Ground] = OrderedDict()
+        self._given: tuple[EyeScene, Ground] | None = None  # the latest scene that was given as an object
         self._makers: dict[str, Callable[[], EyeScene]] = {}
         self._is_synthetic = config.scenes in ("synthetic", "mixed")
         scenes = config.scenes
@@ -64,6 +67,10 @@ class SceneSource:
 
     def _from_folder(self, path: Path) -> None:
         config = self._config
+        if (path / FOCUS_FILE).is_file():
+            stack = read_focus_stack(path, width_deg=config.width_deg)
+            self._makers = {stack.name: partial(_in_field, stack.as_scene(), config)}
+            return
         try:
             depth = read_depth([path])
         except ValueError:
@@ -90,7 +97,9 @@ class SceneSource:
         """
         kind, number, seed = rng.random(), rng.random(), int(rng.integers(2**31))
         if isinstance(wanted, EyeScene):
-            return self._ready(wanted)
+            if self._given is None or self._given[0] is not wanted:
+                self._given = wanted, self._ready(wanted)
+            return self._given[1]
         names = self.names
         if wanted is None:
             if self._is_synthetic and (not names or kind < 0.5):
@@ -197,13 +206,22 @@ def fitted(scene: EyeScene, size_px: tuple[int, int]) -> EyeScene:
             "enlarged: choose a smaller size_px, or None"
         )
     size = [max(round(side * factor), least) for side, least in zip(scene.size_px, size_px, strict=True)]
-    light = F.interpolate(scene.light[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0]
+    light = _shrunk(scene.light[None], size)[0]
     distance = F.interpolate(scene.distance_dpt[None], size=size, mode="nearest-exact")[0]
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     window = (slice(None), slice(top, top + height), slice(left, left + width))
+    frames = scene.frames
+    if frames is not None:
+        frames = replace(frames, light=_shrunk(frames.light, size)[:, :, window[1], window[2]].contiguous())
     return replace(
         scene,
-        light=light.clamp_min(0)[window].contiguous(),
+        light=light[window].contiguous(),
         distance_dpt=distance[window].contiguous(),
         px_per_deg=scene.px_per_deg * factor,
+        frames=frames,
     )
+
+
+def _shrunk(light: Tensor, size: list[int]) -> Tensor:
+    """Light (N, 3, H, W) >= 0 by the mean of its area."""
+    return F.interpolate(light, size=size, mode="bilinear", antialias=True, align_corners=False).clamp_min(0)

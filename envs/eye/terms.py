@@ -57,7 +57,7 @@ def significant(contrast: Contrast, config: EyeConfig) -> Tensor:
 def measure(contrast: Contrast, unresolved: Tensor, config: EyeConfig) -> dict[str, np.ndarray]:
     """Terms of B looks, each (B,) float64, the total last.
 
-    *gaze*: ``unresolved`` (B,), :func:`ciliary.envs.eye.priority.unresolved_share`, 0 to 1. *focus*: minus the log of
+    *gaze*: ``unresolved`` (B,), of :func:`ciliary.envs.eye.priority.gaze_worth`, 0 to 1. *focus*: minus the log of
     fine over coarse contrast at the gaze, of green: 0.1 x (ln coarse - mean of the bands' ln), 0 where there is no
     contrast. *pupil*: minus the bits that a pixel of the window tells of contrast under photon noise, a tenth: wide
     pupils blur, narrow ones are dark (Shannon 1949).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from ciliary.cortex.dorsal.expectation import read_expectation
 from ciliary.cortex.eye.contrast import Contrast
 from ciliary.cortex.eye.disc import disc_diameter_rad
 from ciliary.cortex.eye.fovea import Glance
@@ -22,7 +24,7 @@ from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.dynamics import count_still, is_converged, reward
 from ciliary.envs.eye import terms as worth
 from ciliary.envs.eye.config import MAX_FOCUS_STEP_DPT, MAX_PUPIL_FACTOR, MUSCLES, EyeConfig
-from ciliary.envs.eye.priority import PRIORITY_PX, priority_map, unresolved_share
+from ciliary.envs.eye.priority import PRIORITY_PX, gaze_worth
 from ciliary.envs.eye.sight import Eyes, Ground, Sight, Sighting
 from ciliary.envs.eye.sources import SceneSource
 
@@ -52,6 +54,7 @@ class EyeWorld:
         eye: (B, 4) float64 gaze_y_deg, gaze_x_deg, focus_dpt, pupil_mm.
         terms: name -> (B,) of the latest look.
         sighting, mosaic: what it saw, and all that was seen.
+        priority: (B, 1, 36, 48) in [0, 1], where looking would pay.
         history: of each episode, the terms after the reset and every step; ``path`` likewise the eye, (4,).
     """
 
@@ -72,8 +75,9 @@ class EyeWorld:
         self.contrast: Contrast | None = None
         self.mosaic: Mosaic | None = None
         self._gaze: Tensor | None = None  # of the latest look, while the mosaic has it
-        self._priority: Tensor
+        self._net = read_expectation(None if config.expectation is None else Path(config.expectation))
         self._unresolved: Tensor
+        self.priority: Tensor
 
     @property
     def half_field_deg(self) -> np.ndarray:
@@ -208,9 +212,10 @@ class EyeWorld:
         seen = add_glance(before, glance)
         self.mosaic = seen if bool(is_looking.all()) else _chosen(is_looking, seen, before)
         self._gaze = gaze.clone()
-        priority = priority_map(self.mosaic, self.config.lattice)
-        self._priority = (255 * priority / priority.amax((1, 2, 3), keepdim=True)).round().to(torch.uint8)
-        self._unresolved = unresolved_share(self.mosaic, self.config.lattice)
+        with torch.no_grad():
+            self.priority, self._unresolved = gaze_worth(
+                self.mosaic, self.config.lattice, net=self._net, centre_exponent=self.config.centre_exponent
+            )
 
     def observe(self) -> Obs:
         """Observations of all rows, in arrays that nobody else holds."""
@@ -220,7 +225,7 @@ class EyeWorld:
         time = np.minimum(self.n_looks / self.config.horizon, 1.0)
         return {
             "glance": shown(self.sighting.glance),
-            "priority": self._priority.numpy().copy(),
+            "priority": np.asarray((255 * self.priority).round().to(torch.uint8).numpy()),
             "eye": self.u,
             "statistics": worth.statistics(self.contrast, self.mosaic, self.config),
             "time": time[:, None].astype(np.float32),

@@ -163,6 +163,31 @@ def region_covering(labels: ArrayLike, people: People | Sequence[ArrayLike], *, 
     return region_scores(labels, people, stride=stride)["covering"]
 
 
+def weighted_covering(labels: ArrayLike, reference: ArrayLike, weight: ArrayLike) -> float:
+    """:func:`covering` of a reference's regions where places count unequally, in [0, 1].
+
+    Areas, of regions and of what they share, are sums of the weight.
+
+    Args:
+        labels, reference: label maps (H, W).
+        weight: (H, W) >= 0, such as the density of fixations.
+
+    Raises:
+        ValueError: sizes differ, labels are not integers, or there is no weight.
+    """
+    ours, theirs, mass = _label_map(labels), _label_map(reference), np.asarray(weight, dtype=float)
+    if not ours.shape == theirs.shape == mass.shape:
+        raise ValueError(f"expected three maps of one size, got {ours.shape}, {theirs.shape} and {mass.shape}")
+    if not (mass >= 0).all() or not mass.sum() > 0:
+        raise ValueError("expected weights >= 0 and some above it")
+    (own, n_own), (other, n_other) = _compact(ours), _compact(theirs)
+    shared = np.bincount(other * n_own + own, mass.ravel(), n_other * n_own).reshape(n_other, n_own)
+    area, our_area = shared.sum(1), shared.sum(0)
+    union = area[:, None] + our_area - shared
+    best = np.max(shared / np.where(union > 0, union, 1), 1)
+    return float((area * best).sum() / area.sum())
+
+
 def _label_map(labels: ArrayLike) -> np.ndarray:
     array = np.asarray(labels)
     if array.ndim != 2 or array.size == 0 or array.dtype.kind not in "iub":

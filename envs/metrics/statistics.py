@@ -10,6 +10,7 @@ takes 16 times as long (0.1 against 1.6 ms for 100 images). Ranks are SciPy's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -71,6 +72,23 @@ def bootstrap_mean(values: np.ndarray, *, how: Bootstrap = DEFAULT) -> Interval:
     (column,) = _columns(values=values)
     resampled = _resampled_means(column[:, None], how)[:, 0]
     return _interval(column.mean(), resampled, resampled, n=len(column), how=how)
+
+
+def bootstrap_of(statistic: Callable[[np.ndarray], float], values: np.ndarray, *, how: Bootstrap = DEFAULT) -> Interval:
+    """Any number that is computed of all values of all images; images are drawn whole.
+
+    Args:
+        statistic: of values (M, ...) of M images, such as ``np.median``.
+        values: (N, ...), images first.
+        how: the resampling.
+
+    Raises:
+        ValueError: on no images, or values that are not finite.
+    """
+    values = np.asarray(values, float)
+    _columns(values=values)
+    resampled = np.array([statistic(values[rows]) for rows in _indices(len(values), how)])
+    return _interval(statistic(values), resampled, resampled, n=len(values), how=how)
 
 
 def paired_difference(

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ciliary.envs.metrics.gaze import GAZE_METRICS
 from ciliary.tuning.cli import app
+from ciliary.tuning.evaluation.gaze_detail import IDEAL, OWN, PERSON, RANDOM, STAY
 from ciliary.tuning.gaze import job
 from ciliary.tuning.sessions.inputs import SHOWCASE, is_output
 from ciliary_tests.gazed import write_gazed
@@ -83,6 +84,9 @@ def test_options_of_the_path(script, photos, tmp_path, unseen, capsys):
     assert max(abs(one["x_deg"]) for one in held) <= max(abs(one["x_deg"]) for one in plain["fixations"])
     assert path("--map", "learned")["map"] == "learned"
     assert len(path("--fixations", "1")["fixations"]) == 1
+    own = path("--sight", "own")
+    assert own["sight"] == "own"
+    assert own["fixations"][1:] != plain["fixations"][1:]
     assert capsys.readouterr().out == ""
 
 
@@ -103,6 +107,11 @@ def test_bundled_photographs_when_none_is_given(script, tmp_path, unseen, capsys
         (["a.png", "--people", "x"], 2, "leave IMAGE out"),
         (["--images", "3"], 2, "--people DIR"),
         (["--people", "nowhere"], 1, "no fixations.npz"),
+        (["--people", "nowhere", "--detail", "none"], 1, "no fixations.npz"),
+        (["--detail", "none"], 2, "--people DIR"),
+        (["--expectation", "x"], 2, "--sight own"),
+        (["--sight", "own", "--expectation", "nowhere"], 2, "nowhere"),
+        (["--sight", "own", "--map", "learned"], 2, "train expectation"),
     ],
 )
 def test_what_is_wrong_is_said(script, tmp_path, capsys, arguments, code, complaint):
@@ -111,6 +120,41 @@ def test_what_is_wrong_is_said(script, tmp_path, capsys, arguments, code, compla
     assert line.startswith("gaze: ")
     assert complaint in line
     assert not any(tmp_path.iterdir())
+
+
+def test_detail_beside_people(script, people, tmp_path, capsys):
+    """One patch in the field: whoever goes there knows it, and the others' own fixations are a ceiling."""
+    arguments = ["--people", str(people), "--size", "64", "--detail", "none", "--glances", "3", "--images", "2"]
+    assert script.main([*arguments, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    page = (tmp_path / "detail.md").read_text(encoding="utf-8")
+    assert page.strip() in printed
+    with (tmp_path / "detail.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    acuity = {}
+    for row in rows:
+        acuity.setdefault(row["policy"], []).append(float(row["acuity"]))
+        assert 0 <= float(row["covering"]) <= 1
+        assert (row["scanmatch"] == "") == row["policy"].startswith("uniform camera")
+    mean = {name: np.mean(values) for name, values in acuity.items()}
+    assert mean[IDEAL] > mean[OWN] > mean[STAY]
+    assert mean[PERSON] > mean[RANDOM]
+    assert {len(values) for values in acuity.values()} == {2}
+
+
+@pytest.mark.slow
+def test_an_expectation_is_taught_and_used(photos, tmp_path, unseen, capsys):
+    for i in range(10):
+        page = np.random.default_rng(i).integers(0, 255, (60, 80, 3)).astype(np.uint8)
+        Image.fromarray(page).save(tmp_path / f"{i}.png")
+    arguments = ["train", "expectation", str(tmp_path), "--views", "1", "--epochs", "1", "--out", str(tmp_path / "out")]
+    assert app.main(arguments) == 0
+    assert "nats from the photograph's own priority" in capsys.readouterr().out
+    weights = str(tmp_path / "out" / "expectation.safetensors")
+    looked = [str(photos / "wide.png"), *QUICK, "--sight", "own", "--expectation", weights, "--out", str(tmp_path)]
+    assert app.main(["gaze", *looked]) == 0
+    assert app.main(["train", "expectation", str(photos), "--out", str(tmp_path)]) == 1
+    assert "at least 10 photographs" in capsys.readouterr().err
 
 
 def test_maps_beside_people(script, people, tmp_path, capsys):

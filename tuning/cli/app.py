@@ -23,9 +23,12 @@ from ciliary.tuning.cli.exit_codes import ALL_WELL, USAGE
 from ciliary.tuning.cli.settings import Settings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
 from ciliary.tuning.eye.settings import EyeExam, EyeTraining
-from ciliary.tuning.gaze.settings import GazeSettings, GazeTraining
+from ciliary.tuning.focus.settings import FocusSettings
+from ciliary.tuning.gaze.settings import ExpectationTraining, GazeSettings, GazeTraining
 from ciliary.tuning.inspect.settings import LookSettings
+from ciliary.tuning.motion.settings import MotionCommand
 from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.track.settings import TrackSettings
 from ciliary.tuning.training.options import CortexTraining, DepthTraining, FeaturesTraining, PolicySettings
 
 #: Command -> its settings, and ``module:function`` of its job.
@@ -34,6 +37,9 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "look": (LookSettings, "ciliary.tuning.inspect.job:run"),
     "gaze": (GazeSettings, "ciliary.tuning.gaze.job:run"),
     "eye": (EyeExam, "ciliary.tuning.eye.job:run"),
+    "focus": (FocusSettings, "ciliary.tuning.focus.job:run"),
+    "track": (TrackSettings, "ciliary.tuning.track.job:run"),
+    "motion": (MotionCommand, "ciliary.tuning.motion.job:run"),
     "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
     "compare": (CompareSettings, "ciliary.tuning.evaluation.compare:run"),
     "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),
@@ -42,11 +48,14 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train features": (FeaturesTraining, "ciliary.tuning.training.features_job:run"),
     "train depth": (DepthTraining, "ciliary.tuning.training.depth_job:run"),
     "train gaze": (GazeTraining, "ciliary.tuning.gaze.train_job:run"),
+    "train expectation": (ExpectationTraining, "ciliary.tuning.gaze.expectation_job:run"),
     "train eye": (EyeTraining, "ciliary.tuning.eye.train_job:run"),
     "examine": (ExamSettings, "ciliary.tuning.benchmarks.job:run"),
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
 }
-GROUPS = {"train": "Train a policy, the cortex itself, its depth cue, its gaze or its eye, or fit a backbone for it."}
+GROUPS = {
+    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, or fit a backbone for it."
+}
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],
     "word": Annotated[str | None, Parameter(help="which of those below")],

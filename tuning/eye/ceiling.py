@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ciliary.agents.eye.gaze import PriorityController
 from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.eye.config import MAX_FOCUS_STEP_DPT, EyeConfig
 from ciliary.envs.eye.single import EyeEnv
@@ -20,6 +19,7 @@ from ciliary.envs.eye.single import EyeEnv
 Place = tuple[float, float]
 
 _WIDE_MM = 8.0
+_APART = 0.2  # peaks of the map, in halves of the field
 _AT_A_PLACE = ("focus", "pupil")  # terms of the latest look alone
 
 
@@ -39,14 +39,14 @@ class Greedy:
         """Sum of rewards of one episode."""
         env, rng = EyeEnv(config), np.random.default_rng(seed)
         obs, info = env.reset(seed=seed, options={"scene": scene})
-        path, paid, known = [(0.0, 0.0)], 0.0, {(0.0, 0.0): _shown(info["terms"])}
+        paid, known = 0.0, {(0.0, 0.0): _shown(info["terms"])}
         is_over = is_settled = False
         for step in range(self.n_steps):
             best = min(known, key=lambda place: known[place])
             n_needed = 1 + int(abs(_distance(scene, best) - info["eye"]["focus_dpt"]) / MAX_FOCUS_STEP_DPT)
             tried = []
             if not is_settled and step + n_needed < self.n_steps:
-                for place in self._places(obs, path, rng):
+                for place in self._places(obs, rng):
                     one = copy.deepcopy(env)
                     told = one.step(_action(one, scene, place))
                     is_focused = abs(told[4]["hidden"]["focus_error_dpt"]) < 0.1
@@ -60,17 +60,20 @@ class Greedy:
             else:
                 is_settled, place, told = True, best, env.step(_action(env, scene, best))
             obs, reward, is_over, _, info = told
-            path.append(place)
             paid += float(reward)
             if is_over:
                 break
         return paid
 
-    def _places(self, obs: dict[str, np.ndarray], path: list[Place], rng: np.random.Generator) -> list[Place]:
-        winners, places, been = PriorityController(reach=0.08), [], list(path)
+    def _places(self, obs: dict[str, np.ndarray], rng: np.random.Generator) -> list[Place]:
+        """The best places of the map of priority, none near another, and as many drawn anywhere."""
+        told = np.array(obs["priority"][0], dtype=np.float64)
+        y, x = ((np.arange(n) + 0.5) / n * 2 - 1 for n in told.shape)
+        places = []
         for _ in range(self.n_tried):
-            places.append(winners.next_place(been, obs))
-            been.append(places[-1])
+            i, j = np.unravel_index(told.argmax(), told.shape)
+            places.append((float(y[i]), float(x[j])))
+            told[np.hypot(y[:, None] - y[i], x - x[j]) < _APART] = -1
         drawn = [(float(y), float(x)) for y, x in rng.uniform(-0.9, 0.9, (self.n_tried, 2))]
         return places + drawn
 

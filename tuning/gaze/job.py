@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ciliary.cortex.cues import make_backbone
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.dorsal.expectation import read_expectation
 from ciliary.cortex.dorsal.looking import GazeLook, Trunk, look_around
 from ciliary.cortex.dorsal.mixture import GazeMixture, read_mixture
 from ciliary.cortex.plot.gaze import draw_gaze
@@ -19,6 +20,7 @@ from ciliary.envs.data.sources import Photograph
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.gaze.detail import tell_detail
 from ciliary.tuning.gaze.people import as_markdown, tell, write_table
 from ciliary.tuning.gaze.settings import GazeSettings
 from ciliary.tuning.runs.files import save_map, write_atomically
@@ -36,6 +38,7 @@ def run(settings: GazeSettings) -> int:
         needs_mixture = settings.map == "learned" or settings.people is not None
         mixture = read_mixture(settings.weights) if needs_mixture else None
         trunk = trunk_of(mixture)
+        read_expectation(settings.expectation)
     except (ValueError, FileNotFoundError) as error:
         _complain(error)
         return USAGE
@@ -43,6 +46,8 @@ def run(settings: GazeSettings) -> int:
         _complain(error)
         return NOTHING
     try:
+        if settings.detail is not None:
+            return _tell_detail(settings)
         if settings.people is not None:
             return _tell(settings, mixture, trunk)
         return _look_at_all(settings, mixture, trunk)
@@ -74,6 +79,17 @@ def _tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | No
         Console(highlight=False, soft_wrap=True).print(
             "\n".join([words, "", as_markdown(table), "", *(f"gaze     {path}" for path in paths)]), markup=False
         )
+    return ALL_WELL
+
+
+def _tell_detail(settings: GazeSettings) -> int:
+    try:
+        page, paths = tell_detail(settings)
+    except (ValueError, OSError) as error:
+        _complain(error)
+        return NOTHING
+    if not settings.is_quiet:
+        print("\n".join([page, *(f"detail   {path}" for path in paths)]))
     return ALL_WELL
 
 
@@ -110,6 +126,8 @@ def _each(
                     centre_exponent=settings.centre,
                     mixture=mixture,
                     trunk=trunk,
+                    own_sight=settings.sight == "own",
+                    net=None if settings.expectation is None else read_expectation(settings.expectation),
                 )
                 path = _write(look, item.name, photograph, settings)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
@@ -126,7 +144,8 @@ def _each(
 def _write(look: GazeLook, name: str, photograph: Photograph, settings: GazeSettings) -> Path:
     """The figure, the JSON beside it, and the map where it is asked for; returns the figure."""
     words = "rarity, ends and colour" if settings.map == "priority" else "fitted weights"
-    note = f"{settings.map}: {words}, times a prior for the centre; the path is that of the whole photograph's priority"
+    sight = "by what was seen" if settings.sight == "own" else "that of the whole photograph's priority"
+    note = f"{settings.map}: {words}, times a prior for the centre; the path is {sight}"
     if settings.centre == 0:
         note = note.replace("times a prior for the centre", "without a prior for the centre")
     path = write_figure(draw_gaze(look, name=name, note=note), settings.out / f"{name}.png")
@@ -148,6 +167,7 @@ def as_record(look: GazeLook, photograph: Photograph, settings: GazeSettings) ->
         "original_size": [height, width],
         "px_per_deg": round(look.px_per_deg * right, 6),
         "map": settings.map,
+        "sight": settings.sight,
         "centre_exponent": settings.centre,
         "fixations": [
             {

@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from ciliary.cortex.options import INHERITED
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option
-from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, Settings, Size
+from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, Seed, Settings, Size
 
 MAPS = ("priority", "learned")
+SIGHTS = ("whole", "own")
 DEFAULT_OUT = Path("runs/gaze")
 PX_PER_DEG_HELP = "pixels of the file to a degree of visual angle (its width is 33.3 degrees)"
 
@@ -24,11 +26,16 @@ class GazeSettings(Settings):
     epilog: ClassVar[str] = f"""\
 maps          priority  rarity, ends and colour, weighed and raised to a power: nothing fitted but these few numbers
               learned   13 weights of the same maps, fitted to half of OSIE's fixations; --weights FILE for your own
+sight         whole     the map of the sharp photograph, winner after winner; the eye could not know it
+              own       at each glance where a look gains most by what was seen so far
 people        DIR holds images/ and fixations.npz: names, and an entry a fixation of image, subject, order, y_px, x_px,
               duration_ms. Numbers are of the half on which nothing was chosen (a bit of the hash of a name).
+detail        what --glances glances leave known where people look, of a cortex that inherits so much, policy by policy:
+              acuity, and the covering of its percept of the sharp photograph, both weighed by people's fixations;
+              --expectation FILE, of ciliary train expectation, adds a row
 output        OUT/<image>.png, the figure, and OUT/<image>.json, the fixations in pixels of the file and in degrees from
               its centre. --save DIR adds DIR/<image>.priority.png, 8 bits, 255 where priority is highest.
-              --people: OUT/gaze.md and OUT/gaze.csv.
+              --people: OUT/gaze.md and OUT/gaze.csv, with --detail OUT/detail.md and OUT/detail.csv.
 {IN_WORDS}
 
 examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
@@ -48,7 +55,15 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
         at_least(0),
     ] = None
     map: Annotated[str, option("--map", "|".join(MAPS), "what the path follows"), one_of(*MAPS)] = "priority"
+    sight: Annotated[str, option("--sight", "|".join(SIGHTS), "what the eye knows of it"), one_of(*SIGHTS)] = "whole"
     weights: Annotated[Path | None, option("--weights", "FILE", "of `ciliary train gaze`, for the learned map")] = None
+    detail: Annotated[
+        str | None, option("--detail", "|".join(INHERITED), "with --people: see below"), one_of(*INHERITED)
+    ] = None
+    n_glances: Annotated[int, option("--glances", "N", "of --detail"), at_least(2)] = 8
+    expectation: Annotated[
+        Path | None, option("--expectation", "FILE", "of `ciliary train expectation`, for --sight own and --detail")
+    ] = None
     size_px: Size = 320
     out: Annotated[Path, option("--out", "DIR", "where figures and tables go")] = DEFAULT_OUT
     save: Annotated[Path | None, option("--save", "DIR", "also write priority maps here")] = None
@@ -58,8 +73,14 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
         _check_px_per_deg(self.px_per_deg)
         if self.people is not None and self.images:
             raise ValueError("--people has its own photographs; leave IMAGE out")
-        if self.people is None and self.n_images is not None:
-            raise ValueError("--images is of --people DIR; name photographs without it")
+        if self.expectation is not None and self.detail is None and self.sight != "own":
+            raise ValueError("--expectation is of --sight own and of --detail; ask for one of them")
+        if self.sight == "own" and (self.map != "priority" or self.weights is not None):
+            raise ValueError(
+                "--sight own has no --map; teach what it expects with: ciliary train expectation --weights FILE"
+            )
+        if self.people is None and (self.n_images is not None or self.detail is not None):
+            raise ValueError("--images and --detail are of --people DIR; name photographs without them")
         if self.people is not None and (self.save is not None or self.centre is not None):
             raise ValueError(
                 "--save and --centre are of photographs; --people tells each map with and without a centre"
@@ -99,6 +120,33 @@ examples      ciliary train gaze --people osie/ --features efficientnet_lite0 --
         _check_px_per_deg(self.px_per_deg)
         if self.features_weights is not None and self.features == "none":
             raise ValueError("--features-weights is of a backbone; say which with --features NAME")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectationTraining(Settings):
+    """Teach the eye's expectation: from what glances saw, the priority that the whole photograph would have.
+
+    Without labels: photographs and their own priority teach it. Use it with EyeConfig(expectation=FILE).
+    """
+
+    epilog: ClassVar[str] = """\
+weights       of ciliary train gaze: its density of gaze is learned in place of priority, which then is inherited from
+              people's fixations, and from a backbone where the mixture has one
+output        OUT/expectation.safetensors, with where it comes from
+exit code     0 all well · 1 nothing could be done · 2 wrong usage · 130 stopped by Ctrl-C or SIGTERM
+
+examples      ciliary train expectation photographs/ --views 3
+              ciliary train expectation photographs/ --weights runs/gaze/gaze.json
+"""
+
+    images: Images = field(default=(), kw_only=False)
+    n_views: Annotated[int, option("--views", "N", "parts of each photograph, eight glances at each"), at_least(1)] = 3
+    n_epochs: Annotated[int, option("--epochs", "N", "how often all of it is seen"), at_least(1)] = 6
+    weights: Annotated[Path | None, option("--weights", "FILE", "of `ciliary train gaze`, to learn in its place")] = (
+        None
+    )
+    seed: Seed = 0
+    out: Annotated[Path, option("--out", "DIR", "where the weights go")] = DEFAULT_OUT
 
 
 def _check_px_per_deg(value: float | None) -> None:

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 #: Experiments, by what their runs are, and what stands above them in the browser.
 SESSIONS, EVALUATIONS, TRAININGS = "ciliary-accommodate", "ciliary-evaluate", "ciliary-policies"
+FOCUSING = "ciliary-focus"
 _NOTES = {
     SESSIONS: "Sessions, and in each its episodes: one image under one disturbance, accommodated to by one controller. "
     "`accommodated/total` is the total of the setting applied, `accommodated/gain` what it gained on the defaults; "
     "`loss/*`, `best/*` and `theta/*` are the trials of the search, `final/*` the setting applied.",
     EVALUATIONS: "Methods compared on labelled images, one run an evaluation; its page is among the artifacts.",
+    FOCUSING: "Sessions of an eye's lens or pupil, and in each its episodes: one scene, one controller. `theta/*` is "
+    "where the muscle stood at each look, `loss/*` what the look was worth.",
     TRAININGS: "Policies learned, one run a training, and policies registered.",
 }
 _NOISY = ("mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.utils.environment", "alembic")

@@ -11,13 +11,12 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from filelock import FileLock, Timeout
 
 from ciliary.tuning.runs.run import TAG, Run, at
 from ciliary.tuning.runs.store import Store
-from ciliary.tuning.sessions.settings import SessionSettings
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as Stored
@@ -25,6 +24,25 @@ if TYPE_CHECKING:
 _LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FROZEN = f"{TAG}inert_is_frozen"  # sessions of version 0.1 searched parameters that can do nothing, and go on so
 _KIND, _NAME, _KEY, _PROCESS = f"{TAG}kind", f"{TAG}session", f"{TAG}key", f"{TAG}process"
+
+
+class Named(Protocol):
+    """What of a job's settings names a session and says where it goes."""
+
+    @property
+    def session_base(self) -> str:
+        """The name asked for, or one of the job's own."""
+
+    @property
+    def out(self) -> Path:
+        """Folder of all sessions."""
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether a complete session is opened again."""
+
+    def as_params(self) -> dict[str, str]:
+        """The settings as strings."""
 
 
 def check_name(name: str) -> str:
@@ -121,7 +139,7 @@ def _lock_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"ciliary-{user}"
 
 
-def open_session(store: Store, settings: SessionSettings) -> Session:
+def open_session(store: Store, settings: Named) -> Session:
     """Open the session of this name, or the next free name.
 
     * The name is new: a new session.
@@ -173,7 +191,7 @@ def finished_episodes(store: Store, is_wanted: Callable[[str], bool]) -> Iterato
             yield record
 
 
-def _begin(store: Store, name: str, locks: _Locks, *, settings: SessionSettings, folder: Path) -> Session:
+def _begin(store: Store, name: str, locks: _Locks, *, settings: Named, folder: Path) -> Session:
     tags = {"session": name, "inert_is_frozen": "yes", "process": f"{platform.node()}:{os.getpid()}"}
     run = Run.begin(store, name=name, kind="session", tags=tags, params=settings.as_params())
     return Session(run, name, locks, folder=folder, is_continued=False)

@@ -29,6 +29,43 @@ _STEREO_FOCAL_PX = 3740 / 3  # Middlebury 2005 at third size
 
 
 @dataclass(frozen=True, eq=False)
+class SceneFrames:
+    """A scene as real optics or a real shutter showed it, at some settings of one muscle: nothing of it is computed.
+
+    Attributes:
+        light: (N, 3, H, W) float32, linear, >= 0, N >= 2.
+        marks: (N,) ascending settings of the muscle, in its unit.
+        muscle: ``focus_dpt`` or ``pupil_mm``.
+    """
+
+    light: Tensor
+    marks: Tensor
+    muscle: str
+
+    def __post_init__(self) -> None:
+        if self.muscle not in ("focus_dpt", "pupil_mm"):
+            raise ValueError(f"expected frames at settings of focus_dpt or pupil_mm, got {self.muscle!r}")
+        n = len(self.light)
+        if self.light.ndim != 4 or n < 2 or tuple(self.marks.shape) != (n,) or bool((self.marks.diff() <= 0).any()):
+            raise ValueError(
+                f"expected frames (N, 3, H, W) with N >= 2 ascending marks, got {tuple(self.light.shape)} and "
+                f"{self.marks.tolist()}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.light)
+
+    def scaled(self, setting: Tensor) -> Tensor:
+        """Settings on the scale by which they are near to one another: pupils by their factor, lenses by dioptres."""
+        return setting.log() if self.muscle == "pupil_mm" else setting
+
+    def nearest(self, setting: float) -> Tensor:
+        """The frame (3, H, W) whose mark is nearest."""
+        marks, place = self.scaled(self.marks), self.scaled(torch.tensor(setting))
+        return self.light[int((marks - place).abs().argmin())]
+
+
+@dataclass(frozen=True, eq=False)
 class EyeScene:
     """What an eye can look at.
 
@@ -41,6 +78,8 @@ class EyeScene:
         level_dpt: the planes it is made of, ascending, where it is made of planes.
         n_layers: into how many layers it is cut where it is not; 1 for a flat scene.
         notes: what had to be done to it, for the user.
+        frames: the scene at settings of a muscle, where it was photographed so: then the nearest of them is what is
+            seen, ``distance_dpt`` says nothing and ``light`` is one of them, to be shown.
     """
 
     name: str
@@ -51,8 +90,14 @@ class EyeScene:
     level_dpt: tuple[float, ...] | None = None
     n_layers: int = 24
     notes: tuple[str, ...] = ()
+    frames: SceneFrames | None = None
 
     def __post_init__(self) -> None:
+        if self.frames is not None and self.frames.light.shape[1:] != self.light.shape:
+            raise ValueError(
+                f"{self.name}: expected frames of the light's shape {tuple(self.light.shape)}, got "
+                f"{tuple(self.frames.light.shape[1:])}"
+            )
         if self.light.ndim != 3 or self.light.shape[0] != 3:
             raise ValueError(f"{self.name}: expected light (3, H, W), got {tuple(self.light.shape)}")
         if self.distance_dpt.shape != (1, *self.light.shape[1:]):

@@ -23,9 +23,9 @@ import torch
 from PIL import ExifTags, Image
 from torch import Tensor
 
-from ciliary.cortex.eye.parameters import FOCUS_DPT, WIDTH_DEG
+from ciliary.cortex.eye.parameters import FOCUS_DPT, PUPIL_MM, WIDTH_DEG
 from ciliary.cortex.stages.retina import srgb_to_linear
-from ciliary.envs.data.active.scene import EyeScene
+from ciliary.envs.data.active.scene import EyeScene, SceneFrames
 from ciliary.envs.data.reading import read_image
 from ciliary.envs.data.sources import EXTENSIONS
 
@@ -63,6 +63,10 @@ class FocusStack:
         frames = self.frames.to(focus_dpt.device)
         return torch.lerp(frames[left], frames[left + 1], share.to(frames.dtype))
 
+    def as_scene(self) -> EyeScene:
+        """A scene whose lens can only be at the frames: the nearest to its setting is what an eye sees."""
+        return _scene(self.name, self.frames, self.focus_dpt, "focus_dpt", self.px_per_deg, self.notes)
+
 
 @dataclass(frozen=True, eq=False)
 class ExposureStack:
@@ -98,6 +102,15 @@ class ExposureStack:
         light = (weight * self.frames / seconds).sum(0) / weight.sum(0) * middle_s
         return EyeScene(self.name, light, torch.zeros_like(light[:1]), self.px_per_deg, n_layers=1)
 
+    def as_scene(self) -> EyeScene:
+        """A scene whose pupil can only be at the frames, spread over its range by factors, the longest at the widest.
+
+        A shutter spans more than a pupil: it stands for all that adapts an eye to light. White is a frame's own.
+        """
+        marks = torch.from_numpy(np.geomspace(*PUPIL_MM, len(self.frames))).float()
+        notes = (f"{len(marks)} exposures stand at pupils of {PUPIL_MM[0]:g} to {PUPIL_MM[1]:g} mm",)
+        return _scene(self.name, self.frames.flip(0), marks, "pupil_mm", self.px_per_deg, notes)
+
 
 @dataclass(frozen=True, eq=False)
 class Video(Sequence[EyeScene]):
@@ -116,6 +129,14 @@ class Video(Sequence[EyeScene]):
         light = srgb_to_linear(read_image(path, self.long_side_px).image)
         scale = light.shape[2] / self.width_deg
         return EyeScene(f"{self.name}/{path.stem}", light, torch.zeros_like(light[:1]), scale, n_layers=1)
+
+
+def _scene(
+    name: str, frames: Tensor, marks: Tensor, muscle: str, px_per_deg: float, notes: tuple[str, ...]
+) -> EyeScene:
+    light = frames[len(frames) // 2]
+    own = SceneFrames(frames, marks, muscle)
+    return EyeScene(name, light, torch.zeros_like(light[:1]), px_per_deg, n_layers=1, notes=notes, frames=own)
 
 
 def read_focus_stack(
@@ -166,6 +187,23 @@ def read_exposure_stack(
     frames = read_frames(paths, long_side_px)
     order = seconds.argsort(descending=True)
     return ExposureStack(folder.resolve().name, frames[order], seconds[order], frames.shape[3] / width_deg)
+
+
+def read_stack(
+    folder: str | Path, *, long_side_px: int | None = None, width_deg: float = WIDTH_DEG
+) -> FocusStack | ExposureStack:
+    """A stack of either kind: of exposures where every frame says another ``ExposureTime``, else of focus.
+
+    Raises:
+        ValueError, UnreadableImage: as :func:`read_focus_stack`.
+    """
+    try:
+        seconds = [_exposure_s(path) for path in frame_paths(Path(folder), at_least=2)]
+    except ValueError:
+        seconds = []
+    if len(set(seconds)) == len(seconds) > 1:
+        return read_exposure_stack(folder, long_side_px=long_side_px, width_deg=width_deg)
+    return read_focus_stack(folder, long_side_px=long_side_px, width_deg=width_deg)
 
 
 def read_video(folder: str | Path, *, long_side_px: int | None = None, width_deg: float = WIDTH_DEG) -> Video:

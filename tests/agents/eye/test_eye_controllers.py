@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from ciliary.agents import make_controller, run_episode
-from ciliary.agents.eye.lens import parabola_top
-from ciliary.agents.eye.reflex import OBJECT_DPT, ContrastLook, likeliest_dpt, object_likelihood
+from ciliary.agents.eye.lens import LensState, climbed, parabola_top
+from ciliary.agents.eye.reflex import OBJECT_DPT, ContrastLook, likeliest_dpt, object_likelihood, within_bracket
 from ciliary.agents.registry import CONTROLLERS, EYE_CONTROLLERS
 from ciliary.cortex.eye.chromatic import channel_shift_dpt
 from ciliary.cortex.eye.contrast import band_transfer
@@ -92,6 +92,15 @@ def test_gazes_move_in_the_field_and_repeat_by_seed(name):
     assert trace.terms["gaze"][-1] <= trace.terms["gaze"][0] + (1e-9 if name == "gaze-centre" else 0.2)
 
 
+def test_a_path_is_replayed_and_begins_again():
+    env = gym.make("Ciliary/Gaze-v0", scenes="synthetic", **QUICK)
+    controller = make_controller("gaze-replay", path=((0.5, -0.25), (-1.0, 1.0)))
+    trace = run_episode(env, controller, seed=0, n_trials=4, guard=None)
+    np.testing.assert_allclose(trace.u[1:4], [(0.5, -0.25), (-1.0, 1.0), (0.5, -0.25)], atol=1e-5)
+    with pytest.raises(ValueError, match="gazes"):
+        make_controller("gaze-replay", path=((2.0, 0.0),))
+
+
 def test_the_pupil_closes_in_the_light():
     env = gym.make("Ciliary/Eye-v0", scenes="synthetic", **QUICK)
     sizes = [
@@ -120,3 +129,35 @@ def test_names_are_their_own():
     assert not set(EYE_CONTROLLERS) & set(CONTROLLERS)
     with pytest.raises(ValueError, match="lens-reflex"):
         make_controller("lens-nothing")
+
+
+def test_what_is_passed_on_the_way_is_no_miss_of_a_climb():
+    looks = ((5.0, 0.0), (7.0, 1.0), (5.0, 0.0))
+    before = LensState(looks[:2], step_dpt=2.0, direction=-1.0, n_misses=1, target_dpt=3.0)
+    there = LensState((*looks[:2], (3.0, 1.0)), step_dpt=2.0, direction=-1.0, n_misses=1, target_dpt=3.0)
+    passing = LensState(looks, step_dpt=2.0, direction=-1.0, n_misses=1, target_dpt=3.0)
+    assert climbed(before, passing, 0.25).step_dpt == 2.0
+    assert climbed(before, there, 0.25).step_dpt == 1.0
+
+
+def test_the_object_is_not_looked_for_beyond_a_look_that_was_clearly_worse():
+    flat = np.zeros_like(OBJECT_DPT)
+    told = within_bracket(flat, ((1.0, 0.5), (2.0, 0.1), (3.0, 0.11), (4.0, 0.3)))
+    assert OBJECT_DPT[told == 0].min() == pytest.approx(1.0)
+    assert OBJECT_DPT[told == 0].max() == pytest.approx(4.0)  # 3 dpt is as good as the best, but for noise
+    np.testing.assert_array_equal(within_bracket(flat, ((1.0, 0.5),)), flat)
+
+
+def test_a_pupil_climbs_to_where_its_term_is_least():
+    scene = planes_scene((0.0,), size_px=(64, 80), px_per_deg=PX_PER_DEG)
+    env = gym.make("Ciliary/Eye-v0", muscles=("pupil_mm",), scenes=scene, max_episode_steps=60, focus_dpt=0.0, **QUICK)
+    trace = run_episode(env, make_controller("pupil-hill"), seed=0, n_trials=30)
+    assert trace.theta["pupil_mm"][0] == pytest.approx(4.0, abs=1e-4)
+    assert trace.terms["pupil"][trace.i_chosen] == trace.terms["pupil"].min()
+    assert trace.terms["pupil"].min() < trace.terms["pupil"][0]
+
+
+def test_a_search_moves_a_lens_one_look_at_a_time():
+    trace = run_episode(focus_env(), make_controller("tpe", population=1), seed=0, n_trials=12)
+    assert len(trace.u) == 12
+    assert trace.terms["total"].min() < trace.terms["total"][0]

@@ -134,9 +134,8 @@ def test_commands_reach_every_target_and_the_rules_own_do_what_it_does():
 def test_a_preference_for_near_places_shortens_saccades():
     told = np.full((1, 36, 48), 10.0)
     told[0, 18, 45], told[0, 18, 28] = 255.0, 200.0
-    path = [(0.0, 0.0)]
-    _, far = PriorityController(reach=0.05).next_place(path, {"priority": told})
-    _, near = PriorityController(reach=0.05, nearness=0.5).next_place(path, {"priority": told})
+    _, far = PriorityController().next_place((0.0, 0.0), {"priority": told})
+    _, near = PriorityController(nearness=0.5).next_place((0.0, 0.0), {"priority": told})
     assert far > 0.8
     assert 0 < near < 0.25
     with pytest.raises(ValueError, match="nearness"):

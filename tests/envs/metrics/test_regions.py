@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.metrics import variation_of_information as skimage_voi
 from sklearn.metrics import rand_score
 
-from ciliary.envs.metrics.regions import METRICS, Metric, People, region_covering, region_scores
+from ciliary.envs.metrics.regions import METRICS, Metric, People, region_covering, region_scores, weighted_covering
 from ciliary_tests.hierarchy import cut_regions, summarise_regions
 
 
@@ -144,3 +144,21 @@ def test_own_level_is_never_worse_than_the_common_one(values, n_people):
     assert summary["covering"].ois >= summary["covering"].ods - 1e-12
     assert summary["pri"].ois >= summary["pri"].ods - 1e-12
     assert summary["voi"].ois <= summary["voi"].ods + 1e-12
+
+
+def test_weighted_covering_is_covering_where_all_places_count_alike():
+    rng = np.random.default_rng(3)
+    labels, truth = rng.integers(0, 4, (9, 7)), rng.integers(5, 9, (9, 7))
+    assert weighted_covering(labels, truth, np.full((9, 7), 0.3)) == pytest.approx(region_covering(labels, [truth]))
+
+
+def test_weighted_covering_by_hand():
+    """Halves against one whole: the left half has three quarters of the weight, the best overlap of either."""
+    weight = np.array([[3, 3, 1, 1]] * 2)
+    assert weighted_covering(HALVES, np.zeros_like(HALVES), weight) == pytest.approx(0.75)
+    assert weighted_covering(HALVES, HALVES, weight) == 1
+    assert weighted_covering(np.array([[0, 1, 2, 3]] * 2), HALVES, np.array([[1, 0, 1, 0]] * 2)) == 1
+    with pytest.raises(ValueError, match="some above"):
+        weighted_covering(HALVES, HALVES, np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="one size"):
+        weighted_covering(HALVES, HALVES, np.ones((2, 3)))

@@ -10,6 +10,7 @@ from ciliary.envs.metrics.statistics import (
     Bootstrap,
     across_image_rank_correlation,
     bootstrap_mean,
+    bootstrap_of,
     gap_closed,
     harm_rate,
     paired_difference,
@@ -181,3 +182,17 @@ def test_one_image_says_nothing_of_others():
 def test_what_makes_no_sense_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_interval_of_any_number_is_that_of_the_mean_for_the_mean():
+    values = np.random.default_rng(3).normal(size=(20, 4))
+    found, known = bootstrap_of(lambda x: float(x.mean()), values), bootstrap_mean(values)
+    assert (found.mean, found.low, found.high) == pytest.approx((known.mean, known.low, known.high))
+
+
+def test_a_median_is_of_all_values_and_images_are_drawn_whole():
+    values = np.array([[0.0, 0.0, 1.0], [5.0, 5.0, 9.0]])
+    interval = bootstrap_of(lambda x: float(np.median(x)), values)
+    assert (interval.low, interval.mean, interval.high) == (0.0, 3.0, 5.0)
+    with pytest.raises(ValueError, match="finite"):
+        bootstrap_of(lambda x: float(np.median(x)), np.array([1.0, np.nan]))

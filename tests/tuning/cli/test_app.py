@@ -21,6 +21,9 @@ FROZEN = {
     "--objective --policy --set --no-guard --out --save --session --resume --storage --no-animation --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
     "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",
+    "focus": "--controller --nearness --looks --out --quiet",
+    "track": "--as --exam --fixations --slots --seed --size --out --quiet",
+    "motion": "--frame-ms --px-per-deg --size --out --exam --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -35,11 +38,13 @@ FROZEN = {
     "train gaze": "--people --features --images --px-per-deg --size --out --quiet",
     "eye": "--scenes --policies --images --ceiling --choosing --seed --out --quiet",
     "train eye": "--scenes --minutes --envs --taught --maps --scratch --seed --out --quiet",
+    "train expectation": "--views --epochs --weights --seed --out --quiet",
     "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
     "--quiet",
     "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
 }
 SWITCHES = [
+    "--exam",
     "--no-guard",
     "--resume",
     "--no-animation",
@@ -51,6 +56,7 @@ SWITCHES = [
     "--choosing",
     "--maps",
     "--scratch",
+    "--exam",
 ]
 WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
 WORDS |= {
@@ -60,6 +66,7 @@ WORDS |= {
     "--algo": "ppo",
     "--objective": "raw",
     "--map": "learned",
+    "--as": "moved",
 }
 NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"]}
 NEEDED |= {"train gaze": ["--people", "x"], "eye": ["--scenes", "x"], "train eye": ["--scenes", "x"]}

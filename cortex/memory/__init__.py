@@ -1,0 +1,1 @@
+"""Memory of things: proto-objects that keep their identity over glances and frames."""

@@ -1,0 +1,1 @@
+"""The magnocellular pathway and what it is for: when and where something moves, and how fast."""

@@ -1,0 +1,132 @@
+"""The pupil: how much of the best gradient information the setting has that a controller comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ciliary.agents import make_controller, run_episode
+from ciliary.cortex.eye.parameters import EYE, PUPIL_MM
+from ciliary.cortex.eye.pupil import steady_pupil_mm
+from ciliary.cortex.stages.retina import linear_to_srgb
+from ciliary.envs.data.active.scene import EyeScene
+from ciliary.envs.eye.single import EyeEnv
+from ciliary.envs.metrics.gradient_information import gradient_information
+from ciliary.envs.metrics.statistics import Interval, bootstrap_mean
+from ciliary.tuning.focus.episode import env_of, resting
+
+MUSCLE = "pupil_mm"
+_REST_MM = EYE[MUSCLE].default
+_N_SETTINGS = 13
+_ROWS, _COLUMNS, _REACH = 3, 4, 0.7
+_GREY = 0.18  # middle grey of linear light
+_LUMINANCE = (0.2126, 0.7152, 0.0722)  # IEC 61966-2-1
+_LEAST_BEST = 1.0  # gradients of one clear pixel: below that there is nothing to be lost
+ROWS = ("mean grey", "fixed 4 mm", "Watson & Yellott", "pupil-hill", "best")
+
+
+@dataclass(frozen=True)
+class PupilRow:
+    """One controller on one scene; shares of the best of all settings, intervals by gaze."""
+
+    scene: str
+    settings: int
+    controller: str
+    gazes: int
+    pupil_mm: float
+    pupil_term: Interval
+    gradient_information: Interval
+    gradient_information_at_95: Interval
+
+
+def examine_pupil(
+    scenes: Sequence[EyeScene], *, seed: int, on_gaze: Callable[[], object] = lambda: None
+) -> list[PupilRow]:
+    """Every row of every scene, over a grid of gazes."""
+    rows: list[PupilRow] = []
+    for scene in scenes:
+        env = env_of(scene, MUSCLE, has_noise=True)
+        found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ROWS}
+        marks = settings_of(scene)
+        for y in np.linspace(-_REACH, _REACH, _ROWS):
+            for x in np.linspace(-_REACH, _REACH, _COLUMNS):
+                options = {"scene": scene, "gaze": (float(y), float(x)), "noise_seed": seed, **resting(scene, MUSCLE)}
+                looks = [_look(env, scene, options, mark) for mark in marks]
+                on_gaze()
+                told = _Told(marks, *(np.array(column) for column in zip(*looks, strict=True)))
+                if told.gradients.max() < _LEAST_BEST or told.bits.max() <= 0:
+                    continue
+                trace = run_episode(env, make_controller("pupil-hill"), seed, options, n_trials=30)
+                climbed = trace.theta[MUSCLE][trace.i_chosen]
+                for name, i in told.choices(scene, float(climbed)).items():
+                    share = told.gradients[i] / told.gradients.max()
+                    found[name].append((float(marks[i]), float(told.bits[i] / told.bits.max()), float(share)))
+        for name, episodes in found.items():
+            if episodes:
+                mm, bits, gradients = (np.array(column) for column in zip(*episodes, strict=True))
+                rows.append(
+                    PupilRow(
+                        scene.name,
+                        len(marks),
+                        name,
+                        len(mm),
+                        float(np.median(mm)),
+                        bootstrap_mean(bits),
+                        bootstrap_mean(gradients),
+                        bootstrap_mean(gradients >= 0.95),
+                    )
+                )
+    return rows
+
+
+def settings_of(scene: EyeScene) -> np.ndarray:
+    """Pupils that are tried: the exposures, or evenly by factors."""
+    return np.geomspace(*PUPIL_MM, _N_SETTINGS) if scene.frames is None else scene.frames.marks.numpy().astype(float)
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """Of every setting at one gaze: (K,) pupils, bits of the pupil's term, gradients, light on the retina at it."""
+
+    marks: np.ndarray
+    bits: np.ndarray
+    gradients: np.ndarray
+    light: np.ndarray
+
+    def choices(self, scene: EyeScene, climbed_mm: float) -> dict[str, int]:
+        """Row -> number of the setting."""
+
+        def nearest(mm: float) -> int:
+            return int(np.abs(np.log(self.marks / mm)).argmin())
+
+        rest = nearest(_REST_MM)
+        luminance = torch.tensor(self.light[rest] * scene.white_cd_m2)
+        height, width = scene.field_deg
+        steady = float(steady_pupil_mm(luminance, height * width))
+        return {
+            "mean grey": int(np.abs(np.log(np.maximum(self.light, 1e-6) / _GREY)).argmin()),
+            "fixed 4 mm": rest,
+            "Watson & Yellott": nearest(steady),
+            "pupil-hill": nearest(climbed_mm),
+            "best": int(self.gradients.argmax()),
+        }
+
+
+def _look(env: EyeEnv, scene: EyeScene, options: dict[str, Any], pupil_mm: float) -> tuple[float, float, float]:
+    """Bits, gradient information and mean light on the retina of one noisy look.
+
+    As a camera of white at the resting pupil would give it out: what is brighter is clipped, after a display's gamma.
+    """
+    _, info = env.reset(options={**options, MUSCLE: pupil_mm})
+    assert env.world.sighting is not None
+    light = env.world.sighting.window[0]
+    if scene.frames is None:  # a frame's exposure is in it
+        light = light * (pupil_mm / _REST_MM) ** 2
+    grey = (light * torch.tensor(_LUMINANCE).view(3, 1, 1)).sum(0)
+    signal: Tensor = linear_to_srgb(grey.clamp(0, 1))
+    return -info["terms"]["pupil"], float(gradient_information(signal[None])[0]), float(grey.mean())

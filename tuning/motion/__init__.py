@@ -1,0 +1,1 @@
+"""Motion: figures of sequences, and the exam of the cells for it."""
