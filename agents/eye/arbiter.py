@@ -18,6 +18,7 @@ from ciliary.agents.eye.gaze import PriorityController
 from ciliary.agents.eye.lens import LENS
 from ciliary.agents.eye.pupil import MUSCLE as PUPIL
 from ciliary.agents.eye.pupil import PupilFixedController
+from ciliary.agents.eye.reflex import LensReflexController
 from ciliary.agents.eye.settle import SettleController, SettleState, shown
 from ciliary.agents.eye.together import TogetherController, TogetherState, place_of
 from ciliary.cortex.eye.parameters import WIDTH_DEG
@@ -38,10 +39,15 @@ MEMORY = (
 )
 
 
-def settling_rule(n_saccades: int = 10) -> TogetherController:
-    """The best hand-written rule found: look about, nearby first; go back to the best place; open the pupil wide."""
-    gaze = SettleController(PriorityController(nearness=0.7), n_saccades)
-    return TogetherController(gaze, pupil=PupilFixedController(pupil_mm=8.0), label="eye-settle")
+def settling_rule(n_saccades: int = 12) -> TogetherController:
+    """The best hand-written rule found: look about, nearby first; go back to the best place; open the pupil wide.
+
+    Chosen on photographs of the learning half: of 6 to 13 saccades, of nearness .3 to .9 and none, of a lens that looks
+    from beside and one that does not, of pupils of 6 and 8 mm.
+    """
+    gaze = SettleController(PriorityController(nearness=0.4), n_saccades)
+    lens = LensReflexController(aside_dpt=0.0, doubt=0.0)
+    return TogetherController(gaze, lens=lens, pupil=PupilFixedController(pupil_mm=8.0), label="eye-settle")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class EyePolicy:
     @property
     def arbiter(self) -> Arbiter:
         """What carries its commands out."""
-        return Arbiter(settling_rule(int(self.about.get("n_saccades", 10))))
+        return Arbiter(settling_rule(int(self.about.get("n_saccades", 12))))
 
     @property
     def is_arbiter(self) -> bool:

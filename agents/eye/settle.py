@@ -48,7 +48,7 @@ class SettleController(GazeController):
     """
 
     explore: GazeController = field(default_factory=PriorityController)
-    n_saccades: int = 10
+    n_saccades: int = 12
     is_deblurred: bool = True
 
     name = "gaze-settle"
