@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from ciliary.agents.eye.playing import play_eyes
+from ciliary.agents.eye.playing import Played, play_eyes
 from ciliary.envs.data.sources import folder
 from ciliary.envs.eye.config import EyeConfig
 from ciliary.envs.eye.vector import EyeVectorEnv
@@ -59,7 +59,7 @@ def tell(settings: EyeExam) -> str:
         scenes = scenes_of(s.scenes, indices, config, on_scene=bar.advance)
         bar.next("controllers", len(played_by))
         envs = EyeVectorEnv(_N_TOGETHER, scenes=scenes, in_depth=True)
-        played = {}
+        played: dict[str, Played] = {}
         for name, controller in played_by.items():
             bar.move(len(played), note=name)
             play = partial(play_eyes, envs, controller, list(range(len(scenes))), seed=s.seed)

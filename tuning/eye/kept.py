@@ -32,7 +32,7 @@ def kept(
     arrays = {f"before_{name}": values for name, values in played.before.items()}
     arrays |= {f"after_{name}": values for name, values in played.after.items()}
     rest = {name: getattr(played, name) for name in ("gain", "n_steps", "degrees", "defocus_dpt")}
-    np.savez(file, **arrays, **rest)
+    np.savez(file, **(arrays | rest))
     write_atomically(path, file.getvalue())
     return played
 

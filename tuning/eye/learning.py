@@ -21,6 +21,9 @@ GAMMA = 0.99
 ROLLOUT_STEPS = 64  # of each copy between two updates: four episodes
 _LOG_STD = -0.7
 _N_HIDDEN = 64
+
+#: What was seen, what the rule commands there, and what was paid.
+Step = tuple[dict[str, np.ndarray], np.ndarray, float]
 _N_EPOCHS_TAUGHT = 200
 _RATE_TAUGHT = 3e-3
 
@@ -79,8 +82,9 @@ class Policy(MultiInputActorCriticPolicy):
 
 def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool) -> PPO:
     """An untrained model on an environment of commands (or muscles)."""
-    spaces = envs.observation_space.spaces
-    vectors = {name: int(space.shape[0]) for name, space in spaces.items() if name not in MAPS}
+    seen = envs.observation_space
+    assert isinstance(seen, gym.spaces.Dict)
+    vectors = {name: int((space.shape or (0,))[0]) for name, space in seen.spaces.items() if name not in MAPS}
     torch.manual_seed(seed)
     return PPO(
         Policy,
@@ -125,8 +129,10 @@ def teach(model: PPO, envs: EyeVecEnv, n_episodes: int, *, seed: int) -> float:
     """
     rng = np.random.default_rng(seed)
     envs.seed(seed)
-    obs, episodes, gains = envs.reset(), [], []
-    going: list[list[tuple[dict[str, np.ndarray], np.ndarray, float]]] = [[] for _ in range(envs.num_envs)]
+    obs: dict[str, np.ndarray] = envs.reset()
+    episodes: list[list[Step]] = []
+    gains: list[float] = []
+    going: list[list[Step]] = [[] for _ in range(envs.num_envs)]
     while len(episodes) < n_episodes:
         commands = envs.rule_commands()
         strays = np.exp(_LOG_STD) * rng.normal(size=commands.shape) * (np.arange(envs.num_envs) % 2)[:, None]
@@ -138,6 +144,7 @@ def teach(model: PPO, envs: EyeVecEnv, n_episodes: int, *, seed: int) -> float:
                     gains.append(sum(reward for _, _, reward in going[i]))
                 episodes.append(going[i])
                 going[i] = []
+        assert isinstance(new, dict)
         obs = new
     steps = [step for episode in episodes for step in episode]
     returns = np.concatenate([_discounted([reward for _, _, reward in episode]) for episode in episodes])
@@ -158,7 +165,7 @@ def _fit(model: PPO, seen: Mapping[str, Tensor], wanted: Tensor, returns: Tensor
             group["lr"] = _RATE_TAUGHT * (1 - epoch / _N_EPOCHS_TAUGHT)
         for rows in torch.randperm(len(wanted), generator=order).split(256):
             part = {name: values[rows] for name, values in seen.items()}
-            mean = policy.get_distribution(part).distribution.mean  # type: ignore[attr-defined]
+            mean = policy.get_distribution(part).distribution.mean  # type: ignore[union-attr]
             value = policy.predict_values(part)[:, 0]
             loss = (mean - wanted[rows]).square().mean() + (value - returns[rows]).square().mean()
             optimiser.zero_grad()

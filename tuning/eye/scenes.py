@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.data.gaze import is_to_choose
@@ -13,9 +14,9 @@ from ciliary.envs.eye.sources import scene_of_photograph
 
 _HOLD_OUT = 4
 #: Optics of a training: coarser, three times as quick. The exam is on the environment as it is.
-QUICK = {"n_layers": 2, "window_px": 48, "coarse": 8, "mosaic_coarse": 4}
+QUICK: dict[str, Any] = {"n_layers": 2, "window_px": 48, "coarse": 8, "mosaic_coarse": 4}
 #: Episodes of a training last all their looks: then all begin at once, and none waits for another's first look.
-ENDLESS = {"patience": 10**6}
+ENDLESS: dict[str, Any] = {"patience": 10**6}
 
 
 def parts_of(where: Path) -> dict[str, list[int]]:

@@ -132,7 +132,7 @@ class _Job:
         with Bar(max(int(60 * s.minutes), 1), title="seconds", is_quiet=s.is_quiet) as bar:
             callback = _Callback(self, bar)
             if self.spent < s.minutes and not self.stopper.is_asked:
-                self.model.learn(10**9, callback=callback, reset_num_timesteps=False, log_interval=None)
+                self.model.learn(10**9, callback=callback, reset_num_timesteps=False, log_interval=10**9)
         if callback.n_since:
             self.evaluate()
         self.write()
