@@ -16,6 +16,7 @@ from ciliary.agents.controllers.policy import PolicyController
 from ciliary.agents.controllers.sb3 import Sb3Controller
 from ciliary.agents.controllers.search import SAMPLERS, SearchController
 from ciliary.agents.controllers.simple import FixedController, NormaliseController, RandomController
+from ciliary.agents.eye.arbiter import settling_rule
 from ciliary.agents.eye.gaze import (
     CentreController,
     GridController,
@@ -24,8 +25,11 @@ from ciliary.agents.eye.gaze import (
     ReplayController,
 )
 from ciliary.agents.eye.lens import HillController, SweepController
-from ciliary.agents.eye.pupil import PupilHillController, PupilReflexController
+from ciliary.agents.eye.policy import EyePolicyController
+from ciliary.agents.eye.pupil import PupilFixedController, PupilHillController, PupilReflexController
 from ciliary.agents.eye.reflex import LensReflexController
+from ciliary.agents.eye.settle import SettleController
+from ciliary.agents.eye.together import TogetherController
 from ciliary.cortex.loading import load_object, names_object
 
 CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
@@ -57,6 +61,12 @@ EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "lens-reflex": LensReflexController,
     "lens-reflex-hill": partial(LensReflexController, climbs=True),
     "pupil-reflex": PupilReflexController,
+    "pupil-fixed": PupilFixedController,
+    "gaze-settle": SettleController,
+    "eye-random": partial(RandomController, population=1),
+    "eye-reflex": TogetherController,
+    "eye-settle": settling_rule,
+    "eye-policy": EyePolicyController,
     "pupil-hill": PupilHillController,
 }
 

@@ -126,16 +126,35 @@ class PriorityController(GazeController):
 
     What was looked at closely has nothing left to give, so that nothing need be inhibited: the greedy choice of an
     ideal searcher (Najemnik & Geisler 2005) with the beliefs that the observation's ``priority`` tells.
+
+    Attributes:
+        nearness: near places are preferred: standard deviation in halves of the field's width; None: all alike.
+        aspect: width over height of the field.
     """
+
+    nearness: float | None = None
+    aspect: float = 4 / 3
 
     name = "gaze-priority"
     is_seedless = True
 
+    def __post_init__(self) -> None:
+        if not (self.aspect > 0 and (self.nearness is None or self.nearness > 0)):
+            raise ValueError(f"expected aspect > 0 and nearness > 0 or None, got {self}")
+
     def _next(self, state: GazeState, obs: Any) -> tuple[float, float]:
-        del state
-        told = np.asarray(obs["priority"][0])
+        return self.next_place(state.path[-1], obs)
+
+    def next_place(self, here: tuple[float, float], obs: Any) -> tuple[float, float]:
+        """Where it would look next, (y, x) in [-1, 1], from one place."""
+        told = np.asarray(obs["priority"][0], dtype=np.float64)
+        y, x = ((np.arange(n) + 0.5) / n * 2 - 1 for n in told.shape)
+        if self.nearness is not None:
+            along_y, along_x = (y - here[0]) / self.aspect, x - here[1]
+            squared = along_y[:, None] ** 2 + along_x**2
+            told = told * np.exp(-squared / (2 * self.nearness**2))
         i, j = np.unravel_index(told.argmax(), told.shape)
-        return (2 * float(i) + 1) / told.shape[0] - 1, (2 * float(j) + 1) / told.shape[1] - 1
+        return float(y[i]), float(x[j])
 
 
 @dataclass(frozen=True)

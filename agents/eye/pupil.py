@@ -72,6 +72,25 @@ class PupilReflexController(ControllerBase):
 
 
 @dataclass(frozen=True)
+class PupilFixedController(PupilReflexController):
+    """Brings the pupil to one size, whatever the light, and keeps it there.
+
+    Attributes:
+        pupil_mm: that size.
+    """
+
+    pupil_mm: float = 4.0
+
+    name = "pupil-fixed"
+
+    def _values(self, obs: Any, info: Mapping[str, Any], i: int) -> np.ndarray:
+        del obs
+        values = info["parameters"].to_physical(np.asarray(info["default_u"])[None])
+        values[0, i] = self.pupil_mm
+        return np.asarray(values)
+
+
+@dataclass(frozen=True)
 class PupilHillController(HillController):
     """Climbs along the pupil's term as a lens climbs along its own; ``*_dpt`` are octaves of the diameter here."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -74,26 +75,51 @@ class ContrastLook:
 
 def object_likelihood(looks: Sequence[ContrastLook], px_per_deg: float) -> np.ndarray:
     """Log likelihood of the distances :data:`OBJECT_DPT`, up to a constant, (201,)."""
-    n, by = 3 * N_BANDS, OF_ONE_LOOK if len(looks) == 1 else OF_MORE
-    transfer = np.concatenate([_log_transfer(look, px_per_deg) for look in looks], 1)  # (201, n x looks)
-    energy = np.concatenate([look.energy.ravel() for look in looks])
-    error = np.concatenate([look.error.ravel() for look in looks])
-    floor = np.maximum(error, _LEAST_ENERGY)
-    told = np.log(np.maximum(energy, floor))
-    band, colour = np.arange(n) % N_BANDS, np.arange(n) // N_BANDS
-    same_band = band[:, None] == band
-    same_both = same_band & (colour[:, None] == colour)
-    shared = by.contrast**2 + by.spectrum**2 * same_band + by.hue**2 * (colour[:, None] == colour)
-    shared = shared + by.colour**2 * same_both
-    steep = by.steepness**2 * same_band + by.steepness_by_colour**2 * same_both
-    shared, steep = (np.tile(part, (len(looks), len(looks))) for part in (shared, steep))
-    own = (floor / np.maximum(energy, floor)) ** 2 + by.passing**2 + (by.growth * transfer) ** 2
-    covariance = shared + steep * transfer[:, :, None] * transfer[:, None, :] + own[:, :, None] * np.eye(len(told))
-    root = np.linalg.cholesky(covariance)
-    white = np.linalg.solve(root, (told - transfer)[:, :, None])[:, :, 0]
-    log_det = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(1)
-    likelihood = -0.5 * ((white**2).sum(1) + log_det)
+    by = OF_ONE_LOOK if len(looks) == 1 else OF_MORE
+    # Covariance of all looks: what a scene does at every look, of low rank, and each look's own, diagonal (Woodbury).
+    precision, n = _scene_precision(by), 3 * N_BANDS
+    n_latent, n_dpt = len(precision), len(OBJECT_DPT)
+    log_det, squares = np.zeros(n_dpt), np.zeros(n_dpt)
+    weighed, inner = np.zeros((n_dpt, n_latent)), np.tile(precision, (n_dpt, 1, 1))
+    rows = np.arange(n)
+    for look in looks:
+        transfer = log_transfer(look, px_per_deg)  # (201, n)
+        floor = np.maximum(look.error.ravel(), _LEAST_ENERGY)
+        energy = np.maximum(look.energy.ravel(), floor)
+        own = (floor / energy) ** 2 + by.passing**2 + (by.growth * transfer) ** 2
+        residual = np.log(energy) - transfer
+        log_det += np.log(own).sum(1)
+        squares += (residual**2 / own).sum(1)
+        loads = [np.ones_like(transfer), transfer][: n_latent // n]  # of contrast, and of steepness, on what is told
+        for i, load in enumerate(loads):
+            weighed[:, i * n : (i + 1) * n] += load * residual / own
+            for j, other in enumerate(loads):
+                inner[:, i * n + rows, j * n + rows] += load * other / own
+    root = np.linalg.cholesky(inner)
+    white = np.linalg.solve(root, weighed[:, :, None])[:, :, 0]
+    log_det += 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(1)
+    likelihood = -0.5 * (squares - (white**2).sum(1) + log_det)
     return np.asarray(likelihood - likelihood.max())
+
+
+@lru_cache(maxsize=2)
+def _scene_precision(by: Expected) -> np.ndarray:
+    """Inverse covariance of what a scene does at every look, by colour and band: (n, n), or with steepness (2n, 2n)."""
+    band, colour = np.arange(3 * N_BANDS) % N_BANDS, np.arange(3 * N_BANDS) // N_BANDS
+    same_band, same_colour = band[:, None] == band, colour[:, None] == colour
+    same_both = same_band & same_colour
+    contrast = by.contrast**2 + by.spectrum**2 * same_band + by.hue**2 * same_colour + by.colour**2 * same_both
+    precision = np.linalg.inv(contrast)
+    if not by.steepness_by_colour:
+        return np.asarray(precision)
+    steep = np.linalg.inv(by.steepness**2 * same_band + by.steepness_by_colour**2 * same_both)
+    nothing = np.zeros_like(precision)
+    return np.asarray(np.block([[precision, nothing], [nothing, steep]]))
+
+
+@lru_cache(maxsize=1)
+def _log_transfer_table() -> np.ndarray:
+    return np.asarray(np.log(np.maximum(band_transfer(_KNOTS_PX), _LEAST_TRANSFER)))
 
 
 def likeliest_dpt(likelihood: np.ndarray) -> float:
@@ -118,14 +144,14 @@ def within_bracket(likelihood: np.ndarray, looks: Sequence[tuple[float, float]])
     return np.where(inside, likelihood, likelihood.min() - _OUTSIDE)
 
 
-def _log_transfer(look: ContrastLook, px_per_deg: float) -> np.ndarray:
-    """Log share of energy that passes, (201, 3 x N_BANDS), for things at each of the distances."""
+def log_transfer(look: ContrastLook, px_per_deg: float, object_dpt: np.ndarray = OBJECT_DPT) -> np.ndarray:
+    """Log share of energy that passes, (D, 3 x N_BANDS), for things at each of D distances."""
     shift = np.array(channel_shift_dpt())
-    defocus = np.abs(look.focus_dpt - shift - OBJECT_DPT[:, None])  # (201, 3)
+    defocus = np.abs(look.focus_dpt - shift - object_dpt[:, None])  # (D, 3)
     diameter = look.pupil_mm * 1e-3 * defocus * float(px_per_rad(px_per_deg))
-    table = np.log(np.maximum(band_transfer(_KNOTS_PX), _LEAST_TRANSFER))
+    table = _log_transfer_table()
     told = np.stack([np.interp(diameter, _KNOTS_PX, table[:, band]) for band in range(N_BANDS)], -1)
-    return np.asarray(told.reshape(len(OBJECT_DPT), -1))
+    return np.asarray(told.reshape(len(object_dpt), -1))
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class EyeConfig:
         scenes: what is looked at: ``synthetic`` (planes, slants and dots with known answers), ``photographs`` (bundled,
             flat), ``mixed`` (either), the path of a folder with depth (:mod:`ciliary.envs.data.depth`), with a focus
             stack and its ``focus.txt`` (:mod:`ciliary.envs.data.active.stacks`) or of photographs, or scenes.
+        in_depth: photographs are not flat and far: see :func:`ciliary.envs.data.active.pictures.photograph_in_depth`.
         nearness: of a folder with depth, see :func:`ciliary.envs.data.active.scene.depth_scene`.
         size_px: (height, width) to which scenes are brought (shrunk until they just cover it, never enlarged, and
             cropped about their centre). None keeps their size.
@@ -54,6 +55,7 @@ class EyeConfig:
 
     muscles: tuple[str, ...] = MUSCLES
     scenes: str | Path | EyeScene | Sequence[EyeScene] = "mixed"
+    in_depth: bool = False
     nearness: float = 5.0
     size_px: tuple[int, int] | None = (240, 320)
     width_deg: float = WIDTH_DEG

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from ciliary.envs.data.active.pictures import photograph_in_depth
 from ciliary.envs.data.active.scene import EyeScene, depth_scene, photograph_scene
 from ciliary.envs.data.active.stacks import FOCUS_FILE, read_focus_stack
 from ciliary.envs.data.active.synthetic import dots_scene, planes_scene, slant_scene
@@ -140,11 +141,13 @@ def _given(scene: EyeScene) -> EyeScene:
 
 
 def _of_photographs(source: Source, config: EyeConfig) -> dict[str, Callable[[], EyeScene]]:
-    return {name: partial(_photograph, source, i, config) for i, name in enumerate(source.names)}
+    return {name: partial(scene_of_photograph, source, i, config) for i, name in enumerate(source.names)}
 
 
-def _photograph(source: Source, i: int, config: EyeConfig) -> EyeScene:
-    return _in_field(photograph_scene(source[i], width_deg=config.width_deg), config)
+def scene_of_photograph(source: Source, i: int, config: EyeConfig) -> EyeScene:
+    """Photograph ``i`` as the environment shows it: flat and far, or in depth; fitted to its size."""
+    scene = photograph_in_depth if config.in_depth else photograph_scene
+    return _in_field(scene(source[i], width_deg=config.width_deg), config)
 
 
 def _read_depth_scene(entry: DepthEntry, config: EyeConfig) -> EyeScene:

@@ -26,7 +26,7 @@ class EyeVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
 
     Autoreset is ``NEXT_STEP``: the step after an episode's last one ignores that copy's action, begins its next episode
     and pays 0. Reset options hold for the reset they are given to; ``reset_mask`` (bool (E,)) among them resets only
-    some copies.
+    some copies, and ``scene`` may be a list with one for each copy that begins.
 
     Args:
         num_envs: E.

@@ -100,8 +100,12 @@ class EyeWorld:
             ValueError: an option that does not exist, or a value that cannot be.
         """
         start = check_options(options, self.config)
-        for i, rng in zip(rows, rngs, strict=True):
-            self.grounds[i] = self.source.draw(rng, start.get("scene"))
+        wanted = start.get("scene")
+        each = wanted if isinstance(wanted, (list, tuple)) else [wanted] * len(rows)
+        if len(each) != len(rows):
+            raise ValueError(f"expected one scene, or one for each of {len(rows)} episodes that begin, got {len(each)}")
+        for i, rng, one in zip(rows, rngs, each, strict=True):
+            self.grounds[i] = self.source.draw(rng, one)
             drawn = int(rng.integers(2**31))
             self.noise_seeds[i] = int(start.get("noise_seed", drawn))
         self.sight.place([ground for ground in self.grounds if ground is not None])

@@ -22,6 +22,7 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, USAGE
 from ciliary.tuning.cli.settings import Settings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
+from ciliary.tuning.eye.settings import EyeExam, EyeTraining
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.gaze.settings import ExpectationTraining, GazeSettings, GazeTraining
 from ciliary.tuning.inspect.settings import LookSettings
@@ -35,6 +36,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "accommodate": (SessionSettings, "ciliary.tuning.sessions.accommodate:accommodate"),
     "look": (LookSettings, "ciliary.tuning.inspect.job:run"),
     "gaze": (GazeSettings, "ciliary.tuning.gaze.job:run"),
+    "eye": (EyeExam, "ciliary.tuning.eye.job:run"),
     "focus": (FocusSettings, "ciliary.tuning.focus.job:run"),
     "track": (TrackSettings, "ciliary.tuning.track.job:run"),
     "motion": (MotionCommand, "ciliary.tuning.motion.job:run"),
@@ -47,10 +49,13 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train depth": (DepthTraining, "ciliary.tuning.training.depth_job:run"),
     "train gaze": (GazeTraining, "ciliary.tuning.gaze.train_job:run"),
     "train expectation": (ExpectationTraining, "ciliary.tuning.gaze.expectation_job:run"),
+    "train eye": (EyeTraining, "ciliary.tuning.eye.train_job:run"),
     "examine": (ExamSettings, "ciliary.tuning.benchmarks.job:run"),
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
 }
-GROUPS = {"train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, or fit a backbone for it."}
+GROUPS = {
+    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, or fit a backbone for it."
+}
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],
     "word": Annotated[str | None, Parameter(help="which of those below")],

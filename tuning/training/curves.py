@@ -114,6 +114,8 @@ def draw_learning_curve(
         points = [(row["step"], row[name]) for row in rows for name in names if name in row]
         if points:
             axes.plot(*zip(*points, strict=True), label=label, **look)
+    for rule in [row["eval/rule"] for row in rows if "eval/rule" in row][-1:]:
+        axes.axhline(rule, color=style.FAINT, lw=1.2, ls=(0, (1, 2)), label="the best hand-written rule, there")
     axes.axhline(0, color=style.BEFORE, lw=1.2, ls=(0, (5, 3)), label="keeping the defaults")
     axes.set_xlabel(unit)
     axes.set_ylabel("gain in the total per episode")

@@ -21,7 +21,7 @@ FROZEN = {
     "--objective --policy --set --no-guard --out --save --session --resume --storage --no-animation --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
     "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",
-    "focus": "--controller --nearness --looks --out --exam --quiet",
+    "focus": "--controller --nearness --looks --out --quiet",
     "track": "--as --exam --fixations --slots --seed --size --out --quiet",
     "motion": "--frame-ms --px-per-deg --size --out --exam --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -36,6 +36,8 @@ FROZEN = {
     "train features": "--images --features-weights --out --quiet",
     "train depth": "--data --check --views --steps --seed --out --quiet",
     "train gaze": "--people --features --images --px-per-deg --size --out --quiet",
+    "eye": "--scenes --policies --images --ceiling --choosing --seed --out --quiet",
+    "train eye": "--scenes --minutes --envs --taught --maps --scratch --seed --out --quiet",
     "train expectation": "--views --epochs --weights --seed --out --quiet",
     "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
     "--quiet",
@@ -51,6 +53,9 @@ SWITCHES = [
     "--no-portraits",
     "--print-config",
     "--no-report",
+    "--choosing",
+    "--maps",
+    "--scratch",
     "--exam",
 ]
 WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
@@ -64,7 +69,7 @@ WORDS |= {
     "--as": "moved",
 }
 NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"]}
-NEEDED |= {"train gaze": ["--people", "x"]}
+NEEDED |= {"train gaze": ["--people", "x"], "eye": ["--scenes", "x"], "train eye": ["--scenes", "x"]}
 NEEDED |= {"examine": ["--data", "x"]}
 
 
