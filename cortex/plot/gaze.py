@@ -39,20 +39,26 @@ def draw_gaze(look: GazeLook, *, name: str = "photograph", note: str = "") -> Fi
     height, width = size
     field = f"{width / look.px_per_deg:.1f}° × {height / look.px_per_deg:.1f}°"
     style.picture(path, image, f"{n} fixation{'s' if n > 1 else ''}, 1 at the centre", field)
-    _draw_path(path, look)
+    draw_path(path, look)
     share = float(look.mosaic.n_samples[0]) / (height * width)
     seen = f"{n} × {int(look.mosaic.n_samples[0]) // n} samples, {100 * share:.0f} % of {width} × {height} pixels"
-    style.picture(sheet.axes(0, 1), _displayed(look.mosaic.image[0]), "What the eye has seen", seen)
+    style.picture(sheet.axes(0, 1), shown_mosaic(look), "What the eye has seen", seen)
     acuity = look.mosaic.acuity[0, 0]
     finest = f"samples a degree, black {float(acuity.max()):.0f}, on a scale of logarithms"
     style.picture(sheet.axes(0, 2), _log_scaled(acuity), "Acuity", finest)
     for column, (key, (title, words)) in enumerate(WORDS.items()):
         _draw_map(sheet.axes(1, column), getattr(look.maps, key)[0, 0], size, title, words)
-    _draw_map(sheet.axes(1, 4), look.priority[0, 0], size, "Priority", "what the path follows")
+    _draw_map(sheet.axes(1, 4), look.priority[0, 0], size, "Priority", "of the sharp photograph")
     return sheet.figure
 
 
-def _draw_path(ax: Axes, look: GazeLook) -> None:
+def shown_mosaic(look: GazeLook) -> np.ndarray:
+    """What the eye has seen, (H, W, 3) in [0, 1]."""
+    return _displayed(look.mosaic.image[0])
+
+
+def draw_path(ax: Axes, look: GazeLook) -> None:
+    """Fixations in their order, numbered, over the photograph."""
     y, x = look.y_px.numpy(), look.x_px.numpy()
     ax.plot(x, y, color="white", lw=2.4, alpha=0.9, zorder=2)
     ax.plot(x, y, color=style.AFTER, lw=1.2, zorder=3)

@@ -41,6 +41,7 @@ def unseen(monkeypatch):
     """No figures: one test draws them."""
     monkeypatch.setattr(job, "write_figure", lambda figure, path: path)
     monkeypatch.setattr(job, "draw_gaze", lambda look, **words: None)
+    monkeypatch.setattr(job, "write_gaze_film", lambda look, path, **words: None)
 
 
 def test_each_image_has_a_figure_and_fixations_and_a_broken_one_is_named(script, photos, tmp_path, capsys):
@@ -53,7 +54,12 @@ def test_each_image_has_a_figure_and_fixations_and_a_broken_one_is_named(script,
     (line,) = printed.err.splitlines()
     assert line.startswith("gaze: ")
     assert "text.jpg" in line
-    assert {path.name for path in out.iterdir()} == {"tall.png", "tall.json", "wide.png", "wide.json"}
+    assert {path.name for path in out.iterdir()} == {
+        f"{name}.{kind}" for name in ("tall", "wide") for kind in ("png", "gif", "json")
+    }
+    with Image.open(out / "wide.gif") as film:
+        assert film.n_frames == 3
+        assert film.size[0] == 720
     assert {path.name for path in save.iterdir()} == {"tall.priority.png", "wide.priority.png"}
     with Image.open(save / "wide.priority.png") as saved:
         assert (saved.size, saved.mode) == ((160, 120), "L")

@@ -21,6 +21,7 @@ from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.gaze.detail import tell_detail
+from ciliary.tuning.gaze.film import write_gaze_film
 from ciliary.tuning.gaze.people import as_markdown, tell, write_table
 from ciliary.tuning.gaze.settings import GazeSettings
 from ciliary.tuning.runs.files import save_map, write_atomically
@@ -149,6 +150,8 @@ def _write(look: GazeLook, name: str, photograph: Photograph, settings: GazeSett
     if settings.centre == 0:
         note = note.replace("times a prior for the centre", "without a prior for the centre")
     path = write_figure(draw_gaze(look, name=name, note=note), settings.out / f"{name}.png")
+    if settings.is_animated:
+        write_gaze_film(look, settings.out / f"{name}.gif", name=name)
     page = as_record(look, photograph, settings)
     write_atomically(settings.out / f"{name}.json", (json.dumps(page, indent=1, ensure_ascii=False) + "\n").encode())
     if settings.save is not None:

@@ -33,8 +33,9 @@ people        DIR holds images/ and fixations.npz: names, and an entry a fixatio
 detail        what --glances glances leave known where people look, of a cortex that inherits so much, policy by policy:
               acuity, and the covering of its percept of the sharp photograph, both weighed by people's fixations;
               --expectation FILE, of ciliary train expectation, adds a row
-output        OUT/<image>.png, the figure, and OUT/<image>.json, the fixations in pixels of the file and in degrees from
-              its centre. --save DIR adds DIR/<image>.priority.png, 8 bits, 255 where priority is highest.
+output        OUT/<image>.png, the figure, OUT/<image>.gif, the film, and OUT/<image>.json, the fixations in pixels of
+              the file and in degrees from its centre. --save DIR adds DIR/<image>.priority.png, 8 bits, 255 where
+              priority is highest.
               --people: OUT/gaze.md and OUT/gaze.csv, with --detail OUT/detail.md and OUT/detail.csv.
 {IN_WORDS}
 
@@ -54,7 +55,7 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
         option("--centre", "EXPONENT", "of the centre prior, 0 for none (1; of learned, what was fitted)"),
         at_least(0),
     ] = None
-    map: Annotated[str, option("--map", "|".join(MAPS), "what the path follows"), one_of(*MAPS)] = "priority"
+    map: Annotated[str, option("--map", "|".join(MAPS), "what draws the eye"), one_of(*MAPS)] = "priority"
     sight: Annotated[str, option("--sight", "|".join(SIGHTS), "what the eye knows of it"), one_of(*SIGHTS)] = "whole"
     weights: Annotated[Path | None, option("--weights", "FILE", "of `ciliary train gaze`, for the learned map")] = None
     detail: Annotated[
@@ -67,6 +68,7 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
     size_px: Size = 320
     out: Annotated[Path, option("--out", "DIR", "where figures and tables go")] = DEFAULT_OUT
     save: Annotated[Path | None, option("--save", "DIR", "also write priority maps here")] = None
+    is_animated: Annotated[bool, option("--animation/--no-animation", "", "write a GIF beside each figure")] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
