@@ -17,10 +17,12 @@ from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.policy import SHIPPED
 from ciliary.agents.eye.arbiter import Arbiter, ArbiterState, settling_rule
 from ciliary.agents.eye.network import EyeNetwork, EyeNetworkShape
+from ciliary.agents.eye.promise import PlacePromise
 from ciliary.envs.eye.config import MAX_FOCUS_STEP_DPT, MAX_PUPIL_FACTOR
 
 #: Weights that come with the project.
 SHIPPED_EYE = SHIPPED / "eye.safetensors"
+_PROMISE = "promise"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,16 +31,18 @@ class EyePolicy:
 
     Attributes:
         network: from observations to commands (:mod:`ciliary.agents.eye.arbiter`).
+        promise: what looks promise of their places, learned; None without.
         about: provenance, JSON types; ``n_saccades`` is that of the rule whose controllers it commands.
     """
 
     network: EyeNetwork
     about: Mapping[str, Any] = field(default_factory=dict)
+    promise: PlacePromise | None = None
 
     @property
     def arbiter(self) -> Arbiter:
         """What carries its commands out."""
-        return Arbiter(settling_rule(int(self.about.get("n_saccades", 12))))
+        return Arbiter(settling_rule(int(self.about.get("n_saccades", 12))), self.promise)
 
     @property
     def is_arbiter(self) -> bool:
@@ -46,7 +50,7 @@ class EyePolicy:
         return "memory" in self.network.shape.vectors
 
     def command(self, obs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The command (4,) that follows one observation with its ``memory``.
+        """The command that follows one observation with its ``memory``.
 
         Raises:
             ValueError: the observation is not one the network knows.
@@ -66,6 +70,8 @@ class EyePolicy:
     def to_bytes(self) -> bytes:
         """Weights, shape and provenance as one safetensors file."""
         tensors = {name: value.contiguous() for name, value in self.network.state_dict().items()}
+        if self.promise is not None:
+            tensors[_PROMISE] = torch.from_numpy(self.promise.weights)
         shape = {**asdict(self.network.shape), "vectors": dict(self.network.shape.vectors)}
         return safetensors_save(tensors, {"eye_shape": json.dumps(shape), "about": json.dumps(dict(self.about))})
 
@@ -84,11 +90,13 @@ def load_eye_policy(path: Path | str | None = None) -> EyePolicy:
         with safe_open(str(path), "pt") as file:
             metadata = file.metadata() or {}
             network = EyeNetwork(EyeNetworkShape(**json.loads(metadata["eye_shape"])))
-            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 -- no iterator
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- no iterator
+            promise = PlacePromise(tensors.pop(_PROMISE).numpy()) if _PROMISE in tensors else None
+            network.load_state_dict(tensors)
             about = json.loads(metadata["about"])
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ValueError(f"{path} is not a policy of an eye ({error}); train one with ciliary train eye") from error
-    return EyePolicy(network.eval().requires_grad_(False), about)
+    return EyePolicy(network.eval().requires_grad_(False), about, promise)
 
 
 def after_action(action: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:

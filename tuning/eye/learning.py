@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from ciliary.agents.eye.network import EyeEncoder, EyeNetwork, EyeNetworkShape, hidden_layers
 from ciliary.agents.eye.policy import EyePolicy
+from ciliary.agents.eye.promise import PlacePromise
 from ciliary.agents.training.eye_vec_env import CRITIC, MAPS, EyeVecEnv
 
 GAMMA = 0.99
-ROLLOUT_STEPS = 64  # of each copy between two updates: four episodes
-_LOG_STD = -0.7
+ROLLOUT_STEPS = 128  # of each copy between two updates: eight episodes
+_LOG_STD = -1.2
 _N_HIDDEN = 64
 
 #: What was seen, what the rule commands there, and what was paid.
@@ -90,11 +91,11 @@ def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool) -> PPO:
         Policy,
         envs,
         n_steps=ROLLOUT_STEPS,
-        batch_size=min(256, ROLLOUT_STEPS * envs.num_envs),
-        n_epochs=8,
+        batch_size=min(512, ROLLOUT_STEPS * envs.num_envs),
+        n_epochs=10,
         gamma=GAMMA,
         gae_lambda=0.9,
-        learning_rate=1e-3,
+        learning_rate=7e-4,
         target_kl=0.03,
         seed=seed,
         device="cpu",
@@ -107,7 +108,7 @@ def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool) -> PPO:
     )
 
 
-def policy_of(model: PPO, about: Mapping[str, Any]) -> EyePolicy:
+def policy_of(model: PPO, about: Mapping[str, Any], promise: PlacePromise | None = None) -> EyePolicy:
     """The model's mean action as a network that needs no library."""
     inner = model.policy
     assert isinstance(inner.pi_features_extractor, Extractor)
@@ -116,7 +117,7 @@ def policy_of(model: PPO, about: Mapping[str, Any]) -> EyePolicy:
     network.encoder.load_state_dict(inner.pi_features_extractor.encoder.state_dict())
     network.trunk.load_state_dict(inner.mlp_extractor.policy_net.state_dict())
     network.head.load_state_dict(inner.action_net.state_dict())
-    return EyePolicy(network.eval().requires_grad_(False), dict(about))
+    return EyePolicy(network.eval().requires_grad_(False), dict(about), promise)
 
 
 def teach(model: PPO, envs: EyeVecEnv, n_episodes: int, *, seed: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import time
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ from ciliary.agents.base import ControllerBase
 from ciliary.agents.eye.arbiter import Arbiter, settling_rule
 from ciliary.agents.eye.playing import Played, play_eyes
 from ciliary.agents.eye.policy import EyePolicyController
+from ciliary.agents.eye.promise import PlacePromise
+from ciliary.agents.training.eye_promise import learn_promise
 from ciliary.agents.training.eye_vec_env import EyeVecEnv
 from ciliary.envs.eye.config import EyeConfig
 from ciliary.envs.eye.vector import EyeVectorEnv
@@ -33,9 +36,11 @@ from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learning_curve
 
 WEIGHTS, CHECKPOINT, BEST = "eye.safetensors", "checkpoint.zip", "eval/gain"
+PROMISE = "promise.npy"
 RULE = "eval/rule"
 _PHOTONS = 10_000  # seed of the photons of evaluations
-_EVALUATE_EVERY = 4  # rollouts
+_EVALUATE_EVERY = 3  # rollouts
+_PROMISE_ROUNDS = 8
 
 
 def run(settings: EyeTraining) -> int:
@@ -101,7 +106,8 @@ class _Job:
             self.held_out = scenes_of(s.scenes, parts["choose"], config, on_scene=bar.advance)
         envs = EyeVectorEnv(s.n_envs, scenes=learned, **QUICK, **ENDLESS)
         self.judging = EyeVectorEnv(8, scenes=self.held_out, **QUICK)
-        arbiter = None if s.is_scratch else Arbiter(settling_rule())
+        self.promise = None if s.is_scratch else self._promise(envs)
+        arbiter = None if s.is_scratch else Arbiter(settling_rule(), self.promise)
         self.envs = EyeVecEnv(envs, arbiter, has_maps=bool(about["with_maps"]))
         n_done = _steps_of(self.checkpoint)
         self.curve = Curve(s.out / "progress.jsonl", n_done)
@@ -117,6 +123,17 @@ class _Job:
                 rule_gain = teach(self.model, self.envs, s.n_taught, seed=s.seed)
                 self.log({"teach/gain": rule_gain})
         self.envs.seed(int(np.random.SeedSequence([s.seed, n_done]).generate_state(1)[0]))
+
+    def _promise(self, envs: EyeVectorEnv) -> PlacePromise:
+        """Learned first, and kept for a training that goes on."""
+        path = self.settings.out / PROMISE
+        if path.is_file():
+            return PlacePromise(np.load(path, allow_pickle=False))
+        promise = learn_promise(envs, _PROMISE_ROUNDS, seed=self.settings.seed)
+        data = io.BytesIO()
+        np.save(data, promise.weights)
+        write_atomically(path, data.getvalue())
+        return promise
 
     @property
     def spent(self) -> float:
@@ -139,7 +156,7 @@ class _Job:
 
     def evaluate(self) -> None:
         """What the mean command gains on the photographs held out; the best is kept. Then a checkpoint."""
-        played = self._play(EyePolicyController(policy_of(self.model, self.about)))
+        played = self._play(EyePolicyController(policy_of(self.model, self.about, self.promise)))
         gain = float(played.gain.mean())
         terms = {f"eval/{name}": float(values.mean()) for name, values in played.after.items()}
         self.log({BEST: gain, **terms, "eval/steps": float(played.n_steps.mean()), **_rollout_of(self.model)})
@@ -152,7 +169,7 @@ class _Job:
                 "n_steps": int(self.model.num_timesteps),
                 "minutes": round(self.spent, 2),
             }
-            write_atomically(self.weights, policy_of(self.model, self.about_best).to_bytes())
+            write_atomically(self.weights, policy_of(self.model, self.about_best, self.promise).to_bytes())
         part = self.checkpoint.with_suffix(".part.zip")
         self.model.save(part)
         part.replace(self.checkpoint)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ciliary.agents.eye.arbiter import MEMORY
+from ciliary.agents.eye.arbiter import MEMORY, N_COMMANDS
 from ciliary.agents.eye.network import EyeNetwork, EyeNetworkShape
 from ciliary.agents.eye.playing import play_eyes
 from ciliary.agents.eye.policy import EyePolicy, EyePolicyController, load_eye_policy
@@ -16,7 +16,12 @@ SIZES = {"eye": 4, "statistics": len(STATISTICS), "time": 1, "memory": len(MEMOR
 
 def policy(sizes=SIZES, **shape):
     torch.manual_seed(0)
-    return EyePolicy(EyeNetwork(EyeNetworkShape(sizes, **shape)).eval().requires_grad_(False), {"n_saccades": 3})
+    return EyePolicy(
+        EyeNetwork(EyeNetworkShape(sizes, **{"n_commands": N_COMMANDS if "memory" in sizes else 4, **shape}))
+        .eval()
+        .requires_grad_(False),
+        {"n_saccades": 3},
+    )
 
 
 def observation(sizes=SIZES):
@@ -41,7 +46,7 @@ def test_a_file_gives_the_same_commands(tmp_path, has_maps):
     again = load_eye_policy(path)
     np.testing.assert_array_equal(again.command(observation()), one.command(observation()))
     assert again.about == one.about
-    assert again.command(observation()).shape == (4,)
+    assert again.command(observation()).shape == (N_COMMANDS,)
     assert np.abs(again.command(observation())).max() <= 1
 
 

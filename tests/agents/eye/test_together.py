@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ciliary.agents import make_controller, run_episode
-from ciliary.agents.eye.arbiter import MEMORY, N_COMMANDS, TARGETS, Arbiter, settling_rule
+from ciliary.agents.eye.arbiter import MEMORY, N_COMMANDS, Arbiter, settling_rule
 from ciliary.agents.eye.gaze import CentreController, GridController, PriorityController
 from ciliary.agents.eye.playing import Pilots, play_eyes
 from ciliary.agents.eye.pupil import PupilFixedController
@@ -101,7 +101,7 @@ def test_many_eyes_are_each_played_as_alone():
     np.testing.assert_allclose(together.gain, fall - costs, atol=1e-6)
 
 
-def test_commands_reach_every_target_and_the_rules_own_do_what_it_does():
+def test_commands_reach_new_places_and_known_ones_and_the_rules_own_do_what_it_does():
     arbiter, envs = Arbiter(settling_rule(4)), eyes(1, strips(2.0, 4.0, 1.0))
     obs, _ = envs.reset(seed=0)
     pilots = Pilots(envs, arbiter.rule, 17)
@@ -109,13 +109,11 @@ def test_commands_reach_every_target_and_the_rules_own_do_what_it_does():
     one = {name: values[0] for name, values in obs.items()}
     info = pilots.rows.info(0)
     state = arbiter.learn(arbiter.init(one, info, 0), envs.world.u, one, info)
-    targets = arbiter.targets(state, one)
-    assert targets.keys() == TARGETS.keys()
-    for name, signs in TARGETS.items():
-        u = arbiter.setting(state, np.array([*signs, 0.0, 0.25]), one, info)
-        np.testing.assert_allclose(u[:2], targets[name], atol=1e-6)
-        assert u[3] == 0.25
-    held = arbiter.setting(state, np.array([-1.0, -1.0, -1.0, 0.0]), one, info)
+    new = arbiter.setting(state, np.array([1.0, 0.5, 0.0, 0.0, 0.0, 0.25]), one, info)
+    np.testing.assert_allclose(new[:2], arbiter.new_place(state, one, 0.5), atol=1e-6)
+    assert new[3] == 0.25
+    held = arbiter.setting(state, np.array([-1.0, 0.0, 0.0, 0.0, -1.0, 0.0]), one, info)
+    np.testing.assert_allclose(held[:2], state.gaze.path[-1], atol=1e-6)  # the one place that it knows
     assert held[2] == pytest.approx(float(envs.world.u[0, 2]), abs=1e-6)
     for _ in range(8):
         command = arbiter.rule_command(state)
