@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ciliary.agents.eye.lens import LensState
 from ciliary.agents.eye.playing import Rows, row_of
 from ciliary.agents.eye.promise import PlacePromise, fit_promise, look_features
 from ciliary.agents.eye.reflex import LensReflexController
@@ -48,7 +49,8 @@ def _focus(
     envs: EyeVectorEnv, rows: Rows, lens: LensReflexController, wanted: np.ndarray, seed: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """First looks at places, told in numbers, and the best that these came to show."""
-    states, told, best = [], [], np.full(envs.num_envs, -np.inf)
+    states: list[LensState] = []
+    told, best = [], np.full(envs.num_envs, -np.inf)
     for look in range(N_LOOKS):
         obs, *_ = envs.step(envs.world.action_towards(wanted.clip(-1, 1)))
         best = np.maximum(best, -np.sum([envs.world.terms[name] for name in _AT_A_PLACE], axis=0))
