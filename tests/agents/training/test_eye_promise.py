@@ -1,4 +1,4 @@
-"""A promise of places: the line that is fitted, and that an eye which teaches itself learns where there is more to see."""
+"""A promise of places: a line that is found again, and an eye that teaches itself one, the same by the same seed."""
 
 import numpy as np
 import pytest
