@@ -21,6 +21,7 @@ def test_a_line_is_found_again():
         PlacePromise(np.zeros(3))
 
 
+@pytest.mark.slow
 def test_what_it_teaches_itself_is_finite_and_repeats_by_seed():
     scene = planes_scene((2.0, 4.0, 1.0), size_px=(64, 96), px_per_deg=9.6)
 

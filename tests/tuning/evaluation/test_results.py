@@ -192,6 +192,7 @@ def test_portraits_of_all_systems(portraits):
         assert row.ois >= row.ods >= 0
 
 
+@pytest.mark.slow
 def test_a_portrait_of_defaults_that_a_perceiver_with_more_parameters_kept(tmp_path):
     data = read_labelled_folder(write_labelled(tmp_path / "l"))
     item, case = data[0], Case(data.names[0], "none", 0)

@@ -68,6 +68,7 @@ def test_the_whole_job(desk, perceiver, names, ranges):
     assert (desk / "runs" / "mlflow.db").is_file()
 
 
+@pytest.mark.slow
 def test_all_looks_together(desk):
     assert accommodate(desk, "segmenter_of_a_user:segment", n_trials=6, use_guard=False) == 0
     (session,) = (desk / "runs").glob("*/episodes.jsonl")
