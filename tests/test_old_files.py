@@ -166,6 +166,7 @@ def test_what_was_found_is_remembered(out):
     assert (rows.min(1) < 1e-6).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", [str(V0 / "policy.safetensors"), "models:/eye/1"])
 def test_policies_play(out, address):
     path = find_policy(address, out)

@@ -130,6 +130,7 @@ def test_a_refit_is_for_the_kind_and_for_all_disturbed_where_the_kind_is_unknown
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_stopped_it_goes_on_where_it_stood(script, labelled, out, monkeypatch, capsys):
     arguments = ["--labelled", str(labelled), "--methods", "fixed", "--disturb", "none", *QUICK, "--out", str(out)]
     call, played = PlayMeasure.__call__, []

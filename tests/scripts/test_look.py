@@ -104,6 +104,7 @@ def test_figures_and_words_are_the_same_list():
     assert list(job.FIGURES) == list(WORDS)
 
 
+@pytest.mark.slow
 def test_bundled_photographs_when_none_is_given(script, tmp_path, quick, capsys):
     assert script.main([*QUICK, "--out", str(tmp_path)]) == 0
     pages = [tmp_path / name / "index.html" for name in SHOWCASE]
@@ -120,6 +121,7 @@ def test_the_cortex_is_that_of_every_other_door(script, photo, tmp_path, quick):
     assert "no learned stages" in (tmp_path / "photo" / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_learned_stages_and_their_experts(script, photo, tmp_path, quick, capsys):
     weights = write_untrained(tmp_path / "mine.safetensors")
     arguments = ["--size", "48", "--weights", str(weights), "--out", str(tmp_path / "a"), "--experts"]

@@ -26,6 +26,7 @@ def test_reaches_the_optimum_of_a_bowl():
     assert error.max() < 0.02
 
 
+@pytest.mark.slow
 def test_goes_further_than_tpe_in_thirty_parameters():
     def left(name, **settings):
         env = CountingToy(n_parameters=30)

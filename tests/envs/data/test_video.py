@@ -61,6 +61,7 @@ def recorded(folder, **more):
     return gym.wrappers.RecordVideo(env, str(folder), episode_trigger=lambda _: True, name_prefix="eye")
 
 
+@pytest.mark.slow
 def test_an_episode_by_hand(folder, rendered):
     env = recorded(folder)
     env.reset(seed=0)

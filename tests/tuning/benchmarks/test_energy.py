@@ -123,6 +123,7 @@ def test_gini_of_stages(shapes):
     assert stage_gini(Cortex().eval(), torch.full((1, 3, 48, 48), 0.5)).keys() == set(ACTIVITY) - {"m5"}
 
 
+@pytest.mark.slow
 def test_the_exam(shapes, seen, eye, net):
     steps = []
     found = energy(shapes, *seen, eye.cortex, net, n_shots=3, n_episodes=4, seed=0, progress=steps.append)

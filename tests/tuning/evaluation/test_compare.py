@@ -49,6 +49,7 @@ def test_photographs_are_compared_by_the_loss(tmp_path, desk, capsys):
     assert "people's maps" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_pages_name_another_perceiver(desk, capsys):
     images, out = desk
     asked = {"images": (images,), "disturb": "none", "n_seeds": 1, "size_px": 64, "out": out, "is_quiet": True}

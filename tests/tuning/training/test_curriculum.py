@@ -72,6 +72,7 @@ def test_all_phases_leave_weights_that_perceive_and_say_where_they_come_from(adu
     assert (adult.parent / "progress.jsonl").read_text().count("\n") >= 2 * len(PHASES)
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(adult, photographs, out, monkeypatch):
     settings = MatureSettings(curriculum(), (photographs,), out)
     kept = maturing.save

@@ -153,7 +153,8 @@ def test_lines_of_a_lost_past_are_dropped(tmp_path):
     assert len((tmp_path / "c.jsonl").read_text().splitlines()) == 2
 
 
-@pytest.mark.parametrize("objective", [pytest.param("raw", marks=pytest.mark.slow), "calibrated"])
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["raw", "calibrated"])
 def test_on_photographs(out, tmp_path, monkeypatch, objective):
     monkeypatch.setattr(learning, "_ROLLOUT_STEPS", 2)
     rng = np.random.default_rng(0)
