@@ -89,15 +89,23 @@ def sheet(mosaic: Mosaic, lattice: FoveatedLattice) -> Tensor:
     return torch.cat([colour * (seen > 0), 2 * left - 1, seen], 1)
 
 
-@lru_cache(maxsize=4)
 def read_expectation(path: Path | None = None) -> ExpectationNet:
-    """The network with its weights, frozen and ready; those that come along when None. Kept: nobody changes it.
+    """The network with its weights, frozen and ready; those that come along, read once for all, when None.
 
     Raises:
         FileNotFoundError, ValueError: there is no such file, or it holds something else.
     """
+    return _shipped() if path is None else _read(path)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> ExpectationNet:
+    return _read(SHIPPED)
+
+
+def _read(path: Path) -> ExpectationNet:
     net = ExpectationNet()
-    fill({"expectation": net}, SHIPPED if path is None else Path(path), "train one with: ciliary train expectation")
+    fill({"expectation": net}, path, "train one with: ciliary train expectation")
     fuse_norms(net)
     return net
 

@@ -1,8 +1,11 @@
-"""The cheapest one-to-one assignment, for a batch at once."""
+"""Who is who: the cheapest one-to-one assignment of two sets, for a batch of tables at once."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from torch import Tensor
 
 NONE = -1  # no partner
@@ -12,10 +15,8 @@ NONE = -1  # no partner
 def assign(cost: Tensor, *, limit: float) -> Tensor:
     """Partner of each row so that the sum of costs is least; a row may stay alone for ``limit``.
 
-    Shortest augmenting paths (Kuhn 1955; Jonker & Volgenant 1987): rows enter one after another, and each moves those
-    before it along the cheapest path. Exact. The number of steps depends on the size alone, N (N + 1) / 2, and all of a
-    batch take them together; what is done sooner waits. SciPy's ``linear_sum_assignment`` takes one table at a time, on
-    the CPU.
+    Exact, by SciPy's matching on sparse graphs (Jonker & Volgenant 1987), on the CPU: the tables of a batch are parts
+    of one graph that no edge joins, and each row has a column of its own to stay alone in.
 
     Args:
         cost: (B, N, M), finite, or inf where a pair is out of the question.
@@ -32,48 +33,17 @@ def assign(cost: Tensor, *, limit: float) -> Tensor:
     if torch.isnan(cost).any():
         raise ValueError("expected costs that are numbers or inf, got NaN; check what is compared")
     b, n, m = cost.shape
-    # A column of its own for each row to stay alone in. Whatever costs more than that is as good as infinite.
-    table = cost.double().clamp(max=limit + abs(limit) + 1.0)
-    table = torch.cat([table, torch.full((b, n, n), limit, dtype=table.dtype, device=table.device)], 2)
-    batch = torch.arange(b, device=cost.device)
-    n_columns = m + n
-    row_price, column_price = table.new_zeros(b, n), table.new_zeros(b, n_columns + 1)
-    row_of = torch.full((b, n_columns + 1), NONE, dtype=torch.int64, device=cost.device)  # the last: where rows enter
-    for i in range(n):
-        row_of[:, n_columns] = i
-        column = torch.full((b,), n_columns, device=cost.device)
-        distance = table.new_full((b, n_columns), torch.inf)
-        before = torch.full((b, n_columns), n_columns, device=cost.device)
-        is_used = torch.zeros(b, n_columns + 1, dtype=torch.bool, device=cost.device)
-        for _ in range(i + 1):
-            row = row_of[batch, column]
-            goes_on = row != NONE  # else the path has come to a free column
-            safe = row.clamp_min(0)
-            is_used[batch, column] |= goes_on
-            reduced = table[batch, safe] - row_price[batch, safe][:, None] - column_price[:, :n_columns]
-            open_ = ~is_used[:, :n_columns] & goes_on[:, None]
-            is_nearer = open_ & (reduced < distance)
-            distance = torch.where(is_nearer, reduced, distance)
-            before = torch.where(is_nearer, column[:, None], before)
-            step, nearest = torch.where(is_used[:, :n_columns], torch.inf, distance).min(1)
-            step = torch.where(goes_on, step, 0.0)
-            on_path = is_used & goes_on[:, None]
-            column_price -= on_path * step[:, None]
-            rows = torch.where(on_path, row_of, NONE)
-            row_price.scatter_add_(1, rows.clamp_min(0), (rows >= 0) * step[:, None])
-            distance = torch.where(is_used[:, :n_columns], distance, distance - step[:, None])
-            column = torch.where(goes_on, nearest, column)
-        for _ in range(i + 1):  # back along the path: each row moves to the next column
-            is_inside = column != n_columns
-            source = torch.where(is_inside, before[batch, column.clamp(max=n_columns - 1)], column)
-            row_of[batch, column] = torch.where(is_inside, row_of[batch, source], row_of[batch, column])
-            column = source
-    partner = torch.full((b, n), NONE, dtype=torch.int64, device=cost.device)
-    owner = row_of[:, :m]
-    columns = torch.arange(m, device=cost.device).expand(b, m)
-    rest = torch.full((b, 1), NONE, dtype=torch.int64, device=cost.device)
-    partner = torch.cat([partner, rest], 1).scatter(1, torch.where(owner >= 0, owner, n), columns)[:, :n]
-    if not m:
-        return partner
-    found = cost.gather(2, partner.clamp_min(0)[..., None])[..., 0]
-    return torch.where((partner >= 0) & (found <= limit), partner, NONE)
+    if not b * n:
+        return torch.full((b, n), NONE, dtype=torch.int64, device=cost.device)
+    table = cost.double().cpu().numpy()
+    batch, row, column = np.nonzero(table <= limit)
+    alone = np.arange(b * n)
+    rows = np.concatenate([batch * n + row, alone])
+    columns = np.concatenate([batch * m + column, b * m + alone])
+    # What all edges have more changes no choice, and an edge of weight 0 would be none.
+    weights = np.concatenate([table[batch, row, column], np.full(b * n, limit)])
+    weights = weights - weights.min() + 1
+    graph = csr_matrix((weights, (rows, columns)), shape=(b * n, b * m + b * n))
+    _, found = min_weight_full_bipartite_matching(graph)
+    partner = torch.from_numpy(np.where(found < b * m, found % max(m, 1), NONE).astype(np.int64))
+    return partner.view(b, n).to(cost.device)

@@ -45,9 +45,8 @@ def remember(
     _check(memory, objects, motion)
     expected = expect(memory, motion=motion, settings=how)
     cost = compare(expected, objects, settings=how)
-    slot = _assigned(cost, objects.is_there, how.limit)
-    old = slot
-    slot = _born(expected, objects, slot)
+    old = assign(cost, limit=how.limit)
+    slot = _born(expected, objects, old)
     memory = _written(expected, objects, slot, old, how)
     identity = torch.where(slot == NONE, slot, memory.identity.gather(1, slot.clamp_min(0)))
     return memory, Recognised(slot, identity, (slot != NONE) & (old == NONE), cost)
@@ -107,14 +106,6 @@ def overlap(one: Tensor, other: Tensor) -> Tensor:
     a, b = one.flatten(2), other.flatten(2)
     shared: Tensor = a @ b.mT
     return shared / (a.square().sum(2)[:, :, None] + b.square().sum(2)[:, None] - shared).clamp_min(1e-6)
-
-
-def _assigned(cost: Tensor, is_there: Tensor, limit: float) -> Tensor:
-    """Slot of each proto-object (B, N); rows of empty ones are left out of the search, which is slow in them."""
-    n = int(is_there.sum(1).max())
-    first = is_there.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :n]
-    found = assign(cost.gather(1, first[..., None].expand(-1, -1, cost.shape[2])), limit=limit)
-    return torch.full_like(is_there, NONE, dtype=torch.int64).scatter(1, first, found)
 
 
 def _born(expected: ObjectMemory, objects: ProtoObjects, slot: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ from ciliary.cortex.dorsal.expectation import ExpectationNet
 from ciliary.cortex.dorsal.search import MAP_CELLS, believe
 from ciliary.cortex.eye.lattice import FoveatedLattice
 from ciliary.cortex.eye.mosaic import Mosaic
+from ciliary.cortex.ops.guided import luminance
 
 PRIORITY_PX = MAP_CELLS
-_LUMINANCE = (0.2126, 0.7152, 0.0722)  # IEC 61966-2-1
 #: Contrast below which nothing is there: over what photons do to a foveal sample at 80 cd/m2 (0.7 %), three times.
 LEAST_CONTRAST = 0.03
 _REACH_PX = 2
@@ -41,10 +41,9 @@ def fine_contrast(mosaic: Mosaic) -> Tensor:
 
     Where nothing was seen it is the mean of what was: there is no reason to expect more or less.
     """
-    weights = torch.tensor(_LUMINANCE, dtype=mosaic.image.dtype, device=mosaic.image.device).view(1, 3, 1, 1)
     seen = mosaic.is_seen.to(mosaic.image.dtype)
     n_seen = seen.sum((2, 3), keepdim=True).clamp_min(1)
-    light = (mosaic.image * weights).sum(1, keepdim=True) * seen
+    light = luminance(mosaic.image) * seen
     mean = light.sum((2, 3), keepdim=True) / n_seen
     side = 2 * _REACH_PX + 1
     around, inside = (F.avg_pool2d(x, side, 1, _REACH_PX, count_include_pad=False) for x in (light, seen))

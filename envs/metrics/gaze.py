@@ -100,7 +100,7 @@ def nss(g: Gazed) -> float:
 
 def auc_judd(g: Gazed) -> float:
     """Chance in [0, 1] that a fixation has a higher value than a pixel, all pixels taken (Judd et al. 2009)."""
-    return _area(g.here, g.saliency.ravel())
+    return roc_area(g.here, g.saliency.ravel())
 
 
 def shuffled_auc(g: Gazed) -> float:
@@ -108,7 +108,7 @@ def shuffled_auc(g: Gazed) -> float:
 
     NaN without other images.
     """
-    return _area(g.here, g.elsewhere)
+    return roc_area(g.here, g.elsewhere)
 
 
 def information_gain(g: Gazed) -> float:
@@ -196,8 +196,8 @@ def _smooth(counts: np.ndarray, sigma: float) -> np.ndarray:
     return np.asarray(gaussian_filter(counts, sigma, mode="constant")) if sigma else counts
 
 
-def _area(positives: np.ndarray, negatives: np.ndarray) -> float:
-    """Mann and Whitney's share of pairs in order, ties half."""
+def roc_area(positives: np.ndarray, negatives: np.ndarray) -> float:
+    """Area under the ROC of scores, nan without negatives: Mann and Whitney's share of pairs in order, ties half."""
     if not len(negatives):
         return float("nan")
     ranked = np.sort(negatives)

@@ -23,8 +23,9 @@ from ciliary.cortex.dorsal.search import CENTRE_EXPONENT, search
 from ciliary.cortex.eye.fovea import field_deg, take_glance
 from ciliary.cortex.eye.lattice import FoveatedLattice, Lattice, n_samples, uniform_camera
 from ciliary.cortex.eye.mosaic import Mosaic, add_glance, blank_mosaic
+from ciliary.cortex.memory.glances import displayed
 from ciliary.cortex.perceiver import Perceiver
-from ciliary.cortex.stages.retina import linear_to_srgb, srgb_to_linear
+from ciliary.cortex.stages.retina import srgb_to_linear
 from ciliary.envs.data.gaze import Fixations
 from ciliary.envs.metrics.gaze import fixation_density
 from ciliary.envs.metrics.gaze_baselines import PEOPLE_SIGMA_DEG, scaled
@@ -110,7 +111,7 @@ def sit(
     found = {}
     for name, mosaic in mosaics.items():
         gained = 1 - unresolved(mosaic, lattice)[0, 0].numpy()
-        labels = _labels(perceiver, linear_to_srgb(mosaic.image.clamp(0, 1)))
+        labels = _labels(perceiver, displayed(mosaic))
         acuity = float((gained * weight).sum() / weight.sum())
         found[name] = Detail(acuity, weighted_covering(labels, sharp, weight), orders.get(name))
     return found

@@ -16,7 +16,7 @@ from ciliary.agents.eye.policy import EyePolicyController
 from ciliary.agents.eye.together import TogetherController
 from ciliary.envs.eye.terms import TERMS
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_difference
-from ciliary.tuning.runs.tables import markdown_table, shown
+from ciliary.tuning.runs.tables import markdown_table, rows_to_csv, shown
 
 #: Hand-written rules that see no more than a policy does: the best of them is what a policy is compared with.
 RULES = ("eye-reflex", "eye-settle")
@@ -46,6 +46,19 @@ class Row:
     defocus_dpt: float
 
 
+@dataclass(frozen=True)
+class Episode:
+    """One controller at one photograph; terms are those of the last look."""
+
+    controller: str
+    photograph: str
+    gain: float
+    steps: int
+    degrees: float
+    defocus_dpt: float
+    terms: Mapping[str, float]
+
+
 def controllers(policies: Sequence[Path]) -> dict[str, ControllerBase]:
     """What is examined, by name."""
     rule = settling_rule()
@@ -60,7 +73,8 @@ def controllers(policies: Sequence[Path]) -> dict[str, ControllerBase]:
     }
     for path in policies:
         controller = EyePolicyController(path)
-        found[f"PPO {path.parent.name}" if path.parent.name else path.name] = controller
+        name = f"PPO {path.parent.name or path.name}"
+        found[f"PPO {path}" if name in found else name] = controller
     return found
 
 
@@ -91,13 +105,19 @@ def as_markdown(rows: Sequence[Row], ceiling: Interval | None = None) -> str:
 
 def as_csv(played: Mapping[str, Played], names: Sequence[str]) -> str:
     """A line an episode."""
-    lines = [",".join(["controller", "photograph", "gain", "steps", "degrees", "defocus_dpt", *TERMS, "total"])]
-    for name, one in played.items():
-        for i, photograph in enumerate(names):
-            values = [one.gain[i], one.n_steps[i], one.degrees[i], one.defocus_dpt[i]]
-            values += [one.after[term][i] for term in (*TERMS, "total")]
-            lines.append(",".join([f'"{name}"', photograph, *(f"{value:.6g}" for value in values)]))
-    return "\n".join(lines) + "\n"
+    return rows_to_csv([
+        Episode(
+            name,
+            photograph,
+            float(one.gain[i]),
+            int(one.n_steps[i]),
+            float(one.degrees[i]),
+            float(one.defocus_dpt[i]),
+            {term: float(one.after[term][i]) for term in (*TERMS, "total")},
+        )
+        for name, one in played.items()
+        for i, photograph in enumerate(names)
+    ])  # fmt: skip
 
 
 def _row(name: str, one: Played, rule: Played | None) -> Row:

@@ -50,14 +50,19 @@ def run_exams(settings: FocusSettings, say: Callable[[str], object]) -> tuple[li
     return files, problems
 
 
-def _lens(settings: FocusSettings) -> tuple[list[Any], str]:
+def _near_and_far(settings: FocusSettings) -> tuple[dict[str, list[EyeScene]], int]:
+    """Scenes by nearness, and how many there are of each."""
     assert settings.exam is not None
     n_most = settings.n_scenes or _N_FRAMES
     scenes = {
         f"{nearness:g}": depth_scenes(settings.exam / "depth", nearness=nearness, n_most=n_most)
         for nearness in NEARNESS
     }
-    n_scenes = len(scenes[f"{NEARNESS[0]:g}"])
+    return scenes, len(scenes[f"{NEARNESS[0]:g}"])
+
+
+def _lens(settings: FocusSettings) -> tuple[list[Any], str]:
+    scenes, n_scenes = _near_and_far(settings)
     total = len(NEARNESS) * n_scenes * _N_GAZES * _N_SEEDS * (len(rows_of(settings.controller)) + 1)
     with Bar(total, title="lens", unit="episodes", is_quiet=settings.is_quiet) as bar:
         rows = examine_lens(
@@ -72,13 +77,7 @@ def _lens(settings: FocusSettings) -> tuple[list[Any], str]:
 
 
 def _colour(settings: FocusSettings) -> tuple[list[Any], str]:
-    assert settings.exam is not None
-    n_most = settings.n_scenes or _N_FRAMES
-    scenes = {
-        f"{nearness:g}": depth_scenes(settings.exam / "depth", nearness=nearness, n_most=n_most)
-        for nearness in NEARNESS
-    }
-    n_scenes = len(scenes[f"{NEARNESS[0]:g}"])
+    scenes, n_scenes = _near_and_far(settings)
     total = len(NEARNESS) * n_scenes * _N_GAZES * len(WHITES_CD_M2)
     with Bar(total, title="colour", unit="places", is_quiet=settings.is_quiet) as bar:
         rows = examine_colour(scenes, seed=settings.seed, n_gazes=_N_GAZES, on_place=bar.advance)

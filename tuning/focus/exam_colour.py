@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from ciliary.agents.eye.reflex import ContrastLook, likeliest_dpt, object_likelihood
 from ciliary.cortex.eye.parameters import FOCUS_DPT
@@ -14,6 +13,7 @@ from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.eye.config import EyeConfig
 from ciliary.envs.eye.single import EyeEnv
 from ciliary.envs.eye.terms import STATISTICS, read_statistics
+from ciliary.envs.metrics.gaze import roc_area
 from ciliary.envs.metrics.statistics import Bootstrap, Interval, bootstrap_of
 from ciliary.tuning.focus.exam_lens import places_of
 
@@ -40,8 +40,7 @@ class ColourRow:
 def auc(pairs: np.ndarray) -> float:
     """Area under the ROC of scores (..., 2): how often one of the second column is above one of the first."""
     far, near = pairs.reshape(-1, 2).T
-    ranks = rankdata(np.concatenate([far, near]))
-    return float((ranks[len(far) :].sum() - len(near) * (len(near) + 1) / 2) / (len(far) * len(near)))
+    return roc_area(near, far)
 
 
 def examine_colour(

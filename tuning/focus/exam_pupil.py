@@ -13,6 +13,7 @@ from torch import Tensor
 from ciliary.agents import make_controller, run_episode
 from ciliary.cortex.eye.parameters import EYE, PUPIL_MM
 from ciliary.cortex.eye.pupil import steady_pupil_mm
+from ciliary.cortex.ops.guided import luminance
 from ciliary.cortex.stages.retina import linear_to_srgb
 from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.eye.single import EyeEnv
@@ -25,7 +26,6 @@ _REST_MM = EYE[MUSCLE].default
 _N_SETTINGS = 13
 _ROWS, _COLUMNS, _REACH = 3, 4, 0.7
 _GREY = 0.18  # middle grey of linear light
-_LUMINANCE = (0.2126, 0.7152, 0.0722)  # IEC 61966-2-1
 _LEAST_BEST = 1.0  # gradients of one clear pixel: below that there is nothing to be lost
 ROWS = ("mean grey", "fixed 4 mm", "Watson & Yellott", "pupil-hill", "best")
 
@@ -127,6 +127,6 @@ def _look(env: EyeEnv, scene: EyeScene, options: dict[str, Any], pupil_mm: float
     light = env.world.sighting.window[0]
     if scene.frames is None:  # a frame's exposure is in it
         light = light * (pupil_mm / _REST_MM) ** 2
-    grey = (light * torch.tensor(_LUMINANCE).view(3, 1, 1)).sum(0)
+    grey = luminance(light[None])[0, 0]
     signal: Tensor = linear_to_srgb(grey.clamp(0, 1))
     return -info["terms"]["pupil"], float(gradient_information(signal[None])[0]), float(grey.mean())

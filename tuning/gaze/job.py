@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ciliary.cortex.cues import make_backbone
 from ciliary.cortex.cues.base import ProviderUnavailable
-from ciliary.cortex.dorsal.expectation import read_expectation
+from ciliary.cortex.dorsal.expectation import ExpectationNet, read_expectation
 from ciliary.cortex.dorsal.looking import GazeLook, Trunk, look_around
 from ciliary.cortex.dorsal.mixture import GazeMixture, read_mixture
 from ciliary.cortex.plot.gaze import draw_gaze
@@ -23,7 +23,7 @@ from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.gaze.detail import tell_detail
 from ciliary.tuning.gaze.film import write_gaze_film
 from ciliary.tuning.gaze.people import as_markdown, tell, write_table
-from ciliary.tuning.gaze.settings import GazeSettings
+from ciliary.tuning.gaze.settings import OWN_SIGHT, GazeSettings
 from ciliary.tuning.runs.files import save_map, write_atomically
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import Input, collect, showcase
@@ -39,7 +39,7 @@ def run(settings: GazeSettings) -> int:
         needs_mixture = settings.map == "learned" or settings.people is not None
         mixture = read_mixture(settings.weights) if needs_mixture else None
         trunk = trunk_of(mixture)
-        read_expectation(settings.expectation)
+        net = read_expectation(settings.expectation) if settings.sight == OWN_SIGHT else None
     except (ValueError, FileNotFoundError) as error:
         _complain(error)
         return USAGE
@@ -51,7 +51,7 @@ def run(settings: GazeSettings) -> int:
             return _tell_detail(settings)
         if settings.people is not None:
             return _tell(settings, mixture, trunk)
-        return _look_at_all(settings, mixture, trunk)
+        return _look_at_all(settings, mixture, trunk, net)
     except KeyboardInterrupt:
         _complain("stopped; what was written stays")
         return STOPPED
@@ -94,12 +94,14 @@ def _tell_detail(settings: GazeSettings) -> int:
     return ALL_WELL
 
 
-def _look_at_all(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None) -> int:
+def _look_at_all(
+    settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None, net: ExpectationNet | None
+) -> int:
     size_px = settings.size_px
     inputs, problems, _ = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
     for line in problems:
         _complain(line)
-    n_done = _each(inputs, settings, mixture, trunk, problems)
+    n_done = _each(inputs, settings, mixture, trunk, net, problems)
     if not n_done:
         return NOTHING
     return SOME_FAILED if problems else ALL_WELL
@@ -110,6 +112,7 @@ def _each(
     settings: GazeSettings,
     mixture: GazeMixture | None,
     trunk: Trunk | None,
+    net: ExpectationNet | None,
     problems: list[str],
 ) -> int:
     """A figure of each input; lines of what failed go to ``problems``. Returns how many were done."""
@@ -127,8 +130,8 @@ def _each(
                     centre_exponent=settings.centre,
                     mixture=mixture,
                     trunk=trunk,
-                    own_sight=settings.sight == "own",
-                    net=None if settings.expectation is None else read_expectation(settings.expectation),
+                    own_sight=net is not None,
+                    net=net,
                 )
                 path = _write(look, item.name, photograph, settings)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
@@ -145,7 +148,7 @@ def _each(
 def _write(look: GazeLook, name: str, photograph: Photograph, settings: GazeSettings) -> Path:
     """The figure, the JSON beside it, and the map where it is asked for; returns the figure."""
     words = "rarity, ends and colour" if settings.map == "priority" else "fitted weights"
-    sight = "by what was seen" if settings.sight == "own" else "that of the whole photograph's priority"
+    sight = "by what was seen" if settings.sight == OWN_SIGHT else "that of the whole photograph's priority"
     note = f"{settings.map}: {words}, times a prior for the centre; the path is {sight}"
     if settings.centre == 0:
         note = note.replace("times a prior for the centre", "without a prior for the centre")

@@ -10,7 +10,8 @@ from ciliary.tuning.cli.options import at_least, one_of, option
 from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, Seed, Settings, Size
 
 MAPS = ("priority", "learned")
-SIGHTS = ("whole", "own")
+OWN_SIGHT = "own"
+SIGHTS = ("whole", OWN_SIGHT)
 DEFAULT_OUT = Path("runs/gaze")
 PX_PER_DEG_HELP = "pixels of the file to a degree of visual angle (its width is 33.3 degrees)"
 
@@ -75,9 +76,9 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
         _check_px_per_deg(self.px_per_deg)
         if self.people is not None and self.images:
             raise ValueError("--people has its own photographs; leave IMAGE out")
-        if self.expectation is not None and self.detail is None and self.sight != "own":
+        if self.expectation is not None and self.detail is None and self.sight != OWN_SIGHT:
             raise ValueError("--expectation is of --sight own and of --detail; ask for one of them")
-        if self.sight == "own" and (self.map != "priority" or self.weights is not None):
+        if self.sight == OWN_SIGHT and (self.map != "priority" or self.weights is not None):
             raise ValueError(
                 "--sight own has no --map; teach what it expects with: ciliary train expectation --weights FILE"
             )
