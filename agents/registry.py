@@ -26,7 +26,12 @@ from ciliary.agents.eye.gaze import (
 )
 from ciliary.agents.eye.lens import HillController, SweepController
 from ciliary.agents.eye.policy import EyePolicyController
-from ciliary.agents.eye.pupil import PupilFixedController, PupilHillController, PupilReflexController
+from ciliary.agents.eye.pupil import (
+    PupilFixedController,
+    PupilHillController,
+    PupilReflexController,
+    PupilResponseController,
+)
 from ciliary.agents.eye.reflex import LensReflexController
 from ciliary.agents.eye.settle import SettleController
 from ciliary.agents.eye.together import TogetherController
@@ -61,6 +66,7 @@ EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "lens-reflex": LensReflexController,
     "lens-reflex-hill": partial(LensReflexController, climbs=True),
     "pupil-reflex": PupilReflexController,
+    "pupil-response": PupilResponseController,
     "pupil-fixed": PupilFixedController,
     "gaze-settle": SettleController,
     "eye-random": partial(RandomController, population=1),

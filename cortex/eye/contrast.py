@@ -20,6 +20,8 @@ _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # Burt & Adelson 1983
 _MARGIN_PX = 2  # what a filter loses at either side
 #: Least side of a window: its coarsest band then has one value left.
 LEAST_WINDOW_PX = 32
+#: Standard errors of the photons' noise that contrast must reach to count.
+SURE = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +70,11 @@ def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = N
     mean = (light * _weights(place, offset_px)).sum((2, 3))
     variance = torch.zeros_like(mean) if photons is None else mean.clamp_min(0) / photons[:, None]
     scale = 1 / mean.clamp_min(1e-6) ** 2
-    energies, low = [], light
-    for band in range(N_BANDS):
-        low, place = (low, place) if band == 0 else (low[..., ::2, ::2], place[::2])
-        smooth, place = _blur_valid(low), place[_MARGIN_PX:-_MARGIN_PX]
-        detail = low[..., _MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX] - smooth
+    details, low = split_bands(light)
+    energies = []
+    for band, detail in enumerate(details):
+        place = (place if band == 0 else place[::2])[_MARGIN_PX:-_MARGIN_PX]
         energies.append((detail.square() * _weights(place, offset_px)).sum((2, 3)))
-        low = smooth
     weight = _weights(place, offset_px)
     middle = (low * weight).sum((2, 3), keepdim=True)
     coarse = ((low - middle).square() * weight).sum((2, 3))
@@ -82,6 +82,20 @@ def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = N
     noise = variance[..., None] * powers * scale[..., None]
     energy = torch.stack(energies, -1) * scale[..., None] - noise
     return Contrast(energy.clamp_min(0), noise, coarse * scale, mean)
+
+
+def split_bands(image: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Details (..., h, w) of the bands of an image, the finest first, and what is coarser than all of them.
+
+    Two pixels are lost at every side of each, so that nothing beyond the border counts.
+    """
+    details, low = [], image
+    for band in range(N_BANDS):
+        low = low if band == 0 else low[..., ::2, ::2]
+        smooth = _blur_valid(low)
+        details.append(low[..., _MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX] - smooth)
+        low = smooth
+    return details, low
 
 
 def _blur_valid(x: Tensor) -> Tensor:

@@ -6,12 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_LUMA = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709
+#: Shares of red, green and blue in luminance (ITU-R BT.709).
+LUMA = (0.2126, 0.7152, 0.0722)
 
 
 def luminance(image: Tensor) -> Tensor:
     """(B, 3, H, W) sRGB in [0, 1] -> (B, 1, H, W): the weighted sum of its values as they are."""
-    return (image * image.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def box_mean(maps: Tensor, window: int) -> Tensor:

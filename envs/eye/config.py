@@ -10,6 +10,7 @@ from typing import Any
 from ciliary.cortex.eye.contrast import LEAST_WINDOW_PX
 from ciliary.cortex.eye.lattice import FoveatedLattice
 from ciliary.cortex.eye.parameters import EYE, FOCUS_DPT, PUPIL_MM, WIDTH_DEG
+from ciliary.cortex.eye.receptor import RECEPTORS
 from ciliary.envs.config import check_names
 from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.dynamics import Rules
@@ -39,6 +40,8 @@ class EyeConfig:
         width_deg: width of the field of scenes that are not given as objects.
         photon_noise: light is known from the photons caught.
         white_cd_m2: luminance of light 1; None: the scene's own.
+        receptor: what light falls on: ``cones``, or the ``sensor`` of a camera whose white is the display's
+            (:mod:`ciliary.cortex.eye.receptor`).
         rods: take over where a scene's mean luminance is under 5 cd/m2 (:mod:`ciliary.cortex.eye.rods`).
         lattice: of a glance.
         window_px: side of the square at the gaze that is imaged at the scene's resolution, even, >= 32.
@@ -61,6 +64,7 @@ class EyeConfig:
     width_deg: float = WIDTH_DEG
     photon_noise: bool = True
     white_cd_m2: float | None = None
+    receptor: str = "cones"
     rods: bool = False
     lattice: FoveatedLattice = field(default_factory=FoveatedLattice)
     window_px: int = 64
@@ -105,6 +109,8 @@ class EyeConfig:
             raise ValueError(f"expected centre_exponent >= 0, got {self.centre_exponent}")
         if self.white_cd_m2 is not None and not self.white_cd_m2 > 0:
             raise ValueError(f"expected white_cd_m2 > 0 or None, got {self.white_cd_m2}")
+        if self.receptor not in RECEPTORS:
+            raise ValueError(f"expected receptor {' or '.join(RECEPTORS)}, got {self.receptor!r}")
         _ = self.rules  # checked now
 
     def check_eye(self, focus_dpt: float, pupil_mm: float) -> None:

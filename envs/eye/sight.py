@@ -20,7 +20,7 @@ from ciliary.cortex.eye.fovea import Glance, take_glance
 from ciliary.cortex.eye.layers import Layers, split_layers
 from ciliary.cortex.eye.optics import OpticsSettings, largest_radius_px, retinal_image
 from ciliary.cortex.eye.parameters import FOCUS_DPT
-from ciliary.cortex.eye.pupil import expected_photons, seen_light
+from ciliary.cortex.eye.pupil import expected_photons, seen_light, trolands
 from ciliary.cortex.eye.rods import MESOPIC_CD_M2, dim_light, without_colour
 from ciliary.cortex.ops.guided import luminance
 from ciliary.envs.data.active.scene import EyeScene, stack_layers
@@ -42,6 +42,7 @@ class Sighting:
         window: (B, 3, window_px, window_px) light about the gaze, likewise.
         offset_px: (B, 2) of the gaze from the window's centre.
         photons: (B,) that a pixel of the window catches of light 1.
+        unit_td: (B,) trolands of light 1.
         object_dpt: (B,) nearness of what is at the gaze: hidden truth, for evaluators; nan where nobody knows it.
     """
 
@@ -49,6 +50,7 @@ class Sighting:
     window: Tensor
     offset_px: Tensor
     photons: Tensor
+    unit_td: Tensor
     object_dpt: Tensor
 
 
@@ -146,7 +148,7 @@ class Sight:
         if self._frames is not None:
             object_dpt = torch.full_like(object_dpt, math.nan)
         glance = self._glance(eyes, window, around, offset_px, generators)
-        return Sighting(glance, window, offset_px, photons, object_dpt.double())
+        return Sighting(glance, window, offset_px, photons, trolands(self._white, pupil), object_dpt.double())
 
     def _sharp(self, corner: Tensor, focus: Tensor, pupil: Tensor) -> Tensor:
         """The windows at the scene's resolution."""

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex.eye.contrast import N_BANDS, Contrast, noise_powers, window_contrast
+from ciliary.cortex.eye.contrast import N_BANDS, SURE, Contrast, noise_powers, window_contrast
 from ciliary.cortex.eye.mosaic import Mosaic
+from ciliary.cortex.eye.receptor import RECEPTORS, Told, tell
 from ciliary.envs.eye.config import EyeConfig
 from ciliary.envs.eye.sight import Sighting
 
@@ -22,7 +23,6 @@ _PUPIL_WEIGHT = 0.1  # a bit
 _GREEN = 1  # focus_dpt is that of green
 #: Energy of the least contrast that counts, 0.5 % (Campbell & Robson 1968).
 LEAST_ENERGY = 0.005**2
-_SURE = 3.0  # standard errors of the photons' noise that contrast must reach to count
 
 _BANDS = ("fine", "middle", "coarse")
 #: Names of the entries of the observation's ``statistics``.
@@ -33,6 +33,9 @@ STATISTICS = (
     "light",
     "share_seen",
     "resolved",
+    "response",
+    "dark",
+    "saturated",
 )
 _DECADES = 3.0  # energies 1e-6 .. 1 are told as -1 .. 1
 
@@ -47,56 +50,65 @@ def look_contrast(sighting: Sighting, config: EyeConfig) -> Contrast:
     return replace(contrast, noise=noise)
 
 
+def look_response(sighting: Sighting, config: EyeConfig) -> Told:
+    """What the receptors tell of a look's window."""
+    receptor = RECEPTORS[config.receptor]
+    return tell(sighting.window, sighting.unit_td, sighting.photons, receptor, is_noisy=config.photon_noise)
+
+
 def significant(contrast: Contrast, config: EyeConfig) -> Tensor:
     """Energy (B, 3, N_BANDS), 0 where photons alone may have made it."""
     if not config.photon_noise:
         return contrast.energy
-    return torch.where(contrast.energy > _SURE * contrast.noise_error, contrast.energy, 0.0)
+    return torch.where(contrast.energy > SURE * contrast.noise_error, contrast.energy, 0.0)
 
 
-def measure(contrast: Contrast, unresolved: Tensor, config: EyeConfig) -> dict[str, np.ndarray]:
+def measure(contrast: Contrast, told: Told, unresolved: Tensor, config: EyeConfig) -> dict[str, np.ndarray]:
     """Terms of B looks, each (B,) float64, the total last.
 
     *gaze*: ``unresolved`` (B,), of :func:`ciliary.envs.eye.priority.gaze_worth`, 0 to 1. *focus*: minus the log of
     fine over coarse contrast at the gaze, of green: 0.1 x (ln coarse - mean of the bands' ln), 0 where there is no
-    contrast. *pupil*: minus the bits that a pixel of the window tells of contrast under photon noise, a tenth: wide
-    pupils blur, narrow ones are dark (Shannon 1949).
+    contrast. *pupil*: minus the bits that a pixel of the window tells of contrast, a tenth
+    (:func:`ciliary.cortex.eye.receptor.tell`): narrow pupils are dark, wide ones blur, and saturate where it is light.
     """
     sure = significant(contrast, config)
     bands = (sure[:, _GREEN] + LEAST_ENERGY).log().mean(-1)
     coarse = (contrast.coarse[:, _GREEN] + LEAST_ENERGY).log()
-    bits = 0.5 * torch.log2(1 + sure / contrast.noise.clamp_min(1e-12)).mean((1, 2))
     terms = {
         "gaze": unresolved,
         "focus": _FOCUS_WEIGHT * (coarse - bands),
-        "pupil": -_PUPIL_WEIGHT * bits,
+        "pupil": -_PUPIL_WEIGHT * told.bits,
     }
     found = {name: value.double().numpy() for name, value in terms.items()}
     counted = sorted({_OF_MUSCLE[name] for name in config.muscles})
     return {**found, "total": np.sum([found[name] for name in counted], axis=0)}
 
 
-def statistics(contrast: Contrast, mosaic: Mosaic, config: EyeConfig) -> np.ndarray:
+def statistics(contrast: Contrast, told: Told, mosaic: Mosaic, config: EyeConfig) -> np.ndarray:
     """The entries of :data:`STATISTICS`, (B, D) float32 in [-1, 1].
 
     Contrast energies by colour and band, photons taken out: log10 from 1e-6 (-1) to 1 (1); the log ratio of red to blue
     fine contrast over 3 (negative: the lens is set too far, look nearer); the photons' own energy in a pixel of green,
-    log10 like the others; mean light; share of the field that was seen; acuity gained, of what the fovea could.
+    log10 like the others; mean light; share of the field that was seen; acuity gained, of what the fovea could; mean
+    response of the window's receptors, and shares of its pixels where it is too dark or too light for them.
     """
     energy = contrast.energy
-    told = (energy.clamp_min(1e-6).log10() + _DECADES) / _DECADES
+    energies = (energy.clamp_min(1e-6).log10() + _DECADES) / _DECADES
     pair = significant(contrast, config)[:, ::2, 0] + LEAST_ENERGY
     ratio = 0.5 * (pair[:, 0] / pair[:, 1]).log() / 3
     pixel = contrast.noise[:, _GREEN, 0] / noise_powers()[0]
     seen = mosaic.is_seen.double().mean((1, 2, 3))
     gained = (config.lattice.finest_deg * mosaic.acuity).clamp_max(1).double().mean((1, 2, 3))
     columns = [
-        *told.flatten(1).unbind(1),
+        *energies.flatten(1).unbind(1),
         ratio,
         (pixel.clamp_min(1e-6).log10() + _DECADES) / _DECADES,
         contrast.mean.mean(1),
         seen,
         gained,
+        told.mean,
+        told.dark,
+        told.saturated,
     ]
     table = torch.stack([column.double() for column in columns], 1).nan_to_num(0.0).clamp(-1, 1)
     return np.asarray(table.to(torch.float32).numpy())

@@ -19,6 +19,7 @@ from ciliary.cortex.eye.disc import disc_diameter_rad
 from ciliary.cortex.eye.fovea import Glance
 from ciliary.cortex.eye.mosaic import Mosaic, add_glance, blank_mosaic
 from ciliary.cortex.eye.parameters import FOCUS_DPT, PUPIL_MM, eye_table
+from ciliary.cortex.eye.receptor import Told
 from ciliary.cortex.stages.retina import linear_to_srgb
 from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.dynamics import count_still, is_converged, reward
@@ -73,6 +74,7 @@ class EyeWorld:
         self.terms: dict[str, np.ndarray] = {}
         self.sighting: Sighting | None = None
         self.contrast: Contrast | None = None
+        self.told: Told | None = None
         self.mosaic: Mosaic | None = None
         self._gaze: Tensor | None = None  # of the latest look, while the mosaic has it
         self._net = read_expectation(None if config.expectation is None else Path(config.expectation))
@@ -189,11 +191,12 @@ class EyeWorld:
             ]
         self.sighting = self.sight.look(Eyes(eye[:, :2], eye[:, 2], eye[:, 3]), generators)
         self.contrast = worth.look_contrast(self.sighting, self.config)
+        self.told = worth.look_response(self.sighting, self.config)
         assert self.mosaic is not None
         is_looking = torch.zeros(self.n, dtype=torch.bool)
         is_looking[torch.as_tensor(np.asarray(rows, dtype=np.int64))] = True
         self._remember(is_looking)
-        self.terms = worth.measure(self.contrast, self._unresolved, self.config)
+        self.terms = worth.measure(self.contrast, self.told, self._unresolved, self.config)
         for i in np.flatnonzero(is_looking.numpy()):
             self.history[i].append({name: float(values[i]) for name, values in self.terms.items()})
             self.path[i].append(self.eye[i].copy())
@@ -221,13 +224,14 @@ class EyeWorld:
         """Observations of all rows, in arrays that nobody else holds."""
         assert self.sighting is not None
         assert self.contrast is not None
+        assert self.told is not None
         assert self.mosaic is not None
         time = np.minimum(self.n_looks / self.config.horizon, 1.0)
         return {
             "glance": shown(self.sighting.glance),
             "priority": np.asarray((255 * self.priority).round().to(torch.uint8).numpy()),
             "eye": self.u,
-            "statistics": worth.statistics(self.contrast, self.mosaic, self.config),
+            "statistics": worth.statistics(self.contrast, self.told, self.mosaic, self.config),
             "time": time[:, None].astype(np.float32),
         }
 

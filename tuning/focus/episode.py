@@ -112,14 +112,19 @@ def name_of(scene: EyeScene, muscle: str, name: str) -> str:
     return name or BEST["stack" if scene.frames is not None and muscle == LENS else muscle]
 
 
-def env_of(scene: EyeScene, muscle: str, *, has_noise: bool) -> EyeEnv:
-    """An eye with that one muscle; it ends no episode itself. Frames have their camera's photons already."""
+def env_of(scene: EyeScene, muscle: str, *, has_noise: bool, receptor: str | None = None) -> EyeEnv:
+    """An eye with that one muscle; it ends no episode itself. Frames have their camera's photons already.
+
+    Light of more than a display's white, and exposures, are a camera's: so are the receptors they fall on, unless it is
+    said otherwise.
+    """
     is_noisy = has_noise and (scene.frames is None or muscle != LENS)
     config = EyeConfig(
         muscles=(muscle,),
         scenes=scene,
         size_px=None,
         photon_noise=is_noisy,
+        receptor=receptor or ("cones" if muscle == LENS else "sensor"),
         patience=0,
         coarse=_COARSE,
         mosaic_coarse=_COARSE,

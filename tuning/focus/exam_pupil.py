@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from ciliary.agents import make_controller, run_episode
 from ciliary.cortex.eye.parameters import EYE, PUPIL_MM
 from ciliary.cortex.eye.pupil import steady_pupil_mm
+from ciliary.cortex.eye.receptor import RECEPTORS
 from ciliary.cortex.ops.guided import luminance
 from ciliary.cortex.stages.retina import linear_to_srgb
 from ciliary.envs.data.active.scene import EyeScene
@@ -27,7 +28,13 @@ _N_SETTINGS = 13
 _ROWS, _COLUMNS, _REACH = 3, 4, 0.7
 _GREY = 0.18  # middle grey of linear light
 _LEAST_BEST = 1.0  # gradients of one clear pixel: below that there is nothing to be lost
-ROWS = ("mean grey", "fixed 4 mm", "Watson & Yellott", "pupil-hill", "best")
+#: Rows of those who see what they do: controller, what light falls on, and their looks.
+PLAYED = {
+    "pupil-response, 3 looks": ("pupil-response", "sensor", 3),
+    "pupil-hill, cones": ("pupil-hill", "cones", 30),
+    "pupil-hill": ("pupil-hill", "sensor", 30),
+}
+ROWS = ("mean grey", "fixed 4 mm", "Watson & Yellott", *PLAYED, "best")
 
 
 @dataclass(frozen=True)
@@ -50,20 +57,22 @@ def examine_pupil(
     """Every row of every scene, over a grid of gazes."""
     rows: list[PupilRow] = []
     for scene in scenes:
-        env = env_of(scene, MUSCLE, has_noise=True)
+        envs = {name: env_of(scene, MUSCLE, has_noise=True, receptor=name) for name in RECEPTORS}
         found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ROWS}
         marks = settings_of(scene)
         for y in np.linspace(-_REACH, _REACH, _ROWS):
             for x in np.linspace(-_REACH, _REACH, _COLUMNS):
                 options = {"scene": scene, "gaze": (float(y), float(x)), "noise_seed": seed, **resting(scene, MUSCLE)}
-                looks = [_look(env, scene, options, mark) for mark in marks]
+                looks = [_look(envs["sensor"], scene, options, mark) for mark in marks]
                 on_gaze()
                 told = _Told(marks, *(np.array(column) for column in zip(*looks, strict=True)))
                 if told.gradients.max() < _LEAST_BEST or told.bits.max() <= 0:
                     continue
-                trace = run_episode(env, make_controller("pupil-hill"), seed, options, n_trials=30)
-                climbed = trace.theta[MUSCLE][trace.i_chosen]
-                for name, i in told.choices(scene, float(climbed)).items():
+                came_to = {}
+                for name, (controller, receptor, n_trials) in PLAYED.items():
+                    trace = run_episode(envs[receptor], make_controller(controller), seed, options, n_trials=n_trials)
+                    came_to[name] = float(trace.theta[MUSCLE][trace.i_chosen])
+                for name, i in told.choices(scene, came_to).items():
                     share = told.gradients[i] / told.gradients.max()
                     found[name].append((float(marks[i]), float(told.bits[i] / told.bits.max()), float(share)))
         for name, episodes in found.items():
@@ -98,7 +107,7 @@ class _Told:
     gradients: np.ndarray
     light: np.ndarray
 
-    def choices(self, scene: EyeScene, climbed_mm: float) -> dict[str, int]:
+    def choices(self, scene: EyeScene, came_to_mm: Mapping[str, float]) -> dict[str, int]:
         """Row -> number of the setting."""
 
         def nearest(mm: float) -> int:
@@ -112,7 +121,7 @@ class _Told:
             "mean grey": int(np.abs(np.log(np.maximum(self.light, 1e-6) / _GREY)).argmin()),
             "fixed 4 mm": rest,
             "Watson & Yellott": nearest(steady),
-            "pupil-hill": nearest(climbed_mm),
+            **{name: nearest(mm) for name, mm in came_to_mm.items()},
             "best": int(self.gradients.argmax()),
         }
 
