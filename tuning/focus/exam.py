@@ -6,15 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ciliary.envs.data.active.pictures import photograph_in_uneven_light
 from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.data.depth import read_depth
+from ciliary.envs.data.sources import bundled
+from ciliary.envs.eye.config import EyeConfig
+from ciliary.envs.eye.sources import covering
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.focus.exam_colour import WHITES_CD_M2, examine_colour
 from ciliary.tuning.focus.exam_lens import examine_lens, rows_of
 from ciliary.tuning.focus.exam_optics import examine_optics
 from ciliary.tuning.focus.exam_pupil import examine_pupil
 from ciliary.tuning.focus.exam_stacks import examine_stacks, gazes
-from ciliary.tuning.focus.inputs import LENS, PUPIL, collect, evenly, muscle_of, read_depth_scene
+from ciliary.tuning.focus.inputs import LENS, PUPIL, collect, evenly, in_field, muscle_of, read_depth_scene
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
@@ -101,9 +105,18 @@ def _pupil(settings: FocusSettings) -> tuple[list[Any], str]:
         scenes += [item.load() for item in collect([str(settings.exam / "hdr")], nearness=1.0, n_frames=None)[0]]
     if not scenes:
         raise ValueError(f"{settings.exam}: no exposure stack in stacks/, and no hdr/")
+    chosen_on = uneven_scenes()
+    groups = {f"{len(chosen_on)} photographs in uneven light (chosen on)": chosen_on}
+    groups |= {one.name: [one] for one in scenes}
     with Bar(None, title="pupil", unit="gazes", is_quiet=settings.is_quiet) as bar:
-        rows = examine_pupil(scenes, seed=settings.seed, on_gaze=bar.advance)
+        rows = examine_pupil(groups, seed=settings.seed, on_gaze=bar.advance)
     return rows, "The pupil: share of the best of all settings, at gazes on a grid"
+
+
+def uneven_scenes() -> list[EyeScene]:
+    """Bundled photographs in uneven light, as the environment shows them: on these the pupil's numbers were chosen."""
+    source = bundled(None, covering(EyeConfig().size_px))
+    return [in_field(photograph_in_uneven_light(source[i])) for i in range(len(source.names))]
 
 
 def _optics(settings: FocusSettings) -> tuple[list[Any], str]:

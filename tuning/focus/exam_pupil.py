@@ -34,7 +34,7 @@ PLAYED = {
     "pupil-hill, cones": ("pupil-hill", "cones", 30),
     "pupil-hill": ("pupil-hill", "sensor", 30),
 }
-ROWS = ("mean grey", "fixed 4 mm", "Watson & Yellott", *PLAYED, "best")
+ROWS = ("mean grey", "fixed 4 mm", "Watson & Yellott", *PLAYED, "all sizes, by the term", "best")
 
 
 @dataclass(frozen=True)
@@ -52,45 +52,49 @@ class PupilRow:
 
 
 def examine_pupil(
-    scenes: Sequence[EyeScene], *, seed: int, on_gaze: Callable[[], object] = lambda: None
+    scenes: Mapping[str, Sequence[EyeScene]], *, seed: int, on_gaze: Callable[[], object] = lambda: None
 ) -> list[PupilRow]:
-    """Every row of every scene, over a grid of gazes."""
+    """Every row of every group of scenes, over a grid of gazes."""
     rows: list[PupilRow] = []
-    for scene in scenes:
-        envs = {name: env_of(scene, MUSCLE, has_noise=True, receptor=name) for name in RECEPTORS}
+    for group, some in scenes.items():
         found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ROWS}
-        marks = settings_of(scene)
-        for y in np.linspace(-_REACH, _REACH, _ROWS):
-            for x in np.linspace(-_REACH, _REACH, _COLUMNS):
-                options = {"scene": scene, "gaze": (float(y), float(x)), "noise_seed": seed, **resting(scene, MUSCLE)}
-                looks = [_look(envs["sensor"], scene, options, mark) for mark in marks]
-                on_gaze()
-                told = _Told(marks, *(np.array(column) for column in zip(*looks, strict=True)))
-                if told.gradients.max() < _LEAST_BEST or told.bits.max() <= 0:
-                    continue
-                came_to = {}
-                for name, (controller, receptor, n_trials) in PLAYED.items():
-                    trace = run_episode(envs[receptor], make_controller(controller), seed, options, n_trials=n_trials)
-                    came_to[name] = float(trace.theta[MUSCLE][trace.i_chosen])
-                for name, i in told.choices(scene, came_to).items():
-                    share = told.gradients[i] / told.gradients.max()
-                    found[name].append((float(marks[i]), float(told.bits[i] / told.bits.max()), float(share)))
+        for scene in some:
+            envs = {name: env_of(scene, MUSCLE, has_noise=True, receptor=name) for name in RECEPTORS}
+            for y in np.linspace(-_REACH, _REACH, _ROWS):
+                for x in np.linspace(-_REACH, _REACH, _COLUMNS):
+                    for name, shares in _at(envs, scene, (float(y), float(x)), seed).items():
+                        found[name].append(shares)
+                    on_gaze()
         for name, episodes in found.items():
             if episodes:
                 mm, bits, gradients = (np.array(column) for column in zip(*episodes, strict=True))
-                rows.append(
-                    PupilRow(
-                        scene.name,
-                        len(marks),
-                        name,
-                        len(mm),
-                        float(np.median(mm)),
-                        bootstrap_mean(bits),
-                        bootstrap_mean(gradients),
-                        bootstrap_mean(gradients >= 0.95),
-                    )
-                )
+                told = (bootstrap_mean(bits), bootstrap_mean(gradients), bootstrap_mean(gradients >= 0.95))
+                rows.append(PupilRow(group, len(settings_of(some[0])), name, len(mm), float(np.median(mm)), *told))
     return rows
+
+
+def _at(
+    envs: Mapping[str, EyeEnv], scene: EyeScene, gaze: tuple[float, float], seed: int
+) -> dict[str, tuple[float, float, float]]:
+    """Row -> its pupil and its shares of the most bits and of the most gradient information, at one gaze.
+
+    Nothing where there is nothing to be lost.
+    """
+    options = {"scene": scene, "gaze": gaze, "noise_seed": seed, **resting(scene, MUSCLE)}
+    marks = settings_of(scene)
+    looks = [_look(envs["sensor"], scene, options, mark) for mark in marks]
+    told = _Told(marks, *(np.array(column) for column in zip(*looks, strict=True)))
+    if told.gradients.max() < _LEAST_BEST or told.bits.max() <= 0:
+        return {}
+    came_to = {}
+    for name, (controller, receptor, n_trials) in PLAYED.items():
+        trace = run_episode(envs[receptor], make_controller(controller), seed, options, n_trials=n_trials)
+        came_to[name] = float(trace.theta[MUSCLE][trace.i_chosen])
+    shares = told.bits / told.bits.max(), told.gradients / told.gradients.max()
+    return {
+        name: (float(marks[i]), float(shares[0][i]), float(shares[1][i]))
+        for name, i in told.choices(scene, came_to).items()
+    }
 
 
 def settings_of(scene: EyeScene) -> np.ndarray:
@@ -122,6 +126,7 @@ class _Told:
             "fixed 4 mm": rest,
             "Watson & Yellott": nearest(steady),
             **{name: nearest(mm) for name, mm in came_to_mm.items()},
+            "all sizes, by the term": int(self.bits.argmax()),
             "best": int(self.gradients.argmax()),
         }
 

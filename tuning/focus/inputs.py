@@ -107,23 +107,23 @@ def evenly(entries: Sequence[DepthEntry], n_most: int | None) -> list[DepthEntry
 
 def read_depth_scene(entry: DepthEntry, nearness: float) -> EyeScene:
     """A frame with depth, as environments show it."""
-    return _in_field(depth_scene(entry.read(), nearness=nearness))
+    return in_field(depth_scene(entry.read(), nearness=nearness))
 
 
 def _hdr(path: Path) -> EyeScene:
-    return _in_field(hdr_scene(path))
+    return in_field(hdr_scene(path))
 
 
 def _photograph(path: Path) -> EyeScene:
     scene = photograph_scene(read_image(path, None), distance_dpt=PHOTOGRAPH_DPT)
-    return replace(_in_field(scene), notes=(*scene.notes, f"a photograph: flat, at {1 / PHOTOGRAPH_DPT:g} m"))
+    return replace(in_field(scene), notes=(*scene.notes, f"a photograph: flat, at {1 / PHOTOGRAPH_DPT:g} m"))
 
 
 def _stack(path: Path) -> EyeScene:
     return read_stack(path, long_side_px=_STACK_SIDE_PX).as_scene()
 
 
-def _in_field(scene: EyeScene) -> EyeScene:
+def in_field(scene: EyeScene) -> EyeScene:
     """At the size of the environments, as wide in degrees; as it is where it is smaller."""
     size_px = EyeConfig().size_px
     assert size_px is not None

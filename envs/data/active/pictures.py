@@ -1,6 +1,6 @@
-"""Photographs set up in depth: there are many photographs and few with depth, and a flat far one needs no lens.
+"""Photographs set up in depth, or in uneven light: there are many photographs and few with either.
 
-Where things stand is drawn by the photograph's name alone, so that it is known, and the same for everyone.
+Where things stand, and where light falls, is drawn by the photograph's name alone: known, and the same for all.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex.eye.parameters import WIDTH_DEG
+from ciliary.envs.data.active.radiance import about_middle_grey
 from ciliary.envs.data.active.scene import WHITE_CD_M2, EyeScene, photograph_scene
 from ciliary.envs.data.reading import Photograph
 
@@ -20,6 +22,9 @@ from ciliary.envs.data.reading import Photograph
 RANGE_DPT = (0.3, 8.0)
 _KINDS = ("plane", "strips", "slant")
 _SHARES = (0.3, 0.45, 0.25)
+#: Standard deviation of uneven light, and its knots over the picture, (rows, columns).
+UNEVEN_OCTAVES = (1.0, 3.0)
+_KNOTS = (6, 8)
 _N_STRIPS = 3  # odd: the eye begins at a strip's middle, not at an edge
 
 
@@ -40,6 +45,24 @@ def photograph_in_depth(
     height, width = scene.size_px
     distance = _drawn(rng, kind, height, width).expand(1, height, width).contiguous()
     return replace(scene, distance_dpt=distance, n_layers=1 if kind == "plane" else 24)
+
+
+def photograph_in_uneven_light(
+    photograph: Photograph, *, width_deg: float = WIDTH_DEG, white_cd_m2: float = WHITE_CD_M2
+) -> EyeScene:
+    """A photograph, flat and far, lit as a room with lamps and windows is: its light spans many decades.
+
+    The light falls as a smooth field, normal in octaves, whose standard deviation is drawn from
+    :data:`UNEVEN_OCTAVES`. As of radiance pictures (:func:`ciliary.envs.data.active.radiance.hdr_scene`), the geometric
+    mean of the luminance is middle grey.
+    """
+    scene = photograph_scene(photograph, width_deg=width_deg, white_cd_m2=white_cd_m2)
+    rng = np.random.default_rng(zlib.crc32(photograph.name.encode()))
+    octaves = float(rng.uniform(*UNEVEN_OCTAVES))
+    knots = torch.from_numpy(rng.normal(size=(1, 1, *_KNOTS))).float()
+    field = F.interpolate(knots, size=scene.size_px, mode="bicubic", align_corners=True)[0]
+    light = scene.light * 2 ** (octaves * field / field.std())
+    return replace(scene, light=about_middle_grey(light))
 
 
 def _drawn(rng: np.random.Generator, kind: str, height: int, width: int) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ciliary.cortex.eye.parameters import WIDTH_DEG
+from ciliary.cortex.ops.guided import luminance
 from ciliary.envs.data.active.scene import WHITE_CD_M2, EyeScene, shrink
 from ciliary.envs.data.reading import MAX_PIXELS, UnreadableImage
 
@@ -32,13 +33,17 @@ def hdr_scene(
         UnreadableImage: see :func:`read_radiance`, or a picture that is black.
     """
     light = read_radiance(path)
-    luminance = (light * torch.tensor([0.2126, 0.7152, 0.0722]).view(3, 1, 1)).sum(0)
-    lit = luminance[luminance > 0]
-    if not len(lit):
+    if not bool((light > 0).any()):
         raise UnreadableImage(path, "is black everywhere")
-    light = light * (_MIDDLE_GREY / lit.log().mean().exp())
+    light = about_middle_grey(light)
     light, distance, scale = shrink(light, torch.zeros_like(light[:1]), light.shape[2] / width_deg, long_side_px)
     return EyeScene(Path(path).stem, light, distance, scale, white_cd_m2, n_layers=1)
+
+
+def about_middle_grey(light: Tensor) -> Tensor:
+    """Light (3, H, W) in the unit in which the geometric mean of its luminance is .18; black does not count."""
+    grey = luminance(light[None])
+    return light * (_MIDDLE_GREY / grey[grey > 0].log().mean().exp())
 
 
 def read_radiance(path: str | Path) -> Tensor:

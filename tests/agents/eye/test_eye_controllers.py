@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -161,3 +163,16 @@ def test_a_search_moves_a_lens_one_look_at_a_time():
     trace = run_episode(focus_env(), make_controller("tpe", population=1), seed=0, n_trials=12)
     assert len(trace.u) == 12
     assert trace.terms["total"].min() < trace.terms["total"][0]
+
+
+def test_the_pupil_answers_to_its_receptors():
+    """Where it is dark it opens; where wells are full, of the same light, it closes; cones answer to that still."""
+    plane = planes_scene((0.0,), size_px=(64, 80), px_per_deg=PX_PER_DEG)
+    dark, light = (replace(plane, white_cd_m2=white) for white in (0.8, 800.0))
+    came_to = {}
+    for name, scene, receptor in (("dark", dark, "sensor"), ("light", light, "sensor"), ("cones", light, "cones")):
+        env = gym.make("Ciliary/Eye-v0", muscles=("pupil_mm",), scenes=scene, focus_dpt=0.0, receptor=receptor, **QUICK)
+        trace = run_episode(env, make_controller("pupil-response"), seed=0, n_trials=3)
+        came_to[name] = trace.theta["pupil_mm"][-1]
+    assert came_to["dark"] == pytest.approx(8.0, abs=1e-3)
+    assert came_to["light"] <= came_to["cones"] < 4.0

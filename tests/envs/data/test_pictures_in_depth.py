@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from ciliary.envs.data.active.pictures import RANGE_DPT, photograph_in_depth
+from ciliary.envs.data.active.pictures import RANGE_DPT, UNEVEN_OCTAVES, photograph_in_depth, photograph_in_uneven_light
 from ciliary.envs.data.active.scene import photograph_scene
 from ciliary.envs.data.sources import bundled
 from ciliary.envs.eye import EyeEnv, EyeVectorEnv
@@ -65,3 +65,14 @@ def test_copies_begin_at_scenes_of_their_own():
     assert [envs.world.scene(i).name for i in range(2)] == names[::-1]
     with pytest.raises(ValueError, match="one for each of 2"):
         envs.reset(seed=0, options={"scene": names[:1]})
+
+
+def test_uneven_light_spans_octaves_about_middle_grey():
+    scene, flat = photograph_in_uneven_light(named("a")), photograph_scene(named("a"))
+    torch.testing.assert_close(scene.light, photograph_in_uneven_light(named("a")).light, rtol=0, atol=0)
+    lit = (flat.light > 1e-4).all(0)
+    octaves = (scene.light / flat.light.clamp_min(1e-9)).log2()[:, lit]
+    torch.testing.assert_close(octaves[0], octaves[2], rtol=0, atol=1e-3)  # light has no colour of its own
+    assert UNEVEN_OCTAVES[0] * 0.7 < float(octaves[0].std()) < UNEVEN_OCTAVES[1] * 1.3
+    grey = (scene.light * torch.tensor([0.2126, 0.7152, 0.0722]).view(3, 1, 1)).sum(0)
+    assert float(grey[grey > 0].log().mean().exp()) == pytest.approx(0.18, rel=1e-3)
