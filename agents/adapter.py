@@ -100,6 +100,17 @@ class EnvAdapter(ABC):
         reached = np.array(self.info.get("u", u), dtype=np.float32).reshape(1, -1)
         return reached, {name: np.array([float(np.squeeze(value))]) for name, value in terms.items()}
 
+    def gradient_here(self) -> np.ndarray:
+        """d total / d u, (1, P), where an environment stands that is played by steps.
+
+        Raises:
+            ValueError: the environment cannot tell.
+        """
+        raise ValueError(
+            f"the controller descends along gradients, and {type(self.env.unwrapped).__name__} tells none where it "
+            "stands; choose a controller that searches, such as tpe"
+        )
+
     def take_looks(self, u: np.ndarray) -> LookBook:
         """What the settings u (N, P) saw, together; an environment that kept it perceives none again.
 
@@ -246,8 +257,13 @@ class EyeAdapter(EnvAdapter):
     def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Terms, np.ndarray]:
         """Raises ValueError: it cannot tell."""
         raise ValueError(
-            "the controller descends along gradients, and an eye tells none; choose one that goes by steps"
+            "an eye is in one state at a time and evaluates no populations; choose one that descends by steps, "
+            "such as lens-gradient"
         )
+
+    def gradient_here(self) -> np.ndarray:
+        """See :class:`EnvAdapter`: told by the simulator, which no eye has at hand."""
+        return self._world.gradient()[None]
 
 
 def adapt(env: gym.Env[Any, Any]) -> EnvAdapter:

@@ -72,7 +72,8 @@ class ControllerBase(ABC):
         use_steps: True if it needs the observation after each single setting; the loop then steps the environment
             instead of evaluating populations, and N must be 1.
         use_gradients: True if it descends: ``info`` given to ``learn`` then has ``gradient``, (N, P), the derivative of
-            each total by its setting. It may be non-finite, and is missing where the loop is not ours.
+            each total by its setting. It may be non-finite, and is missing where the loop is not ours. With
+            ``use_steps`` it is that where the environment then stands.
         is_seedless: True if it draws nothing; where the objective has no views, one episode then is all.
         env_options: merged into the reset options (`normalise` asks for the percentile stretch).
     """

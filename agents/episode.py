@@ -213,12 +213,14 @@ def _search(
         _check(u, world, is_first=len(log) == 0)
         u = world.pinned(u[:n_remaining])
         found: dict[str, Any] = {}
-        if controller.use_gradients:
+        if controller.use_gradients and not controller.use_steps:
             terms, found["gradient"] = world.evaluate_with_gradient(u)
         elif by_steps:
             if len(u) != 1:
                 raise ValueError(f"expected one setting at a time (this episode goes by steps), got {len(u)}")
             u, terms = world.step(u[0])
+            if controller.use_gradients:
+                found["gradient"] = world.gradient_here()
         else:
             terms = world.evaluate(u)
         log.add(u, terms)

@@ -34,6 +34,7 @@ from ciliary.agents.eye.pupil import (
 )
 from ciliary.agents.eye.reflex import LensReflexController
 from ciliary.agents.eye.settle import SettleController
+from ciliary.agents.eye.slope import EyeGradientController, LensGradientController
 from ciliary.agents.eye.together import TogetherController
 from ciliary.cortex.loading import load_object, names_object
 
@@ -64,6 +65,7 @@ EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "lens-sweep": SweepController,
     "lens-hill": HillController,
     "lens-reflex": LensReflexController,
+    "lens-gradient": LensGradientController,
     "lens-reflex-hill": partial(LensReflexController, climbs=True),
     "pupil-reflex": PupilReflexController,
     "pupil-response": PupilResponseController,
@@ -72,6 +74,7 @@ EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "eye-random": partial(RandomController, population=1),
     "eye-reflex": TogetherController,
     "eye-settle": settling_rule,
+    "eye-gradient": EyeGradientController,
     "eye-policy": EyePolicyController,
     "pupil-hill": PupilHillController,
 }

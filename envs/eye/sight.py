@@ -123,6 +123,11 @@ class Sight:
         self.size_px = (int(kinds[0][0]), int(kinds[0][1]))
         self.half_field_deg = torch.tensor(self.size_px, dtype=torch.float64) / self.px_per_deg / 2
 
+    @property
+    def is_framed(self) -> bool:
+        """Whether the scenes are stacks of frames."""
+        return self._frames is not None
+
     def look(self, eyes: Eyes, generators: Sequence[torch.Generator] | None) -> Sighting:
         """Look once; ``generators`` one a row, None for light without noise."""
         side, n = self.config.window_px, len(self._light)

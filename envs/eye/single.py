@@ -135,6 +135,14 @@ class EyeEnv(gym.Env[Any, np.ndarray]):
         self._check_begun()
         return np.asarray(self.world.action_towards(np.asarray(u, dtype=np.float64)[None])[0])
 
+    def gradient(self) -> np.ndarray:
+        """(n,) derivative of the total by ``u`` where the eye is, told by the simulator, which no eye has at hand.
+
+        See :func:`ciliary.envs.eye.slope.total_slope`.
+        """
+        self._check_begun()
+        return np.asarray(self.world.gradient()[0])
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
         """Begin an episode and take its first look. See the class for the options."""
         super().reset(seed=seed)

@@ -63,25 +63,32 @@ def significant(contrast: Contrast, config: EyeConfig) -> Tensor:
     return torch.where(contrast.energy > SURE * contrast.noise_error, contrast.energy, 0.0)
 
 
-def measure(contrast: Contrast, told: Told, unresolved: Tensor, config: EyeConfig) -> dict[str, np.ndarray]:
-    """Terms of B looks, each (B,) float64, the total last.
+def weigh(contrast: Contrast, told: Told, config: EyeConfig) -> dict[str, Tensor]:
+    """The terms of lens and pupil of B looks, each (B,), differentiable in the eye.
 
-    *gaze*: ``unresolved`` (B,), of :func:`ciliary.envs.eye.priority.gaze_worth`, 0 to 1. *focus*: minus the log of
-    fine over coarse contrast at the gaze, of green: 0.1 x (ln coarse - mean of the bands' ln), 0 where there is no
-    contrast. *pupil*: minus the bits that a pixel of the window tells of contrast, a tenth
+    *focus*: minus the log of fine over coarse contrast at the gaze, of green: 0.1 x (ln coarse - mean of the bands'
+    ln), 0 where there is no contrast. *pupil*: minus the bits that a pixel of the window tells of contrast, a tenth
     (:func:`ciliary.cortex.eye.receptor.tell`): narrow pupils are dark, wide ones blur, and saturate where it is light.
     """
     sure = significant(contrast, config)
     bands = (sure[:, _GREEN] + LEAST_ENERGY).log().mean(-1)
     coarse = (contrast.coarse[:, _GREEN] + LEAST_ENERGY).log()
-    terms = {
-        "gaze": unresolved,
-        "focus": _FOCUS_WEIGHT * (coarse - bands),
-        "pupil": -_PUPIL_WEIGHT * told.bits,
-    }
+    return {"focus": _FOCUS_WEIGHT * (coarse - bands), "pupil": -_PUPIL_WEIGHT * told.bits}
+
+
+def counted(config: EyeConfig) -> list[str]:
+    """The terms that are in the total: those of the free muscles."""
+    return sorted({_OF_MUSCLE[name] for name in config.muscles})
+
+
+def measure(contrast: Contrast, told: Told, unresolved: Tensor, config: EyeConfig) -> dict[str, np.ndarray]:
+    """Terms of B looks, each (B,) float64, the total last.
+
+    Those of :func:`weigh`, and *gaze*: ``unresolved`` (B,), of :func:`ciliary.envs.eye.priority.gaze_worth`, 0 to 1.
+    """
+    terms = {"gaze": unresolved, **weigh(contrast, told, config)}
     found = {name: value.double().numpy() for name, value in terms.items()}
-    counted = sorted({_OF_MUSCLE[name] for name in config.muscles})
-    return {**found, "total": np.sum([found[name] for name in counted], axis=0)}
+    return {**found, "total": np.sum([found[name] for name in counted(config)], axis=0)}
 
 
 def statistics(contrast: Contrast, told: Told, mosaic: Mosaic, config: EyeConfig) -> np.ndarray:

@@ -27,6 +27,7 @@ from ciliary.envs.eye import terms as worth
 from ciliary.envs.eye.config import MAX_FOCUS_STEP_DPT, MAX_PUPIL_FACTOR, MUSCLES, EyeConfig
 from ciliary.envs.eye.priority import PRIORITY_PX, gaze_worth
 from ciliary.envs.eye.sight import Eyes, Ground, Sight, Sighting
+from ciliary.envs.eye.slope import total_slope
 from ciliary.envs.eye.sources import SceneSource
 
 Obs = dict[str, np.ndarray]
@@ -219,6 +220,12 @@ class EyeWorld:
             self.priority, self._unresolved = gaze_worth(
                 self.mosaic, self.config.lattice, net=self._net, centre_exponent=self.config.centre_exponent
             )
+
+    def gradient(self) -> np.ndarray:
+        """(B, n_free): see :func:`ciliary.envs.eye.slope.total_slope`."""
+        height, width = (2 * half for half in self.half_field_deg)
+        u = _UNIT.to_u(self._in_halves(self.eye))
+        return total_slope(self.sight, eye_table((height, width)), u, self.config)[1][:, self.is_free]
 
     def observe(self) -> Obs:
         """Observations of all rows, in arrays that nobody else holds."""

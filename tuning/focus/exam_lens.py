@@ -29,6 +29,7 @@ CONTROLLERS: Mapping[str, Callable[[], ControllerBase]] = {
     "tpe, 30 looks": lambda: make_controller("tpe", population=1),
     "reflex": lambda: make_controller("lens-reflex"),
     "reflex, then hill": lambda: make_controller("lens-reflex-hill"),
+    "gradient (reads the simulator)": lambda: make_controller("lens-gradient"),
 }
 ORACLE = "oracle (told the distance)"
 _BUDGET = {"tpe, 30 looks": 30}

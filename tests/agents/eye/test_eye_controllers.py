@@ -8,6 +8,7 @@ from ciliary.agents import make_controller, run_episode
 from ciliary.agents.eye.lens import LensState, climbed, parabola_top
 from ciliary.agents.eye.reflex import OBJECT_DPT, ContrastLook, likeliest_dpt, object_likelihood, within_bracket
 from ciliary.agents.registry import CONTROLLERS, EYE_CONTROLLERS
+from ciliary.agents.trace import Ending
 from ciliary.cortex.eye.chromatic import channel_shift_dpt
 from ciliary.cortex.eye.contrast import band_transfer
 from ciliary.cortex.eye.disc import px_per_rad
@@ -176,3 +177,33 @@ def test_the_pupil_answers_to_its_receptors():
         came_to[name] = trace.theta["pupil_mm"][-1]
     assert came_to["dark"] == pytest.approx(8.0, abs=1e-3)
     assert came_to["light"] <= came_to["cones"] < 4.0
+
+
+@pytest.mark.parametrize("off_dpt", [-1.0, 1.0])
+@pytest.mark.parametrize("noise", [False, True])
+def test_down_the_slope_a_lens_comes_to_rest_at_a_plane(off_dpt, noise):
+    env = focus_env(photon_noise=noise)
+    trace = run_episode(
+        env, make_controller("lens-gradient"), seed=0, options={"focus_dpt": 3.0 + off_dpt}, n_trials=30
+    )
+    assert trace.ending is Ending.CONVERGED
+    assert abs(trace.theta["focus_dpt"][-1] - 3.0) <= 0.05
+    assert error_of(env) <= 0.05
+    assert len(trace.u) <= 10
+
+
+def test_lens_and_pupil_go_down_together_and_the_gaze_stays():
+    scene = planes_scene((3.0,), size_px=(64, 80), px_per_deg=PX_PER_DEG)
+    env = gym.make("Ciliary/Eye-v0", scenes=scene, max_episode_steps=60, **QUICK)
+    trace = run_episode(env, make_controller("eye-gradient"), seed=0, options={"focus_dpt": 2.0}, n_trials=25)
+    assert (trace.theta["gaze_x_deg"] == trace.theta["gaze_x_deg"][0]).all()
+    assert abs(trace.theta["focus_dpt"][-1] - 3.0) <= 0.06
+    assert trace.theta["pupil_mm"][-1] > 4.0  # in focus a wide pupil tells more
+    assert trace.terms["total"].min() < trace.terms["total"][0] - 0.1
+
+
+def test_who_descends_by_populations_is_told_to_go_by_steps():
+    with pytest.raises(ValueError, match="lens-gradient"):
+        run_episode(focus_env(), make_controller("gradient"), seed=0)
+    with pytest.raises(ValueError, match="lens is free"):
+        run_episode(gym.make("Ciliary/Gaze-v0", scenes="synthetic", **QUICK), make_controller("lens-gradient"), seed=0)
