@@ -148,11 +148,12 @@ class Arbiter:
         return np.clip(u, -1, 1)
 
     def rule_command(self, state: ArbiterState) -> np.ndarray:
-        """The command (6,) that does what the rule does."""
+        """The command (6,) that does what the rule does, by the learned promise where there is one."""
         settle = self.rule.gaze
         assert isinstance(settle, SettleController)
         is_exploring = len(state.gaze.path) <= settle.n_saccades
-        return np.array([_FIRM if is_exploring else -_FIRM, 0.0, -1.0, 0.0, 0.0, 1.0], dtype=np.float32)
+        explore, trust = (_FIRM if is_exploring else -_FIRM), (-1.0 if self.promise is None else 1.0)
+        return np.array([explore, 0.0, trust, 0.0, 0.0, 1.0], dtype=np.float32)
 
     def memory(self, state: ArbiterState, obs: Any, info: Mapping[str, Any]) -> np.ndarray:
         """The entries of :data:`MEMORY`, float32, about -1 to 1."""

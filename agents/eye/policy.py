@@ -71,7 +71,7 @@ class EyePolicy:
         """Weights, shape and provenance as one safetensors file."""
         tensors = {name: value.contiguous() for name, value in self.network.state_dict().items()}
         if self.promise is not None:
-            tensors[_PROMISE] = torch.from_numpy(self.promise.weights)
+            tensors |= {f"{_PROMISE}.{name}": value for name, value in self.promise.tensors().items()}
         shape = {**asdict(self.network.shape), "vectors": dict(self.network.shape.vectors)}
         return safetensors_save(tensors, {"eye_shape": json.dumps(shape), "about": json.dumps(dict(self.about))})
 
@@ -91,7 +91,9 @@ def load_eye_policy(path: Path | str | None = None) -> EyePolicy:
             metadata = file.metadata() or {}
             network = EyeNetwork(EyeNetworkShape(**json.loads(metadata["eye_shape"])))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- no iterator
-            promise = PlacePromise(tensors.pop(_PROMISE).numpy()) if _PROMISE in tensors else None
+            of_promise = [name for name in tensors if name.startswith(f"{_PROMISE}.")]
+            promised = {name.removeprefix(f"{_PROMISE}."): tensors.pop(name) for name in of_promise}
+            promise = PlacePromise.of(promised) if promised else None
             network.load_state_dict(tensors)
             about = json.loads(metadata["about"])
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:

@@ -11,7 +11,7 @@ import numpy as np
 from ciliary.agents.eye.gaze import GazeController, GazeState, PriorityController
 from ciliary.agents.eye.reflex import ContrastLook, likeliest_dpt, log_transfer, object_likelihood
 from ciliary.cortex.eye.contrast import noise_powers
-from ciliary.envs.eye.terms import LEAST_ENERGY, STATISTICS, read_statistics
+from ciliary.envs.eye.terms import LEAST_ENERGY, STATISTICS, read_statistics, read_worth
 
 _GREEN = 1
 _PHOTON_NOISE = STATISTICS.index("photon_noise")
@@ -81,12 +81,17 @@ class SettleController(GazeController):
 
 
 def shown(obs: Mapping[str, Any]) -> float:
-    """What a look shows: a tenth of (mean log of green's fine contrasts + bits), as far as the observation tells it."""
-    return _worth(*_energy_and_noise(obs["statistics"]))
+    """What a look shows, higher is better: minus its terms of lens and pupil, as the observation tells them."""
+    energy, _ = _energy_and_noise(obs["statistics"])
+    bits, coarse = read_worth(obs["statistics"])
+    return _worth(energy, coarse, bits)
 
 
 def promise(told: np.ndarray, eye: Mapping[str, float], px_per_deg: float) -> float:
-    """What the place would show in focus: contrasts over what passes of them at the distance they speak for."""
+    """What the place would show in focus: contrasts over what passes of them at the distance they speak for.
+
+    Bits grow by what contrast over the photons' noise then has more of them.
+    """
     energy, error = read_statistics(told)
     look = ContrastLook(float(eye["focus_dpt"]), float(eye["pupil_mm"]), energy, error)
     distance = likeliest_dpt(object_likelihood([look], px_per_deg))
@@ -94,15 +99,17 @@ def promise(told: np.ndarray, eye: Mapping[str, float], px_per_deg: float) -> fl
     sharp = np.exp(log_transfer(replace(look, focus_dpt=distance), px_per_deg, np.array([distance])))[0]
     seen, noise = _energy_and_noise(told)
     gain = np.clip(sharp.reshape(energy.shape) / blurred, 1.0, 30.0)
-    return _worth(seen * gain, noise)
+    bits, coarse = read_worth(told)
+    more = 0.5 * np.log2((1 + seen * gain / noise) / (1 + seen / noise)).mean()
+    return _worth(seen * gain, coarse, bits + float(more))
 
 
 def _energy_and_noise(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     energy, error = read_statistics(told)
     pixel = 10.0 ** (float(told[_PHOTON_NOISE]) * 3.0 - 3.0)
-    return np.where(energy > 3 * error, energy, 0.0), pixel * np.array(noise_powers())
+    return np.where(energy > 3 * error, energy, 0.0), np.maximum(pixel * np.array(noise_powers()), 1e-12)
 
 
-def _worth(energy: np.ndarray, noise: np.ndarray) -> float:
-    bits = 0.5 * np.log2(1 + energy / np.maximum(noise, 1e-12)).mean()
-    return float(0.1 * (np.log(energy[_GREEN] + LEAST_ENERGY).mean() + bits))
+def _worth(energy: np.ndarray, coarse: float, bits: float) -> float:
+    bands = np.log(energy[_GREEN] + LEAST_ENERGY).mean() - np.log(coarse + LEAST_ENERGY)
+    return float(0.1 * (bands + bits))

@@ -16,7 +16,8 @@ from ciliary.envs.eye.vector import EyeVectorEnv
 #: Entries of the observation that a policy is given: vectors, then maps.
 VECTORS = ("eye", "statistics", "time")
 MAPS = ("glance", "priority")
-#: What only the critic is told: the terms of the look, label-free, which the reward is made of.
+#: What only the critic is told: the terms of the look, label-free, which the reward is made of, and what the rule would
+#: still have earned of its whole gain at this scene.
 CRITIC = "terms"
 
 
@@ -31,6 +32,10 @@ class EyeVecEnv(AccommodationVecEnv):
             ``terms`` are always added, for the critic alone.
         has_maps: whether ``glance`` and ``priority`` are handed on.
         n_looks: of an episode, with the reset's.
+
+    Attributes:
+        rule_gains: what the rule earns in an episode, by the scene's name; 0 where it is not known. Scenes differ far
+            more in what can be earned than courses at one scene do: the critic need not guess it.
     """
 
     envs: EyeVectorEnv  # type: ignore[assignment]
@@ -44,8 +49,10 @@ class EyeVecEnv(AccommodationVecEnv):
         self._obs: Batch = {}
         self._memory = np.zeros((self.num_envs, len(MEMORY)), dtype=np.float32)
         self._n_begun = 0
+        self.rule_gains: dict[str, float] = {}
+        self._paid = np.zeros(self.num_envs)
         known = dict(self.observation_space.spaces)  # type: ignore[attr-defined]
-        known[CRITIC] = spaces.Box(-np.inf, np.inf, (len(TERMS),), np.float32)
+        known[CRITIC] = spaces.Box(-np.inf, np.inf, (len(TERMS) + 1,), np.float32)
         self.observation_space = spaces.Dict(known)
         if arbiter is not None:
             known["memory"] = spaces.Box(-np.inf, np.inf, (len(MEMORY),), np.float32)
@@ -66,6 +73,7 @@ class EyeVecEnv(AccommodationVecEnv):
             raise ValueError("expected step_async(actions) before step_wait()")
         obs, rewards, terminated, truncated, info = self.envs.step(self._carried_out(self._actions))
         self._actions = None
+        self._paid += rewards
         rows = list(range(self.num_envs))
         self._learn(obs, rows)
         dones, infos, seen = terminated | truncated, self._each(info), self._seen(obs)
@@ -96,6 +104,7 @@ class EyeVecEnv(AccommodationVecEnv):
 
     def _begin(self, obs: Batch, rows: list[int]) -> None:
         self._obs = obs
+        self._paid[rows] = 0.0
         if self.arbiter is None:
             return
         for i in rows:
@@ -116,8 +125,10 @@ class EyeVecEnv(AccommodationVecEnv):
             self.states[i], self._memory[i] = state, self.arbiter.memory(state, own, info)
 
     def _seen(self, obs: Batch) -> Batch:
-        terms = np.stack([self.envs.world.terms[name] for name in TERMS], 1)
-        seen = {**super()._seen(obs), CRITIC: terms.astype(np.float32)}
+        world = self.envs.world
+        gains = np.array([self.rule_gains.get(world.scene(i).name, 0.0) for i in range(self.num_envs)])
+        told = np.stack([*(world.terms[name] for name in TERMS), gains - self._paid], 1)
+        seen = {**super()._seen(obs), CRITIC: told.astype(np.float32)}
         return seen if self.arbiter is None else {**seen, "memory": self._memory.copy()}
 
     def _each(self, info: dict[str, Any]) -> list[dict[str, Any]]:

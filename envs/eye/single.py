@@ -44,7 +44,7 @@ class EyeEnv(gym.Env[Any, np.ndarray]):
     | ``glance`` | (3, 36, 72) | uint8 | 0 .. 255 | sRGB samples, rings from the gaze outwards by angles clockwise |
     | ``priority`` | (1, 36, 48) | uint8 | 0 .. 255 | where looking would pay, over the field |
     | ``eye`` | (4,) | float32 | [-1, 1] | all four muscles over their ranges, pupil on a log scale |
-    | ``statistics`` | (17,) | float32 | [-1, 1] | ``ciliary.envs.eye.terms.STATISTICS`` names them |
+    | ``statistics`` | (21,) | float32 | [-1, 1] | ``ciliary.envs.eye.terms.STATISTICS`` names them |
     | ``time`` | (1,) | float32 | [0, 1] | looks since the reset / ``horizon`` |
 
     ## Reward

@@ -36,8 +36,11 @@ STATISTICS = (
     "response",
     "dark",
     "saturated",
+    "bits",
+    *(f"coarser_{colour}" for colour in ("red", "green", "blue")),
 )
 _DECADES = 3.0  # energies 1e-6 .. 1 are told as -1 .. 1
+_MOST_BITS = 10.0
 
 
 def look_contrast(sighting: Sighting, config: EyeConfig) -> Contrast:
@@ -97,7 +100,9 @@ def statistics(contrast: Contrast, told: Told, mosaic: Mosaic, config: EyeConfig
     Contrast energies by colour and band, photons taken out: log10 from 1e-6 (-1) to 1 (1); the log ratio of red to blue
     fine contrast over 3 (negative: the lens is set too far, look nearer); the photons' own energy in a pixel of green,
     log10 like the others; mean light; share of the field that was seen; acuity gained, of what the fovea could; mean
-    response of the window's receptors, and shares of its pixels where it is too dark or too light for them.
+    response of the window's receptors, and shares of its pixels where it is too dark or too light for them; the bits
+    that they tell, of 10; and contrast coarser than the bands, by colour, like the energies. So all that the terms of
+    lens and pupil are made of is told.
     """
     energy = contrast.energy
     energies = (energy.clamp_min(1e-6).log10() + _DECADES) / _DECADES
@@ -116,6 +121,8 @@ def statistics(contrast: Contrast, told: Told, mosaic: Mosaic, config: EyeConfig
         told.mean,
         told.dark,
         told.saturated,
+        told.bits / _MOST_BITS,
+        *((contrast.coarse.clamp_min(1e-6).log10() + _DECADES) / _DECADES).unbind(1),
     ]
     table = torch.stack([column.double() for column in columns], 1).nan_to_num(0.0).clamp(-1, 1)
     return np.asarray(table.to(torch.float32).numpy())
@@ -128,3 +135,9 @@ def read_statistics(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pixel = 10.0 ** (float(told[STATISTICS.index("photon_noise")]) * _DECADES - _DECADES)
     n_values = np.array([4 * math.pi * (8.0 / 2**band) ** 2 for band in range(N_BANDS)])
     return energy, pixel * np.array(noise_powers()) * np.sqrt(2 / n_values)[None].repeat(3, 0)
+
+
+def read_worth(told: np.ndarray) -> tuple[float, float]:
+    """What an agent may read from ``statistics`` (D,): bits of the receptors, and green's energy beyond the bands."""
+    bits, coarse = (float(told[STATISTICS.index(name)]) for name in ("bits", "coarser_green"))
+    return _MOST_BITS * bits, 10.0 ** (coarse * _DECADES - _DECADES)

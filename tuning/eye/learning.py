@@ -20,7 +20,7 @@ from ciliary.agents.training.eye_vec_env import CRITIC, MAPS, EyeVecEnv
 
 GAMMA = 0.99
 ROLLOUT_STEPS = 128  # of each copy between two updates: eight episodes
-_LOG_STD = -1.2
+_LOG_STD = -1.3
 _N_HIDDEN = 64
 
 #: What was seen, what the rule commands there, and what was paid.
@@ -95,7 +95,7 @@ def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool) -> PPO:
         n_epochs=10,
         gamma=GAMMA,
         gae_lambda=0.9,
-        learning_rate=7e-4,
+        learning_rate=5e-4,
         target_kl=0.03,
         seed=seed,
         device="cpu",

@@ -38,6 +38,7 @@ examples      ciliary train eye --scenes osie/images --minutes 60 --seed 0 --out
     scenes: Annotated[Path, option("--scenes", "DIR", _SCENES)]
     minutes: Annotated[float, option("--minutes", "M", "of learning, evaluations included"), at_least(0)] = 60.0
     n_envs: Annotated[int, option("--envs", "N", "episodes side by side"), at_least(1)] = 16
+    n_places: Annotated[int, option("--places", "N", "looked at to learn what places promise"), at_least(1)] = 5000
     n_taught: Annotated[int, option("--taught", "N", "episodes of the rule to imitate first"), at_least(0)] = 64
     with_maps: Annotated[bool, option("--maps", "", "it also looks at the glance and the map of priority")] = False
     is_scratch: Annotated[bool, option("--scratch", "", "no rule, no reflexes: pixels to muscles")] = False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import io
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.torch import load, save
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor
@@ -36,11 +36,10 @@ from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learning_curve
 
 WEIGHTS, CHECKPOINT, BEST = "eye.safetensors", "checkpoint.zip", "eval/gain"
-PROMISE = "promise.npy"
+PROMISE = "promise.safetensors"
 RULE = "eval/rule"
 _PHOTONS = 10_000  # seed of the photons of evaluations
 _EVALUATE_EVERY = 3  # rollouts
-_PROMISE_ROUNDS = 8
 
 
 def run(settings: EyeTraining) -> int:
@@ -76,6 +75,7 @@ def train(settings: EyeTraining) -> Path:
         "objective": "Ciliary/Eye-v0",
         "seed": s.seed,
         "n_envs": s.n_envs,
+        "n_places": 0 if s.is_scratch else s.n_places,
         "n_taught": 0 if s.is_scratch else s.n_taught,
         "with_maps": s.with_maps or s.is_scratch,
         "n_saccades": rule.gaze.n_saccades,  # type: ignore[union-attr]
@@ -109,6 +109,9 @@ class _Job:
         self.promise = None if s.is_scratch else self._promise(envs)
         arbiter = None if s.is_scratch else Arbiter(settling_rule(), self.promise)
         self.envs = EyeVecEnv(envs, arbiter, has_maps=bool(about["with_maps"]))
+        if not s.is_scratch:
+            gains = play_eyes(envs, settling_rule(), learned, seed=_PHOTONS).gain
+            self.envs.rule_gains = {scene.name: float(gain) for scene, gain in zip(learned, gains, strict=True)}
         n_done = _steps_of(self.checkpoint)
         self.curve = Curve(s.out / "progress.jsonl", n_done)
         self.minutes = max((row.get("minutes", 0.0) for row in self.curve.rows), default=0.0)
@@ -128,11 +131,11 @@ class _Job:
         """Learned first, and kept for a training that goes on."""
         path = self.settings.out / PROMISE
         if path.is_file():
-            return PlacePromise(np.load(path, allow_pickle=False))
-        promise = learn_promise(envs, _PROMISE_ROUNDS, seed=self.settings.seed)
-        data = io.BytesIO()
-        np.save(data, promise.weights)
-        write_atomically(path, data.getvalue())
+            return PlacePromise.of(load(path.read_bytes()))
+        s = self.settings
+        with Bar(s.n_places, title="places", is_quiet=s.is_quiet) as bar:
+            promise = learn_promise(envs, s.n_places, seed=s.seed, on_places=lambda n: bar.move(min(n, s.n_places)))
+        write_atomically(path, save(promise.tensors()))
         return promise
 
     @property

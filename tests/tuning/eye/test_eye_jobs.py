@@ -62,7 +62,20 @@ def test_policies_are_told_beside_the_best_rule_by_photograph():
 @pytest.mark.slow
 def test_a_training_is_examined_and_goes_on(pictures, tmp_path, capsys):
     out = tmp_path / "training"
-    command = ["train", "eye", "--scenes", str(pictures), "--envs", "2", "--taught", "2", "--out", str(out)]
+    command = [
+        "train",
+        "eye",
+        "--scenes",
+        str(pictures),
+        "--envs",
+        "2",
+        "--taught",
+        "2",
+        "--places",
+        "6",
+        "--out",
+        str(out),
+    ]
     assert app.main([*command, "--minutes", "0.05"]) == 0
     about = load_eye_policy(out / "eye.safetensors").about
     assert about["seed"] == 0
