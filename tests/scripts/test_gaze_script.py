@@ -13,6 +13,7 @@ from ciliary.envs.metrics.gaze import GAZE_METRICS
 from ciliary.tuning.cli import app
 from ciliary.tuning.evaluation.gaze_detail import IDEAL, OWN, PERSON, RANDOM, STAY
 from ciliary.tuning.gaze import job
+from ciliary.tuning.gaze.maps import ABLATIONS
 from ciliary.tuning.sessions.inputs import SHOWCASE, is_output
 from ciliary_tests.gazed import write_gazed
 from ciliary_tests.loading import SCRIPTS
@@ -115,6 +116,8 @@ def test_bundled_photographs_when_none_is_given(script, tmp_path, unseen, capsys
         (["--people", "nowhere"], 1, "no fixations.npz"),
         (["--people", "nowhere", "--detail", "none"], 1, "no fixations.npz"),
         (["--detail", "none"], 2, "--people DIR"),
+        (["--ablations"], 2, "--people DIR"),
+        (["--people", "nowhere", "--ablations", "--detail", "none"], 2, "leave --detail out"),
         (["--expectation", "x"], 2, "--sight own"),
         (["--sight", "own", "--expectation", "nowhere"], 2, "nowhere"),
         (["--sight", "own", "--map", "learned"], 2, "train expectation"),
@@ -179,6 +182,25 @@ def test_maps_beside_people(script, people, tmp_path, capsys):
     assert rows["priority", "nss"] > rows["centre", "nss"]
     assert rows["people", "nss"] > rows["centre", "nss"]
     assert rows["stare at the centre", "scanmatch"] < rows["people", "scanmatch"] <= 1
+
+
+def test_each_ingredient_of_priority_is_left_out(script, people, tmp_path, capsys):
+    """The whole less what a row lacks, of the same photographs: the differences of the table's own means."""
+    arguments = ["--people", str(people), "--size", "64", "--images", "3", "--ablations", "--out", str(tmp_path)]
+    assert script.main(arguments) == 0
+    assert "What each ingredient is worth" in capsys.readouterr().out
+    assert "The centre adds to priority" in (tmp_path / "gaze.md").read_text(encoding="utf-8")
+    with (tmp_path / "gaze.csv").open(encoding="utf-8") as file:
+        told = {(row["map"], row["metric"]): float(row["mean"]) for row in csv.DictReader(file)}
+    with (tmp_path / "gaze_ablations.csv").open(encoding="utf-8") as file:
+        rows = {row["priority_is_above"]: row for row in csv.DictReader(file)}
+    assert set(rows) == set(ABLATIONS)
+    for name, row in rows.items():
+        assert float(row["NSS"]) == pytest.approx(told["priority", "nss"] - told[name, "nss"], abs=1e-4)
+        more = told["priority x centre", "ig"] - told[name + " x centre", "ig"]
+        assert float(row["IG_with_the_centre"]) == pytest.approx(more, abs=1e-4)
+        assert float(row["NSS_low"]) <= float(row["NSS"]) <= float(row["NSS_high"])
+    assert float(rows["priority without exponent"]["sAUC"]) == pytest.approx(0, abs=1e-9)  # a power keeps the order
 
 
 def test_a_mixture_is_fitted_and_looks(people, script, photos, tmp_path, unseen, capsys):

@@ -20,6 +20,7 @@ from ciliary.envs.data.sources import Photograph
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.gaze.ablations import tell_ablations
 from ciliary.tuning.gaze.detail import tell_detail
 from ciliary.tuning.gaze.film import write_gaze_film
 from ciliary.tuning.gaze.people import as_markdown, tell, write_table
@@ -71,14 +72,15 @@ def trunk_of(mixture: GazeMixture | None) -> Trunk | None:
 
 def _tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None) -> int:
     try:
-        table, words = tell(settings, mixture, trunk)
-        paths = write_table(table, words, settings.out)
+        table, scores, words = tell(settings, mixture, trunk)
+        more, files = tell_ablations(scores, settings.out) if settings.ablations else ("", ())
+        paths = (*write_table(table, words, settings.out, more=f"\n{more}" if more else ""), *files)
     except (ValueError, OSError) as error:
         _complain(error)
         return NOTHING
     if not settings.is_quiet:
         Console(highlight=False, soft_wrap=True).print(
-            "\n".join([words, "", as_markdown(table), "", *(f"gaze     {path}" for path in paths)]), markup=False
+            "\n".join([words, "", as_markdown(table), more, *(f"gaze     {path}" for path in paths)]), markup=False
         )
     return ALL_WELL
 

@@ -37,7 +37,8 @@ detail        what --glances glances leave known where people look, of a cortex 
 output        OUT/<image>.png, the figure, OUT/<image>.gif, the film, and OUT/<image>.json, the fixations in pixels of
               the file and in degrees from its centre. --save DIR adds DIR/<image>.priority.png, 8 bits, 255 where
               priority is highest.
-              --people: OUT/gaze.md and OUT/gaze.csv, with --detail OUT/detail.md and OUT/detail.csv.
+              --people: OUT/gaze.md and OUT/gaze.csv, with --ablations OUT/gaze_ablations.csv, with --detail
+              OUT/detail.md and OUT/detail.csv.
 {IN_WORDS}
 
 examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
@@ -49,6 +50,9 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
     n_images: Annotated[
         int | None, option("--images", "N", "with --people: so many, evenly (all of the half)"), at_least(2)
     ] = None
+    ablations: Annotated[
+        bool, option("--ablations", "", "with --people: also what each ingredient of priority is worth")
+    ] = False
     n_fixations: Annotated[int, option("--fixations", "N", "of each path, the first at the centre"), at_least(1)] = 10
     px_per_deg: Annotated[float | None, option("--px-per-deg", "X", PX_PER_DEG_HELP)] = None
     centre: Annotated[
@@ -82,8 +86,10 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
             raise ValueError(
                 "--sight own has no --map; teach what it expects with: ciliary train expectation --weights FILE"
             )
-        if self.people is None and (self.n_images is not None or self.detail is not None):
-            raise ValueError("--images and --detail are of --people DIR; name photographs without them")
+        if self.people is None and (self.n_images is not None or self.detail is not None or self.ablations):
+            raise ValueError("--images, --detail and --ablations are of --people DIR; name photographs without them")
+        if self.detail is not None and self.ablations:
+            raise ValueError("--ablations are of the maps; leave --detail out")
         if self.people is not None and (self.save is not None or self.centre is not None):
             raise ValueError(
                 "--save and --centre are of photographs; --people tells each map with and without a centre"
