@@ -17,11 +17,11 @@ class AblationRow:
     """By how much the whole priority is above a row; above 0: what the row lacks helps. IG in bits."""
 
     priority_is_above: str
-    NSS: Interval
-    sAUC: Interval
-    NSS_with_the_centre: Interval
-    sAUC_with_the_centre: Interval
-    IG_with_the_centre: Interval
+    nss: Interval
+    sauc: Interval
+    nss_with_centre: Interval
+    sauc_with_centre: Interval
+    ig_with_centre: Interval
 
 
 def ablation_rows(scores: Scores) -> list[AblationRow]:

@@ -18,7 +18,7 @@ PX_PER_DEG_HELP = "pixels of the file to a degree of visual angle (its width is 
 
 @dataclass(frozen=True, kw_only=True)
 class GazeSettings(Settings):
-    """Where an eye would look in photographs, why, and what it would have seen: a figure and a JSON for each.
+    """Where an eye would look in photographs, why, and what it would have seen: a figure, a JSON and a run of each.
 
     Without IMAGE, three bundled photographs are looked at. With --people DIR nothing is drawn: the maps are told beside
     people's fixations, between floors and the people themselves.
@@ -36,7 +36,8 @@ detail        what --glances glances leave known where people look, of a cortex 
               --expectation FILE, of ciliary train expectation, adds a row
 output        OUT/<image>.png, the figure, OUT/<image>.gif, the film, and OUT/<image>.json, the fixations in pixels of
               the file and in degrees from its centre. --save DIR adds DIR/<image>.priority.png, 8 bits, 255 where
-              priority is highest.
+              priority is highest. OUT/<session>/episodes.jsonl; OUT/mlflow.db, the runs: acuity, degrees and samples
+              after each fixation.
               --people: OUT/gaze.md and OUT/gaze.csv, with --ablations OUT/gaze_ablations.csv, with --detail
               OUT/detail.md and OUT/detail.csv.
 {IN_WORDS}
@@ -74,6 +75,8 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
     out: Annotated[Path, option("--out", "DIR", "where figures and tables go")] = DEFAULT_OUT
     save: Annotated[Path | None, option("--save", "DIR", "also write priority maps here")] = None
     is_animated: Annotated[bool, option("--animation/--no-animation", "", "write a GIF beside each figure")] = True
+    session: Annotated[str | None, option("--session", "NAME", "name of the session")] = None
+    is_resumed: Annotated[bool, option("--resume", "", "open a complete session again")] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,6 +99,16 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
             )
         if self.weights is not None:
             object.__setattr__(self, "map", "learned")
+
+    @property
+    def session_base(self) -> str:
+        """The name asked for, or what is done."""
+        return self.session or "gaze"
+
+    def as_params(self) -> dict[str, str]:
+        """The settings as strings, for the parameters of a tracked run."""
+        others = ("images", "people", "n_images", "ablations", "detail", "n_glances")
+        return {k: str(v) for k, v in self.values().items() if k not in others}
 
 
 @dataclass(frozen=True, kw_only=True)
