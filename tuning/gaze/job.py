@@ -16,6 +16,7 @@ from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, STOPPED, USAGE
 from ciliary.tuning.gaze.ablations import tell_ablations
 from ciliary.tuning.gaze.detail import tell_detail
 from ciliary.tuning.gaze.people import as_markdown, tell, write_table
+from ciliary.tuning.gaze.percepts import tell_percepts
 from ciliary.tuning.gaze.session import Gazing
 from ciliary.tuning.gaze.settings import OWN_SIGHT, GazeSettings
 from ciliary.tuning.runs.files import NotWritable
@@ -81,7 +82,7 @@ def _tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | No
 
 def _tell_detail(settings: GazeSettings) -> int:
     try:
-        page, paths = tell_detail(settings)
+        page, paths = tell_detail(settings) if settings.compare is None else tell_percepts(settings)
     except (ValueError, OSError) as error:
         _complain(error)
         return NOTHING

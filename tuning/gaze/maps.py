@@ -21,6 +21,8 @@ from ciliary.cortex.stages.retina import retina
 from ciliary.envs.data.gaze import GazeSet, is_to_choose
 from ciliary.envs.data.reading import fit_size
 
+#: Half -> which photographs it is of.
+WHICH = {"tell": "of the half on which nothing was chosen", "choose": "of the half that things are chosen on"}
 CLASSIC = "Itti-Koch"
 PRIORITY = "priority"
 #: Row -> priority with one ingredient left out, or put in.

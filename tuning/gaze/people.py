@@ -19,7 +19,7 @@ from ciliary.envs.metrics.statistics import Interval
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.evaluation.gaze import CEILING, FLOORS, TIMES_CENTRE, Scores, gaze_rows, means_of
 from ciliary.tuning.evaluation.gaze_scan import scan_table
-from ciliary.tuning.gaze.maps import Shown, halves, maps_to_tell
+from ciliary.tuning.gaze.maps import WHICH, Shown, halves, maps_to_tell
 from ciliary.tuning.gaze.settings import GazeSettings
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import markdown_table
@@ -47,7 +47,7 @@ def tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | Non
     assert settings.people is not None
     gazed = read_gaze(settings.people)
     shown = Shown.of(gazed, long_side_px=settings.size_px, px_per_deg=settings.px_per_deg)
-    told_on = halves(gazed, settings.n_images)["tell"]
+    told_on = halves(gazed, settings.n_images)[settings.half]
     with Bar(len(told_on), title="maps", unit="photographs", is_quiet=settings.is_quiet) as bar:
         maps, mixed = maps_to_tell(
             gazed, shown, told_on, mixture=mixture, trunk=trunk, with_ablations=settings.ablations, on_image=bar.advance
@@ -56,7 +56,7 @@ def tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | Non
         table, scores = measure(gazed, shown, maps, mixed, mixture, told_on, n_fixations=settings.n_fixations)
     height, width = shown.size_px
     words = (
-        f"{len(told_on)} photographs of the half on which nothing was chosen, of {len(gazed)}; looked at with "
+        f"{len(told_on)} photographs {WHICH[settings.half]}, of {len(gazed)}; looked at with "
         f"{width} x {height} px, {shown.seen_px_per_deg:.2f} px a degree"
     )
     return table, scores, words

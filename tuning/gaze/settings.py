@@ -12,6 +12,9 @@ from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, Seed,
 MAPS = ("priority", "learned")
 OWN_SIGHT = "own"
 SIGHTS = ("whole", OWN_SIGHT)
+TOGETHER = "together"
+COMPARED = ("discount", TOGETHER)
+HALVES = ("tell", "choose")
 DEFAULT_OUT = Path("runs/gaze")
 PX_PER_DEG_HELP = "pixels of the file to a degree of visual angle (its width is 33.3 degrees)"
 
@@ -34,12 +37,15 @@ people        DIR holds images/ and fixations.npz: names, and an entry a fixatio
 detail        what --glances glances leave known where people look, of a cortex that inherits so much, policy by policy:
               acuity, and the covering of its percept of the sharp photograph, both weighed by people's fixations;
               --expectation FILE, of ciliary train expectation, adds a row
+compare       discount  the percept of the mosaic with edges discounted where acuity changes, beside the plain one
+              together  the percepts after each glance put together, beside that of the last mosaic; and whether their
+                        uncertainty tells where they are wrong, beside what acuity alone says
 output        OUT/<image>.png, the figure, OUT/<image>.gif, the film, and OUT/<image>.json, the fixations in pixels of
               the file and in degrees from its centre. --save DIR adds DIR/<image>.priority.png, 8 bits, 255 where
               priority is highest. OUT/<session>/episodes.jsonl; OUT/mlflow.db, the runs: acuity, degrees and samples
               after each fixation.
               --people: OUT/gaze.md and OUT/gaze.csv, with --ablations OUT/gaze_ablations.csv, with --detail
-              OUT/detail.md and OUT/detail.csv.
+              OUT/detail.md and OUT/detail.csv, with --compare OUT/detail_<what>.md and .csv.
 {IN_WORDS}
 
 examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
@@ -67,6 +73,14 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
     detail: Annotated[
         str | None, option("--detail", "|".join(INHERITED), "with --people: see below"), one_of(*INHERITED)
     ] = None
+    compare: Annotated[
+        str | None, option("--compare", "|".join(COMPARED), "with --detail: two percepts, see below"), one_of(*COMPARED)
+    ] = None
+    half: Annotated[
+        str,
+        option("--half", "|".join(HALVES), "with --people: photographs to tell on, or to choose on"),
+        one_of(*HALVES),
+    ] = "tell"
     n_glances: Annotated[int, option("--glances", "N", "of --detail"), at_least(2)] = 8
     expectation: Annotated[
         Path | None, option("--expectation", "FILE", "of `ciliary train expectation`, for --sight own and --detail")
@@ -91,6 +105,10 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
             )
         if self.people is None and (self.n_images is not None or self.detail is not None or self.ablations):
             raise ValueError("--images, --detail and --ablations are of --people DIR; name photographs without them")
+        if self.compare is not None and self.detail is None:
+            raise ValueError("--compare is of --detail; say which cortex: --detail none")
+        if self.half != "tell" and self.people is None:
+            raise ValueError("--half is of --people DIR; leave it out")
         if self.detail is not None and self.ablations:
             raise ValueError("--ablations are of the maps; leave --detail out")
         if self.people is not None and (self.save is not None or self.centre is not None):
@@ -107,7 +125,7 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
 
     def as_params(self) -> dict[str, str]:
         """The settings as strings, for the parameters of a tracked run."""
-        others = ("images", "people", "n_images", "ablations", "detail", "n_glances")
+        others = ("images", "people", "n_images", "ablations", "detail", "compare", "half", "n_glances")
         return {k: str(v) for k, v in self.values().items() if k not in others}
 
 
