@@ -2,7 +2,7 @@
 
 The memory of an episode is the mosaic. After each glance it is perceived anew; each of these percepts is a look, and
 trusted at a place as far as the mosaic was as fine there as it has become since. Where looks disagree, or nothing
-fine was ever seen, the percept is uncertain.
+was ever seen, the percept is uncertain.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ciliary.cortex.dorsal.expectation import octaves
-from ciliary.cortex.eye.lattice import FoveatedLattice
 from ciliary.cortex.eye.mosaic import Mosaic
+from ciliary.cortex.integration.evidence import atoms_of, cut_by
 from ciliary.cortex.integration.looks import Looks, join_looks
 from ciliary.cortex.integration.percept import IntegratedPercept, integrate
 from ciliary.cortex.memory.glances import displayed
@@ -24,7 +23,8 @@ from ciliary.cortex.perceiver import AbstractPercept, Perceiver
 from ciliary.cortex.percept import Cues
 from ciliary.cortex.table import Theta
 
-#: Of relative acuity, in how far a look is trusted.
+#: Of relative acuity, in how far a look is trusted; the best of 0, 1, 2, 4, 8 and 16 on 30 photographs of OSIE's half
+#: that things are chosen on.
 ACUITY_EXPONENT = 2.0
 
 
@@ -35,7 +35,9 @@ class GlancePercepts:
     Attributes:
         percept: of all looks together; it has what every percept has.
         last: of the mosaic after the last glance.
-        uncertainty: (B, 1, H, W) in [0, 1], see :func:`percept_uncertainty`.
+        uncertainty: (B, 1, H, W) in [0, 1], that of ``percept``: 1 - the mean overlap of its segment with the looks'
+            there; 1 where nothing was seen. That a place was seen coarsely does not make it higher: told beside people,
+            acuity says the wrong thing of where a percept is wrong.
     """
 
     percept: IntegratedPercept
@@ -51,7 +53,6 @@ def perceive_glances(
     theta: Theta | None = None,
     discounts_acuity: bool = False,
     acuity_exponent: float = ACUITY_EXPONENT,
-    lattice: FoveatedLattice | None = None,
 ) -> GlancePercepts:
     """Perceive the mosaic after each glance, and put the percepts together.
 
@@ -61,15 +62,16 @@ def perceive_glances(
         theta: its setting; the defaults when None.
         discounts_acuity: as of :func:`perceive_mosaic`.
         acuity_exponent: as of :func:`glance_looks`.
-        lattice: of the glances, for how fine a place can be seen; the default fovea when None.
 
     Raises:
         ValueError: no mosaic.
     """
     seen = list(mosaics)
     percepts = [perceive_mosaic(perceiver, one, theta=theta, discounts_acuity=discounts_acuity) for one in seen]
-    found = integrate(glance_looks(percepts, seen, acuity_exponent=acuity_exponent))
-    doubt = percept_uncertainty(found, seen[-1], FoveatedLattice() if lattice is None else lattice)
+    looks = glance_looks(percepts, seen, acuity_exponent=acuity_exponent)
+    # No border of the sharpest look is lost: of one glance it is the percept of that glance.
+    found = integrate(looks, atoms=cut_by(atoms_of(looks), looks.segments[:, -1]))
+    doubt = torch.where(seen[-1].is_seen, found.uncertainty, torch.ones_like(found.uncertainty))
     return GlancePercepts(found, percepts[-1], doubt)
 
 
@@ -115,15 +117,3 @@ def glance_looks(
     finest = spacing[:, -1:]
     share = torch.where(torch.isfinite(spacing), finest / spacing, torch.zeros_like(spacing)) ** acuity_exponent
     return replace(looks, reliability=torch.where(torch.isfinite(spacing), share, torch.zeros_like(share)))
-
-
-def percept_uncertainty(percept: IntegratedPercept, mosaic: Mosaic, lattice: FoveatedLattice) -> Tensor:
-    """(B, 1, H, W) in [0, 1]: 1 - (how far the looks agree there) x (acuity there, of what a fovea gives).
-
-    Args:
-        percept: of the looks.
-        mosaic: after the last glance.
-        lattice: of the glances.
-    """
-    resolved = 1 - octaves(mosaic.spacing_deg, lattice)
-    return 1 - (1 - percept.uncertainty) * resolved

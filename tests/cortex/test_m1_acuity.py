@@ -13,7 +13,6 @@ from ciliary.cortex.eye.fovea import take_glance
 from ciliary.cortex.eye.lattice import UniformLattice
 from ciliary.cortex.eye.mosaic import Mosaic, add_glance, blank_mosaic
 from ciliary.cortex.integration.glances import perceive_mosaic
-from ciliary.cortex.memory.glances import displayed
 from ciliary.cortex.stages.m1_acuity import acuity_discount, carried_share, envelope_sigma_px
 from ciliary.cortex.stages.retina import linear_to_srgb
 
@@ -100,9 +99,7 @@ def test_an_edge_of_the_scene_is_kept_within_a_region_of_one_acuity(cortex):
     assert plain[edge].mean() > 0.05
     torch.testing.assert_close(other[edge], plain[edge], rtol=0.05, atol=0.01)
     coarse = seen(light, n_fine=None)
-    torch.testing.assert_close(
-        *(boundary(cortex, coarse, discounts=d) for d in (True, False)), rtol=0, atol=1e-5
-    )
+    torch.testing.assert_close(*(boundary(cortex, coarse, discounts=d) for d in (True, False)), rtol=0, atol=1e-5)
 
 
 def test_carried_share_falls_by_half_at_two_samples_a_wave():

@@ -35,7 +35,7 @@ from ciliary.tuning.evaluation.gaze_detail import (
 
 POLICIES = (OWN, GRID, PERSON)
 #: What may say where a percept is wrong: how finely a place was seen, how far the looks agree, both.
-ACUITY_ALONE, DISAGREEMENT, UNCERTAINTY = "acuity alone", "disagreement of the looks", "uncertainty (both)"
+ACUITY_ALONE, UNCERTAINTY, BOTH = "acuity alone", "uncertainty", "uncertainty and acuity"
 _WRONG = 0.5  # a place is wrong where segments there share less of their union than this
 _STEP_PX = 4  # places are every so many pixels: neighbours say the same
 
@@ -107,15 +107,13 @@ def sit_together(
     for name in policies:
         mosaics = list(growing(light, lattice, paths[name], px_per_deg))
         glanced = perceive_glances(perceiver, mosaics)
-        both = (labels_of(one) for one in (glanced.last, glanced.percept))
-        found[name] = Coverings(*(weighted_covering(one, sharp[0].numpy(), weight) for one in both))
+        labels = [labels_of(one) for one in (glanced.last, glanced.percept)]
+        found[name] = Coverings(*(weighted_covering(one, sharp[0].numpy(), weight) for one in labels))
         if not doubts:
             wrong = 1 - likeness_at(glanced.percept.segments, sharp)[0]
-            maps = {
-                ACUITY_ALONE: octaves(mosaics[-1].spacing_deg, lattice),
-                DISAGREEMENT: glanced.percept.uncertainty,
-                UNCERTAINTY: glanced.uncertainty,
-            }
+            coarse = octaves(mosaics[-1].spacing_deg, lattice)
+            both = 1 - (1 - glanced.uncertainty) * (1 - coarse)
+            maps = {ACUITY_ALONE: coarse, UNCERTAINTY: glanced.uncertainty, BOTH: both}
             doubts = {says: doubt_of(one[0, 0], wrong) for says, one in maps.items()}
     return found, doubts
 
