@@ -11,7 +11,8 @@ from PIL import Image
 
 from ciliary.envs.metrics.gaze import GAZE_METRICS
 from ciliary.tuning.cli import app
-from ciliary.tuning.evaluation.gaze_detail import IDEAL, OWN, PERSON, RANDOM, STAY
+from ciliary.tuning.evaluation.gaze_detail import GRID, IDEAL, OWN, PERSON, RANDOM, STAY
+from ciliary.tuning.evaluation.gaze_percept import ACUITY_ALONE
 from ciliary.tuning.gaze import session
 from ciliary.tuning.gaze.maps import ABLATIONS
 from ciliary.tuning.runs.files import write_atomically
@@ -156,6 +157,9 @@ def test_bundled_photographs_when_none_is_given(script, out, unseen, capsys):
         (["--sight", "own", "--expectation", "nowhere"], 2, "nowhere"),
         (["--sight", "own", "--map", "learned"], 2, "train expectation"),
         (["--session", "no/name"], 2, "session name"),
+        (["--compare", "discount"], 2, "--detail none"),
+        (["--half", "choose"], 2, "--people DIR"),
+        (["--people", "x", "--percept", "none"], 2, "--compare together"),
     ],
 )
 def test_what_is_wrong_is_said(script, tmp_path, capsys, arguments, code, complaint):
@@ -184,6 +188,37 @@ def test_detail_beside_people(script, people, tmp_path, capsys):
     assert mean[IDEAL] > mean[OWN] > mean[STAY]
     assert mean[PERSON] > mean[RANDOM]
     assert {len(values) for values in acuity.values()} == {2}
+
+
+@pytest.mark.parametrize(
+    ("what", "policies"), [("discount", {OWN, GRID, PERSON}), ("together", {OWN})], ids=["discount", "together"]
+)
+def test_two_percepts_are_told_beside_people(script, people, tmp_path, capsys, what, policies):
+    arguments = ["--people", str(people), "--size", "64", "--detail", "none", "--glances", "2", "--images", "2"]
+    arguments += ["--half", "choose", "--compare", what]
+    assert script.main([*arguments, "--out", str(tmp_path)]) == 0
+    page = (tmp_path / f"detail_{what}.md").read_text(encoding="utf-8")
+    assert page.strip() in capsys.readouterr().out
+    assert "2 photographs of the half that things are chosen on" in page
+    assert (ACUITY_ALONE in page) == (what == "together")
+    with (tmp_path / f"detail_{what}.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["policy"] for row in rows} == policies
+    for row in rows:
+        assert 0 < float(row["plain"]) <= 1
+        assert 0 < float(row["other"]) <= 1
+
+
+def test_what_is_perceived_is_drawn_and_saved(script, photos, tmp_path, out, unseen, capsys):
+    save = tmp_path / "maps"
+    arguments = [str(photos / "wide.png"), *QUICK, "--percept", "none", "--save", str(save), "--out", str(out)]
+    assert script.main([*arguments, "--quiet"]) == 0
+    maps = {f"wide.{role}.png" for role in ("labels", "boundary", "uncertainty", "priority")}
+    assert {path.name for path in save.iterdir()} == {*maps, "wide.json"}
+    assert all(is_output(save / name) for name in maps)
+    with Image.open(save / "wide.uncertainty.png") as saved:
+        assert (saved.size, saved.mode) == ((160, 120), "L")
+    assert json.loads((save / "wide.json").read_text(encoding="utf-8"))["uncertainty"] == "wide.uncertainty.png"
 
 
 @pytest.mark.slow

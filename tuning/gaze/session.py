@@ -18,12 +18,14 @@ from ciliary.cortex.dorsal.search import believe
 from ciliary.cortex.eye.fovea import field_deg
 from ciliary.cortex.eye.lattice import FoveatedLattice
 from ciliary.cortex.eye.parameters import eye_table
+from ciliary.cortex.integration.glances import GlancePercepts, perceive_glances
+from ciliary.cortex.perceivers import make_perceiver
 from ciliary.cortex.plot.gaze import draw_gaze
 from ciliary.envs.data.sources import Photograph
 from ciliary.tuning.gaze.film import write_gaze_film
 from ciliary.tuning.gaze.settings import OWN_SIGHT, GazeSettings
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.files import save_map, write_atomically
+from ciliary.tuning.runs.files import save_episode, save_map, summary_of, write_atomically
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.run import Metric
@@ -50,6 +52,7 @@ class Gazing:
         self, settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None, net: ExpectationNet | None
     ) -> None:
         self.settings, self.mixture, self.trunk, self.net = settings, mixture, trunk, net
+        self.perceiver = None if settings.percept is None else make_perceiver({"inherited": settings.percept})
         self.numbers = {name: text for name, text in settings.as_params().items() if name not in _PLACES}
 
     def load(self, item: Input) -> Photograph:
@@ -80,10 +83,15 @@ class Gazing:
             own_sight=self.net is not None,
             net=self.net,
         )
+        glanced = None if self.perceiver is None else perceive_glances(self.perceiver, mosaics_along(look))
         along = what_it_brought(look)
         trace = as_trace(look, along, controller=key.controller, seconds=time.perf_counter() - start)
         record = records.build(key, trace, photograph)
-        figures, page = _write(look, item.name, photograph, s)
+        figures, page = _write(look, glanced, item.name, photograph, s)
+        if s.save is not None and glanced is not None:
+            save_episode(
+                s.save, item.name, percept=glanced.percept, size=photograph.original_size, summary=summary_of(record)
+            )
         record["gaze"] = {name: along[name].tolist() for name in along}
         record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | {"json": str(page)}
         return Made(record, trace.theta_moved, figures, {}, (), tuple(metrics_of(along)))
@@ -137,14 +145,18 @@ def as_trace(look: GazeLook, along: dict[str, np.ndarray], *, controller: str, s
     )
 
 
-def _write(look: GazeLook, name: str, photograph: Photograph, settings: GazeSettings) -> tuple[dict[str, Path], Path]:
+def _write(
+    look: GazeLook, glanced: GlancePercepts | None, name: str, photograph: Photograph, settings: GazeSettings
+) -> tuple[dict[str, Path], Path]:
     """Figure and film by role, and the JSON beside them; the map where it is asked for."""
     words = "rarity, ends and colour" if settings.map == "priority" else "fitted weights"
     sight = "by what was seen" if settings.sight == OWN_SIGHT else "that of the whole photograph's priority"
     note = f"{settings.map}: {words}, times a prior for the centre; the path is {sight}"
     if settings.centre == 0:
         note = note.replace("times a prior for the centre", "without a prior for the centre")
-    figures = {"figure": write_figure(draw_gaze(look, name=name, note=note), settings.out / f"{name}.png")}
+    figures = {
+        "figure": write_figure(draw_gaze(look, name=name, note=note, glanced=glanced), settings.out / f"{name}.png")
+    }
     if settings.is_animated and (film := write_gaze_film(look, settings.out / f"{name}.gif", name=name)):
         figures["animation"] = film
     if settings.save is not None:

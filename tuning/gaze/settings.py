@@ -40,9 +40,12 @@ detail        what --glances glances leave known where people look, of a cortex 
 compare       discount  the percept of the mosaic with edges discounted where acuity changes, beside the plain one
               together  the percepts after each glance put together, beside that of the last mosaic; and whether their
                         uncertainty tells where they are wrong, beside what acuity alone says
+percept       of a cortex that inherits so much: the percepts after each fixation put together, each place by how
+              sharply it was seen, and how far they disagree
 output        OUT/<image>.png, the figure, OUT/<image>.gif, the film, and OUT/<image>.json, the fixations in pixels of
               the file and in degrees from its centre. --save DIR adds DIR/<image>.priority.png, 8 bits, 255 where
-              priority is highest. OUT/<session>/episodes.jsonl; OUT/mlflow.db, the runs: acuity, degrees and samples
+              priority is highest; with --percept also <image>.labels.png, .boundary.png, .uncertainty.png and .json.
+              OUT/<session>/episodes.jsonl; OUT/mlflow.db, the runs: acuity, degrees and samples
               after each fixation.
               --people: OUT/gaze.md and OUT/gaze.csv, with --ablations OUT/gaze_ablations.csv, with --detail
               OUT/detail.md and OUT/detail.csv, with --compare OUT/detail_<what>.md and .csv.
@@ -85,6 +88,9 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
     expectation: Annotated[
         Path | None, option("--expectation", "FILE", "of `ciliary train expectation`, for --sight own and --detail")
     ] = None
+    percept: Annotated[
+        str | None, option("--percept", "|".join(INHERITED), "also what a cortex perceives by it"), one_of(*INHERITED)
+    ] = None
     size_px: Size = 320
     out: Annotated[Path, option("--out", "DIR", "where figures and tables go")] = DEFAULT_OUT
     save: Annotated[Path | None, option("--save", "DIR", "also write priority maps here")] = None
@@ -115,6 +121,8 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
             raise ValueError(
                 "--save and --centre are of photographs; --people tells each map with and without a centre"
             )
+        if self.percept is not None and self.people is not None:
+            raise ValueError("--percept is of photographs; with --people ask for --detail KIND --compare together")
         if self.weights is not None:
             object.__setattr__(self, "map", "learned")
 
