@@ -59,9 +59,9 @@ class DoubtSummary:
     """How well something tells where the percept of all glances is wrong; ``above_acuity`` is paired."""
 
     what_tells: str
-    area_under_the_curve: Interval
+    area_under_the_curve: Interval | None
     above_acuity: Interval | None
-    rank_correlation: Interval
+    rank_correlation: Interval | None
     rank_above_acuity: Interval | None
 
 
@@ -134,15 +134,15 @@ def doubt_summary(found: Sequence[Mapping[str, Doubt]]) -> list[DoubtSummary]:
         rows = [one for one in found if all(getattr(doubt, measure) is not None for doubt in one.values())]
         return np.array([getattr(one[name], measure) for one in rows])
 
+    def mean(name: str, measure: str) -> Interval | None:
+        values = column(name, measure)
+        return bootstrap_mean(values) if len(values) else None
+
     def more(name: str, measure: str) -> Interval | None:
-        if name == ACUITY_ALONE:
-            return None
-        return paired_difference(column(name, measure), column(ACUITY_ALONE, measure))
+        a, b = column(name, measure), column(ACUITY_ALONE, measure)
+        return None if name == ACUITY_ALONE or not len(a) else paired_difference(a, b)
 
     return [
-        DoubtSummary(
-            name, bootstrap_mean(column(name, "area")), more(name, "area"),
-            bootstrap_mean(column(name, "rho")), more(name, "rho"),
-        )
+        DoubtSummary(name, mean(name, "area"), more(name, "area"), mean(name, "rho"), more(name, "rho"))
         for name in found[0]
-    ]  # fmt: skip
+    ]
