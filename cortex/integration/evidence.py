@@ -42,7 +42,8 @@ def cut_by(atoms: Tensor, segments: Tensor) -> Tensor:
     n = int(segments.max()) + 1
     key = global_label(atoms * n + segments, n * (int(atoms.max()) + 1))
     name = torch.unique(key, return_inverse=True)[1].view_as(atoms)  # sorted, so scene after scene
-    return name - name.flatten(1).amin(1)[:, None, None]
+    numbered: Tensor = name - name.flatten(1).amin(1)[:, None, None]
+    return numbered
 
 
 def number(looks: Looks) -> tuple[Tensor, Tensor, int]:

@@ -79,17 +79,17 @@ def tell_percepts(settings: GazeSettings) -> tuple[str, tuple[Path, ...]]:
     told_on = halves(gazed, s.n_images)[s.half]
     exam = DetailSettings(n_glances=s.n_glances, nets={OWN: read_expectation(s.expectation)})
     perceiver = make_perceiver({"inherited": s.detail})
-    how = {"photograph": shown.photograph, "px_per_deg": shown.seen_px_per_deg}
+    size, px_per_deg = shown.photograph, shown.seen_px_per_deg
     coverings: list[dict[str, Coverings]] = []
     doubts: list[dict[str, Doubt]] = []
     with Bar(len(told_on), title="glances", unit="photographs", is_quiet=s.is_quiet) as bar:
         for i in told_on:
-            image = shown.look(gazed, i)
+            image, people = shown.look(gazed, i), gazed.fixations[i]
             if s.compare == TOGETHER:
-                found, doubt = sit_together(image, gazed.fixations[i], i, perceiver, exam, **how)
+                found, doubt = sit_together(image, people, i, perceiver, exam, photograph=size, px_per_deg=px_per_deg)
                 doubts.append(doubt)
             else:
-                found = sit_discount(image, gazed.fixations[i], i, perceiver, exam, **how)
+                found = sit_discount(image, people, i, perceiver, exam, photograph=size, px_per_deg=px_per_deg)
             coverings.append(found)
             bar.advance()
     parts = [
