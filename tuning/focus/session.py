@@ -24,13 +24,13 @@ from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import FOCUSING
 from ciliary.tuning.sessions.episode import Made
 from ciliary.tuning.sessions.figures import write_figure
-from ciliary.tuning.sessions.one_each import run_one_each
+from ciliary.tuning.sessions.one_each import Play, run_one_each
 from ciliary.tuning.sessions.session import Outcome
 
 _PLACES = ("out", "session", "is_resumed", "is_animated")  # they shape no number
 
 
-class _Focusing:
+class _Focusing(Play[FocusInput, EyeScene]):
     """Focusing as a session knows it."""
 
     experiment, unit, what = FOCUSING, "scenes", "focus"

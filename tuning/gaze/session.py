@@ -33,11 +33,12 @@ from ciliary.tuning.runs.store import GAZING
 from ciliary.tuning.sessions.episode import Made
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import Input
+from ciliary.tuning.sessions.one_each import Play
 
 _PLACES = ("out", "session", "is_resumed", "is_animated", "save")  # they shape no number
 
 
-class Gazing:
+class Gazing(Play[Input, Photograph]):
     """Looking at photographs, as a session knows it.
 
     Args:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -51,7 +52,7 @@ I = TypeVar("I", bound=Item)  # noqa: E741 -- the field's letter for an input
 L = TypeVar("L")
 
 
-class Play(Protocol, Generic[I, L]):
+class Play(ABC, Generic[I, L]):
     """A job, as a session knows it.
 
     Attributes:
@@ -66,12 +67,15 @@ class Play(Protocol, Generic[I, L]):
     what: str
     numbers: Mapping[str, str]
 
+    @abstractmethod
     def load(self, item: I) -> L:
         """Read it; ``ValueError`` or ``OSError`` where it cannot be read."""
 
+    @abstractmethod
     def key(self, item: I, loaded: L) -> EpisodeKey:
         """By what an episode is known again."""
 
+    @abstractmethod
     def make(self, item: I, loaded: L, key: EpisodeKey, *, folder: Path, check: Callable[[], object]) -> Made:
         """Play and draw it; ``check`` is called now and then, and stops it."""
 
