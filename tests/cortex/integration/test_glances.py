@@ -20,6 +20,7 @@ from ciliary.cortex.integration.glances import (
 from ciliary.cortex.integration.percept import integrate
 from ciliary.cortex.integration.similarity import likeness, likeness_at
 from ciliary.cortex.model import Cortex
+from ciliary.cortex.plot.gaze import draw_gaze
 from ciliary.cortex.segmenters.percept import LabelPercept
 
 SIZE, PX_PER_DEG = (48, 64), 8.0
@@ -138,6 +139,16 @@ def test_it_follows_a_look_around(cortex, small_image):
     found = perceive_glances(cortex, mosaics_along(look))
     assert found.percept.segments.shape == (1, *small_image.shape[-2:])
     assert 0 <= found.uncertainty.min() <= found.uncertainty.max() <= 1
+
+
+def test_its_figure_has_a_row_of_percepts(cortex, small_image):
+    look = look_around(small_image[0], n_fixations=2)
+    plain, more = (
+        draw_gaze(look, glanced=glanced) for glanced in (None, perceive_glances(cortex, mosaics_along(look)))
+    )
+    titles = [ax.get_title(loc="left") or ax.get_title() for ax in more.axes]
+    assert len(more.axes) == len(plain.axes) + 3
+    assert "Uncertainty" in titles
 
 
 def test_likeness_at_a_place_is_worked_by_hand_and_its_mean_is_likeness():
