@@ -30,6 +30,7 @@ class Cues:
     deep: Tensor | None = None  # (B, C', h, w) a classifier's last feature map, for recognition only, or None
     trunk: tuple[Tensor, ...] | None = None  # (B, C_i, ceil(H/s_i), ceil(W/s_i)) whitened, of each stage, or None
     contour: Tensor | None = None  # (B, 1, H, W) in [0, 1]: what a user's own network says of contours, or None
+    spacing_px: Tensor | None = None  # (B, 1, H, W) of an eye's samples at each place, inf unseen; None: a photograph
 
     def __getitem__(self, index: Any) -> Cues:
         """The cues of some samples of the batch (slice or index tensor)."""

@@ -37,6 +37,15 @@ def atoms_of(looks: Looks) -> Tensor:
     return watershed(gaussian_blur(height, sigma_px)[:, 0])
 
 
+def cut_by(atoms: Tensor, segments: Tensor) -> Tensor:
+    """(B, H, W): atoms (B, H, W) cut along the borders of a label map (B, H, W), numbered anew without gaps."""
+    n = int(segments.max()) + 1
+    key = global_label(atoms * n + segments, n * (int(atoms.max()) + 1))
+    name = torch.unique(key, return_inverse=True)[1].view_as(atoms)  # sorted, so scene after scene
+    numbered: Tensor = name - name.flatten(1).amin(1)[:, None, None]
+    return numbered
+
+
 def number(looks: Looks) -> tuple[Tensor, Tensor, int]:
     """The segments of all looks at a scene numbered through: (B, K, H, W), (B, C) whose each is, and C."""
     counts = looks.segments.flatten(2).amax(2) + 1  # (B, K)

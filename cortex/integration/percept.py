@@ -77,19 +77,22 @@ class IntegratedPercept:
 
 
 @torch.no_grad()
-def integrate(looks: Looks, *, contour_weight: float = 0.5, cut: float | None = None) -> IntegratedPercept:
+def integrate(
+    looks: Looks, *, contour_weight: float = 0.5, cut: float | None = None, atoms: Tensor | None = None
+) -> IntegratedPercept:
     """Put K looks at each of B scenes together. Deterministic; neither the order of looks nor their numbers matter.
 
     Args:
         looks: with weights and, if need be, reliabilities.
         contour_weight: how much the mean boundary between two regions adds to the share of looks that separate them.
         cut: height up to which regions are joined; None: the cut of the tree that agrees most with the looks.
+        atoms: (B, H, W), what regions are made of, 0, 1, ... in each scene; :func:`~.evidence.atoms_of` when None.
 
     Returns:
         A percept, without gradient.
     """
     boundary = looks.mean(looks.boundary)
-    evidence = tally(looks, atoms_of(looks))
+    evidence = tally(looks, atoms_of(looks) if atoms is None else atoms)
     tree, graph = grow(evidence, boundary, contour_weight=contour_weight)
     cluster = agreed_cut(tree, evidence) if cut is None else cut_at(tree, cut)
     n = evidence.shared_px.shape[1]

@@ -20,6 +20,17 @@ def likeness(one: Tensor, other: Tensor) -> Tensor:
     return (iou * shared).sum((1, 2)) / shared.sum((1, 2))
 
 
+def likeness_at(one: Tensor, other: Tensor) -> Tensor:
+    """Of label maps (B, H, W) and (B, H, W): (B, H, W) in (0, 1], intersection over union of the segments there.
+
+    Its mean over the pixels is their :func:`likeness`.
+    """
+    shared = contingency_px(one, other)
+    iou = overlap(shared, shared.sum(2, keepdim=True), shared.sum(1, keepdim=True))
+    row = torch.arange(len(one), device=one.device)[:, None, None]
+    return iou[row, one, other]
+
+
 def contingency_px(one: Tensor, other: Tensor) -> Tensor:
     """(B, n, m): pixels that lie in each segment of one label map (B, H, W) and each of the other."""
     n, m = int(one.max()) + 1, int(other.max()) + 1

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ciliary.cortex.dorsal.looking import GazeLook
+from ciliary.cortex.integration.glances import GlancePercepts
 from ciliary.cortex.plot import paint, style
 from ciliary.cortex.plot.sheet import Sheet, picture_row
 from ciliary.cortex.stages.retina import linear_to_srgb
@@ -23,18 +24,24 @@ WORDS = {
 _HALO: list[patheffects.AbstractPathEffect] = [patheffects.withStroke(linewidth=2.6, foreground="white")]
 
 
-def draw_gaze(look: GazeLook, *, name: str = "photograph", note: str = "") -> Figure:
+def draw_gaze(
+    look: GazeLook, *, name: str = "photograph", note: str = "", glanced: GlancePercepts | None = None
+) -> Figure:
     """The photograph with the path, the mosaic with its acuity, the four conspicuity maps and their priority.
+
+    With the percepts after each fixation there is a row of them: the last one, all together, and where they disagree.
 
     Args:
         look: of :func:`~ciliary.cortex.dorsal.looking.look_around`.
         name: of the photograph.
         note: what there is to say of how it was looked at.
+        glanced: of :func:`~ciliary.cortex.integration.glances.perceive_glances`, of the same look.
     """
     image = paint.as_picture(look.image)
     size = (image.shape[0], image.shape[1])
     n = len(look.y_px)
-    sheet = Sheet(f"{name}  ·  gaze", note, [picture_row(3, size), picture_row(5, size)])
+    rows = [picture_row(3, size), picture_row(5, size)]
+    sheet = Sheet(f"{name}  ·  gaze", note, rows if glanced is None else [*rows, picture_row(3, size)])
     path = sheet.axes(0, 0)
     height, width = size
     field = f"{width / look.px_per_deg:.1f}° × {height / look.px_per_deg:.1f}°"
@@ -49,7 +56,23 @@ def draw_gaze(look: GazeLook, *, name: str = "photograph", note: str = "") -> Fi
     for column, (key, (title, words)) in enumerate(WORDS.items()):
         _draw_map(sheet.axes(1, column), getattr(look.maps, key)[0, 0], size, title, words)
     _draw_map(sheet.axes(1, 4), look.priority[0, 0], size, "Priority", "of the sharp photograph")
+    if glanced is not None:
+        _draw_percepts(sheet, shown_mosaic(look), glanced)
     return sheet.figure
+
+
+def _draw_percepts(sheet: Sheet, seen: np.ndarray, glanced: GlancePercepts) -> None:
+    """The last row: regions of the last mosaic and of all together, and the uncertainty, black where it is 1."""
+    both = (
+        (glanced.last.labels()[0], "Percept of the last mosaic"),
+        (glanced.percept.segments[0], "Percepts after each fixation together"),
+    )
+    for column, (labels, title) in enumerate(both):
+        picture = paint.paint_regions(seen, labels.numpy())
+        style.picture(sheet.axes(2, column), picture, title, paint.count_regions(labels.numpy()))
+    doubt = glanced.uncertainty[0, 0]
+    words = f"where they disagree, black 1; mean {float(doubt.mean()):.2f}"
+    style.picture(sheet.axes(2, 2), paint.strength(doubt, 1.0), "Uncertainty", words)
 
 
 def shown_mosaic(look: GazeLook) -> np.ndarray:

@@ -14,6 +14,7 @@ from ciliary.cortex.ops.loggabor import crop_to_image, log_gabor, spectrum_of
 from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import N_ORIENTATIONS, Cues, M1Out, RetinaOut
+from ciliary.cortex.stages.m1_acuity import acuity_discount
 
 N_SCALES = 3
 N_REGIONS_MAX = 12
@@ -96,7 +97,11 @@ class Edges:
 
 
 def find_edges(retina: RetinaOut, cues: Cues, theta: Theta) -> Edges:
-    """V1 energy, cue vectors, V2 affinity and perceptual boundary of :class:`RetinaOut` and the image's cues."""
+    """V1 energy, cue vectors, V2 affinity and perceptual boundary of :class:`RetinaOut` and the image's cues.
+
+    Of a mosaic (``cues.spacing_px``) a scale counts for the boundary as far as
+    :func:`~ciliary.cortex.stages.m1_acuity.acuity_discount` trusts it.
+    """
     size = (retina.opponent.shape[-2], retina.opponent.shape[-1])
     weight = {name: theta[name].view(-1, 1, 1, 1) for name in _WEIGHTS}
     contrast = retina.on_off[:, :1] - retina.on_off[:, 1:]
@@ -104,7 +109,12 @@ def find_edges(retina: RetinaOut, cues: Cues, theta: Theta) -> Edges:
     energy = torch.cat([_energy(spectrum[:, :1], theta, scale, size) for scale in range(N_SCALES)], 1)
     # Colour contours are coarse (Mullen 1985): one scale is enough, and half the work.
     chromatic = _energy(spectrum[:, 1:], theta, N_SCALES - 1, size).square().sum(1)
-    oriented_sq = energy.square().mean(1) + (weight["colour_weight"] ** 2) * chromatic / N_SCALES
+    squared = energy.square()
+    trust = None if cues.spacing_px is None else _trusted(cues.spacing_px, theta)
+    if trust is not None:
+        squared = squared * trust.square()[:, :, None]
+        chromatic = chromatic * trust[:, -1:].square()
+    oriented_sq = squared.mean(1) + (weight["colour_weight"] ** 2) * chromatic / N_SCALES
 
     colour = torch.cat([retina.opponent[:, :1], weight["colour_weight"] * retina.opponent[:, 1:]], 1)
     texture = weight["texture_weight"] * texture_channels(energy)
@@ -118,9 +128,17 @@ def find_edges(retina: RetinaOut, cues: Cues, theta: Theta) -> Edges:
     strength = torch.sqrt(oriented_sq.amax(1, keepdim=True) + 1e-12)
     contour = strength**2 / (strength**2 + _HALF_ENERGY**2)
     rupture = 1 - affinity.mean(1, keepdim=True)
+    if trust is not None:  # neighbours differ at the finest scale there is
+        rupture = rupture * trust[:, :1]
     # Either sign of a boundary is enough: a noisy-or.
     boundary = 1 - (1 - contour) * (1 - 0.5 * rupture)
     return Edges(energy.flatten(1, 2), features, affinity, boundary)
+
+
+def _trusted(spacing_px: Tensor, theta: Theta) -> Tensor:
+    """(B, A, H, W) in (0, 1], how far each scale counts at each place of a mosaic."""
+    waves, bandwidth = theta["wavelength_px"], theta["bandwidth_octaves"]
+    return torch.cat([acuity_discount(spacing_px, waves * 2**scale, bandwidth) for scale in range(N_SCALES)], 1)
 
 
 def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:

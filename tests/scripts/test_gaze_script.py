@@ -11,8 +11,11 @@ from PIL import Image
 
 from ciliary.envs.metrics.gaze import GAZE_METRICS
 from ciliary.tuning.cli import app
-from ciliary.tuning.evaluation.gaze_detail import IDEAL, OWN, PERSON, RANDOM, STAY
-from ciliary.tuning.gaze import job
+from ciliary.tuning.evaluation.gaze_detail import GRID, IDEAL, OWN, PERSON, RANDOM, STAY
+from ciliary.tuning.evaluation.gaze_percept import ACUITY_ALONE
+from ciliary.tuning.gaze import session
+from ciliary.tuning.gaze.maps import ABLATIONS
+from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions.inputs import SHOWCASE, is_output
 from ciliary_tests.gazed import write_gazed
 from ciliary_tests.loading import SCRIPTS
@@ -39,22 +42,25 @@ def people(tmp_path_factory):
 @pytest.fixture
 def unseen(monkeypatch):
     """No figures: one test draws them."""
-    monkeypatch.setattr(job, "write_figure", lambda figure, path: path)
-    monkeypatch.setattr(job, "draw_gaze", lambda look, **words: None)
-    monkeypatch.setattr(job, "write_gaze_film", lambda look, path, **words: None)
+    monkeypatch.setattr(session, "write_figure", lambda figure, path: write_atomically(path, b""))
+    monkeypatch.setattr(session, "draw_gaze", lambda look, **words: None)
+    monkeypatch.setattr(session, "write_gaze_film", lambda look, path, **words: None)
 
 
-def test_each_image_has_a_figure_and_fixations_and_a_broken_one_is_named(script, photos, tmp_path, capsys):
+def test_each_image_has_a_figure_and_fixations_and_a_broken_one_is_named(script, photos, tmp_path, out, capsys):
     (tmp_path / "text.jpg").write_text("no image")
-    out, save = tmp_path / "out", tmp_path / "maps"
+    save = tmp_path / "maps"
     arguments = [str(photos), str(tmp_path / "text.jpg"), *QUICK, "--out", str(out), "--save", str(save)]
     assert script.main(arguments) == 3
     printed = capsys.readouterr()
-    assert printed.out.splitlines() == [f"gaze     {out / name}.png" for name in ("tall", "wide")]
+    *pages, state, _, command = printed.out.splitlines()
+    assert pages == [f"gaze     {out / name}.png" for name in ("tall", "wide")]
+    assert state == "session gaze done: 2 episodes, 1 failed"
+    assert "mlflow.db" in command
     (line,) = printed.err.splitlines()
     assert line.startswith("gaze: ")
     assert "text.jpg" in line
-    assert {path.name for path in out.iterdir()} == {
+    assert {path.name for path in out.iterdir() if path.suffix in (".png", ".gif", ".json")} == {
         f"{name}.{kind}" for name in ("tall", "wide") for kind in ("png", "gif", "json")
     }
     with Image.open(out / "wide.gif") as film:
@@ -76,10 +82,40 @@ def test_each_image_has_a_figure_and_fixations_and_a_broken_one_is_named(script,
         assert one["x_deg"] == pytest.approx((one["x_px"] - 80) / page["px_per_deg"], abs=0.02)
 
 
-def test_options_of_the_path(script, photos, tmp_path, unseen, capsys):
+def test_each_photograph_is_a_run(script, photos, out, unseen, capsys):
+    """Acuity, degrees and samples after each fixation, figure and path; a session that was stopped goes on."""
+    from mlflow import MlflowClient
+
+    assert script.main([str(photos), *QUICK, "--sight", "own", "--out", str(out), "--session", "own"]) == 0
+    client = MlflowClient(tracking_uri=f"sqlite:///{out / 'mlflow.db'}")
+    (experiment,) = [one for one in client.search_experiments() if one.name == "ciliary-gaze"]
+    runs = {run.data.tags["mlflow.runName"]: run for run in client.search_runs([experiment.experiment_id])}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert set(runs) == {"own", "tall gaze", "wide gaze"}
+    run = runs["wide gaze"]
+    assert run.data.tags["ciliary.session"] == "own"
+    assert (run.data.params["sight"], run.data.params["n_fixations"], run.data.params["image"]) == ("own", "3", "wide")
+    told = {name: [m.value for m in client.get_metric_history(run.info.run_id, name)] for name in run.data.metrics}
+    page = json.loads((out / "wide.json").read_text(encoding="utf-8"))
+    places = np.array([[one["y_deg"], one["x_deg"]] for one in page["fixations"]])
+    steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    assert told["gaze/degrees"] == pytest.approx([0, *np.cumsum(steps)], abs=0.01)
+    assert told["gaze/samples"] == [2592, 2 * 2592, 3 * 2592]
+    assert (np.diff(told["gaze/acuity"]) > 0).all()
+    assert told["loss/total"] == pytest.approx([1 - x for x in told["gaze/acuity"]])
+    assert told["theta/gaze_x_deg"] == pytest.approx(places[:, 1].tolist(), abs=0.01)
+    kept = {one.path for one in client.list_artifacts(run.info.run_id)}
+    assert {"figures", "episode.json", "history.csv"} <= kept
+    capsys.readouterr()
+    assert script.main([str(photos), *QUICK, "--sight", "own", "--out", str(out), "--session", "own", "--resume"]) == 0
+    assert "session own done: 2 episodes" in capsys.readouterr().out
+    assert len(client.search_runs([experiment.experiment_id])) == 3
+
+
+def test_options_of_the_path(script, photos, out, unseen, capsys):
     def path(*arguments):
-        assert script.main([str(photos / "wide.png"), *QUICK, "--quiet", "--out", str(tmp_path), *arguments]) == 0
-        return json.loads((tmp_path / "wide.json").read_text(encoding="utf-8"))
+        assert script.main([str(photos / "wide.png"), *QUICK, "--quiet", "--out", str(out), *arguments]) == 0
+        return json.loads((out / "wide.json").read_text(encoding="utf-8"))
 
     plain = path()
     assert path()["fixations"] == plain["fixations"]
@@ -96,9 +132,9 @@ def test_options_of_the_path(script, photos, tmp_path, unseen, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_bundled_photographs_when_none_is_given(script, tmp_path, unseen, capsys):
-    assert script.main([*QUICK, "--out", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.splitlines() == [f"gaze     {tmp_path / name}.png" for name in SHOWCASE]
+def test_bundled_photographs_when_none_is_given(script, out, unseen, capsys):
+    assert script.main([*QUICK, "--out", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines()[:3] == [f"gaze     {out / name}.png" for name in SHOWCASE]
 
 
 @pytest.mark.parametrize(
@@ -115,9 +151,15 @@ def test_bundled_photographs_when_none_is_given(script, tmp_path, unseen, capsys
         (["--people", "nowhere"], 1, "no fixations.npz"),
         (["--people", "nowhere", "--detail", "none"], 1, "no fixations.npz"),
         (["--detail", "none"], 2, "--people DIR"),
+        (["--ablations"], 2, "--people DIR"),
+        (["--people", "nowhere", "--ablations", "--detail", "none"], 2, "leave --detail out"),
         (["--expectation", "x"], 2, "--sight own"),
         (["--sight", "own", "--expectation", "nowhere"], 2, "nowhere"),
         (["--sight", "own", "--map", "learned"], 2, "train expectation"),
+        (["--session", "no/name"], 2, "session name"),
+        (["--compare", "discount"], 2, "--detail none"),
+        (["--half", "choose"], 2, "--people DIR"),
+        (["--people", "x", "--percept", "none"], 2, "--compare together"),
     ],
 )
 def test_what_is_wrong_is_said(script, tmp_path, capsys, arguments, code, complaint):
@@ -146,6 +188,37 @@ def test_detail_beside_people(script, people, tmp_path, capsys):
     assert mean[IDEAL] > mean[OWN] > mean[STAY]
     assert mean[PERSON] > mean[RANDOM]
     assert {len(values) for values in acuity.values()} == {2}
+
+
+@pytest.mark.parametrize(
+    ("what", "policies"), [("discount", {OWN, GRID, PERSON}), ("together", {OWN})], ids=["discount", "together"]
+)
+def test_two_percepts_are_told_beside_people(script, people, tmp_path, capsys, what, policies):
+    arguments = ["--people", str(people), "--size", "64", "--detail", "none", "--glances", "2", "--images", "2"]
+    arguments += ["--half", "choose", "--compare", what]
+    assert script.main([*arguments, "--out", str(tmp_path)]) == 0
+    page = (tmp_path / f"detail_{what}.md").read_text(encoding="utf-8")
+    assert page.strip() in capsys.readouterr().out
+    assert "2 photographs of the half that things are chosen on" in page
+    assert (ACUITY_ALONE in page) == (what == "together")
+    with (tmp_path / f"detail_{what}.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["policy"] for row in rows} == policies
+    for row in rows:
+        assert 0 < float(row["plain"]) <= 1
+        assert 0 < float(row["other"]) <= 1
+
+
+def test_what_is_perceived_is_drawn_and_saved(script, photos, tmp_path, out, unseen, capsys):
+    save = tmp_path / "maps"
+    arguments = [str(photos / "wide.png"), *QUICK, "--percept", "none", "--save", str(save), "--out", str(out)]
+    assert script.main([*arguments, "--quiet"]) == 0
+    maps = {f"wide.{role}.png" for role in ("labels", "boundary", "uncertainty", "priority")}
+    assert {path.name for path in save.iterdir()} == {*maps, "wide.json"}
+    assert all(is_output(save / name) for name in maps)
+    with Image.open(save / "wide.uncertainty.png") as saved:
+        assert (saved.size, saved.mode) == ((160, 120), "L")
+    assert json.loads((save / "wide.json").read_text(encoding="utf-8"))["uncertainty"] == "wide.uncertainty.png"
 
 
 @pytest.mark.slow
@@ -181,14 +254,33 @@ def test_maps_beside_people(script, people, tmp_path, capsys):
     assert rows["stare at the centre", "scanmatch"] < rows["people", "scanmatch"] <= 1
 
 
-def test_a_mixture_is_fitted_and_looks(people, script, photos, tmp_path, unseen, capsys):
-    out = tmp_path / "trained"
-    assert app.main(["train", "gaze", "--people", str(people), "--size", "64", "--out", str(out)]) == 0
-    assert "13 weights fitted on 4 photographs, told on 4" in capsys.readouterr().out
-    assert {path.name for path in out.iterdir()} == {"gaze.json", "gaze_mixture.md", "gaze_mixture.csv"}
-    arguments = [str(photos / "wide.png"), "--weights", str(out / "gaze.json"), *QUICK, "--out", str(tmp_path)]
+def test_each_ingredient_of_priority_is_left_out(script, people, tmp_path, capsys):
+    """The whole less what a row lacks, of the same photographs: the differences of the table's own means."""
+    arguments = ["--people", str(people), "--size", "64", "--images", "3", "--ablations", "--out", str(tmp_path)]
     assert script.main(arguments) == 0
-    assert json.loads((tmp_path / "wide.json").read_text(encoding="utf-8"))["map"] == "learned"
+    assert "What each ingredient is worth" in capsys.readouterr().out
+    assert "The centre adds to priority" in (tmp_path / "gaze.md").read_text(encoding="utf-8")
+    with (tmp_path / "gaze.csv").open(encoding="utf-8") as file:
+        told = {(row["map"], row["metric"]): float(row["mean"]) for row in csv.DictReader(file)}
+    with (tmp_path / "gaze_ablations.csv").open(encoding="utf-8") as file:
+        rows = {row["priority_is_above"]: row for row in csv.DictReader(file)}
+    assert set(rows) == set(ABLATIONS)
+    for name, row in rows.items():
+        assert float(row["nss"]) == pytest.approx(told["priority", "nss"] - told[name, "nss"], abs=1e-4)
+        more = told["priority x centre", "ig"] - told[name + " x centre", "ig"]
+        assert float(row["ig_with_centre"]) == pytest.approx(more, abs=1e-4)
+        assert float(row["nss_low"]) <= float(row["nss"]) <= float(row["nss_high"])
+    assert float(rows["priority without exponent"]["sauc"]) == pytest.approx(0, abs=1e-9)  # a power keeps the order
+
+
+def test_a_mixture_is_fitted_and_looks(people, script, photos, tmp_path, out, unseen, capsys):
+    trained = tmp_path / "trained"
+    assert app.main(["train", "gaze", "--people", str(people), "--size", "64", "--out", str(trained)]) == 0
+    assert "13 weights fitted on 4 photographs, told on 4" in capsys.readouterr().out
+    assert {path.name for path in trained.iterdir()} == {"gaze.json", "gaze_mixture.md", "gaze_mixture.csv"}
+    arguments = [str(photos / "wide.png"), "--weights", str(trained / "gaze.json"), *QUICK, "--out", str(out)]
+    assert script.main(arguments) == 0
+    assert json.loads((out / "wide.json").read_text(encoding="utf-8"))["map"] == "learned"
 
 
 def test_training_says_what_is_wrong(tmp_path, people, capsys):

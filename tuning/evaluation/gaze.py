@@ -15,6 +15,9 @@ FLOORS = ("uniform", "centre")
 CEILING = "people"
 TIMES_CENTRE = " x centre"
 
+Scores = Mapping[str, list[dict[str, float]]]
+"""Row -> for each photograph that is told on, metric -> score."""
+
 
 def gaze_table(
     maps: Mapping[str, np.ndarray],
@@ -25,7 +28,27 @@ def gaze_table(
     told_on: Sequence[int] | None = None,
     how: Bootstrap = DEFAULT,
 ) -> dict[str, dict[str, Interval]]:
-    """Metrics of maps at people's fixations.
+    """Name -> metric -> interval of :func:`gaze_rows`, whose arguments these are.
+
+    Args:
+        maps, gazed, photograph, px_per_deg, told_on: as there.
+        how: the resampling of photographs.
+
+    Raises:
+        ValueError: as there.
+    """
+    return means_of(gaze_rows(maps, gazed, photograph=photograph, px_per_deg=px_per_deg, told_on=told_on), how=how)
+
+
+def gaze_rows(
+    maps: Mapping[str, np.ndarray],
+    gazed: GazeSet,
+    *,
+    photograph: tuple[int, int],
+    px_per_deg: float,
+    told_on: Sequence[int] | None = None,
+) -> Scores:
+    """Metrics of maps at people's fixations, photograph by photograph.
 
     Args:
         maps: name -> (N, h, w) >= 0 of each of the N photographs, all of one size.
@@ -34,12 +57,10 @@ def gaze_table(
         px_per_deg: of the photographs as they were shown.
         told_on: indices of the photographs that numbers are of; all when None. The centre bias and the negatives of
             sAUC are of all N but the one that is scored, since neither reads a photograph.
-        how: the resampling of photographs.
 
     Returns:
-        name -> metric -> interval: ``uniform`` and ``centre``, each map, each map times the centre bias
-        (``<name> x centre``), and ``people``, whom others tell. The information gain is over the centre bias; of a map
-        alone it tells little.
+        ``uniform`` and ``centre``, each map, each map times the centre bias (``<name> x centre``), and ``people``, whom
+        others tell. The information gain is over the centre bias; of a map alone it tells little.
 
     Raises:
         ValueError: maps of other sizes or numbers than there are photographs.
@@ -59,10 +80,22 @@ def gaze_table(
             rows.setdefault(name, []).append(gaze_scores(found))
         ceiling = people_scores(gazed.fixations[i], photograph=photograph, centre=centre[i], sigma=sigma, others=others)
         rows.setdefault(CEILING, []).append(ceiling)
+    return rows
+
+
+def means_of(rows: Scores, *, how: Bootstrap = DEFAULT) -> dict[str, dict[str, Interval]]:
+    """Name -> metric -> mean over photographs, with its interval."""
     return {
         name: {metric: _interval([row[metric] for row in found], how) for metric in GAZE_METRICS}
         for name, found in rows.items()
     }
+
+
+def more_than(rows: Scores, one: str, other: str, metric: str, *, how: Bootstrap = DEFAULT) -> Interval:
+    """By how much row ``one`` is above row ``other``, paired by photograph; of those where both are finite."""
+    a, b = (np.array([row[metric] for row in rows[name]]) for name in (one, other))
+    is_told = np.isfinite(a) & np.isfinite(b)
+    return _interval(np.where(is_told, a, np.nan) - np.where(is_told, b, 0), how)
 
 
 def _candidates(maps: Mapping[str, np.ndarray], centre: np.ndarray, i: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -80,9 +113,9 @@ def _elsewhere(
     return np.concatenate([y for y, _ in places]), np.concatenate([x for _, x in places])
 
 
-def _interval(values: list[float], how: Bootstrap) -> Interval:
+def _interval(values: Sequence[float] | np.ndarray, how: Bootstrap) -> Interval:
     """Of the finite values; a map with a hole where somebody looked has an infinite gain, which is counted."""
-    column = np.array(values)
+    column = np.asarray(values)
     is_told = np.isfinite(column)
     if not is_told.any():
         return Interval(float("nan"), float("nan"), float("nan"), 0, len(column))

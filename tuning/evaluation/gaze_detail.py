@@ -6,8 +6,9 @@ count as people look at them: one person's path is a policy like any other, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -23,8 +24,8 @@ from ciliary.cortex.dorsal.search import CENTRE_EXPONENT, search
 from ciliary.cortex.eye.fovea import field_deg, take_glance
 from ciliary.cortex.eye.lattice import FoveatedLattice, Lattice, n_samples, uniform_camera
 from ciliary.cortex.eye.mosaic import Mosaic, add_glance, blank_mosaic
-from ciliary.cortex.memory.glances import displayed
-from ciliary.cortex.perceiver import Perceiver
+from ciliary.cortex.integration.glances import perceive_mosaic
+from ciliary.cortex.perceiver import AbstractPercept, Perceiver
 from ciliary.cortex.stages.retina import srgb_to_linear
 from ciliary.envs.data.gaze import Fixations
 from ciliary.envs.metrics.gaze import fixation_density
@@ -95,11 +96,7 @@ def sit(
         Row -> what it came to.
     """
     size = (image.shape[-2], image.shape[-1])
-    rng = np.random.default_rng((settings.seed, number))
-    person = int(rng.choice(fixations.subjects))
-    y, x = scaled(fixations.without(person), photograph=photograph, size=size)
-    weight = fixation_density(y, x, size=size, sigma=PEOPLE_SIGMA_DEG * px_per_deg)
-    paths = _paths(image, fixations.of(person), weight, rng, settings, photograph=photograph, px_per_deg=px_per_deg)
+    person, weight, paths = sent(image, fixations, number, settings, photograph=photograph, px_per_deg=px_per_deg)
     light, lattice = srgb_to_linear(image), FoveatedLattice()
     mosaics = {name: remembered(light, lattice, path, px_per_deg) for name, path in paths.items()}
     for name, n in ((CAMERA_ONE, 1), (CAMERA_ALL, settings.n_glances)):
@@ -107,14 +104,31 @@ def sit(
         mosaics[name] = remembered(light, camera, torch.zeros(1, 1, 2), px_per_deg)
     theirs = [fixations.of(one) for one in fixations.subjects if one != person]
     orders = scan_matches(paths, theirs, photograph=photograph, field=field_deg(size, px_per_deg))
-    sharp = _labels(perceiver, image)
+    sharp = labels_of(perceiver(image, perceiver.table.default_theta(1), perceiver.cues(image)))
     found = {}
     for name, mosaic in mosaics.items():
         gained = 1 - unresolved(mosaic, lattice)[0, 0].numpy()
-        labels = _labels(perceiver, displayed(mosaic))
+        labels = labels_of(perceive_mosaic(perceiver, mosaic))
         acuity = float((gained * weight).sum() / weight.sum())
         found[name] = Detail(acuity, weighted_covering(labels, sharp, weight), orders.get(name))
     return found
+
+
+def sent(
+    image: Tensor, fixations: Fixations, number: int, settings: DetailSettings,
+    *, photograph: tuple[int, int], px_per_deg: float, only: Sequence[str] | None = None,
+) -> tuple[int, np.ndarray, dict[str, Tensor]]:  # fmt: skip
+    """The person that is drawn, the weights (H, W) of the others' fixations, and the policies' gazes (1, N, 2).
+
+    Arguments as for :func:`sit`; ``only`` these policies, all when None.
+    """
+    size = (image.shape[-2], image.shape[-1])
+    rng = np.random.default_rng((settings.seed, number))
+    person = int(rng.choice(fixations.subjects))
+    y, x = scaled(fixations.without(person), photograph=photograph, size=size)
+    weight = fixation_density(y, x, size=size, sigma=PEOPLE_SIGMA_DEG * px_per_deg)
+    ways = _paths(image, fixations.of(person), weight, rng, settings, photograph=photograph, px_per_deg=px_per_deg)
+    return person, weight, {name: way() for name, way in ways.items() if only is None or name in only}
 
 
 def scan_matches(
@@ -138,25 +152,35 @@ def scan_matches(
 
 def remembered(light: Tensor, lattice: Lattice, path_deg: Tensor, px_per_deg: float) -> Mosaic:
     """The mosaic of glances at (1, N, 2), at the photograph's own resolution."""
+    return list(growing(light, lattice, path_deg, px_per_deg))[-1]
+
+
+def growing(light: Tensor, lattice: Lattice, path_deg: Tensor, px_per_deg: float) -> Iterator[Mosaic]:
+    """The mosaic after each of these glances."""
     mosaic = blank_mosaic(1, (light.shape[-2], light.shape[-1]), px_per_deg, ground=GREY)
     for gaze in path_deg.unbind(1):
         mosaic = add_glance(mosaic, take_glance(light, lattice, gaze, px_per_deg))
-    return mosaic
+        yield mosaic
 
 
 def _paths(
     image: Tensor, person: Fixations, weight: np.ndarray, rng: np.random.Generator, settings: DetailSettings,
     *, photograph: tuple[int, int], px_per_deg: float,
-) -> dict[str, Tensor]:  # fmt: skip
-    """Gazes (1, N, 2) in degrees of every policy."""
+) -> dict[str, Callable[[], Tensor]]:  # fmt: skip
+    """What sends each policy's gazes, (1, N, 2) in degrees."""
     size, n = (image.shape[-2], image.shape[-1]), settings.n_glances
     half = np.array(field_deg(size, px_per_deg)) / 2
     y, x = (at[np.argsort(person.order)][: n - 1] for at in scaled(person, photograph=photograph, size=size))
     theirs = np.stack([y, x], 1) / px_per_deg - half
-    _, priority = whole_priority(image, px_per_deg=px_per_deg)
-    prior = centre_prior((priority.shape[-2], priority.shape[-1]), exponent=settings.centre_exponent)
-    classic = itti_koch(image)
+    anywhere = rng.uniform(-1, 1, (n - 1, 2)) * half
     light = srgb_to_linear(image)
+
+    @cache
+    def whole() -> Tensor:
+        _, priority = whole_priority(image, px_per_deg=px_per_deg)
+        return normalised(
+            priority * centre_prior((priority.shape[-2], priority.shape[-1]), exponent=settings.centre_exponent)
+        )
 
     def greedy(density: Tensor | None, net: ExpectationNet | None = None) -> Tensor:
         return search(
@@ -173,20 +197,19 @@ def _paths(
     def from_centre(gazes: np.ndarray) -> Tensor:
         return torch.from_numpy(np.concatenate([np.zeros((1, 2)), gazes]))[None]
 
-    whole = normalised(priority * prior)
     return {
-        STAY: torch.zeros(1, 1, 2, dtype=torch.float64),
-        RANDOM: from_centre(rng.uniform(-1, 1, (n - 1, 2)) * half),
-        GRID: from_centre(even_grid(n - 1) * half),
-        ITTI: winners(classic),
-        WINNERS: winners(whole),
-        WHOLE: greedy(whole),
-        **{name: greedy(None, net) for name, net in settings.nets.items()},
-        PERSON: from_centre(theirs),
-        IDEAL: greedy(torch.from_numpy(weight)[None, None].float()),
+        STAY: lambda: torch.zeros(1, 1, 2, dtype=torch.float64),
+        RANDOM: lambda: from_centre(anywhere),
+        GRID: lambda: from_centre(even_grid(n - 1) * half),
+        ITTI: lambda: winners(itti_koch(image)),
+        WINNERS: lambda: winners(whole()),
+        WHOLE: lambda: greedy(whole()),
+        **{name: partial(greedy, None, net) for name, net in settings.nets.items()},
+        PERSON: lambda: from_centre(theirs),
+        IDEAL: lambda: greedy(torch.from_numpy(weight)[None, None].float()),
     }
 
 
-def _labels(perceiver: Perceiver, image: Tensor) -> np.ndarray:
-    theta = perceiver.table.default_theta(len(image))
-    return np.asarray(perceiver(image, theta, perceiver.cues(image)).labels()[0].numpy())
+def labels_of(percept: AbstractPercept) -> np.ndarray:
+    """(H, W) of a percept of one image."""
+    return np.asarray(percept.labels()[0].numpy())

@@ -14,7 +14,7 @@ from ciliary.tuning.focus.session import run_focus_session
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.runs.files import NotWritable
 from ciliary.tuning.runs.store import StoreError
-from ciliary.tuning.sessions.session import Outcome
+from ciliary.tuning.sessions.one_each import tell_outcome
 
 
 def run(settings: FocusSettings) -> int:
@@ -49,20 +49,8 @@ def _focus(settings: FocusSettings) -> int:
         return USAGE
     outcome.problems[:0] = missing
     if not settings.is_quiet:
-        _tell(outcome)
+        tell_outcome(outcome, {"figure": "figure", "animation": "animation"})
     return outcome.exit_code
-
-
-def _tell(outcome: Outcome) -> None:
-    """Where the pages are; on stdout."""
-    stdout = Console(highlight=False, soft_wrap=True)
-    for record in outcome.records:
-        for role in ("figure", "animation"):
-            if role in record["files"]:
-                stdout.print(f"{role:10}{record['files'][role]}", markup=False)
-    state = "stopped" if outcome.is_stopped else "done"
-    stdout.print(f"session {outcome.name} {state}: {len(outcome.records)} episodes, {len(outcome.problems)} failed")
-    stdout.print(f"see the runs with:\n  {outcome.command}", markup=False)
 
 
 def _examine(settings: FocusSettings) -> int:

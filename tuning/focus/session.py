@@ -4,114 +4,65 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ciliary.agents.episode import EpisodeInterrupted
 from ciliary.cortex.stages.retina import linear_to_srgb
 from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.data.reading import Photograph
-from ciliary.tuning.cli.complain import failure
-from ciliary.tuning.cli.progress import Bar
-from ciliary.tuning.cli.stopping import Stopped, Stopper
 from ciliary.tuning.focus.episode import Retina, Watched, name_of, watch
 from ciliary.tuning.focus.figure import draw_focus
 from ciliary.tuning.focus.film import write_film
 from ciliary.tuning.focus.inputs import FocusInput, muscle_of
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.files import check_writable, write_atomically
+from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
-from ciliary.tuning.runs.store import FOCUSING, open_store
-from ciliary.tuning.sessions import tracking
+from ciliary.tuning.runs.store import FOCUSING
 from ciliary.tuning.sessions.episode import Made
 from ciliary.tuning.sessions.figures import write_figure
-from ciliary.tuning.sessions.resume import Session, open_session
+from ciliary.tuning.sessions.one_each import Play, run_one_each
 from ciliary.tuning.sessions.session import Outcome
 
 _PLACES = ("out", "session", "is_resumed", "is_animated")  # they shape no number
 
 
+class _Focusing(Play[FocusInput, EyeScene]):
+    """Focusing as a session knows it."""
+
+    experiment, unit, what = FOCUSING, "scenes", "focus"
+
+    def __init__(self, settings: FocusSettings) -> None:
+        self.settings, self.numbers = settings, _numbers(settings)
+
+    def load(self, item: FocusInput) -> EyeScene:
+        """The scene."""
+        return item.load()
+
+    def key(self, item: FocusInput, scene: EyeScene) -> EpisodeKey:
+        """See :func:`key_of`."""
+        return key_of(item, scene, self.settings)
+
+    def make(
+        self, item: FocusInput, scene: EyeScene, key: EpisodeKey, *, folder: Path, check: Callable[[], object]
+    ) -> Made:
+        """See :func:`make`."""
+        return make(watch(scene, self.settings, on_look=check), item, key, self.settings, folder=folder)
+
+
 def run_focus_session(
     settings: FocusSettings, inputs: Sequence[FocusInput], *, say: Callable[[str], object]
 ) -> Outcome:
-    """Every scene in turn; a broken one is named, and the others are played. Every run that is opened is closed.
+    """Every scene in turn, as :func:`~ciliary.tuning.sessions.one_each.run_one_each` does it.
 
     Raises:
         ValueError: the session's name is none.
         NotWritable, StoreError: nothing can be kept.
     """
-    check_writable(settings.out)
-    store = open_store(settings.out, experiment=FOCUSING)
-    session = open_session(store, settings)
-    outcome = Outcome(session.name, session.folder, store.command)
-    status = "FAILED"
-    try:
-        with Stopper() as stopper, Bar(len(inputs), unit="scenes", is_quiet=settings.is_quiet) as bar:
-            for i, item in enumerate(inputs):
-                stopper.check()
-                bar.move(i, title=item.name)
-                _one(item, settings, session, outcome, say, stopper)
-            bar.move(len(inputs))
-        status = "FINISHED" if outcome.records else "FAILED"
-    except Stopped:
-        outcome.is_stopped, status = True, "KILLED"
-    finally:
-        session.close(
-            status,
-            metrics=tracking.session_metrics(outcome.records, outcome.problems),
-            files=(session.folder / records.FILE,),
-            description=tracking.describe_session(
-                outcome.records, outcome.run_ids, outcome.problems, store.experiment_id
-            ),
-        )
-    return outcome
-
-
-def _one(
-    item: FocusInput,
-    settings: FocusSettings,
-    session: Session,
-    outcome: Outcome,
-    say: Callable[[str], object],
-    stopper: Stopper,
-) -> None:
-    try:
-        scene = item.load()
-    except (ValueError, OSError) as error:
-        _problem(outcome, say, failure(item.label, error))
-        return
-    key = key_of(item, scene, settings)
-    if (run_id := session.done.get(str(key))) is not None and (earlier := session.record_of(run_id)) is not None:
-        outcome.records.append(earlier)
-        outcome.run_ids[str(key)] = run_id
-        outcome.n_before += 1
-        return
-    params = {"image": key.image, "seed": str(key.seed), **_numbers(settings)}
-    run = session.episode(name=f"{item.name} focus", tags={"key": key, **asdict(key)}, params=params)
-    try:
-        watched = watch(scene, settings, on_look=stopper.check)
-        made = make(watched, item, key, settings, folder=session.folder)
-        records.append(session.folder / records.FILE, made.record)
-        outcome.records.append(made.record)
-        outcome.run_ids[str(key)] = run.run_id
-        for line in made.problems:
-            _problem(outcome, say, f"{item.label}: {line}")
-        tracking.track_episode(run, made)
-    except EpisodeInterrupted as stop:
-        raise Stopped from stop
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
-        _problem(outcome, say, failure(item.label, error))
-        with suppress(Exception):  # of a store that is gone: said above
-            run.fail(error)
-    finally:
-        with suppress(Exception):
-            run.kill()  # does nothing to one that has ended
+    return run_one_each(settings, inputs, _Focusing(settings), say=say)
 
 
 def make(watched: Watched, item: FocusInput, key: EpisodeKey, settings: FocusSettings, *, folder: Path) -> Made:
@@ -168,8 +119,3 @@ def key_of(item: FocusInput, scene: EyeScene, settings: FocusSettings) -> Episod
 
 def _numbers(settings: FocusSettings) -> dict[str, str]:
     return {name: text for name, text in settings.as_params().items() if name not in (*_PLACES, "seed")}
-
-
-def _problem(outcome: Outcome, say: Callable[[str], object], line: str) -> None:
-    outcome.problems.append(line)
-    say(line)

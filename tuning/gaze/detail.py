@@ -13,7 +13,7 @@ from ciliary.envs.data.gaze import read_gaze
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_difference
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.evaluation.gaze_detail import OWN, Detail, DetailSettings, sit
-from ciliary.tuning.gaze.maps import Shown, halves
+from ciliary.tuning.gaze.maps import WHICH, Shown, halves
 from ciliary.tuning.gaze.settings import GazeSettings
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
@@ -58,7 +58,7 @@ def tell_detail(settings: GazeSettings) -> tuple[str, tuple[Path, Path]]:
     exam = DetailSettings(n_glances=s.n_glances, nets=nets)
     gazed = read_gaze(s.people)
     shown = Shown.of(gazed, long_side_px=s.size_px, px_per_deg=s.px_per_deg)
-    told_on = halves(gazed, s.n_images)["tell"]
+    told_on = halves(gazed, s.n_images)[s.half]
     perceiver = make_perceiver({"inherited": s.detail})
     found: list[dict[str, Detail]] = []
     with Bar(len(told_on), title="glances", unit="photographs", is_quiet=s.is_quiet) as bar:
@@ -77,8 +77,8 @@ def tell_detail(settings: GazeSettings) -> tuple[str, tuple[Path, Path]]:
             bar.advance()
     rows = summary(found)
     words = (
-        f"# Detail where people look\n\nA cortex that inherits {s.detail}; {len(found)} photographs on which nothing "
-        f"was chosen, {s.n_glances} glances, the first at the centre; intervals: 95 %, bootstrap over photographs.\n\n"
+        f"# Detail where people look\n\nA cortex that inherits {s.detail}; {len(found)} photographs {WHICH[s.half]}, "
+        f"{s.n_glances} glances, the first at the centre; intervals: 95 %, bootstrap over photographs.\n\n"
     )
     page = words + rows_to_markdown(rows)
     each = [

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from ciliary.cortex.cues import make_backbone
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.dorsal.expectation import ExpectationNet, read_expectation
-from ciliary.cortex.dorsal.looking import GazeLook, Trunk, look_around
+from ciliary.cortex.dorsal.looking import Trunk
 from ciliary.cortex.dorsal.mixture import GazeMixture, read_mixture
-from ciliary.cortex.plot.gaze import draw_gaze
-from ciliary.envs.data.sources import Photograph
-from ciliary.tuning.cli.complain import complain, failure
-from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
-from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, STOPPED, USAGE
+from ciliary.tuning.gaze.ablations import tell_ablations
 from ciliary.tuning.gaze.detail import tell_detail
-from ciliary.tuning.gaze.film import write_gaze_film
 from ciliary.tuning.gaze.people import as_markdown, tell, write_table
+from ciliary.tuning.gaze.percepts import tell_percepts
+from ciliary.tuning.gaze.session import Gazing
 from ciliary.tuning.gaze.settings import OWN_SIGHT, GazeSettings
-from ciliary.tuning.runs.files import save_map, write_atomically
-from ciliary.tuning.sessions.figures import write_figure
-from ciliary.tuning.sessions.inputs import Input, collect, showcase
+from ciliary.tuning.runs.files import NotWritable
+from ciliary.tuning.runs.store import StoreError
+from ciliary.tuning.sessions.inputs import collect, showcase
+from ciliary.tuning.sessions.one_each import run_one_each, tell_outcome
 
 
 def run(settings: GazeSettings) -> int:
@@ -71,21 +67,22 @@ def trunk_of(mixture: GazeMixture | None) -> Trunk | None:
 
 def _tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None) -> int:
     try:
-        table, words = tell(settings, mixture, trunk)
-        paths = write_table(table, words, settings.out)
+        table, scores, words = tell(settings, mixture, trunk)
+        more, files = tell_ablations(scores, settings.out) if settings.ablations else ("", ())
+        paths = (*write_table(table, words, settings.out, more=f"\n{more}" if more else ""), *files)
     except (ValueError, OSError) as error:
         _complain(error)
         return NOTHING
     if not settings.is_quiet:
         Console(highlight=False, soft_wrap=True).print(
-            "\n".join([words, "", as_markdown(table), "", *(f"gaze     {path}" for path in paths)]), markup=False
+            "\n".join([words, "", as_markdown(table), more, *(f"gaze     {path}" for path in paths)]), markup=False
         )
     return ALL_WELL
 
 
 def _tell_detail(settings: GazeSettings) -> int:
     try:
-        page, paths = tell_detail(settings)
+        page, paths = tell_detail(settings) if settings.compare is None else tell_percepts(settings)
     except (ValueError, OSError) as error:
         _complain(error)
         return NOTHING
@@ -101,93 +98,20 @@ def _look_at_all(
     inputs, problems, _ = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
     for line in problems:
         _complain(line)
-    n_done = _each(inputs, settings, mixture, trunk, net, problems)
-    if not n_done:
+    if not inputs:
         return NOTHING
-    return SOME_FAILED if problems else ALL_WELL
-
-
-def _each(
-    inputs: Sequence[Input],
-    settings: GazeSettings,
-    mixture: GazeMixture | None,
-    trunk: Trunk | None,
-    net: ExpectationNet | None,
-    problems: list[str],
-) -> int:
-    """A figure of each input; lines of what failed go to ``problems``. Returns how many were done."""
-    stdout, n_done = Console(highlight=False, soft_wrap=True), 0
-    with Bar(len(inputs), unit="photographs", is_quiet=settings.is_quiet) as bar:
-        for i, item in enumerate(inputs):
-            bar.move(i, title=item.name)
-            try:
-                photograph = item.load()
-                scale = photograph.image.shape[2] / photograph.original_size[1]
-                look = look_around(
-                    photograph.image,
-                    px_per_deg=None if settings.px_per_deg is None else settings.px_per_deg * scale,
-                    n_fixations=settings.n_fixations,
-                    centre_exponent=settings.centre,
-                    mixture=mixture,
-                    trunk=trunk,
-                    own_sight=net is not None,
-                    net=net,
-                )
-                path = _write(look, item.name, photograph, settings)
-            except (ValueError, OSError, RuntimeError, MemoryError) as error:
-                problems.append(failure(item.label, error))
-                _complain(problems[-1])
-                continue
-            n_done += 1
-            if not settings.is_quiet:
-                stdout.print(f"gaze     {path}", markup=False)
-        bar.move(len(inputs))
-    return n_done
-
-
-def _write(look: GazeLook, name: str, photograph: Photograph, settings: GazeSettings) -> Path:
-    """The figure, the JSON beside it, and the map where it is asked for; returns the figure."""
-    words = "rarity, ends and colour" if settings.map == "priority" else "fitted weights"
-    sight = "by what was seen" if settings.sight == OWN_SIGHT else "that of the whole photograph's priority"
-    note = f"{settings.map}: {words}, times a prior for the centre; the path is {sight}"
-    if settings.centre == 0:
-        note = note.replace("times a prior for the centre", "without a prior for the centre")
-    path = write_figure(draw_gaze(look, name=name, note=note), settings.out / f"{name}.png")
-    if settings.is_animated:
-        write_gaze_film(look, settings.out / f"{name}.gif", name=name)
-    page = as_record(look, photograph, settings)
-    write_atomically(settings.out / f"{name}.json", (json.dumps(page, indent=1, ensure_ascii=False) + "\n").encode())
-    if settings.save is not None:
-        field = look.priority / look.priority.max()
-        save_map(field, photograph.original_size, settings.save / f"{name}.priority.png")
-    return path
-
-
-def as_record(look: GazeLook, photograph: Photograph, settings: GazeSettings) -> dict[str, Any]:
-    """What the JSON holds: fixations in pixels of the file (the first pixel's middle lies at .5) and in degrees."""
-    height, width = photograph.original_size
-    down, right = height / look.image.shape[1], width / look.image.shape[2]
-    places = zip(look.y_px.tolist(), look.x_px.tolist(), look.gaze_deg.tolist(), strict=True)
-    return {
-        "image": photograph.name,
-        "original_size": [height, width],
-        "px_per_deg": round(look.px_per_deg * right, 6),
-        "map": settings.map,
-        "sight": settings.sight,
-        "centre_exponent": settings.centre,
-        "fixations": [
-            {
-                "order": order,
-                "y_px": round((y + 0.5) * down, 2),
-                "x_px": round((x + 0.5) * right, 2),
-                "y_deg": round(y_deg, 3),
-                "x_deg": round(x_deg, 3),
-            }
-            for order, (y, x, (y_deg, x_deg)) in enumerate(places)
-        ],
-        "samples": int(look.mosaic.n_samples[0]),
-        "notes": list(photograph.notes),
-    }
+    try:
+        outcome = run_one_each(settings, inputs, Gazing(settings, mixture, trunk, net), say=_complain)
+    except ValueError as error:
+        _complain(error)
+        return USAGE
+    except (StoreError, NotWritable) as error:
+        _complain(error)
+        return NOTHING
+    outcome.problems[:0] = problems
+    if not settings.is_quiet:
+        tell_outcome(outcome, {"figure": "gaze"})
+    return outcome.exit_code
 
 
 _complain = partial(complain, "gaze")

@@ -14,14 +14,25 @@ from ciliary.cortex.dorsal.conspicuity import Conspicuity, ConspicuitySettings, 
 from ciliary.cortex.dorsal.itti_koch import itti_koch
 from ciliary.cortex.dorsal.looking import Trunk
 from ciliary.cortex.dorsal.mixture import GazeMixture, attraction, mixture_maps
-from ciliary.cortex.dorsal.priority import priority
+from ciliary.cortex.dorsal.priority import PrioritySettings, priority
 from ciliary.cortex.eye.parameters import WIDTH_DEG
 from ciliary.cortex.parameters import default_theta
 from ciliary.cortex.stages.retina import retina
 from ciliary.envs.data.gaze import GazeSet, is_to_choose
 from ciliary.envs.data.reading import fit_size
 
+#: Half -> which photographs it is of.
+WHICH = {"tell": "of the half on which nothing was chosen", "choose": "of the half that things are chosen on"}
 CLASSIC = "Itti-Koch"
+PRIORITY = "priority"
+#: Row -> priority with one ingredient left out, or put in.
+ABLATIONS = {
+    f"{PRIORITY} with energy": PrioritySettings(energy_weight=1.0),
+    f"{PRIORITY} without rarity": PrioritySettings(rarity_weight=0.0),
+    f"{PRIORITY} without ends": PrioritySettings(ends_weight=0.0),
+    f"{PRIORITY} without colour": PrioritySettings(colour_weight=0.0),
+    f"{PRIORITY} without exponent": PrioritySettings(exponent=1.0),
+}
 _ITTI_SCALE = 2  # its pyramid is of eight halves: it is given twice the pixels
 
 
@@ -118,13 +129,16 @@ def maps_to_tell(
     mixture: GazeMixture | None,
     trunk: Trunk | None = None,
     with_classic: bool = True,
+    with_ablations: bool = False,
     on_image: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Each map of the photographs at ``indices``, 0 for the others: name -> (N, h, w), and what the mixture says.
 
-    The mixture's, (N, h, w), is without a prior. ``with_classic``: Itti's and Koch's is among them.
+    The mixture's, (N, h, w), is without a prior. ``with_classic``: Itti's and Koch's is among them;
+    ``with_ablations``: so are those of :data:`ABLATIONS`.
     """
-    names = (*Conspicuity._fields, "priority", *([CLASSIC] if with_classic else []))
+    ablations = ABLATIONS if with_ablations else {}
+    names = (*Conspicuity._fields, PRIORITY, *ablations, *([CLASSIC] if with_classic else []))
     found = {name: np.zeros((len(gazed), *shown.cells)) for name in names}
     mixed = None if mixture is None else np.zeros((len(gazed), *shown.cells))
     for i in indices:
@@ -133,7 +147,8 @@ def maps_to_tell(
         maps = blurred(sharp, shown.how.blur_deg * shown.cells_per_deg)
         for name, values in maps._asdict().items():
             found[name][i] = values[0, 0]
-        found["priority"][i] = priority(maps)[0, 0]
+        for name, settings in {PRIORITY: None, **ablations}.items():
+            found[name][i] = priority(maps, settings)[0, 0]
         if with_classic:
             classic = itti_koch(shown.look(gazed, i, scale=_ITTI_SCALE))
             found[CLASSIC][i] = F.interpolate(classic, size=shown.cells, mode="bilinear")[0, 0]

@@ -17,9 +17,9 @@ from ciliary.envs.metrics.gaze import GAZE_METRICS
 from ciliary.envs.metrics.gaze_baselines import PEOPLE_SIGMA_DEG, all_counts, centre_bias
 from ciliary.envs.metrics.statistics import Interval
 from ciliary.tuning.cli.progress import Bar
-from ciliary.tuning.evaluation.gaze import CEILING, FLOORS, TIMES_CENTRE, gaze_table
+from ciliary.tuning.evaluation.gaze import CEILING, FLOORS, TIMES_CENTRE, Scores, gaze_rows, means_of
 from ciliary.tuning.evaluation.gaze_scan import scan_table
-from ciliary.tuning.gaze.maps import Shown, halves, maps_to_tell
+from ciliary.tuning.gaze.maps import WHICH, Shown, halves, maps_to_tell
 from ciliary.tuning.gaze.settings import GazeSettings
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import markdown_table
@@ -33,8 +33,8 @@ LEARNED = "learned"
 Table = Mapping[str, Mapping[str, Interval]]
 
 
-def tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None) -> tuple[Table, str]:
-    """The table that ``--people`` asks for, and a line of what it is of.
+def tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None) -> tuple[Table, Scores, str]:
+    """The table that ``--people`` asks for, what it is the means of, and a line of what it is of.
 
     Args:
         settings: with ``people``.
@@ -47,17 +47,19 @@ def tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | Non
     assert settings.people is not None
     gazed = read_gaze(settings.people)
     shown = Shown.of(gazed, long_side_px=settings.size_px, px_per_deg=settings.px_per_deg)
-    told_on = halves(gazed, settings.n_images)["tell"]
+    told_on = halves(gazed, settings.n_images)[settings.half]
     with Bar(len(told_on), title="maps", unit="photographs", is_quiet=settings.is_quiet) as bar:
-        maps, mixed = maps_to_tell(gazed, shown, told_on, mixture=mixture, trunk=trunk, on_image=bar.advance)
+        maps, mixed = maps_to_tell(
+            gazed, shown, told_on, mixture=mixture, trunk=trunk, with_ablations=settings.ablations, on_image=bar.advance
+        )
         bar.next("metrics", None)
-        table = measure(gazed, shown, maps, mixed, mixture, told_on, n_fixations=settings.n_fixations)
+        table, scores = measure(gazed, shown, maps, mixed, mixture, told_on, n_fixations=settings.n_fixations)
     height, width = shown.size_px
     words = (
-        f"{len(told_on)} photographs of the half on which nothing was chosen, of {len(gazed)}; looked at with "
+        f"{len(told_on)} photographs {WHICH[settings.half]}, of {len(gazed)}; looked at with "
         f"{width} x {height} px, {shown.seen_px_per_deg:.2f} px a degree"
     )
-    return table, words
+    return table, scores, words
 
 
 def measure(
@@ -69,14 +71,15 @@ def measure(
     told_on: list[int],
     *,
     n_fixations: int,
-) -> Table:
-    """Row -> metric -> interval, ScanMatch among them where a row has a path."""
+) -> tuple[Table, Scores]:
+    """Row -> metric -> interval, ScanMatch among them where a row has a path; and the photographs' own scores."""
     counts = all_counts(gazed.fixations, photograph=shown.photograph, size=shown.cells)
     centre = centre_bias(counts, sigma=PEOPLE_SIGMA_DEG * shown.cells_per_deg)
     maps = dict(maps)
     if mixture is not None and mixed is not None:  # times the centre it is the density that was fitted
         maps[LEARNED] = mixed * centre ** (mixture.prior_exponent - 1)
-    found = gaze_table(maps, gazed, photograph=shown.photograph, px_per_deg=shown.px_per_deg, told_on=told_on)
+    scores = gaze_rows(maps, gazed, photograph=shown.photograph, px_per_deg=shown.px_per_deg, told_on=told_on)
+    found = means_of(scores)
     paths: dict[str, np.ndarray] = {}
     for name, values in maps.items():
         paths |= {name: values, name + TIMES_CENTRE: values * centre}
@@ -91,12 +94,15 @@ def measure(
     )
     floors = [name for name in scans if name not in found]
     order = [*FLOORS, *floors, *(name for name in found if name not in (*FLOORS, CEILING)), CEILING]
-    return {name: {**found.get(name, {}), **({SCAN: scans[name]} if name in scans else {})} for name in order}
+    table = {name: {**found.get(name, {}), **({SCAN: scans[name]} if name in scans else {})} for name in order}
+    return table, scores
 
 
-def write_table(table: Table, words: str, out: Path, *, stem: str = "gaze", title: str = "Gaze") -> tuple[Path, Path]:
-    """``<stem>.md`` and ``<stem>.csv`` in ``out``."""
-    page = f"# {title}\n\n{words}; intervals: 95 %, bootstrap over photographs.\n\n{as_markdown(table)}\n"
+def write_table(
+    table: Table, words: str, out: Path, *, stem: str = "gaze", title: str = "Gaze", more: str = ""
+) -> tuple[Path, Path]:
+    """``<stem>.md``, with ``more`` below the table, and ``<stem>.csv`` in ``out``."""
+    page = f"# {title}\n\n{words}; intervals: 95 %, bootstrap over photographs.\n\n{as_markdown(table)}\n{more}"
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerow(["map", "metric", "mean", "low", "high", "n", "n_skipped"])

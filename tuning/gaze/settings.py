@@ -12,13 +12,16 @@ from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, Seed,
 MAPS = ("priority", "learned")
 OWN_SIGHT = "own"
 SIGHTS = ("whole", OWN_SIGHT)
+TOGETHER = "together"
+COMPARED = ("discount", TOGETHER)
+HALVES = ("tell", "choose")
 DEFAULT_OUT = Path("runs/gaze")
 PX_PER_DEG_HELP = "pixels of the file to a degree of visual angle (its width is 33.3 degrees)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GazeSettings(Settings):
-    """Where an eye would look in photographs, why, and what it would have seen: a figure and a JSON for each.
+    """Where an eye would look in photographs, why, and what it would have seen: a figure, a JSON and a run of each.
 
     Without IMAGE, three bundled photographs are looked at. With --people DIR nothing is drawn: the maps are told beside
     people's fixations, between floors and the people themselves.
@@ -34,10 +37,18 @@ people        DIR holds images/ and fixations.npz: names, and an entry a fixatio
 detail        what --glances glances leave known where people look, of a cortex that inherits so much, policy by policy:
               acuity, and the covering of its percept of the sharp photograph, both weighed by people's fixations;
               --expectation FILE, of ciliary train expectation, adds a row
+compare       discount  the percept of the mosaic with edges discounted where acuity changes, beside the plain one
+              together  the percepts after each glance put together, beside that of the last mosaic; and whether their
+                        uncertainty tells where they are wrong, beside what acuity alone says
+percept       of a cortex that inherits so much: the percepts after each fixation put together, each place by how
+              sharply it was seen, and how far they disagree
 output        OUT/<image>.png, the figure, OUT/<image>.gif, the film, and OUT/<image>.json, the fixations in pixels of
               the file and in degrees from its centre. --save DIR adds DIR/<image>.priority.png, 8 bits, 255 where
-              priority is highest.
-              --people: OUT/gaze.md and OUT/gaze.csv, with --detail OUT/detail.md and OUT/detail.csv.
+              priority is highest; with --percept also <image>.labels.png, .boundary.png, .uncertainty.png and .json.
+              OUT/<session>/episodes.jsonl; OUT/mlflow.db, the runs: acuity, degrees and samples
+              after each fixation.
+              --people: OUT/gaze.md and OUT/gaze.csv, with --ablations OUT/gaze_ablations.csv, with --detail
+              OUT/detail.md and OUT/detail.csv, with --compare OUT/detail_<what>.md and .csv.
 {IN_WORDS}
 
 examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
@@ -49,6 +60,9 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
     n_images: Annotated[
         int | None, option("--images", "N", "with --people: so many, evenly (all of the half)"), at_least(2)
     ] = None
+    ablations: Annotated[
+        bool, option("--ablations", "", "with --people: also what each ingredient of priority is worth")
+    ] = False
     n_fixations: Annotated[int, option("--fixations", "N", "of each path, the first at the centre"), at_least(1)] = 10
     px_per_deg: Annotated[float | None, option("--px-per-deg", "X", PX_PER_DEG_HELP)] = None
     centre: Annotated[
@@ -62,14 +76,27 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
     detail: Annotated[
         str | None, option("--detail", "|".join(INHERITED), "with --people: see below"), one_of(*INHERITED)
     ] = None
+    compare: Annotated[
+        str | None, option("--compare", "|".join(COMPARED), "with --detail: two percepts, see below"), one_of(*COMPARED)
+    ] = None
+    half: Annotated[
+        str,
+        option("--half", "|".join(HALVES), "with --people: photographs to tell on, or to choose on"),
+        one_of(*HALVES),
+    ] = "tell"
     n_glances: Annotated[int, option("--glances", "N", "of --detail"), at_least(2)] = 8
     expectation: Annotated[
         Path | None, option("--expectation", "FILE", "of `ciliary train expectation`, for --sight own and --detail")
+    ] = None
+    percept: Annotated[
+        str | None, option("--percept", "|".join(INHERITED), "also what a cortex perceives by it"), one_of(*INHERITED)
     ] = None
     size_px: Size = 320
     out: Annotated[Path, option("--out", "DIR", "where figures and tables go")] = DEFAULT_OUT
     save: Annotated[Path | None, option("--save", "DIR", "also write priority maps here")] = None
     is_animated: Annotated[bool, option("--animation/--no-animation", "", "write a GIF beside each figure")] = True
+    session: Annotated[str | None, option("--session", "NAME", "name of the session")] = None
+    is_resumed: Annotated[bool, option("--resume", "", "open a complete session again")] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,14 +109,32 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
             raise ValueError(
                 "--sight own has no --map; teach what it expects with: ciliary train expectation --weights FILE"
             )
-        if self.people is None and (self.n_images is not None or self.detail is not None):
-            raise ValueError("--images and --detail are of --people DIR; name photographs without them")
+        if self.people is None and (self.n_images is not None or self.detail is not None or self.ablations):
+            raise ValueError("--images, --detail and --ablations are of --people DIR; name photographs without them")
+        if self.compare is not None and self.detail is None:
+            raise ValueError("--compare is of --detail; say which cortex: --detail none")
+        if self.half != "tell" and self.people is None:
+            raise ValueError("--half is of --people DIR; leave it out")
+        if self.detail is not None and self.ablations:
+            raise ValueError("--ablations are of the maps; leave --detail out")
         if self.people is not None and (self.save is not None or self.centre is not None):
             raise ValueError(
                 "--save and --centre are of photographs; --people tells each map with and without a centre"
             )
+        if self.percept is not None and self.people is not None:
+            raise ValueError("--percept is of photographs; with --people ask for --detail KIND --compare together")
         if self.weights is not None:
             object.__setattr__(self, "map", "learned")
+
+    @property
+    def session_base(self) -> str:
+        """The name asked for, or what is done."""
+        return self.session or "gaze"
+
+    def as_params(self) -> dict[str, str]:
+        """The settings as strings, for the parameters of a tracked run."""
+        others = ("images", "people", "n_images", "ablations", "detail", "compare", "half", "n_glances")
+        return {k: str(v) for k, v in self.values().items() if k not in others}
 
 
 @dataclass(frozen=True, kw_only=True)

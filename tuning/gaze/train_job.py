@@ -81,7 +81,7 @@ def train(settings: GazeTraining) -> tuple[Path, Table, str]:
         found, mixed = maps_to_tell(
             gazed, shown, told_on, mixture=mixture, trunk=trunk, with_classic=False, on_image=bar.advance
         )
-        table = measure(gazed, shown, {"priority": found["priority"]}, mixed, mixture, told_on, n_fixations=10)
+        table, _ = measure(gazed, shown, {"priority": found["priority"]}, mixed, mixture, told_on, n_fixations=10)
     words = f"{len(mixture.weights) + 1} weights fitted on {len(indices['choose'])} photographs, told on {len(told_on)}"
     write_table(table, words, s.out, stem="gaze_mixture", title=f"Gaze, {LEARNED}")
     return path, table, words

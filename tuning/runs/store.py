@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Experiments, by what their runs are, and what stands above them in the browser.
 SESSIONS, EVALUATIONS, TRAININGS = "ciliary-accommodate", "ciliary-evaluate", "ciliary-policies"
-FOCUSING = "ciliary-focus"
+FOCUSING, GAZING = "ciliary-focus", "ciliary-gaze"
 _NOTES = {
     SESSIONS: "Sessions, and in each its episodes: one image under one disturbance, accommodated to by one controller. "
     "`accommodated/total` is the total of the setting applied, `accommodated/gain` what it gained on the defaults; "
@@ -30,6 +30,8 @@ _NOTES = {
     EVALUATIONS: "Methods compared on labelled images, one run an evaluation; its page is among the artifacts.",
     FOCUSING: "Sessions of an eye's lens or pupil, and in each its episodes: one scene, one controller. `theta/*` is "
     "where the muscle stood at each look, `loss/*` what the look was worth.",
+    GAZING: "Sessions of an eye's gaze, and in each its episodes: one photograph. `theta/*` is where it looked, "
+    "`loss/total` the priority that is not resolved yet, `gaze/*` acuity, degrees and samples after each glance.",
     TRAININGS: "Policies learned, one run a training, and policies registered.",
 }
 _NOISY = ("mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.utils.environment", "alembic")

@@ -22,6 +22,7 @@ from ciliary.envs.data.reading import Photograph
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import save_episode, summary_of
 from ciliary.tuning.runs.record import EpisodeKey
+from ciliary.tuning.runs.run import Metric
 from ciliary.tuning.sessions.animation import animate_episode
 from ciliary.tuning.sessions.figures import draw_episode, title, write_figure
 from ciliary.tuning.sessions.panels import count_recommended
@@ -39,6 +40,7 @@ class Made:
         figures: role -> file.
         pictures: trial -> what its regions look like, (H, W, 3) uint8.
         problems: a line for each figure that could not be drawn.
+        metrics: what else is measured, each with its step.
     """
 
     record: dict[str, Any]
@@ -46,6 +48,7 @@ class Made:
     figures: Mapping[str, Path]
     pictures: Mapping[int, np.ndarray]
     problems: tuple[str, ...]
+    metrics: tuple[Metric, ...] = ()
 
 
 def make(

@@ -70,7 +70,7 @@ def is_output(path: Path) -> bool:
     """Whether an image is one that Ciliary wrote: a map (``--save``), a figure of a session, an artifact of a run."""
     if path.name.endswith(".priority.png"):
         return is_own(path)
-    if path.name.endswith((".labels.png", ".boundary.png")):
+    if path.name.endswith((".labels.png", ".boundary.png", ".uncertainty.png")):
         page = path.with_name(f"{path.name.rsplit('.', 2)[0]}.json")
         return is_own(path) or is_own(page)
     if (path.parent.parent / FILE).is_file():  # figures/ and stages/ of a session

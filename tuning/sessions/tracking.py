@@ -72,7 +72,7 @@ def history_csv(record: Mapping[str, Any], theta: Theta) -> str:
 def track_episode(run: Run, made: Made) -> None:
     """Write a whole episode to its run and end it."""
     record = made.record
-    run.write([*trial_metrics(record, made.theta), *episode_metrics(record)])
+    run.write([*trial_metrics(record, made.theta), *episode_metrics(record), *made.metrics])
     run.uses(record["image"], digest=record["fingerprint"], source=record["path"] or record["image"])
     run.keep_text(history_csv(record, made.theta), "history.csv")
     run.keep_text(json.dumps(record, indent=1, ensure_ascii=False), "episode.json")

@@ -1,0 +1,194 @@
+"""A session of gazes: each photograph an episode, tracked, recorded and drawn as those of ``focus`` are."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ciliary.agents.trace import Ending, Trace, running_best
+from ciliary.cortex.dorsal.expectation import ExpectationNet
+from ciliary.cortex.dorsal.looking import GazeLook, Trunk, look_around, mosaics_along
+from ciliary.cortex.dorsal.mixture import GazeMixture
+from ciliary.cortex.dorsal.search import believe
+from ciliary.cortex.eye.fovea import field_deg
+from ciliary.cortex.eye.lattice import FoveatedLattice
+from ciliary.cortex.eye.parameters import eye_table
+from ciliary.cortex.integration.glances import GlancePercepts, perceive_glances
+from ciliary.cortex.perceivers import make_perceiver
+from ciliary.cortex.plot.gaze import draw_gaze
+from ciliary.envs.data.sources import Photograph
+from ciliary.tuning.gaze.film import write_gaze_film
+from ciliary.tuning.gaze.settings import OWN_SIGHT, GazeSettings
+from ciliary.tuning.runs import record as records
+from ciliary.tuning.runs.files import save_episode, save_map, summary_of, write_atomically
+from ciliary.tuning.runs.fingerprints import digest
+from ciliary.tuning.runs.record import EpisodeKey
+from ciliary.tuning.runs.run import Metric
+from ciliary.tuning.runs.store import GAZING
+from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.figures import write_figure
+from ciliary.tuning.sessions.inputs import Input
+from ciliary.tuning.sessions.one_each import Play
+
+_PLACES = ("out", "session", "is_resumed", "is_animated", "save")  # they shape no number
+
+
+class Gazing(Play[Input, Photograph]):
+    """Looking at photographs, as a session knows it.
+
+    Args:
+        settings: of the job.
+        mixture, trunk: of the learned map.
+        net: of an eye by its own sight.
+    """
+
+    experiment, unit, what = GAZING, "photographs", "gaze"
+
+    def __init__(
+        self, settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None, net: ExpectationNet | None
+    ) -> None:
+        self.settings, self.mixture, self.trunk, self.net = settings, mixture, trunk, net
+        self.perceiver = None if settings.percept is None else make_perceiver({"inherited": settings.percept})
+        self.numbers = {name: text for name, text in settings.as_params().items() if name not in _PLACES}
+
+    def load(self, item: Input) -> Photograph:
+        """The photograph."""
+        return item.load()
+
+    def key(self, item: Input, photograph: Photograph) -> EpisodeKey:
+        """The photograph's pixels and the settings that shape its numbers."""
+        pixels = np.ascontiguousarray(photograph.image).tobytes()
+        shape = digest(json.dumps(self.numbers, sort_keys=True).encode())
+        return EpisodeKey(item.name, digest(pixels), "none", f"gaze-{self.settings.sight}", 0, shape)
+
+    def make(
+        self, item: Input, photograph: Photograph, key: EpisodeKey, *, folder: Path, check: Callable[[], object]
+    ) -> Made:
+        """Look, draw, and write the JSON; the files lie where the settings say, not in the session's folder."""
+        del folder
+        s, start = self.settings, time.perf_counter()
+        check()
+        scale = photograph.image.shape[2] / photograph.original_size[1]
+        look = look_around(
+            photograph.image,
+            px_per_deg=None if s.px_per_deg is None else s.px_per_deg * scale,
+            n_fixations=s.n_fixations,
+            centre_exponent=s.centre,
+            mixture=self.mixture,
+            trunk=self.trunk,
+            own_sight=self.net is not None,
+            net=self.net,
+        )
+        glanced = None if self.perceiver is None else perceive_glances(self.perceiver, mosaics_along(look))
+        along = what_it_brought(look)
+        trace = as_trace(look, along, controller=key.controller, seconds=time.perf_counter() - start)
+        record = records.build(key, trace, photograph)
+        figures, page = _write(look, glanced, item.name, photograph, s)
+        if s.save is not None and glanced is not None:
+            save_episode(
+                s.save, item.name, percept=glanced.percept, size=photograph.original_size, summary=summary_of(record)
+            )
+        record["gaze"] = {name: along[name].tolist() for name in along}
+        record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | {"json": str(page)}
+        return Made(record, trace.theta_moved, figures, {}, (), tuple(metrics_of(along)))
+
+
+def what_it_brought(look: GazeLook) -> dict[str, np.ndarray]:
+    """After each of N fixations, (N,) each: ``acuity`` in [0, 1], ``degrees`` travelled, ``samples`` taken.
+
+    Acuity is gained where priority lies: octaves of spacing, of those that a fovea gives.
+    """
+    lattice, acuity, samples = FoveatedLattice(), [], []
+    for mosaic in mosaics_along(look, lattice=lattice):
+        left = believe(mosaic, lattice, density=look.priority).unresolved_share
+        acuity.append(1 - float(left[0]))
+        samples.append(int(mosaic.n_samples[0]))
+    steps = look.gaze_deg.diff(dim=0).norm(dim=1).double().numpy()
+    return {
+        "acuity": np.array(acuity),
+        "degrees": np.concatenate([[0.0], np.cumsum(steps)]),
+        "samples": np.array(samples),
+    }
+
+
+def metrics_of(along: dict[str, np.ndarray]) -> list[Metric]:
+    """``gaze/<name>``, a step a fixation."""
+    return [(f"gaze/{name}", float(x), step) for name, values in along.items() for step, x in enumerate(values)]
+
+
+def as_trace(look: GazeLook, along: dict[str, np.ndarray], *, controller: str, seconds: float) -> Trace:
+    """The path as a trace of the eye's muscles; ``total`` is what priority is left unresolved."""
+    table = eye_table(field_deg((look.image.shape[-2], look.image.shape[-1]), look.px_per_deg))
+    u = np.tile(table.default_unit().double().numpy(), (len(look.y_px), 1))
+    u[:, :2] = look.gaze_deg.double().numpy() / [table[name].high for name in table.names[:2]]
+    total = 1 - along["acuity"]
+    return Trace(
+        controller=controller,
+        seed=0,
+        u=u,
+        terms={"total": total},
+        best_so_far=running_best(total),
+        i_chosen=len(u) - 1,
+        u_chosen=u[-1],
+        before={"total": float(total[0])},
+        after={"total": float(total[-1])},
+        guard=None,
+        ending=Ending.BUDGET_SPENT,
+        n_evaluations=len(u),
+        seconds=seconds,
+        parameters=table,
+        frozen=table.names[2:],
+    )
+
+
+def _write(
+    look: GazeLook, glanced: GlancePercepts | None, name: str, photograph: Photograph, settings: GazeSettings
+) -> tuple[dict[str, Path], Path]:
+    """Figure and film by role, and the JSON beside them; the map where it is asked for."""
+    words = "rarity, ends and colour" if settings.map == "priority" else "fitted weights"
+    sight = "by what was seen" if settings.sight == OWN_SIGHT else "that of the whole photograph's priority"
+    note = f"{settings.map}: {words}, times a prior for the centre; the path is {sight}"
+    if settings.centre == 0:
+        note = note.replace("times a prior for the centre", "without a prior for the centre")
+    figures = {
+        "figure": write_figure(draw_gaze(look, name=name, note=note, glanced=glanced), settings.out / f"{name}.png")
+    }
+    if settings.is_animated and (film := write_gaze_film(look, settings.out / f"{name}.gif", name=name)):
+        figures["animation"] = film
+    if settings.save is not None:
+        field = look.priority / look.priority.max()
+        save_map(field, photograph.original_size, settings.save / f"{name}.priority.png")
+    text = json.dumps(as_page(look, photograph, settings), indent=1, ensure_ascii=False) + "\n"
+    return figures, write_atomically(settings.out / f"{name}.json", text.encode())
+
+
+def as_page(look: GazeLook, photograph: Photograph, settings: GazeSettings) -> dict[str, Any]:
+    """What the JSON holds: fixations in pixels of the file (the first pixel's middle lies at .5) and in degrees."""
+    height, width = photograph.original_size
+    down, right = height / look.image.shape[1], width / look.image.shape[2]
+    places = zip(look.y_px.tolist(), look.x_px.tolist(), look.gaze_deg.tolist(), strict=True)
+    return {
+        "image": photograph.name,
+        "original_size": [height, width],
+        "px_per_deg": round(look.px_per_deg * right, 6),
+        "map": settings.map,
+        "sight": settings.sight,
+        "centre_exponent": settings.centre,
+        "fixations": [
+            {
+                "order": order,
+                "y_px": round((y + 0.5) * down, 2),
+                "x_px": round((x + 0.5) * right, 2),
+                "y_deg": round(y_deg, 3),
+                "x_deg": round(x_deg, 3),
+            }
+            for order, (y, x, (y_deg, x_deg)) in enumerate(places)
+        ],
+        "samples": int(look.mosaic.n_samples[0]),
+        "notes": list(photograph.notes),
+    }
