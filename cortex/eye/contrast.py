@@ -43,7 +43,7 @@ class Contrast:
     @property
     def noise_error(self) -> Tensor:
         """(B, 3, N_BANDS) standard error of ``energy`` by photons alone: variance x sqrt(2 / independent values)."""
-        return self.noise * torch.tensor(_relative_errors(), dtype=self.noise.dtype, device=self.noise.device)
+        return self.noise * torch.tensor(relative_errors(), dtype=self.noise.dtype, device=self.noise.device)
 
 
 #: Standard deviation of the Gaussian about the gaze by which pixels count.
@@ -129,7 +129,7 @@ def noise_powers() -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=1)
-def _relative_errors() -> tuple[float, ...]:
+def relative_errors() -> tuple[float, ...]:
     """sqrt(2 / n) of each band, n the values under the Gaussian: 4 pi sigma^2 of the band's own pixels."""
     return tuple(float(np.sqrt(2 / (4 * np.pi * (SIGMA_PX / 2**band) ** 2))) for band in range(N_BANDS))
 
