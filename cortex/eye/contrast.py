@@ -46,8 +46,9 @@ class Contrast:
         return self.noise * torch.tensor(relative_errors(), dtype=self.noise.dtype, device=self.noise.device)
 
 
-#: Standard deviation of the Gaussian about the gaze by which pixels count.
-SIGMA_PX = 8.0
+#: Standard deviation of the Gaussian about the gaze by which pixels count. Of 5, 6 and 8 px the lens comes most often to
+#: within .25 dpt in six looks at 5, before photographs in depth (gazes anywhere, and beside borders of two distances).
+SIGMA_PX = 5.0
 
 
 def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = None) -> Contrast:
