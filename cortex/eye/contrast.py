@@ -46,8 +46,8 @@ class Contrast:
         return self.noise * torch.tensor(relative_errors(), dtype=self.noise.dtype, device=self.noise.device)
 
 
-#: Standard deviation of the Gaussian about the gaze by which pixels count. Of 5, 6 and 8 px the lens comes most often to
-#: within .25 dpt in six looks at 5, before photographs in depth (gazes anywhere, and beside borders of two distances).
+#: Standard deviation of the Gaussian about the gaze by which pixels count. Of 5, 6 and 8 px the lens comes within
+#: .25 dpt in six looks most often at 5, before photographs in depth (gazes anywhere, and beside borders of strips).
 SIGMA_PX = 5.0
 
 
