@@ -43,11 +43,12 @@ class Contrast:
     @property
     def noise_error(self) -> Tensor:
         """(B, 3, N_BANDS) standard error of ``energy`` by photons alone: variance x sqrt(2 / independent values)."""
-        return self.noise * torch.tensor(_relative_errors(), dtype=self.noise.dtype, device=self.noise.device)
+        return self.noise * torch.tensor(relative_errors(), dtype=self.noise.dtype, device=self.noise.device)
 
 
-#: Standard deviation of the Gaussian about the gaze by which pixels count.
-SIGMA_PX = 8.0
+#: Standard deviation of the Gaussian about the gaze by which pixels count. Of 5, 6 and 8 px the lens comes within
+#: .25 dpt in six looks most often at 5, before photographs in depth (gazes anywhere, and beside borders of strips).
+SIGMA_PX = 5.0
 
 
 def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = None) -> Contrast:
@@ -129,7 +130,7 @@ def noise_powers() -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=1)
-def _relative_errors() -> tuple[float, ...]:
+def relative_errors() -> tuple[float, ...]:
     """sqrt(2 / n) of each band, n the values under the Gaussian: 4 pi sigma^2 of the band's own pixels."""
     return tuple(float(np.sqrt(2 / (4 * np.pi * (SIGMA_PX / 2**band) ** 2))) for band in range(N_BANDS))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex.eye.contrast import N_BANDS, SURE, Contrast, noise_powers, window_contrast
+from ciliary.cortex.eye.contrast import N_BANDS, SURE, Contrast, noise_powers, relative_errors, window_contrast
 from ciliary.cortex.eye.mosaic import Mosaic
 from ciliary.cortex.eye.receptor import RECEPTORS, Told, tell
 from ciliary.envs.eye.config import EyeConfig
@@ -133,8 +132,7 @@ def read_statistics(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = 3 * N_BANDS
     energy = 10.0 ** (np.asarray(told[:n], dtype=np.float64).reshape(3, N_BANDS) * _DECADES - _DECADES)
     pixel = 10.0 ** (float(told[STATISTICS.index("photon_noise")]) * _DECADES - _DECADES)
-    n_values = np.array([4 * math.pi * (8.0 / 2**band) ** 2 for band in range(N_BANDS)])
-    return energy, pixel * np.array(noise_powers()) * np.sqrt(2 / n_values)[None].repeat(3, 0)
+    return energy, (pixel * np.array(noise_powers()) * np.array(relative_errors()))[None].repeat(3, 0)
 
 
 def read_worth(told: np.ndarray) -> tuple[float, float]:

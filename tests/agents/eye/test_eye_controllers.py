@@ -188,7 +188,7 @@ def test_down_the_slope_a_lens_comes_to_rest_at_a_plane(off_dpt, noise):
     )
     assert trace.ending is Ending.CONVERGED
     assert abs(trace.theta["focus_dpt"][-1] - 3.0) <= 0.05
-    assert error_of(env) <= 0.05
+    assert error_of(env) <= 0.06  # of the look with the lowest total, under noise
     assert len(trace.u) <= 10
 
 
