@@ -28,11 +28,10 @@ class EyeRenderer:
     def draw(self, world: EyeWorld, i: int) -> np.ndarray:
         """The frame of episode ``i``."""
         assert world.sighting is not None
-        assert world.mosaic is not None
         half_y, half_x = world.half_field_deg
         extent = (-half_x, half_x, half_y, -half_y)
         priority = world.priority[i, 0].numpy()
-        scene, window = _picture(world.scene(i).light), _picture(world.sighting.window[i])
+        scene, window = _picture(world.now[i].light), _picture(world.sighting.window[i])
         mosaic = _picture(world.mosaic.image[i])
         for ax in self._axes:
             ax.clear()

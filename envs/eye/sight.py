@@ -148,6 +148,15 @@ class Sight:
         glance = self._glance(eyes, window, around, offset_px, generators)
         return Sighting(glance, window, offset_px, photons, object_dpt.double())
 
+    def periphery(self, eyes: Eyes) -> Glance:
+        """What the coarse optics alone give of scenes that are no stacks, without noise: what motion is seen in."""
+        around = self._coarsely(eyes.focus_dpt.float(), eyes.pupil_mm.float())
+        return self._far(around, eyes)
+
+    def _far(self, around: Tensor, eyes: Eyes) -> Glance:
+        scale = self.px_per_deg / self.config.coarse
+        return take_glance(around, self.config.lattice, eyes.gaze_deg - self._shift, scale)
+
     def _sharp(self, corner: Tensor, focus: Tensor, pupil: Tensor) -> Tensor:
         """The windows at the scene's resolution."""
         image = self._image(self._cut(corner), focus, pupil, self.px_per_deg, is_chromatic=True)
@@ -168,9 +177,8 @@ class Sight:
         generators: Sequence[torch.Generator] | None,
     ) -> Glance:
         lattice, white = self.config.lattice, self._white[:, None, None, None]
-        scale = self.px_per_deg / self.config.coarse
         pupil = eyes.pupil_mm.float()
-        far = take_glance(around, lattice, eyes.gaze_deg - self._shift, scale)
+        far = self._far(around, eyes)
         area = lattice.spacing_deg.float() ** 2
         samples = seen_light(far.samples * white, pupil, area_deg2=area, generator=generators) / white
         if self._dim is not None:

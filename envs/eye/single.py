@@ -69,8 +69,8 @@ class EyeEnv(gym.Env[Any, np.ndarray]):
 
     ## Info
     ``terms`` (name -> float), ``u`` (n,) where the free muscles stand in [-1, 1], ``eye`` (name -> physical value),
-    ``n_looks`` and ``n_samples`` (the reset's look is the first; revisits count), ``px_per_deg`` (of the window at
-    the gaze), ``scene``, ``noise_seed``; and ``hidden``, the truth, for evaluators only: ``object_dpt`` at the gaze,
+    ``n_looks`` and ``n_samples`` (the reset's look is the first; revisits count), ``frame`` (of a film, at which the
+    glance was taken; 0 of a scene at rest), ``px_per_deg`` (of the window at the gaze), ``scene``, ``noise_seed``; and ``hidden``, the truth, for evaluators only: ``object_dpt`` at the gaze,
     ``focus_error_dpt`` (positive: focused too near), ``disc_deg``.
 
     ## Arguments
