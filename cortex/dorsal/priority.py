@@ -22,7 +22,7 @@ from ciliary.cortex.percept import RetinaOut
 CENTRE_SD = (0.20, 0.21)
 #: How much a thing that moves fast draws the eye, in means of what a scene at rest does, and the speed that draws half
 #: of it. Chosen on made-up sequences of other seeds than those of the exam.
-POP_OUT, HALF_DEG_PER_S = 10.0, 1.0
+POP_OUT, HALF_DEG_PER_S = 30.0, 0.3
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex.eye.disc import disc_kernel
@@ -18,6 +19,7 @@ from ciliary.cortex.eye.disc import disc_kernel
 N_BANDS = 3
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # Burt & Adelson 1983
 _MARGIN_PX = 2  # what a filter loses at either side
+_LEAST_SHARE = 1e-3  # of the weights, that a band must have inside
 #: Least side of a window: its coarsest band then has one value left.
 LEAST_WINDOW_PX = 32
 
@@ -31,30 +33,38 @@ class Contrast:
         noise: (B, 3, N_BANDS) the photons' variance over squared mean light; 0 without noise.
         coarse: (B, 3) the same variance of all scales that are coarser than the bands.
         mean: (B, 3) mean light.
+        counted: (B, 1, N_BANDS) in (0, 1]: share of each band's values about the gaze that lie in the scene.
     """
 
     energy: Tensor
     noise: Tensor
     coarse: Tensor
     mean: Tensor
+    counted: Tensor
 
     @property
     def noise_error(self) -> Tensor:
         """(B, 3, N_BANDS) standard error of ``energy`` by photons alone: variance x sqrt(2 / independent values)."""
-        return self.noise * torch.tensor(_relative_errors(), dtype=self.noise.dtype, device=self.noise.device)
+        errors = torch.tensor(_relative_errors(), dtype=self.noise.dtype, device=self.noise.device)
+        return self.noise * (errors / self.counted.sqrt())
 
 
 #: Standard deviation of the Gaussian about the gaze by which pixels count.
 SIGMA_PX = 8.0
 
 
-def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = None) -> Contrast:
+def window_contrast(
+    light: Tensor, offset_px: Tensor, photons: Tensor | None = None, is_inside: Tensor | None = None
+) -> Contrast:
     """Contrast about the gaze.
 
     Args:
         light: (B, 3, W, W), linear, W >= 32.
         offset_px: (B, 2) of the gaze from the window's centre, (y, x).
         photons: (B,) photons that a pixel catches of light 1; None: the light is without noise.
+        is_inside: (B, 1, W, W) bool, pixels of the scene; the others, which only go on as its border does, do not
+            count, nor does what a filter makes of them. None: all are. Where the window is so small that a band has no
+            value inside, all of the band's count.
 
     Raises:
         ValueError: another shape.
@@ -65,23 +75,36 @@ def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = N
         )
     side = light.shape[-1]
     place = torch.arange(side, dtype=light.dtype, device=light.device) - (side - 1) / 2
-    mean = (light * _weights(place, offset_px)).sum((2, 3))
+    inside = torch.ones_like(light[:, :1]) if is_inside is None else is_inside.to(light.dtype)
+    if inside.shape != light[:, :1].shape:
+        raise ValueError(f"expected is_inside {tuple(light[:, :1].shape)}, got {tuple(inside.shape)}")
+    weight, _ = _weights(place, offset_px, inside)
+    mean = (light * weight).sum((2, 3))
     variance = torch.zeros_like(mean) if photons is None else mean.clamp_min(0) / photons[:, None]
     scale = 1 / mean.clamp_min(1e-6) ** 2
-    energies, low = [], light
+    energies, shares, low = [], [], light
     for band in range(N_BANDS):
-        low, place = (low, place) if band == 0 else (low[..., ::2, ::2], place[::2])
+        low, place, inside = (
+            (low, place, inside) if band == 0 else (low[..., ::2, ::2], place[::2], inside[..., ::2, ::2])
+        )
         smooth, place = _blur_valid(low), place[_MARGIN_PX:-_MARGIN_PX]
+        inside = _wholly(inside)
         detail = low[..., _MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX] - smooth
-        energies.append((detail.square() * _weights(place, offset_px)).sum((2, 3)))
+        weight, share = _weights(place, offset_px, inside)
+        energies.append((detail.square() * weight).sum((2, 3)))
+        shares.append(share)
         low = smooth
-    weight = _weights(place, offset_px)
     middle = (low * weight).sum((2, 3), keepdim=True)
     coarse = ((low - middle).square() * weight).sum((2, 3))
     powers = torch.tensor(noise_powers(), dtype=light.dtype, device=light.device)
     noise = variance[..., None] * powers * scale[..., None]
     energy = torch.stack(energies, -1) * scale[..., None] - noise
-    return Contrast(energy.clamp_min(0), noise, coarse * scale, mean)
+    return Contrast(energy.clamp_min(0), noise, coarse * scale, mean, torch.stack(shares, -1))
+
+
+def _wholly(inside: Tensor) -> Tensor:
+    """1 where a filter has met nothing but the scene, without the margin that it loses."""
+    return 1 - F.max_pool2d(1 - inside, 2 * _MARGIN_PX + 1, 1)
 
 
 def _blur_valid(x: Tensor) -> Tensor:
@@ -92,12 +115,17 @@ def _blur_valid(x: Tensor) -> Tensor:
     return x
 
 
-def _weights(place: Tensor, offset_px: Tensor) -> Tensor:
-    """(B, 1, n, n), sum 1: a Gaussian about the gaze."""
+def _weights(place: Tensor, offset_px: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 1, n, n), sum 1: a Gaussian about the gaze, of what is inside; and how much of it that is, (B, 1)."""
     distance = (place - offset_px.to(place)[..., None]) / SIGMA_PX  # (B, 2, n)
     bell = torch.exp(-0.5 * distance**2)
     bell = bell / bell.sum(-1, keepdim=True)
-    return (bell[:, 0, :, None] * bell[:, 1, None, :])[:, None]
+    weight = (bell[:, 0, :, None] * bell[:, 1, None, :])[:, None]
+    # From what lies outside, so that a window that is all inside is weighed exactly as if nobody had asked.
+    share = 1 - (weight * (1 - inside)).sum((2, 3), keepdim=True)
+    is_some = share > _LEAST_SHARE
+    weight = torch.where(is_some, weight * inside / share.clamp_min(_LEAST_SHARE), weight)
+    return weight, torch.where(is_some, share, torch.ones_like(share))[:, :, 0, 0]
 
 
 @lru_cache(maxsize=1)

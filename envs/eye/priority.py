@@ -38,9 +38,7 @@ def gaze_worth(
         (:func:`ciliary.cortex.dorsal.gain.expected_gain`), 1 all over where there is nothing to see; and the
         priority-weighted unresolved acuity (B,) in [0, 1], 0 there.
     """
-    belief = believe(
-        mosaic, lattice, net=net, centre_exponent=centre_exponent, cells=PRIORITY_PX, motion=motion
-    )
+    belief = believe(mosaic, lattice, net=net, centre_exponent=centre_exponent, cells=PRIORITY_PX, motion=motion)
     is_something = fine_contrast(mosaic).sum((1, 2, 3)) > 0
     most = belief.gain.amax((1, 2, 3), keepdim=True)
     told = belief.gain / most.clamp_min(1e-12)

@@ -43,6 +43,7 @@ class Sighting:
         offset_px: (B, 2) of the gaze from the window's centre.
         photons: (B,) that a pixel of the window catches of light 1.
         object_dpt: (B,) nearness of what is at the gaze: hidden truth, for evaluators; nan where nobody knows it.
+        is_inside: (B, 1, window_px, window_px) bool, pixels of the window that the scene has.
     """
 
     glance: Glance
@@ -50,6 +51,7 @@ class Sighting:
     offset_px: Tensor
     photons: Tensor
     object_dpt: Tensor
+    is_inside: Tensor
 
 
 class Ground:
@@ -146,7 +148,14 @@ class Sight:
         if self._frames is not None:
             object_dpt = torch.full_like(object_dpt, math.nan)
         glance = self._glance(eyes, window, around, offset_px, generators)
-        return Sighting(glance, window, offset_px, photons, object_dpt.double())
+        return Sighting(glance, window, offset_px, photons, object_dpt.double(), self._of_scene(corner))
+
+    def _of_scene(self, corner: Tensor) -> Tensor:
+        """Which pixels of windows from corners (B, 2) the scene has, (B, 1, side, side) bool."""
+        reach = corner[..., None] + torch.arange(self.config.window_px, device=corner.device)
+        size = torch.tensor(self.size_px, device=corner.device)[:, None]
+        y, x = ((reach >= 0) & (reach < size)).unbind(1)
+        return (y[:, :, None] & x[:, None, :])[:, None]
 
     def periphery(self, eyes: Eyes) -> Glance:
         """What the coarse optics alone give of scenes that are no stacks, without noise: what motion is seen in."""

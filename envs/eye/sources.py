@@ -166,12 +166,21 @@ def _read_film(path: Path, config: EyeConfig) -> EyeScene:
     return mapped(film, partial(_in_field, config=config))
 
 
-def moving_scene(seed: int, config: EyeConfig) -> EyeScene:
-    """A patch before a ground, for as long as an episode's looks (:attr:`EyeConfig.horizon`), drawn by seed."""
+def moving_scene(seed: int, config: EyeConfig, *, is_panning: bool | None = None) -> EyeScene:
+    """A patch before a ground, for as long as an episode's looks (``horizon``), drawn by seed.
+
+    See :func:`ciliary.envs.data.active.sequences.drawn_patch_film`.
+    """
     size_px = config.size_px or (240, 320)
     n_frames = (config.horizon + 1) * frames_per_look(config, config.frame_ms) + 1
-    px_per_deg = size_px[1] / config.width_deg
-    return drawn_patch_film(seed, n_frames=n_frames, size_px=size_px, px_per_deg=px_per_deg, frame_ms=config.frame_ms)
+    return drawn_patch_film(
+        seed,
+        n_frames=n_frames,
+        size_px=size_px,
+        px_per_deg=size_px[1] / config.width_deg,
+        frame_ms=config.frame_ms,
+        is_panning=is_panning,
+    )
 
 
 def _in_field(scene: EyeScene, config: EyeConfig) -> EyeScene:

@@ -39,7 +39,8 @@ _DECADES = 3.0  # energies 1e-6 .. 1 are told as -1 .. 1
 
 def look_contrast(sighting: Sighting, config: EyeConfig) -> Contrast:
     """Contrast of a look's window, photons taken out where they were drawn, with the noise there is or would be."""
-    contrast = window_contrast(sighting.window, sighting.offset_px, sighting.photons if config.photon_noise else None)
+    photons = sighting.photons if config.photon_noise else None
+    contrast = window_contrast(sighting.window, sighting.offset_px, photons, sighting.is_inside)
     if config.photon_noise:
         return contrast
     powers = torch.tensor(noise_powers(), dtype=contrast.mean.dtype, device=contrast.mean.device)

@@ -274,4 +274,3 @@ def check_options(options: Mapping[str, Any], config: EyeConfig) -> dict[str, An
     if gaze.shape != (2,) or not (np.abs(gaze) <= 1).all():
         raise ValueError(f"expected gaze (y, x) in [-1, 1], halves of the field, got {start['gaze']}")
     return start
-

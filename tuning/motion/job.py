@@ -18,7 +18,15 @@ from ciliary.envs.data.active.drifting import patch_frames
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
 from ciliary.tuning.cli.progress import Bar
-from ciliary.tuning.motion.exam import Line, ablation_lines, made_up_lines, real_lines, still_line, time_line
+from ciliary.tuning.motion.exam import (
+    Line,
+    ablation_lines,
+    made_up_lines,
+    pursuit_lines,
+    real_lines,
+    still_line,
+    time_line,
+)
 from ciliary.tuning.motion.real import KnownFlow
 from ciliary.tuning.motion.settings import MotionCommand
 from ciliary.tuning.runs.files import write_atomically
@@ -95,6 +103,8 @@ def _examine(settings: MotionCommand) -> int:
     parts.append(time_line() for _ in (0,))
     lines: list[Line] = []
     with Bar(None, unit="lines", is_quiet=settings.is_quiet) as bar:
+        if settings.has_pursuit:
+            parts.append(pursuit_lines(settings.n_scenes, lambda name: bar.move(len(lines), title=name)))
         for part in parts:
             for line in part:
                 lines.append(line)

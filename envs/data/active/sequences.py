@@ -194,11 +194,22 @@ def _along(start: np.ndarray, velocity: np.ndarray, i: int) -> tuple[float, floa
 
 
 def drawn_patch_film(
-    seed: int, *, n_frames: int, size_px: tuple[int, int], px_per_deg: float, frame_ms: float = FRAME_MS
+    seed: int,
+    *,
+    n_frames: int,
+    size_px: tuple[int, int],
+    px_per_deg: float,
+    frame_ms: float = FRAME_MS,
+    is_panning: bool | None = None,
 ) -> EyeScene:
     """A patch that crosses the field, .5 to 1.2 px a frame, before a ground at rest or panning: drawn by seed.
 
     It is as large as a fifth of the height, and never leaves the field; a speed that would is brought down.
+
+    Args:
+        seed: of speeds, places and noises.
+        n_frames, size_px, px_per_deg, frame_ms: see :func:`patch_film`.
+        is_panning: the ground does (1.5 px a frame), or rests; drawn when None.
     """
     rng = np.random.default_rng(seed)
     size = np.array(size_px)
@@ -212,7 +223,8 @@ def drawn_patch_film(
     middle = (size - 1) / 2 + rng.uniform(-0.5, 0.5, 2) * (room - np.abs(travel))
     start = middle - travel / 2
     pan = rng.uniform(0, 2 * np.pi)
-    ground = _PAN_PX * float(rng.random() < 0.5) * np.array([np.sin(pan), np.cos(pan)])
+    is_drawn = bool(rng.random() < 0.5)
+    ground = _PAN_PX * float(is_drawn if is_panning is None else is_panning) * np.array([np.sin(pan), np.cos(pan)])
     return patch_film(
         background_px=(float(ground[0]), float(ground[1])),
         patch_px=(float(velocity[0]), float(velocity[1])),

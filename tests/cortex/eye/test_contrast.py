@@ -1,0 +1,70 @@
+"""Contrast at the gaze: what lies beyond the scene's border does not count."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ciliary.cortex.eye.contrast import window_contrast
+
+GAZE = torch.zeros(1, 2)
+FIELDS = ("energy", "noise", "coarse", "mean", "counted")
+
+
+def window(side=64, seed=0):
+    return torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def rows_inside(n, side=64):
+    """The scene ends after n rows of the window."""
+    return (torch.arange(side) < n).view(1, 1, -1, 1).expand(1, 1, side, side)
+
+
+def test_a_window_within_the_scene_is_weighed_as_if_nobody_asked():
+    light, photons = window(), torch.tensor([900.0])
+    asked = window_contrast(light, GAZE, photons, rows_inside(64))
+    plain = window_contrast(light, GAZE, photons)
+    assert all(torch.equal(getattr(asked, name), getattr(plain, name)) for name in FIELDS)
+    assert torch.equal(plain.counted, torch.ones(1, 1, 3))
+
+
+@pytest.mark.parametrize("n", [33, 40, 50])
+def test_what_lies_beyond_the_border_changes_nothing(n):
+    light, inside = window(), rows_inside(n)
+    other = torch.where(inside, light, window(seed=1))
+    first, second = (window_contrast(one, GAZE, None, inside) for one in (light, other))
+    for name in FIELDS:
+        torch.testing.assert_close(getattr(first, name), getattr(second, name), rtol=1e-5, atol=1e-7)
+
+
+def test_a_repeated_row_is_no_contrast():
+    """A grey wall whose last row is striped: going on as the border is, the stripes would fill half the window."""
+    light = torch.full((1, 3, 64, 64), 0.4)
+    light[:, :, 40:, ::2] = 0.8
+    counted = window_contrast(light, GAZE, None, rows_inside(41))
+    blind = window_contrast(light, GAZE)
+    assert float(blind.energy[..., 0].min()) > 5 * float(counted.energy[..., 0].max())
+    # Not even the mean is theirs: of rows up to 40 about a gaze at 31.5, only one is brighter.
+    assert float(counted.mean.max()) < 0.42 < float(blind.mean.min())
+
+
+def test_fewer_values_are_less_sure_by_the_root_of_their_share():
+    light, photons = window(), torch.tensor([900.0])
+    half = window_contrast(light, GAZE, photons, rows_inside(34))  # half of what the finest band has about the gaze
+    share = half.counted[0, 0, 0]
+    assert float(share) == pytest.approx(0.5, abs=0.02)
+    plain = window_contrast(light, GAZE, photons)
+    ratio = (half.noise_error / half.noise) / (plain.noise_error / plain.noise)
+    torch.testing.assert_close(ratio[0, :, 0], (1 / share.sqrt()).expand(3))
+
+
+def test_a_band_without_a_value_inside_counts_as_it_is():
+    light = window(32)
+    told = window_contrast(light, GAZE, None, rows_inside(16, 32))
+    assert torch.isfinite(told.energy).all()
+    assert float(told.counted[0, 0, 2]) == 1
+
+
+def test_another_shape_is_named():
+    with pytest.raises(ValueError, match="is_inside"):
+        window_contrast(window(), GAZE, None, rows_inside(20, 32))
