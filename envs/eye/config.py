@@ -55,6 +55,8 @@ class EyeConfig:
         n_layers: of that square, see :func:`ciliary.cortex.eye.layers.split_layers`.
         coarse: what is outside the square is imaged so many times coarser, and without colour fringes.
         mosaic_coarse: the memory of what was seen has pixels so many times larger than the scene's.
+        things: what is seen is taken apart into things, which keep their names over looks
+            (:mod:`ciliary.envs.eye.things`): in ``info``, and in frames. Slow: a percept a look.
         expectation: file of ``ciliary train expectation``, that tells where looking would pay; None: what comes along.
         centre_exponent: of the prior for the centre that multiplies it, >= 0.
         focus_dpt, pupil_mm: where an episode starts.
@@ -82,6 +84,7 @@ class EyeConfig:
     n_layers: int = 8
     coarse: int = 4
     mosaic_coarse: int = 2
+    things: bool = False
     expectation: str | Path | None = None
     centre_exponent: float = 0.5
     focus_dpt: float = EYE["focus_dpt"].default

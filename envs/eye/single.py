@@ -72,7 +72,8 @@ class EyeEnv(gym.Env[Any, np.ndarray]):
     ``n_looks`` and ``n_samples`` (the reset's look is the first; revisits count), ``frame`` (of a film, at which the
     glance was taken; 0 of a scene at rest), ``px_per_deg`` (of the window at the gaze), ``scene``, ``noise_seed``; and
     ``hidden``, the truth, for evaluators only: ``object_dpt`` at the gaze, ``focus_error_dpt`` (positive: focused too
-    near), ``disc_deg``.
+    near), ``disc_deg``. With ``things=True`` also ``things``, a line for each of 48 slots: ``identity`` (-1 in an empty
+    one), ``place_deg`` (48, 2), ``extent_deg``, ``age``, ``unseen``, ``confidence``.
 
     ## Films
     ``scenes="moving"`` makes films of a patch before a ground up, ``scenes=FOLDER, film=True`` reads one, and a scene

@@ -26,6 +26,7 @@ from ciliary.envs.eye.memory import EyeMemory
 from ciliary.envs.eye.priority import PRIORITY_PX
 from ciliary.envs.eye.sight import Eyes, Ground, Sight, Sighting
 from ciliary.envs.eye.sources import SceneSource
+from ciliary.envs.eye.things import EyeThings
 
 Obs = dict[str, np.ndarray]
 RESET_OPTIONS = ("scene", "gaze", "focus_dpt", "pupil_mm", "noise_seed")
@@ -54,6 +55,7 @@ class EyeWorld:
         terms: name -> (B,) of the latest look.
         sighting: what it saw.
         memory: all that was seen, and where it lets expect something.
+        things: what things there are in it, where they are remembered (``EyeConfig(things=True)``).
         now: the scenes as they were at the latest look: another frame each time, of a film.
         history: of each episode, the terms after the reset and every step; ``path`` likewise the eye, (4,).
     """
@@ -75,6 +77,7 @@ class EyeWorld:
         self.sighting: Sighting | None = None
         self.contrast: Contrast | None = None
         self.memory = EyeMemory(config, n)
+        self.things = EyeThings() if config.things else None
         self._films = Films(config)
 
     @property
@@ -193,6 +196,9 @@ class EyeWorld:
         is_looking = torch.zeros(self.n, dtype=torch.bool)
         is_looking[looking] = True
         self.memory.remember(self.sighting.glance, is_looking, moved)
+        if self.things is not None:
+            is_first = is_looking & torch.from_numpy(self.n_looks == 0)
+            self.things.look(self.mosaic, is_looking, is_first, moved)
         self.terms = worth.measure(self.contrast, self.memory.unresolved, self.config)
         for i in looking:
             self.history[i].append({name: float(values[i]) for name, values in self.terms.items()})
@@ -227,6 +233,7 @@ class EyeWorld:
         u = self.u[i]
         object_dpt = float(self.sighting.object_dpt[i])
         disc = disc_diameter_rad(*(torch.tensor(x) for x in (eye["pupil_mm"], eye["focus_dpt"], object_dpt)))
+        things = {} if self.things is None else {"things": self.things.info(i)}
         return {
             "terms": {name: float(values[i]) for name, values in self.terms.items()},
             "u": u[self.is_free],
@@ -242,6 +249,7 @@ class EyeWorld:
                 "focus_error_dpt": eye["focus_dpt"] - object_dpt,
                 "disc_deg": math.degrees(float(disc)),
             },
+            **things,
         }
 
     def scene(self, i: int) -> EyeScene:
