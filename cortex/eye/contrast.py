@@ -62,9 +62,9 @@ def window_contrast(
         light: (B, 3, W, W), linear, W >= 32.
         offset_px: (B, 2) of the gaze from the window's centre, (y, x).
         photons: (B,) photons that a pixel catches of light 1; None: the light is without noise.
-        is_inside: (B, 1, W, W) bool, pixels of the scene; the others, which only go on as its border does, do not
-            count, nor does what a filter makes of them. None: all are. Where the window is so small that a band has no
-            value inside, all of the band's count.
+        is_inside: (B, 2, W) bool, rows and columns that the scene has; the others, which only go on as its border
+            does, do not count, nor does what a filter makes of them. None: all are. Where the window is so small that
+            a band has no row (or column) inside, all of the band's count.
 
     Raises:
         ValueError: another shape.
@@ -75,18 +75,16 @@ def window_contrast(
         )
     side = light.shape[-1]
     place = torch.arange(side, dtype=light.dtype, device=light.device) - (side - 1) / 2
-    inside = torch.ones_like(light[:, :1]) if is_inside is None else is_inside.to(light.dtype)
-    if inside.shape != light[:, :1].shape:
-        raise ValueError(f"expected is_inside {tuple(light[:, :1].shape)}, got {tuple(inside.shape)}")
+    inside = light.new_ones(len(light), 2, side) if is_inside is None else is_inside.to(light.dtype)
+    if inside.shape != (len(light), 2, side):
+        raise ValueError(f"expected is_inside ({len(light)}, 2, {side}), got {tuple(inside.shape)}")
     weight, _ = _weights(place, offset_px, inside)
     mean = (light * weight).sum((2, 3))
     variance = torch.zeros_like(mean) if photons is None else mean.clamp_min(0) / photons[:, None]
     scale = 1 / mean.clamp_min(1e-6) ** 2
     energies, shares, low = [], [], light
     for band in range(N_BANDS):
-        low, place, inside = (
-            (low, place, inside) if band == 0 else (low[..., ::2, ::2], place[::2], inside[..., ::2, ::2])
-        )
+        low, place, inside = (low, place, inside) if band == 0 else (low[..., ::2, ::2], place[::2], inside[..., ::2])
         smooth, place = _blur_valid(low), place[_MARGIN_PX:-_MARGIN_PX]
         inside = _wholly(inside)
         detail = low[..., _MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX] - smooth
@@ -104,7 +102,7 @@ def window_contrast(
 
 def _wholly(inside: Tensor) -> Tensor:
     """1 where a filter has met nothing but the scene, without the margin that it loses."""
-    return 1 - F.max_pool2d(1 - inside, 2 * _MARGIN_PX + 1, 1)
+    return 1 - F.max_pool1d(1 - inside, 2 * _MARGIN_PX + 1, 1)
 
 
 def _blur_valid(x: Tensor) -> Tensor:
@@ -116,16 +114,16 @@ def _blur_valid(x: Tensor) -> Tensor:
 
 
 def _weights(place: Tensor, offset_px: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 1, n, n), sum 1: a Gaussian about the gaze, of what is inside; and how much of it that is, (B, 1)."""
+    """(B, 1, n, n), sum 1: a Gaussian about the gaze, of what is inside (B, 2, n); and how much that is, (B, 1)."""
     distance = (place - offset_px.to(place)[..., None]) / SIGMA_PX  # (B, 2, n)
     bell = torch.exp(-0.5 * distance**2)
     bell = bell / bell.sum(-1, keepdim=True)
-    weight = (bell[:, 0, :, None] * bell[:, 1, None, :])[:, None]
     # From what lies outside, so that a window that is all inside is weighed exactly as if nobody had asked.
-    share = 1 - (weight * (1 - inside)).sum((2, 3), keepdim=True)
+    share = 1 - (bell * (1 - inside)).sum(-1, keepdim=True)
     is_some = share > _LEAST_SHARE
-    weight = torch.where(is_some, weight * inside / share.clamp_min(_LEAST_SHARE), weight)
-    return weight, torch.where(is_some, share, torch.ones_like(share))[:, :, 0, 0]
+    bell = torch.where(is_some, bell * inside / share.clamp_min(_LEAST_SHARE), bell)
+    counted = torch.where(is_some, share, torch.ones_like(share))[:, :, 0].prod(1, keepdim=True)
+    return (bell[:, 0, :, None] * bell[:, 1, None, :])[:, None], counted
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.eye.contrast import LEAST_WINDOW_PX
 from ciliary.cortex.eye.lattice import FoveatedLattice
 from ciliary.cortex.eye.parameters import EYE, FOCUS_DPT, PUPIL_MM, WIDTH_DEG
@@ -17,6 +20,8 @@ from ciliary.envs.dynamics import Rules
 
 #: Scenes by name, that are no folder.
 KINDS = ("synthetic", "photographs", "mixed", "moving")
+#: Places are told in float64, which Apple's do not have.
+DEVICES = ("auto", "cpu", "cuda")
 #: The eye's muscles, in the order of the columns of every action.
 MUSCLES = EYE.names
 #: Largest change of the lens in one step. Accommodation runs at up to about 10 dpt/s, a look takes 0.25 s (Campbell &
@@ -59,6 +64,8 @@ class EyeConfig:
             (:mod:`ciliary.envs.eye.things`): in ``info``, and in frames. Slow: a percept a look.
         expectation: file of ``ciliary train expectation``, that tells where looking would pay; None: what comes along.
         centre_exponent: of the prior for the centre that multiplies it, >= 0.
+        device: where scenes, optics, memory and expectation lie: ``cpu``, ``cuda``, ``auto`` (cuda where there is one)
+            or torch's own; photons are drawn on the CPU, actions and observations are NumPy's, whatever it is.
         focus_dpt, pupil_mm: where an episode starts.
         degree_cost: subtracted from the reward for every degree of a saccade, >= 0.
         horizon: looks that the observation's ``time`` counts to; it is 1 from then on.
@@ -85,6 +92,7 @@ class EyeConfig:
     coarse: int = 4
     mosaic_coarse: int = 2
     things: bool = False
+    device: str | torch.device = "cpu"
     expectation: str | Path | None = None
     centre_exponent: float = 0.5
     focus_dpt: float = EYE["focus_dpt"].default
@@ -125,6 +133,8 @@ class EyeConfig:
             )
         if self.film and (not isinstance(self.scenes, (str, Path)) or self.scenes in KINDS):
             raise ValueError(f"film=True is for a folder of frames; got scenes={self.scenes!r} (moving needs no film)")
+        if not isinstance(self.device, torch.device) and self.device not in DEVICES:
+            raise ValueError(f"expected device of {', '.join(DEVICES)}, got {self.device!r}")
         if self.centre_exponent < 0:
             raise ValueError(f"expected centre_exponent >= 0, got {self.centre_exponent}")
         if self.white_cd_m2 is not None and not self.white_cd_m2 > 0:
@@ -140,6 +150,15 @@ class EyeConfig:
                 f"expected pupil_mm in {PUPIL_MM[0]:g}..{self.widest_mm:g} (wider: free the muscle, or give "
                 f"EyeConfig a wider one), got {pupil_mm}"
             )
+
+    @property
+    def lies_on(self) -> torch.device:
+        """The device.
+
+        Raises:
+            ValueError: there is no such device here.
+        """
+        return self.device if isinstance(self.device, torch.device) else choose_device(self.device)
 
     @property
     def widest_mm(self) -> float:

@@ -7,10 +7,12 @@ carried along with the field, and is the less sharp the faster a place moved oth
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,7 +44,9 @@ class EyeMemory:
 
     def __init__(self, config: EyeConfig, n: int) -> None:
         self._config, self._n = config, n
-        self._net = read_expectation(None if config.expectation is None else Path(config.expectation))
+        net = read_expectation(None if config.expectation is None else Path(config.expectation))
+        # The one that comes along is shared by all: whoever wants it elsewhere takes a copy.
+        self._net = net if config.lies_on.type == "cpu" else copy.deepcopy(net).to(config.lies_on)
         self._gaze: Tensor | None = None  # of the latest look, while the mosaic has it
         self._draws: Tensor | None = None  # (B, 1, h, w) deg/s that move otherwise, while something does
         self._is_begun = False
@@ -51,13 +55,12 @@ class EyeMemory:
         """Nothing seen yet in some rows, of scenes of that size; in all of them if it is another size."""
         k, self._gaze = self._config.mosaic_coarse, None
         height, width = (math.ceil(side / k) for side in size_px)
-        blank = blank_mosaic(self._n, (height, width), px_per_deg / k)
+        blank = blank_mosaic(self._n, (height, width), px_per_deg / k, device=self._config.lies_on)
         is_other = not self._is_begun or self.mosaic.image.shape != blank.image.shape
         if is_other or len(rows) == self._n:
             self.mosaic, self._draws, self._is_begun = blank, None, True
             return
-        is_new = torch.zeros(self._n, dtype=torch.bool)
-        is_new[rows] = True
+        is_new = torch.from_numpy(np.isin(np.arange(self._n), rows)).to(blank.image.device)
         self.mosaic = _chosen(is_new, blank, self.mosaic)
         if self._draws is not None:
             self._draws = torch.where(is_new[:, None, None, None], 0, self._draws)

@@ -32,7 +32,7 @@ class EyeRenderer:
         assert world.sighting is not None
         half_y, half_x = world.half_field_deg
         extent = (-half_x, half_x, half_y, -half_y)
-        priority = world.priority[i, 0].numpy()
+        priority = world.priority[i, 0].cpu().numpy()
         scene, window = _picture(world.now[i].light), _picture(world.sighting.window[i])
         mosaic, names = _picture(world.mosaic.image[i]), [*_NAMES]
         if world.things is not None:
@@ -62,4 +62,4 @@ class EyeRenderer:
 
 def _picture(light: Tensor) -> np.ndarray:
     """Linear light (3, H, W) as (H, W, 3) in [0, 1], sRGB."""
-    return np.asarray(linear_to_srgb(light).permute(1, 2, 0).numpy())
+    return np.asarray(linear_to_srgb(light).permute(1, 2, 0).cpu().numpy())

@@ -72,7 +72,7 @@ def measure(contrast: Contrast, unresolved: Tensor, config: EyeConfig) -> dict[s
         "focus": _FOCUS_WEIGHT * (coarse - bands),
         "pupil": -_PUPIL_WEIGHT * bits,
     }
-    found = {name: value.double().numpy() for name, value in terms.items()}
+    found = {name: value.double().cpu().numpy() for name, value in terms.items()}
     counted = sorted({_OF_MUSCLE[name] for name in config.muscles})
     return {**found, "total": np.sum([found[name] for name in counted], axis=0)}
 
@@ -100,7 +100,7 @@ def statistics(contrast: Contrast, mosaic: Mosaic, config: EyeConfig) -> np.ndar
         gained,
     ]
     table = torch.stack([column.double() for column in columns], 1).nan_to_num(0.0).clamp(-1, 1)
-    return np.asarray(table.to(torch.float32).numpy())
+    return np.asarray(table.to(torch.float32).cpu().numpy())
 
 
 def read_statistics(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -36,8 +36,8 @@ class EyeThings:
         identity: (B, H, W) int64 at each pixel of the mosaic, -1 where nobody's is.
     """
 
-    def __init__(self, device: torch.device | str | None = None) -> None:
-        self._cortex = Cortex() if device is None else Cortex().to(device)
+    def __init__(self, device: torch.device) -> None:
+        self._cortex = Cortex().to(device)
         self.memory: ObjectMemory | None = None
         self.identity: Tensor
         self._seen: tuple[Tensor, ProtoObjects] | None = None
@@ -68,8 +68,10 @@ class EyeThings:
         self._px_per_deg = mosaic.px_per_deg
 
     def info(self, i: int) -> dict[str, np.ndarray]:
-        """Of one row, a line a slot: ``identity`` (48,), -1 in an empty one; ``place_deg`` (48, 2), (y, x) from the
-        centre; ``extent_deg``, root of its area; ``age`` and ``unseen`` in looks; ``confidence`` in [0, 1].
+        """Of one row, a line a slot.
+
+        ``identity`` (48,), -1 in an empty one; ``place_deg`` (48, 2), (y, x) from the centre; ``extent_deg``, root of
+        its area; ``age`` and ``unseen`` in looks; ``confidence`` in [0, 1].
         """
         memory = self.memory
         assert memory is not None

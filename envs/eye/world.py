@@ -77,7 +77,7 @@ class EyeWorld:
         self.sighting: Sighting | None = None
         self.contrast: Contrast | None = None
         self.memory = EyeMemory(config, n)
-        self.things = EyeThings() if config.things else None
+        self.things = EyeThings(config.lies_on) if config.things else None
         self._films = Films(config)
 
     @property
@@ -180,7 +180,7 @@ class EyeWorld:
     # --- eyes
     def look(self, rows: Sequence[int] | np.ndarray) -> None:
         """One look of all rows at once; it is remembered in ``rows`` only, the others look again as they did."""
-        eye = torch.from_numpy(self.eye.copy())
+        eye = torch.from_numpy(self.eye.copy()).to(self.config.lies_on)
         generators = None
         if self.config.photon_noise:
             # A look's noise depends on the seed and the number of the look: a row draws what it would alone.
@@ -193,11 +193,10 @@ class EyeWorld:
         moved = self._wait(eyes, looking)
         self.sighting = self.sight.look(eyes, generators)
         self.contrast = worth.look_contrast(self.sighting, self.config)
-        is_looking = torch.zeros(self.n, dtype=torch.bool)
-        is_looking[looking] = True
+        is_looking = torch.from_numpy(np.isin(np.arange(self.n), looking)).to(eye.device)
         self.memory.remember(self.sighting.glance, is_looking, moved)
         if self.things is not None:
-            is_first = is_looking & torch.from_numpy(self.n_looks == 0)
+            is_first = is_looking & torch.from_numpy(self.n_looks == 0).to(eye.device)
             self.things.look(self.mosaic, is_looking, is_first, moved)
         self.terms = worth.measure(self.contrast, self.memory.unresolved, self.config)
         for i in looking:
@@ -220,7 +219,7 @@ class EyeWorld:
         time = np.minimum(self.n_looks / self.config.horizon, 1.0)
         return {
             "glance": shown(self.sighting.glance),
-            "priority": np.asarray((255 * self.priority).round().to(torch.uint8).numpy()),
+            "priority": np.asarray((255 * self.priority).round().to(torch.uint8).cpu().numpy()),
             "eye": self.u,
             "statistics": worth.statistics(self.contrast, self.mosaic, self.config),
             "time": time[:, None].astype(np.float32),
@@ -264,7 +263,7 @@ class EyeWorld:
 
 def shown(glance: Glance) -> np.ndarray:
     """Samples of glances as (B, 3, rows, columns) uint8, sRGB."""
-    return np.asarray((255 * linear_to_srgb(glance.samples)).round().to(torch.uint8).numpy())
+    return np.asarray((255 * linear_to_srgb(glance.samples)).round().to(torch.uint8).cpu().numpy())
 
 
 def check_options(options: Mapping[str, Any], config: EyeConfig) -> dict[str, Any]:

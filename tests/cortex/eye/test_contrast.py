@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from ciliary.cortex.eye.contrast import window_contrast
+from ciliary.envs import EyeEnv
+from ciliary.envs.data.active.scene import EyeScene
 
 GAZE = torch.zeros(1, 2)
 FIELDS = ("energy", "noise", "coarse", "mean", "counted")
@@ -17,7 +19,7 @@ def window(side=64, seed=0):
 
 def rows_inside(n, side=64):
     """The scene ends after n rows of the window."""
-    return (torch.arange(side) < n).view(1, 1, -1, 1).expand(1, 1, side, side)
+    return torch.stack([torch.arange(side) < n, torch.ones(side, dtype=torch.bool)])[None]
 
 
 def test_a_window_within_the_scene_is_weighed_as_if_nobody_asked():
@@ -31,7 +33,7 @@ def test_a_window_within_the_scene_is_weighed_as_if_nobody_asked():
 @pytest.mark.parametrize("n", [33, 40, 50])
 def test_what_lies_beyond_the_border_changes_nothing(n):
     light, inside = window(), rows_inside(n)
-    other = torch.where(inside, light, window(seed=1))
+    other = torch.where(inside[:, :1, :, None], light, window(seed=1))
     first, second = (window_contrast(one, GAZE, None, inside) for one in (light, other))
     for name in FIELDS:
         torch.testing.assert_close(getattr(first, name), getattr(second, name), rtol=1e-5, atol=1e-7)
@@ -68,3 +70,23 @@ def test_a_band_without_a_value_inside_counts_as_it_is():
 def test_another_shape_is_named():
     with pytest.raises(ValueError, match="is_inside"):
         window_contrast(window(), GAZE, None, rows_inside(20, 32))
+
+
+def test_an_eye_at_the_border_is_not_paid_for_rows_that_are_not_there():
+    """Only the last column of a grey scene is light and dark by turns: its repetition would be a striped field."""
+    light = torch.full((3, 96, 128), 0.4)
+    light[:, ::2, -1] = 0.8
+    env = EyeEnv(
+        scenes=EyeScene("wall", light, torch.ones(1, 96, 128), 8.0, n_layers=1),
+        size_px=None,
+        photon_noise=False,
+        focus_dpt=1.0,
+        pupil_mm=2.0,
+    )
+    for x, columns in ((0.0, 64), (0.9, 38), (1.0, 32)):
+        env.reset(seed=0, options={"gaze": (0.0, x)})
+        sighting = env.world.sighting
+        assert sighting.is_inside.sum(-1).tolist() == [[64, columns]]
+        blind = window_contrast(sighting.window, sighting.offset_px)
+        assert float(blind.energy[0, 1, 0]) >= float(env.world.contrast.energy[0, 1, 0])
+    assert float(blind.energy[0, 1, 0]) > 5 * float(env.world.contrast.energy[0, 1, 0])

@@ -49,9 +49,11 @@ def test_things_are_those_of_the_memory_of_glances(played):
         for m in mosaics
     ]
     with torch.no_grad():
-        for info, (memory, objects, found) in zip(infos, remember_glances(Cortex(), grey), strict=True):
+        remembered = list(remember_glances(Cortex(), grey))
+        for info, (memory, _, _) in zip(infos, remembered, strict=True):
             assert info["things"]["identity"].tolist() == memory.identity[0].tolist()
             assert info["things"]["unseen"].tolist() == (memory.unseen * memory.is_alive)[0].tolist()
+    _, objects, found = remembered[-1]
     assert torch.equal(env.world.things.identity, found.labels(objects))
 
 
