@@ -6,8 +6,8 @@ moves, of films by what the eye has seen to move.
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -99,11 +99,7 @@ class EyeThings:
 
 def _chosen(is_first: Tensor, first: _T, second: _T) -> _T:
     """Rows (B,) of one dataclass of tensors or the other."""
-    if isinstance(first, Tensor):
-        assert isinstance(second, Tensor)
-        rows: Any = torch.where(is_first.view(-1, *[1] * (first.ndim - 1)), first, second)
-        return rows
-    assert is_dataclass(second)
-    parts = {one.name: _chosen(is_first, getattr(first, one.name), getattr(second, one.name)) for one in fields(second)}
-    chosen: Any = replace(second, **parts)  # type: ignore[type-var]
-    return chosen
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return cast("_T", torch.where(is_first.view(-1, *[1] * (first.ndim - 1)), first, second))
+    parts = vars(second)
+    return type(second)(**{name: _chosen(is_first, vars(first)[name], value) for name, value in parts.items()})
