@@ -12,6 +12,7 @@ from PIL import Image
 from ciliary.envs.data.active.drifting import patch_frames
 from ciliary.tuning.cli import app
 from ciliary.tuning.motion import exam, job, made_up, pursuit
+from ciliary.tuning.motion.remembered import remembered
 from ciliary_tests.loading import SCRIPTS
 
 SCRIPT = SCRIPTS / "motion.py"
@@ -127,6 +128,16 @@ def test_the_table_of_pursuit(script, tmp_path, capsys, monkeypatch):
         rows = {row["exam"].rsplit(": ", 1)[1]: float(row["value"]) for row in csv.DictReader(file)}
     assert list(rows) == list(pursuit.POLICIES)
     assert rows["priority with motion"] > max(rows["random"], rows["priority without motion"])
+
+
+@pytest.mark.slow
+def test_a_memory_that_is_carried_along_is_nearer_to_what_is_there(data_root):
+    folder = data_root / "active" / "depth" / "kitchen_run"
+    if not folder.is_dir():
+        pytest.skip(f"no film at {folder}")
+    still, carried, latest = remembered(folder).values()
+    assert latest.error.mean() < carried.error.mean() < 0.6 * still.error.mean()
+    assert carried.share.mean() > 4 * latest.share.mean()
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from ciliary.envs.metrics.statistics import Interval, bootstrap_mean
 from ciliary.tuning.motion import made_up
 from ciliary.tuning.motion.pursuit import NEAR_DEG, POLICIES, pursue
 from ciliary.tuning.motion.real import KnownFlow, flow_errors, of_two_frames, ours, standing, true_mean, truth
+from ciliary.tuning.motion.remembered import FINE_DEG, remembered
 from ciliary.tuning.runs.tables import shown
 
 #: One ingredient left out or changed at a time.
@@ -79,6 +81,13 @@ def pursuit_lines(n_films: int, on_part: Callable[[str], None] = lambda name: No
             f"{shown(bootstrap_mean(pan[name].on_middle))}; within {NEAR_DEG:g}° of the patch {shown(near)}"
         )
         yield _line(f"looks within {NEAR_DEG:g}° of a moving patch's middle, of 16: {name}", middle, beside)
+
+
+def memory_lines(folder: Path) -> Iterator[Line]:
+    """What an eye remembers of a film, beside what is there now; looks of one film are not independent."""
+    for kind, one in remembered(folder).items():
+        what = f"memory of a film, off by, of 255, where held to be within {FINE_DEG:g}°: {kind}"
+        yield _line(what, one.error, f"share of the field {one.share.mean():.2f}")
 
 
 def still_line() -> Line:

@@ -22,6 +22,7 @@ from ciliary.tuning.motion.exam import (
     Line,
     ablation_lines,
     made_up_lines,
+    memory_lines,
     pursuit_lines,
     real_lines,
     still_line,
@@ -112,7 +113,8 @@ def _examine(settings: MotionCommand) -> int:
 def _parts(settings: MotionCommand, on_part: Callable[[str], None]) -> list[Iterable[Line]]:
     """The lines of the exam that was asked for, to be made one by one."""
     if settings.has_pursuit:
-        return [pursuit_lines(settings.n_scenes, on_part)]
+        films = [] if settings.run is None else [memory_lines(settings.run)]
+        return [*films, pursuit_lines(settings.n_scenes, on_part)]
     known = None if settings.run is None else KnownFlow.read(settings.run, width_px=settings.size_px)
     parts: list[Iterable[Line]] = [(still_line() for _ in (0,)), made_up_lines(settings.n_scenes)]
     if known is not None:

@@ -26,7 +26,8 @@ figure        the last frame, what has just changed (magno), MT's directions and
 exam          --exam prints a table instead: plaids before component and pattern cells, speeds, a patch before a panning
               background. --run DIR adds flow on real frames, DIR holding <name>.color.jpg, <name>.depth.png and
               <name>.pose.txt (camera to world, metres) for each; told on the second half of it. With --pursuit it is
-              an eye before patches that move: how often policies of gaze are where the patch is (some minutes).
+              an eye before patches that move: how often policies of gaze are where the patch is (some minutes), and
+              what it remembers of the frames of --run DIR, which then need no depth and no poses.
 output        OUT/<first frame>.png, or OUT/motion.md (pursuit.md) and OUT/motion.csv (pursuit.csv)
 {IN_WORDS}
 
@@ -56,7 +57,7 @@ examples      ciliary motion holiday/frame_00*.jpg --frame-ms 40
             raise ValueError("--exam has its own sequences; leave IMAGE out")
         if not self.is_exam and (self.run is not None or self.has_ablations or self.has_pursuit):
             raise ValueError("--run, --ablations and --pursuit are of the exam; give --exam too")
-        if self.has_pursuit and (self.run is not None or self.has_ablations):
-            raise ValueError("--pursuit is an exam of its own; leave --run and --ablations out")
+        if self.has_pursuit and self.has_ablations:
+            raise ValueError("--pursuit is an exam of its own; leave --ablations out")
         if self.has_pursuit and self.n_scenes < _LEAST_FILMS:
             raise ValueError(f"--pursuit needs --scenes {_LEAST_FILMS} or more, got {self.n_scenes}")
