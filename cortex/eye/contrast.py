@@ -75,20 +75,20 @@ def window_contrast(
         )
     side = light.shape[-1]
     place = torch.arange(side, dtype=light.dtype, device=light.device) - (side - 1) / 2
-    inside = light.new_ones(len(light), 2, side) if is_inside is None else is_inside.to(light.dtype)
-    if inside.shape != (len(light), 2, side):
-        raise ValueError(f"expected is_inside ({len(light)}, 2, {side}), got {tuple(inside.shape)}")
-    weight, _ = _weights(place, offset_px, inside)
+    outside = None if is_inside is None else 1 - is_inside.to(light.dtype)
+    if outside is not None and outside.shape != (len(light), 2, side):
+        raise ValueError(f"expected is_inside ({len(light)}, 2, {side}), got {tuple(outside.shape)}")
+    weight, _ = _weights(place, offset_px, outside)
     mean = (light * weight).sum((2, 3))
     variance = torch.zeros_like(mean) if photons is None else mean.clamp_min(0) / photons[:, None]
     scale = 1 / mean.clamp_min(1e-6) ** 2
     energies, shares, low = [], [], light
     for band in range(N_BANDS):
-        low, place, inside = (low, place, inside) if band == 0 else (low[..., ::2, ::2], place[::2], inside[..., ::2])
+        low, place = (low, place) if band == 0 else (low[..., ::2, ::2], place[::2])
         smooth, place = _blur_valid(low), place[_MARGIN_PX:-_MARGIN_PX]
-        inside = _wholly(inside)
+        outside = None if outside is None else _met(outside if band == 0 else outside[..., ::2])
         detail = low[..., _MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX] - smooth
-        weight, share = _weights(place, offset_px, inside)
+        weight, share = _weights(place, offset_px, outside)
         energies.append((detail.square() * weight).sum((2, 3)))
         shares.append(share)
         low = smooth
@@ -100,9 +100,9 @@ def window_contrast(
     return Contrast(energy.clamp_min(0), noise, coarse * scale, mean, torch.stack(shares, -1))
 
 
-def _wholly(inside: Tensor) -> Tensor:
-    """1 where a filter has met nothing but the scene, without the margin that it loses."""
-    return 1 - F.max_pool1d(1 - inside, 2 * _MARGIN_PX + 1, 1)
+def _met(outside: Tensor) -> Tensor:
+    """1 where a filter has met what is outside, without the margin that it loses."""
+    return F.max_pool1d(outside, 2 * _MARGIN_PX + 1, 1)
 
 
 def _blur_valid(x: Tensor) -> Tensor:
@@ -113,17 +113,21 @@ def _blur_valid(x: Tensor) -> Tensor:
     return x
 
 
-def _weights(place: Tensor, offset_px: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 1, n, n), sum 1: a Gaussian about the gaze, of what is inside (B, 2, n); and how much that is, (B, 1)."""
+def _weights(place: Tensor, offset_px: Tensor, outside: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(B, 1, n, n), sum 1: a Gaussian about the gaze, without what is outside (B, 2, n).
+
+    And the share of it that is inside, (B, 1). Where nothing is outside, both are what they are without asking.
+    """
     distance = (place - offset_px.to(place)[..., None]) / SIGMA_PX  # (B, 2, n)
     bell = torch.exp(-0.5 * distance**2)
     bell = bell / bell.sum(-1, keepdim=True)
-    # From what lies outside, so that a window that is all inside is weighed exactly as if nobody had asked.
-    share = 1 - (bell * (1 - inside)).sum(-1, keepdim=True)
-    is_some = share > _LEAST_SHARE
-    bell = torch.where(is_some, bell * inside / share.clamp_min(_LEAST_SHARE), bell)
-    counted = torch.where(is_some, share, torch.ones_like(share))[:, :, 0].prod(1, keepdim=True)
-    return (bell[:, 0, :, None] * bell[:, 1, None, :])[:, None], counted
+    share = torch.ones_like(bell[..., :1])
+    if outside is not None:
+        lost = bell * outside
+        left = share - lost.sum(-1, keepdim=True)
+        is_some = left > _LEAST_SHARE
+        bell, share = torch.where(is_some, (bell - lost) / left, bell), torch.where(is_some, left, share)
+    return (bell[:, 0, :, None] * bell[:, 1, None, :])[:, None], share.prod(1)
 
 
 @lru_cache(maxsize=1)

@@ -43,7 +43,7 @@ class Sighting:
         offset_px: (B, 2) of the gaze from the window's centre.
         photons: (B,) that a pixel of the window catches of light 1.
         object_dpt: (B,) nearness of what is at the gaze: hidden truth, for evaluators; nan where nobody knows it.
-        is_inside: (B, 2, window_px) bool, rows and columns of the window that the scene has.
+        is_inside: (B, 2, window_px) bool, rows and columns of the window that the scene has; None where it has all.
     """
 
     glance: Glance
@@ -51,7 +51,7 @@ class Sighting:
     offset_px: Tensor
     photons: Tensor
     object_dpt: Tensor
-    is_inside: Tensor
+    is_inside: Tensor | None
 
 
 class Ground:
@@ -153,8 +153,10 @@ class Sight:
         glance = self._glance(eyes, window, around, offset_px, generators)
         return Sighting(glance, window, offset_px, photons, object_dpt.double(), self._of_scene(corner))
 
-    def _of_scene(self, corner: Tensor) -> Tensor:
-        """Which rows and columns of windows from corners (B, 2) the scene has, (B, 2, side) bool."""
+    def _of_scene(self, corner: Tensor) -> Tensor | None:
+        """Which rows and columns of windows from corners (B, 2) the scene has, (B, 2, side) bool; None: all."""
+        if bool(((corner >= 0) & (corner <= self._size - self.config.window_px)).all()):
+            return None  # the same numbers, quicker
         reach = corner[..., None] + torch.arange(self.config.window_px, device=corner.device)
         return (reach >= 0) & (reach < self._size[:, None])
 

@@ -83,7 +83,9 @@ def test_an_eye_at_the_border_is_not_paid_for_rows_that_are_not_there():
         focus_dpt=1.0,
         pupil_mm=2.0,
     )
-    for x, columns in ((0.0, 64), (0.9, 38), (1.0, 32)):
+    env.reset(seed=0)
+    assert env.world.sighting.is_inside is None
+    for x, columns in ((0.9, 38), (1.0, 32)):
         env.reset(seed=0, options={"gaze": (0.0, x)})
         sighting = env.world.sighting
         assert sighting.is_inside.sum(-1).tolist() == [[64, columns]]

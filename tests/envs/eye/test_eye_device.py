@@ -56,7 +56,9 @@ def played(device, name):
     return env, steps, env.render()
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "things" else []) for name in CASES]
+)
 def test_an_episode_is_the_same_there(name, elsewhere):
     _, here, frame = played("cpu", name)
     env, there, frame_there = played(ELSEWHERE, name)
