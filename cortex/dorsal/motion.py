@@ -69,9 +69,13 @@ def residual_motion(flow: FlowOut, settings: ResidualSettings | None = None) -> 
     """
     settings = settings or ResidualSettings()
     whole, spread = whole_field_flow(flow, settings)
+    return left_over(flow, whole, settings.least_px + settings.deviations * spread.view(-1, 1, 1, 1))
+
+
+def left_over(flow: FlowOut, whole: Tensor, nothing_px: Tensor) -> Tensor:
+    """:func:`residual_motion` of a known flow of the whole field (B, 2, h, w) and what is nothing yet (B, 1, ...)."""
     off = torch.sqrt((flow.flow_px_per_frame - whole).square().sum(1, keepdim=True) + _TINY**2)
-    nothing = settings.least_px + settings.deviations * spread.view(-1, 1, 1, 1)
-    return (off - nothing).relu() * flow.confidence
+    return (off - nothing_px).relu() * flow.confidence
 
 
 def _weighted_median(values: Tensor, weight: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ciliary.cortex.dorsal.expectation import PX_PER_DEG, ExpectationNet, expected_priority, unresolved
 from ciliary.cortex.dorsal.gain import expected_gain
-from ciliary.cortex.dorsal.priority import centre_prior, normalised
+from ciliary.cortex.dorsal.priority import centre_prior, drawn_by_motion, normalised
 from ciliary.cortex.eye.fovea import field_deg, take_glance
 from ciliary.cortex.eye.lattice import FoveatedLattice
 from ciliary.cortex.eye.mosaic import Mosaic, add_glance, blank_mosaic
@@ -48,6 +48,7 @@ def believe(
     net: ExpectationNet | None = None,
     centre_exponent: float = CENTRE_EXPONENT,
     cells: tuple[int, int] = MAP_CELLS,
+    motion: Tensor | None = None,
 ) -> Belief:
     """What a mosaic lets expect.
 
@@ -58,12 +59,16 @@ def believe(
         net: the one that comes along when None.
         centre_exponent: of the centre prior that multiplies what the network expects, >= 0.
         cells: (h, w) of the maps.
+        motion: (B, 1, h, w) degrees a second at which places move otherwise than the whole
+            (:mod:`ciliary.cortex.dorsal.fixation`); None: nothing does.
     """
     height, width = mosaic.image.shape[-2:]
     if density is None:
         prior = centre_prior(cells, exponent=centre_exponent).to(mosaic.image)
         density = expected_priority(mosaic, lattice, net=net, prior=prior)
     density = normalised(F.interpolate(density, size=cells, mode="bilinear", antialias=True))
+    if motion is not None:
+        density = drawn_by_motion(density, motion)
     left = F.interpolate(unresolved(mosaic, lattice), size=cells, mode="area")
     field = field_deg((height, width), mosaic.px_per_deg)
     return Belief(density, left, expected_gain(density, left, lattice, field_deg=field))

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex.eye.disc import disc_kernel
@@ -18,6 +19,7 @@ from ciliary.cortex.eye.disc import disc_kernel
 N_BANDS = 3
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # Burt & Adelson 1983
 _MARGIN_PX = 2  # what a filter loses at either side
+_LEAST_SHARE = 1e-3  # of the weights, that a band must have inside
 #: Least side of a window: its coarsest band then has one value left.
 LEAST_WINDOW_PX = 32
 #: Standard errors of the photons' noise that contrast must reach to count.
@@ -33,17 +35,20 @@ class Contrast:
         noise: (B, 3, N_BANDS) the photons' variance over squared mean light; 0 without noise.
         coarse: (B, 3) the same variance of all scales that are coarser than the bands.
         mean: (B, 3) mean light.
+        counted: (B, 1, N_BANDS) in (0, 1]: share of each band's values about the gaze that lie in the scene.
     """
 
     energy: Tensor
     noise: Tensor
     coarse: Tensor
     mean: Tensor
+    counted: Tensor
 
     @property
     def noise_error(self) -> Tensor:
         """(B, 3, N_BANDS) standard error of ``energy`` by photons alone: variance x sqrt(2 / independent values)."""
-        return self.noise * torch.tensor(relative_errors(), dtype=self.noise.dtype, device=self.noise.device)
+        errors = torch.tensor(relative_errors(), dtype=self.noise.dtype, device=self.noise.device)
+        return self.noise * (errors / self.counted.sqrt())
 
 
 #: Standard deviation of the Gaussian about the gaze by which pixels count. Of 5, 6 and 8 px the lens comes within
@@ -51,13 +56,18 @@ class Contrast:
 SIGMA_PX = 5.0
 
 
-def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = None) -> Contrast:
+def window_contrast(
+    light: Tensor, offset_px: Tensor, photons: Tensor | None = None, is_inside: Tensor | None = None
+) -> Contrast:
     """Contrast about the gaze.
 
     Args:
         light: (B, 3, W, W), linear, W >= 32.
         offset_px: (B, 2) of the gaze from the window's centre, (y, x).
         photons: (B,) photons that a pixel catches of light 1; None: the light is without noise.
+        is_inside: (B, 2, W) bool, rows and columns that the scene has; the others, which only go on as its border
+            does, do not count, nor does what a filter makes of them. None: all are. Where the window is so small that
+            a band has no row (or column) inside, all of the band's count.
 
     Raises:
         ValueError: another shape.
@@ -68,21 +78,32 @@ def window_contrast(light: Tensor, offset_px: Tensor, photons: Tensor | None = N
         )
     side = light.shape[-1]
     place = torch.arange(side, dtype=light.dtype, device=light.device) - (side - 1) / 2
-    mean = (light * _weights(place, offset_px)).sum((2, 3))
+    outside = None if is_inside is None else 1 - is_inside.to(light.dtype)
+    if outside is not None and outside.shape != (len(light), 2, side):
+        raise ValueError(f"expected is_inside ({len(light)}, 2, {side}), got {tuple(outside.shape)}")
+    weight, _ = _weights(place, offset_px, outside)
+    mean = (light * weight).sum((2, 3))
     variance = torch.zeros_like(mean) if photons is None else mean.clamp_min(0) / photons[:, None]
     scale = 1 / mean.clamp_min(1e-6) ** 2
     details, low = split_bands(light)
-    energies = []
+    energies, shares = [], []
     for band, detail in enumerate(details):
         place = (place if band == 0 else place[::2])[_MARGIN_PX:-_MARGIN_PX]
-        energies.append((detail.square() * _weights(place, offset_px)).sum((2, 3)))
-    weight = _weights(place, offset_px)
+        outside = None if outside is None else _met(outside if band == 0 else outside[..., ::2])
+        weight, share = _weights(place, offset_px, outside)
+        energies.append((detail.square() * weight).sum((2, 3)))
+        shares.append(share)
     middle = (low * weight).sum((2, 3), keepdim=True)
     coarse = ((low - middle).square() * weight).sum((2, 3))
     powers = torch.tensor(noise_powers(), dtype=light.dtype, device=light.device)
     noise = variance[..., None] * powers * scale[..., None]
     energy = torch.stack(energies, -1) * scale[..., None] - noise
-    return Contrast(energy.clamp_min(0), noise, coarse * scale, mean)
+    return Contrast(energy.clamp_min(0), noise, coarse * scale, mean, torch.stack(shares, -1))
+
+
+def _met(outside: Tensor) -> Tensor:
+    """1 where a filter has met what is outside, without the margin that it loses."""
+    return F.max_pool1d(outside, 2 * _MARGIN_PX + 1, 1)
 
 
 def split_bands(image: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -107,12 +128,21 @@ def _blur_valid(x: Tensor) -> Tensor:
     return x
 
 
-def _weights(place: Tensor, offset_px: Tensor) -> Tensor:
-    """(B, 1, n, n), sum 1: a Gaussian about the gaze."""
+def _weights(place: Tensor, offset_px: Tensor, outside: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(B, 1, n, n), sum 1: a Gaussian about the gaze, without what is outside (B, 2, n).
+
+    And the share of it that is inside, (B, 1). Where nothing is outside, both are what they are without asking.
+    """
     distance = (place - offset_px.to(place)[..., None]) / SIGMA_PX  # (B, 2, n)
     bell = torch.exp(-0.5 * distance**2)
     bell = bell / bell.sum(-1, keepdim=True)
-    return (bell[:, 0, :, None] * bell[:, 1, None, :])[:, None]
+    share = torch.ones_like(bell[..., :1])
+    if outside is not None:
+        lost = bell * outside
+        left = share - lost.sum(-1, keepdim=True)
+        is_some = left > _LEAST_SHARE
+        bell, share = torch.where(is_some, (bell - lost) / left, bell), torch.where(is_some, left, share)
+    return (bell[:, 0, :, None] * bell[:, 1, None, :])[:, None], share.prod(1)
 
 
 @lru_cache(maxsize=1)

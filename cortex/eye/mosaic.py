@@ -99,8 +99,13 @@ def render_glance(glance: Glance, size_px: tuple[int, int], px_per_deg: float) -
 
     Between samples it is linear along the sheet's rows and columns; samples off the scene take no part.
 
+    Args:
+        glance: its samples may have any number C of channels.
+        size_px: (H, W).
+        px_per_deg: of the picture that is made.
+
     Returns:
-        image (B, 3, H, W), 0 where nothing was seen; spacing_deg (B, 1, H, W), inf there.
+        image (B, C, H, W), 0 where nothing was seen; spacing_deg (B, 1, H, W), inf there.
     """
     samples, lattice = glance.samples, glance.lattice
     device, batch = samples.device, len(samples)
@@ -113,8 +118,8 @@ def render_glance(glance: Glance, size_px: tuple[int, int], px_per_deg: float) -
     row = row.clamp(0, n_rows - 1)
     column = column if lattice.wraps else column.clamp(0, n_columns - 1)
     top, left = row.detach().floor(), column.detach().floor()
-    # One row of four a sample, so that a place reads neighbours in memory.
-    weighed = torch.cat([samples, glance.is_inside.to(samples.dtype)], 1).permute(0, 2, 3, 1).reshape(-1, 4)
+    # One row a sample, all its channels, so that a place reads neighbours in memory.
+    weighed = torch.cat([samples, glance.is_inside.to(samples.dtype)], 1).permute(0, 2, 3, 1).flatten(0, 2)
     first = torch.arange(batch, device=device).view(-1, 1, 1) * (n_rows * n_columns)
     row_share, column_share = ((x - x.detach().floor()).to(samples.dtype) for x in (row, column))
     total = samples.new_zeros(())
@@ -126,7 +131,7 @@ def render_glance(glance: Glance, size_px: tuple[int, int], px_per_deg: float) -
             weight = (row_share if i else 1 - row_share) * (column_share if j else 1 - column_share)
             total = total + weighed[first + i_row * n_columns + i_column] * weight[..., None]
     total = total.permute(0, 3, 1, 2)
-    image, inside = total[:, :3], total[:, 3:]
+    image, inside = total[:, :-1], total[:, -1:]
     is_seen = (inside > 0) & torch.isfinite(spacing)[:, None]
     image = torch.where(is_seen, image / torch.where(is_seen, inside, torch.ones_like(inside)), torch.zeros_like(image))
     spacing = spacing[:, None].to(samples.dtype)

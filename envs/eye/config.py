@@ -7,14 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.eye.contrast import LEAST_WINDOW_PX
 from ciliary.cortex.eye.lattice import FoveatedLattice
 from ciliary.cortex.eye.parameters import EYE, FOCUS_DPT, PUPIL_MM, WIDTH_DEG
 from ciliary.cortex.eye.receptor import RECEPTORS
 from ciliary.envs.config import check_names
 from ciliary.envs.data.active.scene import EyeScene
+from ciliary.envs.data.active.sequences import FRAME_MS
 from ciliary.envs.dynamics import Rules
 
+#: Scenes by name, that are no folder.
+KINDS = ("synthetic", "photographs", "mixed", "moving")
+#: Places are told in float64, which Apple's do not have.
+DEVICES = ("auto", "cpu", "cuda")
 #: The eye's muscles, in the order of the columns of every action.
 MUSCLES = EYE.names
 #: Largest change of the lens in one step. Accommodation runs at up to about 10 dpt/s, a look takes 0.25 s (Campbell &
@@ -31,8 +39,15 @@ class EyeConfig:
     Attributes:
         muscles: those that are free, of :data:`MUSCLES`; the others stay where the episode starts.
         scenes: what is looked at: ``synthetic`` (planes, slants and dots with known answers), ``photographs`` (bundled,
-            flat), ``mixed`` (either), the path of a folder with depth (:mod:`ciliary.envs.data.depth`), with a focus
-            stack and its ``focus.txt`` (:mod:`ciliary.envs.data.active.stacks`) or of photographs, or scenes.
+            flat), ``mixed`` (either), ``moving`` (films of a patch before a ground), the path of a folder with depth
+            (:mod:`ciliary.envs.data.depth`), with a focus stack and its ``focus.txt``
+            (:mod:`ciliary.envs.data.active.stacks`) or of photographs, or scenes.
+        film: the folder is a film, or holds folders that each are one (:mod:`ciliary.envs.data.active.sequences` says
+            how): every look sees a later frame. Nothing in a folder tells a film from photographs.
+        frame_ms: between two frames of a film that is read from a folder.
+        frames_per_look: of a film, that pass in one look; None: as many as in a fixation of .25 s.
+        sees_motion: what moves while the gaze rests ages the memory (:mod:`ciliary.envs.eye.memory`).
+        motion_draws: what moves otherwise than the whole is worth looking at.
         in_depth: photographs are not flat and far: see :func:`ciliary.envs.data.active.pictures.photograph_in_depth`.
         nearness: of a folder with depth, see :func:`ciliary.envs.data.active.scene.depth_scene`.
         size_px: (height, width) to which scenes are brought (shrunk until they just cover it, never enlarged, and
@@ -48,8 +63,12 @@ class EyeConfig:
         n_layers: of that square, see :func:`ciliary.cortex.eye.layers.split_layers`.
         coarse: what is outside the square is imaged so many times coarser, and without colour fringes.
         mosaic_coarse: the memory of what was seen has pixels so many times larger than the scene's.
+        things: what is seen is taken apart into things, which keep their names over looks
+            (:mod:`ciliary.envs.eye.things`): in ``info``, and in frames. Slow: a percept a look.
         expectation: file of ``ciliary train expectation``, that tells where looking would pay; None: what comes along.
         centre_exponent: of the prior for the centre that multiplies it, >= 0.
+        device: where scenes, optics, memory and expectation lie: ``cpu``, ``cuda``, ``auto`` (cuda where there is one)
+            or torch's own; photons are drawn on the CPU, actions and observations are NumPy's, whatever it is.
         focus_dpt, pupil_mm: where an episode starts.
         degree_cost: subtracted from the reward for every degree of a saccade, >= 0.
         horizon: looks that the observation's ``time`` counts to; it is 1 from then on.
@@ -58,6 +77,11 @@ class EyeConfig:
 
     muscles: tuple[str, ...] = MUSCLES
     scenes: str | Path | EyeScene | Sequence[EyeScene] = "mixed"
+    film: bool = False
+    frame_ms: float = FRAME_MS
+    frames_per_look: int | None = None
+    sees_motion: bool = True
+    motion_draws: bool = True
     in_depth: bool = False
     nearness: float = 5.0
     size_px: tuple[int, int] | None = (240, 320)
@@ -71,6 +95,8 @@ class EyeConfig:
     n_layers: int = 8
     coarse: int = 4
     mosaic_coarse: int = 2
+    things: bool = False
+    device: str | torch.device = "cpu"
     expectation: str | Path | None = None
     centre_exponent: float = 0.5
     focus_dpt: float = EYE["focus_dpt"].default
@@ -105,6 +131,14 @@ class EyeConfig:
                 "expected nearness and width_deg > 0 and degree_cost >= 0, got "
                 f"{self.nearness}, {self.width_deg}, {self.degree_cost}"
             )
+        if not self.frame_ms > 0 or (self.frames_per_look is not None and self.frames_per_look < 1):
+            raise ValueError(
+                f"expected frame_ms > 0 and frames_per_look >= 1 or None, got {self.frame_ms}, {self.frames_per_look}"
+            )
+        if self.film and (not isinstance(self.scenes, (str, Path)) or self.scenes in KINDS):
+            raise ValueError(f"film=True is for a folder of frames; got scenes={self.scenes!r} (moving needs no film)")
+        if not isinstance(self.device, torch.device) and self.device not in DEVICES:
+            raise ValueError(f"expected device of {', '.join(DEVICES)}, got {self.device!r}")
         if self.centre_exponent < 0:
             raise ValueError(f"expected centre_exponent >= 0, got {self.centre_exponent}")
         if self.white_cd_m2 is not None and not self.white_cd_m2 > 0:
@@ -122,6 +156,15 @@ class EyeConfig:
                 f"expected pupil_mm in {PUPIL_MM[0]:g}..{self.widest_mm:g} (wider: free the muscle, or give "
                 f"EyeConfig a wider one), got {pupil_mm}"
             )
+
+    @property
+    def lies_on(self) -> torch.device:
+        """The device.
+
+        Raises:
+            ValueError: there is no such device here.
+        """
+        return self.device if isinstance(self.device, torch.device) else choose_device(self.device)
 
     @property
     def widest_mm(self) -> float:

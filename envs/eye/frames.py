@@ -33,8 +33,9 @@ class GroundFrames:
     coarse: Tensor
 
     @classmethod
-    def of(cls, frames: SceneFrames, k: int) -> GroundFrames:
-        """Frames, and the means of their k x k pixels; beyond the border as the border is."""
+    def of(cls, frames: SceneFrames, k: int, device: torch.device | None = None) -> GroundFrames:
+        """Frames on a device, and the means of their k x k pixels; beyond the border as the border is."""
+        frames = replace(frames, light=frames.light.to(device), marks=frames.marks.to(device))
         below, right = (-side % k for side in frames.light.shape[-2:])
         return cls(frames, F.avg_pool2d(F.pad(frames.light, (0, right, 0, below), mode="replicate"), k))
 
@@ -55,7 +56,7 @@ class FrameSight:
         is_one = len(grounds) == 1
         self._light = grounds[0].frames.light if is_one else torch.cat([ground.frames.light for ground in grounds])
         self._coarse = grounds[0].coarse if is_one else torch.cat([ground.coarse for ground in grounds])
-        counts = torch.tensor([len(ground.frames) for ground in grounds])
+        counts = torch.tensor([len(ground.frames) for ground in grounds], device=self._light.device)
         self._first = counts.cumsum(0) - counts
         self._scaled = grounds[0].frames.scaled
         marks = [self._scaled(ground.frames.marks.double()) for ground in grounds]
@@ -75,7 +76,7 @@ class FrameSight:
 
     def window(self, corner: Tensor, side: int) -> Tensor:
         """Windows (B, 3, side, side) of the frames taken, from corners (B, 2); beyond the border as the border is."""
-        reach = torch.arange(side)
+        reach = torch.arange(side, device=corner.device)
         y, x = ((corner[:, axis, None] + reach).clamp(0, self._light.shape[axis - 2] - 1) for axis in (0, 1))
         return self._light[self._row[:, None, None], :, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2).contiguous()
 

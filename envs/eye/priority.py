@@ -19,16 +19,26 @@ _REACH_PX = 2
 
 
 def gaze_worth(
-    mosaic: Mosaic, lattice: FoveatedLattice, *, net: ExpectationNet, centre_exponent: float
+    mosaic: Mosaic,
+    lattice: FoveatedLattice,
+    *,
+    net: ExpectationNet,
+    centre_exponent: float,
+    motion: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """What a gaze is chosen by, and what is left to look for.
+
+    Args:
+        mosaic: what was seen.
+        lattice: of the glances.
+        net, centre_exponent, motion: see :func:`ciliary.cortex.dorsal.search.believe`.
 
     Returns:
         priority (B, 1, 36, 48) in [0, 1]: what a look at each place would gain, of the most that any would
         (:func:`ciliary.cortex.dorsal.gain.expected_gain`), 1 all over where there is nothing to see; and the
         priority-weighted unresolved acuity (B,) in [0, 1], 0 there.
     """
-    belief = believe(mosaic, lattice, net=net, centre_exponent=centre_exponent, cells=PRIORITY_PX)
+    belief = believe(mosaic, lattice, net=net, centre_exponent=centre_exponent, cells=PRIORITY_PX, motion=motion)
     is_something = fine_contrast(mosaic).sum((1, 2, 3)) > 0
     most = belief.gain.amax((1, 2, 3), keepdim=True)
     told = belief.gain / most.clamp_min(1e-12)

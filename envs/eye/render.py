@@ -7,11 +7,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ciliary.cortex.plot.things import paint_things
 from ciliary.cortex.stages.retina import linear_to_srgb
 from ciliary.envs.eye.world import EyeWorld
 
 _SIZE_PX = (640, 480)  # width, height: even, as video encoders want
 _DPI = 80
+_NAMES = ("scene and gaze", "window at the gaze", "where looking would pay", "mosaic")
 _PATH_COLOUR = "#D55E00"  # Okabe & Ito 2008
 
 
@@ -28,16 +30,18 @@ class EyeRenderer:
     def draw(self, world: EyeWorld, i: int) -> np.ndarray:
         """The frame of episode ``i``."""
         assert world.sighting is not None
-        assert world.mosaic is not None
         half_y, half_x = world.half_field_deg
         extent = (-half_x, half_x, half_y, -half_y)
-        priority = world.priority[i, 0].numpy()
-        scene, window = _picture(world.scene(i).light), _picture(world.sighting.window[i])
-        mosaic = _picture(world.mosaic.image[i])
+        priority = world.priority[i, 0].cpu().numpy()
+        scene, window = _picture(world.now[i].light), _picture(world.sighting.window[i])
+        mosaic, names = _picture(world.mosaic.image[i]), [*_NAMES]
+        if world.things is not None:
+            identity = np.asarray(world.things.identity[i].cpu().numpy())
+            mosaic = paint_things(linear_to_srgb(world.mosaic.image[i]).cpu(), identity)
+            names[3] = f"mosaic, {len(np.unique(identity[identity >= 0]))} things"
         for ax in self._axes:
             ax.clear()
             ax.set_axis_off()
-        names = ("scene and gaze", "window at the gaze", "where looking would pay", "mosaic")
         for ax, name in zip(self._axes, names, strict=True):
             ax.set_title(name, fontsize=10)
         self._axes[0].imshow(scene, extent=extent)
@@ -58,4 +62,4 @@ class EyeRenderer:
 
 def _picture(light: Tensor) -> np.ndarray:
     """Linear light (3, H, W) as (H, W, 3) in [0, 1], sRGB."""
-    return np.asarray(linear_to_srgb(light).permute(1, 2, 0).numpy())
+    return np.asarray(linear_to_srgb(light).permute(1, 2, 0).cpu().numpy())

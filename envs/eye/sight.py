@@ -44,6 +44,7 @@ class Sighting:
         photons: (B,) that a pixel of the window catches of light 1.
         unit_td: (B,) trolands of light 1.
         object_dpt: (B,) nearness of what is at the gaze: hidden truth, for evaluators; nan where nobody knows it.
+        is_inside: (B, 2, window_px) bool, rows and columns of the window that the scene has; None where it has all.
     """
 
     glance: Glance
@@ -52,6 +53,7 @@ class Sighting:
     photons: Tensor
     unit_td: Tensor
     object_dpt: Tensor
+    is_inside: Tensor | None
 
 
 class Ground:
@@ -59,22 +61,21 @@ class Ground:
 
     def __init__(self, scene: EyeScene, config: EyeConfig) -> None:
         self.scene = scene
-        self.light, self.distance_dpt = scene.light, scene.distance_dpt
+        self.light, self.distance_dpt = (x.to(config.lies_on) for x in (scene.light, scene.distance_dpt))
         self.white_cd_m2 = scene.white_cd_m2 if config.white_cd_m2 is None else config.white_cd_m2
         k = config.coarse
         below, right = (-scene.size_px[0]) % k, (-scene.size_px[1]) % k
-        light = F.avg_pool2d(F.pad(scene.light[None], (0, right, 0, below), mode="replicate"), k)
-        distance = F.pad(scene.distance_dpt[None], (0, right, 0, below), mode="replicate")[
-            ..., k // 2 :: k, k // 2 :: k
-        ]
-        self.frames = None if scene.frames is None else GroundFrames.of(scene.frames, k)
+        light = F.avg_pool2d(F.pad(self.light[None], (0, right, 0, below), mode="replicate"), k)
+        distance = F.pad(self.distance_dpt[None], (0, right, 0, below), mode="replicate")[..., k // 2 :: k, k // 2 :: k]
+        self.frames = None if scene.frames is None else GroundFrames.of(scene.frames, k, config.lies_on)
         is_flat = float(distance.max() - distance.min()) < _FLAT_DPT
         sigma_px = max(8.0 / k, 1.0)
         self.coarse = split_layers(
             light, distance, n_layers=1 if is_flat else config.n_layers, hidden_sigma_px=sigma_px
         )
         # The centre of the padded image against the scene's.
-        self.shift_deg = torch.tensor([below, right], dtype=torch.float64) / 2 / scene.px_per_deg
+        padded = torch.tensor([below, right], dtype=torch.float64, device=config.lies_on)
+        self.shift_deg = padded / 2 / scene.px_per_deg
 
 
 class Sight:
@@ -109,7 +110,8 @@ class Sight:
         self._grounds, self._window = tuple(grounds), None
         self._light = torch.stack([ground.light for ground in grounds])
         self._distance = torch.stack([ground.distance_dpt for ground in grounds])
-        self._white = torch.tensor([ground.white_cd_m2 for ground in grounds])
+        device = self._light.device
+        self._white = torch.tensor([ground.white_cd_m2 for ground in grounds], device=device)
         self._shift = torch.stack([ground.shift_deg for ground in grounds])
         adapted = self._white * luminance(self._light).mean((1, 2, 3))
         self._dim = adapted if self.config.rods and bool((adapted < MESOPIC_CD_M2[1]).any()) else None
@@ -117,11 +119,14 @@ class Sight:
         for i, ground in enumerate(grounds):
             by_length.setdefault(len(ground.coarse), []).append(i)
         self._coarse = [
-            (torch.tensor(rows), stack_layers([grounds[i].coarse for i in rows])) for rows in by_length.values()
+            (torch.tensor(rows, device=device), stack_layers([grounds[i].coarse for i in rows]))
+            for rows in by_length.values()
         ]
         self.px_per_deg = float(kinds[0][2])
         self.size_px = (int(kinds[0][0]), int(kinds[0][1]))
-        self.half_field_deg = torch.tensor(self.size_px, dtype=torch.float64) / self.px_per_deg / 2
+        self._size = torch.tensor(self.size_px, dtype=torch.float64, device=device)
+        self._half_field = self._size / self.px_per_deg / 2
+        self.half_field_deg = self._half_field.cpu()
 
     @property
     def is_framed(self) -> bool:
@@ -131,7 +136,7 @@ class Sight:
     def look(self, eyes: Eyes, generators: Sequence[torch.Generator] | None) -> Sighting:
         """Look once; ``generators`` one a row, None for light without noise."""
         side, n = self.config.window_px, len(self._light)
-        size = torch.tensor(self.size_px, dtype=torch.float64)
+        size = self._size
         place_px = eyes.gaze_deg * self.px_per_deg + (size - 1) / 2
         corner = (place_px - (side - 1) / 2).round().long()
         offset_px = place_px - (corner + (side - 1) / 2)
@@ -149,11 +154,28 @@ class Sight:
             window = dim_light(window, self._dim, px_per_deg=self.px_per_deg)
         photons = expected_photons(self._white, pupil, area_deg2=area)
         nearest = torch.minimum(place_px.round().long().clamp_min(0), size.long() - 1)
-        object_dpt = self._distance[torch.arange(n), 0, nearest[:, 0], nearest[:, 1]]
+        object_dpt = self._distance[torch.arange(n, device=size.device), 0, nearest[:, 0], nearest[:, 1]]
         if self._frames is not None:
             object_dpt = torch.full_like(object_dpt, math.nan)
         glance = self._glance(eyes, window, around, offset_px, generators)
-        return Sighting(glance, window, offset_px, photons, trolands(self._white, pupil), object_dpt.double())
+        unit_td = trolands(self._white, pupil)
+        return Sighting(glance, window, offset_px, photons, unit_td, object_dpt.double(), self._of_scene(corner))
+
+    def _of_scene(self, corner: Tensor) -> Tensor | None:
+        """Which rows and columns of windows from corners (B, 2) the scene has, (B, 2, side) bool; None: all."""
+        if bool(((corner >= 0) & (corner <= self._size - self.config.window_px)).all()):
+            return None  # the same numbers, quicker
+        reach = corner[..., None] + torch.arange(self.config.window_px, device=corner.device)
+        return (reach >= 0) & (reach < self._size[:, None])
+
+    def periphery(self, eyes: Eyes) -> Glance:
+        """What the coarse optics alone give of scenes that are no stacks, without noise: what motion is seen in."""
+        around = self._coarsely(eyes.focus_dpt.float(), eyes.pupil_mm.float())
+        return self._far(around, eyes)
+
+    def _far(self, around: Tensor, eyes: Eyes) -> Glance:
+        scale = self.px_per_deg / self.config.coarse
+        return take_glance(around, self.config.lattice, eyes.gaze_deg - self._shift, scale)
 
     def _sharp(self, corner: Tensor, focus: Tensor, pupil: Tensor) -> Tensor:
         """The windows at the scene's resolution."""
@@ -175,17 +197,16 @@ class Sight:
         generators: Sequence[torch.Generator] | None,
     ) -> Glance:
         lattice, white = self.config.lattice, self._white[:, None, None, None]
-        scale = self.px_per_deg / self.config.coarse
         pupil = eyes.pupil_mm.float()
-        far = take_glance(around, lattice, eyes.gaze_deg - self._shift, scale)
-        area = lattice.spacing_deg.float() ** 2
+        far = self._far(around, eyes)
+        area = lattice.spacing_deg.float().to(around.device) ** 2
         samples = seen_light(far.samples * white, pupil, area_deg2=area, generator=generators) / white
         if self._dim is not None:
             samples = without_colour(samples, self._dim)
         near = take_glance(window, lattice, offset_px / self.px_per_deg, self.px_per_deg)
         samples = torch.where(near.is_inside, near.samples, samples)
-        place = lattice.position_deg[None] + eyes.gaze_deg[:, None, None]
-        is_inside = (place.abs() <= self.half_field_deg + 1e-9).all(-1)[:, None]
+        place = lattice.position_deg.to(around.device)[None] + eyes.gaze_deg[:, None, None]
+        is_inside = (place.abs() <= self._half_field + 1e-9).all(-1)[:, None]
         return Glance(samples * is_inside, is_inside, eyes.gaze_deg, lattice)
 
     def _cut(self, corner: Tensor) -> list[tuple[Tensor, Layers]]:
@@ -194,10 +215,10 @@ class Sight:
         if self._window is not None and self._window[0] == key:
             return self._window[1]
         margin = self._margin_px(self.px_per_deg)
-        reach = torch.arange(-margin, self.config.window_px + margin)
+        reach = torch.arange(-margin, self.config.window_px + margin, device=corner.device)
         y = (corner[:, 0, None] + reach).clamp(0, self.size_px[0] - 1)
         x = (corner[:, 1, None] + reach).clamp(0, self.size_px[1] - 1)
-        row = torch.arange(len(corner))[:, None, None]
+        row = torch.arange(len(corner), device=corner.device)[:, None, None]
         light = self._light[row, :, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2).contiguous()
         distance = self._distance[row, 0, y[:, :, None], x[:, None, :]][:, None]
         is_flat = distance.amax((1, 2, 3)) - distance.amin((1, 2, 3)) < _FLAT_DPT

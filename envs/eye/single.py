@@ -69,9 +69,18 @@ class EyeEnv(gym.Env[Any, np.ndarray]):
 
     ## Info
     ``terms`` (name -> float), ``u`` (n,) where the free muscles stand in [-1, 1], ``eye`` (name -> physical value),
-    ``n_looks`` and ``n_samples`` (the reset's look is the first; revisits count), ``px_per_deg`` (of the window at
-    the gaze), ``scene``, ``noise_seed``; and ``hidden``, the truth, for evaluators only: ``object_dpt`` at the gaze,
-    ``focus_error_dpt`` (positive: focused too near), ``disc_deg``.
+    ``n_looks`` and ``n_samples`` (the reset's look is the first; revisits count), ``frame`` (of a film, at which the
+    glance was taken; 0 of a scene at rest), ``px_per_deg`` (of the window at the gaze), ``scene``, ``noise_seed``; and
+    ``hidden``, the truth, for evaluators only: ``object_dpt`` at the gaze, ``focus_error_dpt`` (positive: focused too
+    near), ``disc_deg``. With ``things=True`` also ``things``, a line for each of 48 slots: ``identity`` (-1 in an empty
+    one), ``place_deg`` (48, 2), ``extent_deg``, ``age``, ``unseen``, ``confidence``.
+
+    ## Films
+    ``scenes="moving"`` makes films of a patch before a ground up, ``scenes=FOLDER, film=True`` reads one, and a scene
+    may bring its own (:class:`ciliary.envs.data.active.scene.SceneFilm`). A look lasts a fixation of .25 s or
+    ``frames_per_look``, and its glance is of the last frame of it. What the eye sees move meanwhile, by the samples of
+    that glance, ages what it remembers, so that it pays to look there again, and draws ``priority``. After its last
+    frame a film stands still; a scene at rest is exactly what it would be without.
 
     ## Arguments
     Those of :class:`ciliary.envs.eye.config.EyeConfig`, by keyword, and ``render_mode``: ``rgb_array``, (480, 640, 3)

@@ -16,16 +16,18 @@ from torch import Tensor
 
 from ciliary.envs.data.active.pictures import photograph_in_depth
 from ciliary.envs.data.active.scene import EyeScene, depth_scene, photograph_scene
+from ciliary.envs.data.active.sequences import drawn_patch_film, film_folders, mapped, read_film
 from ciliary.envs.data.active.stacks import FOCUS_FILE, read_focus_stack
 from ciliary.envs.data.active.synthetic import dots_scene, planes_scene, slant_scene
 from ciliary.envs.data.depth import DepthEntry, read_depth
 from ciliary.envs.data.sources import Source, bundled, bundled_files, folder
+from ciliary.envs.eye.config import KINDS as KINDS
 from ciliary.envs.eye.config import EyeConfig
+from ciliary.envs.eye.film import frames_per_look
 from ciliary.envs.eye.sight import Ground
 
 _N_KEPT = 32
 _RANGE_DPT = (0.3, 8.0)  # of distances that are drawn
-KINDS = ("synthetic", "photographs", "mixed")
 
 
 class SceneSource:
@@ -43,7 +45,7 @@ class SceneSource:
         self._kept: OrderedDict[str, Ground] = OrderedDict()
         self._given: tuple[EyeScene, Ground] | None = None  # the latest scene that was given as an object
         self._makers: dict[str, Callable[[], EyeScene]] = {}
-        self._is_synthetic = config.scenes in ("synthetic", "mixed")
+        self._is_synthetic = config.scenes in ("synthetic", "mixed", "moving")
         scenes = config.scenes
         if isinstance(scenes, EyeScene):
             scenes = [scenes]
@@ -59,10 +61,13 @@ class SceneSource:
         if where in ("photographs", "mixed"):
             found = bundled(None, covering(config.size_px))
             self._makers = _of_photographs(found, config)
-        elif where != "synthetic":
+        elif where not in KINDS:
             path = Path(where)
             if not path.exists():
                 raise ValueError(f"expected scenes of {', '.join(KINDS)}, a folder, or scenes, got {str(where)!r}")
+            if config.film:
+                self._makers = {one.resolve().name: partial(_read_film, one, config) for one in film_folders(path)}
+                return
             self._from_folder(path)
 
     def _from_folder(self, path: Path) -> None:
@@ -103,7 +108,8 @@ class SceneSource:
         names = self.names
         if wanted is None:
             if self._is_synthetic and (not names or kind < 0.5):
-                return self._ready(synthetic_scene(seed, self._config))
+                make = moving_scene if self._config.scenes == "moving" else synthetic_scene
+                return self._ready(make(seed, self._config))
             return self._named(names[int(number * len(names))])
         if isinstance(wanted, (int, np.integer)) and 0 <= wanted < len(names):
             return self._named(names[int(wanted)])
@@ -122,7 +128,8 @@ class SceneSource:
         return self._kept[name]
 
     def _ready(self, scene: EyeScene) -> Ground:
-        return Ground(scene if self._config.size_px is None else fitted(scene, self._config.size_px), self._config)
+        size_px = self._config.size_px
+        return Ground(scene if size_px is None else mapped(scene, partial(fitted, size_px=size_px)), self._config)
 
 
 def covering(size_px: tuple[int, int] | None) -> list[str]:
@@ -152,6 +159,28 @@ def scene_of_photograph(source: Source, i: int, config: EyeConfig) -> EyeScene:
 
 def _read_depth_scene(entry: DepthEntry, config: EyeConfig) -> EyeScene:
     return _in_field(depth_scene(entry.read(), nearness=config.nearness), config)
+
+
+def _read_film(path: Path, config: EyeConfig) -> EyeScene:
+    film = read_film(path, frame_ms=config.frame_ms, width_deg=config.width_deg, nearness=config.nearness)
+    return mapped(film, partial(_in_field, config=config))
+
+
+def moving_scene(seed: int, config: EyeConfig, *, is_panning: bool | None = None) -> EyeScene:
+    """A patch before a ground, for as long as an episode's looks (``horizon``), drawn by seed.
+
+    See :func:`ciliary.envs.data.active.sequences.drawn_patch_film`.
+    """
+    size_px = config.size_px or (240, 320)
+    n_frames = (config.horizon + 1) * frames_per_look(config, config.frame_ms) + 1
+    return drawn_patch_film(
+        seed,
+        n_frames=n_frames,
+        size_px=size_px,
+        px_per_deg=size_px[1] / config.width_deg,
+        frame_ms=config.frame_ms,
+        is_panning=is_panning,
+    )
 
 
 def _in_field(scene: EyeScene, config: EyeConfig) -> EyeScene:

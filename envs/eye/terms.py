@@ -44,7 +44,8 @@ _MOST_BITS = 10.0
 
 def look_contrast(sighting: Sighting, config: EyeConfig) -> Contrast:
     """Contrast of a look's window, photons taken out where they were drawn, with the noise there is or would be."""
-    contrast = window_contrast(sighting.window, sighting.offset_px, sighting.photons if config.photon_noise else None)
+    photons = sighting.photons if config.photon_noise else None
+    contrast = window_contrast(sighting.window, sighting.offset_px, photons, sighting.is_inside)
     if config.photon_noise:
         return contrast
     powers = torch.tensor(noise_powers(), dtype=contrast.mean.dtype, device=contrast.mean.device)
@@ -89,7 +90,7 @@ def measure(contrast: Contrast, told: Told, unresolved: Tensor, config: EyeConfi
     Those of :func:`weigh`, and *gaze*: ``unresolved`` (B,), of :func:`ciliary.envs.eye.priority.gaze_worth`, 0 to 1.
     """
     terms = {"gaze": unresolved, **weigh(contrast, told, config)}
-    found = {name: value.double().numpy() for name, value in terms.items()}
+    found = {name: value.double().cpu().numpy() for name, value in terms.items()}
     return {**found, "total": np.sum([found[name] for name in counted(config)], axis=0)}
 
 
@@ -124,7 +125,7 @@ def statistics(contrast: Contrast, told: Told, mosaic: Mosaic, config: EyeConfig
         *((contrast.coarse.clamp_min(1e-6).log10() + _DECADES) / _DECADES).unbind(1),
     ]
     table = torch.stack([column.double() for column in columns], 1).nan_to_num(0.0).clamp(-1, 1)
-    return np.asarray(table.to(torch.float32).numpy())
+    return np.asarray(table.to(torch.float32).cpu().numpy())
 
 
 def read_statistics(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

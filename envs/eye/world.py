@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +11,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ciliary.cortex.dorsal.expectation import read_expectation
 from ciliary.cortex.eye.contrast import Contrast
 from ciliary.cortex.eye.disc import disc_diameter_rad
 from ciliary.cortex.eye.fovea import Glance
-from ciliary.cortex.eye.mosaic import Mosaic, add_glance, blank_mosaic
+from ciliary.cortex.eye.mosaic import Mosaic
 from ciliary.cortex.eye.parameters import FOCUS_DPT, PUPIL_MM, eye_table
 from ciliary.cortex.eye.receptor import Told
 from ciliary.cortex.stages.retina import linear_to_srgb
@@ -25,10 +22,13 @@ from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.dynamics import count_still, is_converged, reward
 from ciliary.envs.eye import terms as worth
 from ciliary.envs.eye.config import MAX_FOCUS_STEP_DPT, MAX_PUPIL_FACTOR, MUSCLES, EyeConfig
-from ciliary.envs.eye.priority import PRIORITY_PX, gaze_worth
+from ciliary.envs.eye.film import Films, Moved
+from ciliary.envs.eye.memory import EyeMemory
+from ciliary.envs.eye.priority import PRIORITY_PX
 from ciliary.envs.eye.sight import Eyes, Ground, Sight, Sighting
 from ciliary.envs.eye.slope import total_slope
 from ciliary.envs.eye.sources import SceneSource
+from ciliary.envs.eye.things import EyeThings
 
 Obs = dict[str, np.ndarray]
 RESET_OPTIONS = ("scene", "gaze", "focus_dpt", "pupil_mm", "noise_seed")
@@ -55,8 +55,10 @@ class EyeWorld:
     Attributes:
         eye: (B, 4) float64 gaze_y_deg, gaze_x_deg, focus_dpt, pupil_mm.
         terms: name -> (B,) of the latest look.
-        sighting, mosaic: what it saw, and all that was seen.
-        priority: (B, 1, 36, 48) in [0, 1], where looking would pay.
+        sighting: what it saw.
+        memory: all that was seen, and where it lets expect something.
+        things: what things there are in it, where they are remembered (``EyeConfig(things=True)``).
+        now: the scenes as they were at the latest look: another frame each time, of a film.
         history: of each episode, the terms after the reset and every step; ``path`` likewise the eye, (4,).
     """
 
@@ -67,6 +69,7 @@ class EyeWorld:
         self.is_free = np.isin(MUSCLES, config.muscles)
         self.eye = np.zeros((n, len(MUSCLES)))
         self.grounds: list[Ground | None] = [None] * n
+        self.now: list[Ground] = []
         self.noise_seeds = [0] * n
         self.n_looks = np.zeros(n, dtype=np.int64)
         self.n_still = np.zeros(n, dtype=np.int64)
@@ -76,11 +79,19 @@ class EyeWorld:
         self.sighting: Sighting | None = None
         self.contrast: Contrast | None = None
         self.told: Told | None = None
-        self.mosaic: Mosaic | None = None
-        self._gaze: Tensor | None = None  # of the latest look, while the mosaic has it
-        self._net = read_expectation(None if config.expectation is None else Path(config.expectation))
-        self._unresolved: Tensor
-        self.priority: Tensor
+        self.memory = EyeMemory(config, n)
+        self.things = EyeThings(config.lies_on) if config.things else None
+        self._films = Films(config)
+
+    @property
+    def mosaic(self) -> Mosaic:
+        """All that was seen."""
+        return self.memory.mosaic
+
+    @property
+    def priority(self) -> Tensor:
+        """(B, 1, 36, 48) in [0, 1], where looking would pay."""
+        return self.memory.priority
 
     @property
     def half_field_deg(self) -> np.ndarray:
@@ -111,26 +122,16 @@ class EyeWorld:
             self.grounds[i] = self.source.draw(rng, one)
             drawn = int(rng.integers(2**31))
             self.noise_seeds[i] = int(start.get("noise_seed", drawn))
-        self.sight.place([ground for ground in self.grounds if ground is not None])
+        self.now = [ground for ground in self.grounds if ground is not None]
+        self.sight.place(self.now)
         for i in rows:
             gaze = np.clip(np.asarray(start.get("gaze", (0.0, 0.0)), dtype=np.float64), -1, 1) * self.half_field_deg
             focus = start.get("focus_dpt", self.config.focus_dpt)
             self.eye[i] = [*gaze, focus, start.get("pupil_mm", self.config.pupil_mm)]
             self.n_looks[i] = self.n_still[i] = 0
             self.history[i], self.path[i] = [], []
-        self._forget(list(rows))
+        self.memory.forget(list(rows), self.sight.size_px, self.sight.px_per_deg)
         self.look(rows)
-
-    def _forget(self, rows: list[int]) -> None:
-        k, self._gaze = self.config.mosaic_coarse, None
-        size_px = tuple(math.ceil(side / k) for side in self.sight.size_px)
-        blank = blank_mosaic(self.n, (size_px[0], size_px[1]), self.sight.px_per_deg / k)
-        if self.mosaic is None or self.mosaic.image.shape != blank.image.shape or len(rows) == self.n:
-            self.mosaic = blank
-            return
-        is_new = torch.zeros(self.n, dtype=torch.bool)
-        is_new[rows] = True
-        self.mosaic = _chosen(is_new, blank, self.mosaic)
 
     # --- muscles
     def targets(self, action: np.ndarray) -> np.ndarray:
@@ -182,7 +183,7 @@ class EyeWorld:
     # --- eyes
     def look(self, rows: Sequence[int] | np.ndarray) -> None:
         """One look of all rows at once; it is remembered in ``rows`` only, the others look again as they did."""
-        eye = torch.from_numpy(self.eye.copy())
+        eye = torch.from_numpy(self.eye.copy()).to(self.config.lies_on)
         generators = None
         if self.config.photon_noise:
             # A look's noise depends on the seed and the number of the look: a row draws what it would alone.
@@ -190,36 +191,30 @@ class EyeWorld:
                 torch.Generator().manual_seed(seed * 1009 + int(n_looks))
                 for seed, n_looks in zip(self.noise_seeds, self.n_looks, strict=True)
             ]
-        self.sighting = self.sight.look(Eyes(eye[:, :2], eye[:, 2], eye[:, 3]), generators)
+        eyes = Eyes(eye[:, :2], eye[:, 2], eye[:, 3])
+        looking = [int(i) for i in rows]
+        moved = self._wait(eyes, looking)
+        self.sighting = self.sight.look(eyes, generators)
         self.contrast = worth.look_contrast(self.sighting, self.config)
         self.told = worth.look_response(self.sighting, self.config)
-        assert self.mosaic is not None
-        is_looking = torch.zeros(self.n, dtype=torch.bool)
-        is_looking[torch.as_tensor(np.asarray(rows, dtype=np.int64))] = True
-        self._remember(is_looking)
-        self.terms = worth.measure(self.contrast, self.told, self._unresolved, self.config)
-        for i in np.flatnonzero(is_looking.numpy()):
+        is_looking = torch.from_numpy(np.isin(np.arange(self.n), looking)).to(eye.device)
+        self.memory.remember(self.sighting.glance, is_looking, moved)
+        if self.things is not None:
+            is_first = is_looking & torch.from_numpy(self.n_looks == 0).to(eye.device)
+            self.things.look(self.mosaic, is_looking, is_first, moved)
+        self.terms = worth.measure(self.contrast, self.told, self.memory.unresolved, self.config)
+        for i in looking:
             self.history[i].append({name: float(values[i]) for name, values in self.terms.items()})
             self.path[i].append(self.eye[i].copy())
 
-    def _remember(self, is_looking: Tensor) -> None:
-        """Add the glance to the mosaic. Where no gaze has moved since the last look it adds nothing but its cost."""
-        assert self.sighting is not None
-        assert self.mosaic is not None
-        glance, before = self.sighting.glance, self.mosaic
-        gaze = glance.gaze_deg
-        if self._gaze is not None and torch.equal(self._gaze, gaze):
-            counts = is_looking.long()
-            n_samples = before.n_samples + counts * glance.n_samples
-            self.mosaic = replace(before, n_samples=n_samples, n_glances=before.n_glances + counts)
-            return
-        seen = add_glance(before, glance)
-        self.mosaic = seen if bool(is_looking.all()) else _chosen(is_looking, seen, before)
-        self._gaze = gaze.clone()
-        with torch.no_grad():
-            self.priority, self._unresolved = gaze_worth(
-                self.mosaic, self.config.lattice, net=self._net, centre_exponent=self.config.centre_exponent
-            )
+    def _wait(self, eyes: Eyes, looking: Sequence[int]) -> Moved | None:
+        """Let films run to the end of the look, and say what is seen to move meanwhile; nothing of scenes at rest."""
+        grounds = [ground for ground in self.grounds if ground is not None]
+        if all(ground.scene.film is None for ground in grounds):
+            return None
+        self.now = [self._films.now(ground, int(k)) for ground, k in zip(grounds, self.n_looks, strict=True)]
+        self.sight.place(self.now)
+        return self._films.watch(grounds, self.n_looks.tolist(), eyes, looking) if self.config.sees_motion else None
 
     def gradient(self) -> np.ndarray:
         """(B, n_free): see :func:`ciliary.envs.eye.slope.total_slope`."""
@@ -232,11 +227,10 @@ class EyeWorld:
         assert self.sighting is not None
         assert self.contrast is not None
         assert self.told is not None
-        assert self.mosaic is not None
         time = np.minimum(self.n_looks / self.config.horizon, 1.0)
         return {
             "glance": shown(self.sighting.glance),
-            "priority": np.asarray((255 * self.priority).round().to(torch.uint8).numpy()),
+            "priority": np.asarray((255 * self.priority).round().to(torch.uint8).cpu().numpy()),
             "eye": self.u,
             "statistics": worth.statistics(self.contrast, self.told, self.mosaic, self.config),
             "time": time[:, None].astype(np.float32),
@@ -245,16 +239,17 @@ class EyeWorld:
     def info(self, i: int) -> dict[str, Any]:
         """Of one row: see :class:`ciliary.envs.eye.single.EyeEnv`."""
         assert self.sighting is not None
-        assert self.mosaic is not None
         eye = dict(zip(MUSCLES, map(float, self.eye[i]), strict=True))
         u = self.u[i]
         object_dpt = float(self.sighting.object_dpt[i])
         disc = disc_diameter_rad(*(torch.tensor(x) for x in (eye["pupil_mm"], eye["focus_dpt"], object_dpt)))
+        things = {} if self.things is None else {"things": self.things.info(i)}
         return {
             "terms": {name: float(values[i]) for name, values in self.terms.items()},
             "u": u[self.is_free],
             "eye": eye,
             "n_looks": int(self.n_looks[i]) + 1,
+            "frame": self._films.frame(self._ground(i), int(self.n_looks[i])),
             "n_samples": int(self.mosaic.n_samples[i]),
             "px_per_deg": self.sight.px_per_deg,
             "scene": self.scene(i).name,
@@ -264,18 +259,22 @@ class EyeWorld:
                 "focus_error_dpt": eye["focus_dpt"] - object_dpt,
                 "disc_deg": math.degrees(float(disc)),
             },
+            **things,
         }
 
     def scene(self, i: int) -> EyeScene:
         """What a row looks at."""
+        return self._ground(i).scene
+
+    def _ground(self, i: int) -> Ground:
         ground = self.grounds[i]
         assert ground is not None
-        return ground.scene
+        return ground
 
 
 def shown(glance: Glance) -> np.ndarray:
     """Samples of glances as (B, 3, rows, columns) uint8, sRGB."""
-    return np.asarray((255 * linear_to_srgb(glance.samples)).round().to(torch.uint8).numpy())
+    return np.asarray((255 * linear_to_srgb(glance.samples)).round().to(torch.uint8).cpu().numpy())
 
 
 def check_options(options: Mapping[str, Any], config: EyeConfig) -> dict[str, Any]:
@@ -293,15 +292,3 @@ def check_options(options: Mapping[str, Any], config: EyeConfig) -> dict[str, An
     if gaze.shape != (2,) or not (np.abs(gaze) <= 1).all():
         raise ValueError(f"expected gaze (y, x) in [-1, 1], halves of the field, got {start['gaze']}")
     return start
-
-
-def _chosen(is_first: Tensor, first: Mosaic, second: Mosaic) -> Mosaic:
-    """Rows of one mosaic or the other."""
-    wide = is_first[:, None, None, None]
-    return replace(
-        second,
-        image=torch.where(wide, first.image, second.image),
-        spacing_deg=torch.where(wide, first.spacing_deg, second.spacing_deg),
-        n_samples=torch.where(is_first, first.n_samples, second.n_samples),
-        n_glances=torch.where(is_first, first.n_glances, second.n_glances),
-    )

@@ -11,7 +11,8 @@ from PIL import Image
 
 from ciliary.envs.data.active.drifting import patch_frames
 from ciliary.tuning.cli import app
-from ciliary.tuning.motion import exam, job, made_up
+from ciliary.tuning.motion import exam, job, made_up, pursuit
+from ciliary.tuning.motion.remembered import remembered
 from ciliary_tests.loading import SCRIPTS
 
 SCRIPT = SCRIPTS / "motion.py"
@@ -74,6 +75,9 @@ def test_a_patch_when_no_frame_is_given(script, tmp_path, unseen):
         (["--exam", "a.png"], 2, "leave IMAGE out"),
         (["--run", "x"], 2, "give --exam too"),
         (["--ablations"], 2, "give --exam too"),
+        (["--pursuit"], 2, "give --exam too"),
+        (["--exam", "--pursuit", "--scenes", "2"], 2, "--scenes 4"),
+        (["--exam", "--pursuit", "--ablations"], 2, "of its own"),
         (["--exam", "--run", "nowhere"], 1, "nowhere"),
     ],
 )
@@ -115,6 +119,28 @@ def test_the_table(script, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_table_of_pursuit(script, tmp_path, capsys, monkeypatch):
+    """A patch that is looked for by its motion is found more often than by chance, even in three looks."""
+    monkeypatch.setattr(pursuit, "N_LOOKS", 3)
+    assert script.main(["--exam", "--pursuit", "--scenes", "4", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "pursuit.md").read_text(encoding="utf-8") in capsys.readouterr().out
+    with (tmp_path / "pursuit.csv").open(encoding="utf-8") as file:
+        rows = {row["exam"].rsplit(": ", 1)[1]: float(row["value"]) for row in csv.DictReader(file)}
+    assert list(rows) == list(pursuit.POLICIES)
+    assert rows["priority with motion"] > max(rows["random"], rows["priority without motion"])
+
+
+@pytest.mark.slow
+def test_a_memory_that_is_carried_along_is_nearer_to_what_is_there(data_root):
+    folder = data_root / "active" / "depth" / "kitchen_run"
+    if not folder.is_dir():
+        pytest.skip(f"no film at {folder}")
+    still, carried, latest = remembered(folder).values()
+    assert latest.error.mean() < carried.error.mean() < 0.6 * still.error.mean()
+    assert carried.share.mean() > 4 * latest.share.mean()
+
+
+@pytest.mark.slow
 def test_flow_on_a_run_beats_its_floors(data_root):
     from ciliary.tuning.motion.real import KnownFlow, flow_errors, ours, standing, true_mean
 
@@ -135,5 +161,5 @@ def test_help_lists_it(script, capsys):
     assert "motion" in capsys.readouterr().out
     assert script.main(["--help"]) == 0
     text = capsys.readouterr().out
-    for word in ("--exam", "--run", "--ablations", "--frame-ms", "0 all well"):
+    for word in ("--exam", "--run", "--ablations", "--pursuit", "--frame-ms", "0 all well"):
         assert word in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +21,10 @@ from ciliary.envs.data.active.drifting import noise_frames
 from ciliary.envs.metrics.pattern import CRITERION
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean
 from ciliary.tuning.motion import made_up
+from ciliary.tuning.motion.pursuit import NEAR_DEG, POLICIES, pursue
 from ciliary.tuning.motion.real import KnownFlow, flow_errors, of_two_frames, ours, standing, true_mean, truth
+from ciliary.tuning.motion.remembered import FINE_DEG, remembered
+from ciliary.tuning.runs.tables import shown
 
 #: One ingredient left out or changed at a time.
 ABLATIONS: dict[str, MotionSettings] = {
@@ -61,6 +65,29 @@ def made_up_lines(n_scenes: int) -> Iterator[Line]:
         without, with_motion = made_up.patch_exam(n_scenes, side_px)
         what = f"patch of {side_px} px before a panning background wins priority"
         yield _line(what, with_motion, f"without motion {without.mean():.3f}")
+
+
+def pursuit_lines(n_films: int, on_part: Callable[[str], None] = lambda name: None) -> Iterator[Line]:
+    """Policies of gaze before patches that move, their ground at rest in half of the films, panning in the others."""
+    rest, pan = (
+        pursue(n, is_panning=is_panning, on_part=on_part)
+        for n, is_panning in ((n_films - n_films // 2, False), (n_films // 2, True))
+    )
+    for name in POLICIES:
+        middle = np.concatenate([rest[name].on_middle, pan[name].on_middle])
+        near = bootstrap_mean(np.concatenate([rest[name].on_patch, pan[name].on_patch]))
+        beside = (
+            f"ground at rest {shown(bootstrap_mean(rest[name].on_middle))}, panning "
+            f"{shown(bootstrap_mean(pan[name].on_middle))}; within {NEAR_DEG:g}° of the patch {shown(near)}"
+        )
+        yield _line(f"looks within {NEAR_DEG:g}° of a moving patch's middle, of 16: {name}", middle, beside)
+
+
+def memory_lines(folder: Path) -> Iterator[Line]:
+    """What an eye remembers of a film, beside what is there now; looks of one film are not independent."""
+    for kind, one in remembered(folder).items():
+        what = f"memory of a film, off by, of 255, where held to be within {FINE_DEG:g}°: {kind}"
+        yield _line(what, one.error, f"share of the field {one.share.mean():.2f}")
 
 
 def still_line() -> Line:

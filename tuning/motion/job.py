@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import torch
@@ -18,7 +18,16 @@ from ciliary.envs.data.active.drifting import patch_frames
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
 from ciliary.tuning.cli.progress import Bar
-from ciliary.tuning.motion.exam import Line, ablation_lines, made_up_lines, real_lines, still_line, time_line
+from ciliary.tuning.motion.exam import (
+    Line,
+    ablation_lines,
+    made_up_lines,
+    memory_lines,
+    pursuit_lines,
+    real_lines,
+    still_line,
+    time_line,
+)
 from ciliary.tuning.motion.real import KnownFlow
 from ciliary.tuning.motion.settings import MotionCommand
 from ciliary.tuning.runs.files import write_atomically
@@ -86,6 +95,26 @@ def _frames(settings: MotionCommand) -> tuple[Tensor, str, float, list[str]]:
 
 
 def _examine(settings: MotionCommand) -> int:
+    name = "pursuit" if settings.has_pursuit else "motion"
+    lines: list[Line] = []
+    with Bar(None, unit="lines", is_quiet=settings.is_quiet) as bar:
+        for part in _parts(settings, lambda title: bar.move(len(lines), title=title)):
+            for line in part:
+                lines.append(line)
+                bar.move(len(lines), title=line.exam)
+    page, table = settings.out / f"{name}.md", settings.out / f"{name}.csv"
+    text = rows_to_markdown(lines)
+    write_atomically(page, text.encode())
+    write_atomically(table, rows_to_csv(lines).encode())
+    _print(settings, [text, f"motion   {page}", f"motion   {table}"])
+    return ALL_WELL
+
+
+def _parts(settings: MotionCommand, on_part: Callable[[str], None]) -> list[Iterable[Line]]:
+    """The lines of the exam that was asked for, to be made one by one."""
+    if settings.has_pursuit:
+        films = [] if settings.run is None else [memory_lines(settings.run)]
+        return [*films, pursuit_lines(settings.n_scenes, on_part)]
     known = None if settings.run is None else KnownFlow.read(settings.run, width_px=settings.size_px)
     parts: list[Iterable[Line]] = [(still_line() for _ in (0,)), made_up_lines(settings.n_scenes)]
     if known is not None:
@@ -93,18 +122,7 @@ def _examine(settings: MotionCommand) -> int:
     if settings.has_ablations:
         parts.append(ablation_lines(known))
     parts.append(time_line() for _ in (0,))
-    lines: list[Line] = []
-    with Bar(None, unit="lines", is_quiet=settings.is_quiet) as bar:
-        for part in parts:
-            for line in part:
-                lines.append(line)
-                bar.move(len(lines), title=line.exam)
-    page, table = settings.out / "motion.md", settings.out / "motion.csv"
-    text = rows_to_markdown(lines)
-    write_atomically(page, text.encode())
-    write_atomically(table, rows_to_csv(lines).encode())
-    _print(settings, [text, f"motion   {page}", f"motion   {table}"])
-    return ALL_WELL
+    return parts
 
 
 def _print(settings: MotionCommand, lines: list[str]) -> None:

@@ -9,6 +9,7 @@ from ciliary.tuning.cli.options import at_least, option
 from ciliary.tuning.cli.settings import Images, Settings, Size
 
 DEFAULT_OUT = Path("runs/motion")
+_LEAST_FILMS = 4  # two of either kind of ground
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +25,10 @@ figure        the last frame, what has just changed (magno), MT's directions and
               wheel), what moves otherwise than the whole, and the priority map without and with it
 exam          --exam prints a table instead: plaids before component and pattern cells, speeds, a patch before a panning
               background. --run DIR adds flow on real frames, DIR holding <name>.color.jpg, <name>.depth.png and
-              <name>.pose.txt (camera to world, metres) for each; told on the second half of it.
-output        OUT/<first frame>.png, or OUT/motion.md and OUT/motion.csv
+              <name>.pose.txt (camera to world, metres) for each; told on the second half of it. With --pursuit it is
+              an eye before patches that move: how often policies of gaze are where the patch is (some minutes), and
+              what it remembers of the frames of --run DIR, which then need no depth and no poses.
+output        OUT/<first frame>.png, or OUT/motion.md (pursuit.md) and OUT/motion.csv (pursuit.csv)
 {IN_WORDS}
 
 examples      ciliary motion holiday/frame_00*.jpg --frame-ms 40
@@ -36,6 +39,7 @@ examples      ciliary motion holiday/frame_00*.jpg --frame-ms 40
     is_exam: Annotated[bool, option("--exam", "", "the table instead of a figure")] = False
     run: Annotated[Path | None, option("--run", "DIR", "with --exam: frames with depth and poses")] = None
     has_ablations: Annotated[bool, option("--ablations", "", "with --exam: one ingredient left out at a time")] = False
+    has_pursuit: Annotated[bool, option("--pursuit", "", "with --exam: of gaze before moving patches")] = False
     frame_ms: Annotated[float, option("--frame-ms", "MS", "between two frames")] = round(1000 / 30, 3)
     px_per_deg: Annotated[
         float | None, option("--px-per-deg", "X", "pixels of the file to a degree (its width is 33.3 degrees)")
@@ -51,5 +55,9 @@ examples      ciliary motion holiday/frame_00*.jpg --frame-ms 40
                 raise ValueError(f"{flag} must be above 0, got {value}")
         if self.is_exam and self.images:
             raise ValueError("--exam has its own sequences; leave IMAGE out")
-        if not self.is_exam and (self.run is not None or self.has_ablations):
-            raise ValueError("--run and --ablations are of the exam; give --exam too")
+        if not self.is_exam and (self.run is not None or self.has_ablations or self.has_pursuit):
+            raise ValueError("--run, --ablations and --pursuit are of the exam; give --exam too")
+        if self.has_pursuit and self.has_ablations:
+            raise ValueError("--pursuit is an exam of its own; leave --ablations out")
+        if self.has_pursuit and self.n_scenes < _LEAST_FILMS:
+            raise ValueError(f"--pursuit needs --scenes {_LEAST_FILMS} or more, got {self.n_scenes}")

@@ -7,7 +7,7 @@ span half a dioptre, for which no lens has to move; five times nearer they span 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,30 @@ class SceneFrames:
 
 
 @dataclass(frozen=True, eq=False)
+class SceneFilm:
+    """A scene in time, its frames made or read when they are needed. After the last one it stands still.
+
+    Attributes:
+        n_frames: >= 2.
+        frame_ms: between two frames, > 0.
+        at: the scene of frame i, 0 .. n_frames - 1, of one size and field, without a film of its own.
+        mover_deg: (y, x) from the centre at which frame i has the middle of what moves, where somebody knows: truth,
+            for evaluators.
+    """
+
+    n_frames: int
+    frame_ms: float
+    at: Callable[[int], EyeScene]
+    mover_deg: Callable[[int], tuple[float, float]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.n_frames < 2 or not self.frame_ms > 0:
+            raise ValueError(
+                f"expected a film of two frames or more and frame_ms > 0, got {self.n_frames} and {self.frame_ms}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
 class EyeScene:
     """What an eye can look at.
 
@@ -80,6 +104,7 @@ class EyeScene:
         notes: what had to be done to it, for the user.
         frames: the scene at settings of a muscle, where it was photographed so: then the nearest of them is what is
             seen, ``distance_dpt`` says nothing and ``light`` is one of them, to be shown.
+        film: the scene in time, where it has one: ``light`` and ``distance_dpt`` are those of its first frame.
     """
 
     name: str
@@ -91,6 +116,7 @@ class EyeScene:
     n_layers: int = 24
     notes: tuple[str, ...] = ()
     frames: SceneFrames | None = None
+    film: SceneFilm | None = None
 
     def __post_init__(self) -> None:
         if self.frames is not None and self.frames.light.shape[1:] != self.light.shape:

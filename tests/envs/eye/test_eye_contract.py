@@ -40,3 +40,17 @@ class TestEye(EyeContract):
     def test_standing_still_converges(self):
         """With noise it does not: two looks differ. Without, it does."""
         TestFocus().test_standing_still_converges()
+
+
+class TestFilms(EyeContract):
+    env_id = "Ciliary/Eye-v0"
+    settings = QUICK | {"scenes": "moving", "horizon": 4}
+    n_steps = 3
+
+    def test_standing_still_converges(self):
+        """Before what moves it does not: what was seen grows stale. After its last frame a film stands still."""
+        env = self.make(patience=2, frames_per_look=6)
+        env.reset(seed=0)
+        still = np.zeros(env.action_space.shape, np.float32)
+        endings = [env.step(still)[2] for _ in range(7)]
+        assert endings.index(True) >= 4
