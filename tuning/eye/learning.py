@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium as gym
@@ -20,6 +21,7 @@ from ciliary.agents.training.eye_vec_env import CRITIC, MAPS, EyeVecEnv
 
 GAMMA = 0.99
 ROLLOUT_STEPS = 128  # of each copy between two updates: eight episodes
+RATE = 5e-4
 _LOG_STD = -1.3
 _N_HIDDEN = 64
 
@@ -95,7 +97,7 @@ def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool) -> PPO:
         n_epochs=10,
         gamma=GAMMA,
         gae_lambda=0.9,
-        learning_rate=5e-4,
+        learning_rate=RATE,
         target_kl=0.03,
         seed=seed,
         device="cpu",
@@ -106,6 +108,34 @@ def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool) -> PPO:
             "log_std_init": _LOG_STD,
         },
     )
+
+
+class Averaged:
+    """The model's weights averaged over its updates, the latest most: what is judged and kept swings less.
+
+    Args:
+        model: whose weights at this moment are the first.
+        share: of the latest weights in the average, in (0, 1].
+    """
+
+    def __init__(self, model: PPO, share: float = 0.25) -> None:
+        self.model, self.share = model, share
+        self.weights = {name: value.clone() for name, value in model.policy.state_dict().items()}
+
+    def update(self) -> None:
+        """After an update of the model."""
+        for name, value in self.model.policy.state_dict().items():
+            self.weights[name].lerp_(value, self.share)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The model has the averaged weights meanwhile."""
+        own = {name: value.clone() for name, value in self.model.policy.state_dict().items()}
+        self.model.policy.load_state_dict(self.weights)
+        try:
+            yield
+        finally:
+            self.model.policy.load_state_dict(own)
 
 
 def policy_of(model: PPO, about: Mapping[str, Any], promise: PlacePromise | None = None) -> EyePolicy:

@@ -27,7 +27,7 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, STOPPED
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.cli.stopping import Stopper
-from ciliary.tuning.eye.learning import new_ppo, policy_of, teach
+from ciliary.tuning.eye.learning import RATE, Averaged, new_ppo, policy_of, teach
 from ciliary.tuning.eye.scenes import ENDLESS, QUICK, parts_of, scenes_of
 from ciliary.tuning.eye.settings import EyeTraining
 from ciliary.tuning.runs.files import write_atomically
@@ -125,6 +125,7 @@ class _Job:
             if not s.is_scratch and s.n_taught:
                 rule_gain = teach(self.model, self.envs, s.n_taught, seed=s.seed)
                 self.log({"teach/gain": rule_gain})
+        self.averaged = Averaged(self.model)
         self.envs.seed(int(np.random.SeedSequence([s.seed, n_done]).generate_state(1)[0]))
 
     def _promise(self, envs: EyeVectorEnv) -> PlacePromise:
@@ -137,6 +138,11 @@ class _Job:
             promise = learn_promise(envs, s.n_places, seed=s.seed, on_places=lambda n: bar.move(min(n, s.n_places)))
         write_atomically(path, save(promise.tensors()))
         return promise
+
+    def slow_down(self) -> None:
+        """The rate of learning falls to a tenth while the time runs out."""
+        rate = RATE * max(1 - self.spent / max(self.settings.minutes, 1e-6), 0.1)
+        self.model.lr_schedule = partial(_always, rate)
 
     @property
     def spent(self) -> float:
@@ -159,6 +165,14 @@ class _Job:
 
     def evaluate(self) -> None:
         """What the mean command gains on the photographs held out; the best is kept. Then a checkpoint."""
+        with self.averaged.in_place():
+            self._judge()
+        part = self.checkpoint.with_suffix(".part.zip")
+        self.model.save(part)
+        part.replace(self.checkpoint)
+        write_atomically(self.checkpoint.with_suffix(".txt"), str(self.model.num_timesteps).encode())
+
+    def _judge(self) -> None:
         played = self._play(EyePolicyController(policy_of(self.model, self.about, self.promise)))
         gain = float(played.gain.mean())
         terms = {f"eval/{name}": float(values.mean()) for name, values in played.after.items()}
@@ -173,10 +187,6 @@ class _Job:
                 "minutes": round(self.spent, 2),
             }
             write_atomically(self.weights, policy_of(self.model, self.about_best, self.promise).to_bytes())
-        part = self.checkpoint.with_suffix(".part.zip")
-        self.model.save(part)
-        part.replace(self.checkpoint)
-        write_atomically(self.checkpoint.with_suffix(".txt"), str(self.model.num_timesteps).encode())
 
     def _play(self, controller: ControllerBase) -> Played:
         return play_eyes(self.judging, controller, list(range(len(self.held_out))), seed=_PHOTONS)
@@ -210,11 +220,18 @@ class _Callback(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         self.n_since += 1
+        self.job.slow_down()
 
     def _on_rollout_start(self) -> None:
+        self.job.averaged.update()
         if self.n_since >= _EVALUATE_EVERY:
             self.n_since = 0
             self.job.evaluate()
+
+
+def _always(rate: float, _: float) -> float:
+    """A schedule that can be saved."""
+    return rate
 
 
 def _rollout_of(model: PPO) -> dict[str, float]:
