@@ -18,7 +18,8 @@ from ciliary.cortex.eye.disc import disc_kernel
 #: Bands of a window, an octave apart, the finest first: about 1/3, 1/6 and 1/12 cycles a pixel.
 N_BANDS = 3
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # Burt & Adelson 1983
-_MARGIN_PX = 2  # what a filter loses at either side
+#: What a filter loses at either side.
+MARGIN_PX = 2
 _LEAST_SHARE = 1e-3  # of the weights, that a band must have inside
 #: Least side of a window: its coarsest band then has one value left.
 LEAST_WINDOW_PX = 32
@@ -88,7 +89,7 @@ def window_contrast(
     details, low = split_bands(light)
     energies, shares = [], []
     for band, detail in enumerate(details):
-        place = (place if band == 0 else place[::2])[_MARGIN_PX:-_MARGIN_PX]
+        place = (place if band == 0 else place[::2])[MARGIN_PX:-MARGIN_PX]
         outside = None if outside is None else _met(outside if band == 0 else outside[..., ::2])
         weight, share = _weights(place, offset_px, outside)
         energies.append((detail.square() * weight).sum((2, 3)))
@@ -103,7 +104,7 @@ def window_contrast(
 
 def _met(outside: Tensor) -> Tensor:
     """1 where a filter has met what is outside, without the margin that it loses."""
-    return F.max_pool1d(outside, 2 * _MARGIN_PX + 1, 1)
+    return F.max_pool1d(outside, 2 * MARGIN_PX + 1, 1)
 
 
 def split_bands(image: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -115,7 +116,7 @@ def split_bands(image: Tensor) -> tuple[list[Tensor], Tensor]:
     for band in range(N_BANDS):
         low = low if band == 0 else low[..., ::2, ::2]
         smooth = _blur_valid(low)
-        details.append(low[..., _MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX] - smooth)
+        details.append(low[..., MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] - smooth)
         low = smooth
     return details, low
 
@@ -123,7 +124,7 @@ def split_bands(image: Tensor) -> tuple[list[Tensor], Tensor]:
 def _blur_valid(x: Tensor) -> Tensor:
     """By sums of shifted copies, quicker than a convolution of one channel; two pixels are lost at every side."""
     for axis in (-2, -1):
-        n = x.shape[axis] - 2 * _MARGIN_PX
+        n = x.shape[axis] - 2 * MARGIN_PX
         x = sum((weight * x.narrow(axis, i, n) for i, weight in enumerate(_BINOMIAL)), x.new_zeros(()))
     return x
 

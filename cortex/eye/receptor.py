@@ -14,7 +14,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from ciliary.cortex.eye.contrast import SURE, noise_powers, split_bands
+from ciliary.cortex.eye.contrast import MARGIN_PX, SURE, noise_powers, split_bands
 from ciliary.cortex.ops.guided import LUMA, luminance
 
 _LEAST_TD = 1e-6
@@ -82,7 +82,15 @@ class Told:
     saturated: Tensor
 
 
-def tell(light: Tensor, unit_td: Tensor, photons: Tensor, receptor: Receptor, *, is_noisy: bool) -> Told:
+def tell(
+    light: Tensor,
+    unit_td: Tensor,
+    photons: Tensor,
+    receptor: Receptor,
+    *,
+    is_noisy: bool,
+    is_inside: Tensor | None = None,
+) -> Told:
     """What receptors tell of windows, all pixels alike: one pupil serves all that is seen.
 
     The response is to luminance. In each band (:func:`ciliary.cortex.eye.contrast.split_bands`) a pixel tells
@@ -94,26 +102,41 @@ def tell(light: Tensor, unit_td: Tensor, photons: Tensor, receptor: Receptor, *,
         photons: (B,) photons that a pixel catches of light 1.
         receptor: what they fall on.
         is_noisy: ``light`` has the photons' noise, whose variance then is taken out of its contrast.
+        is_inside: (B, 2, W) bool, rows and columns that the scene has; the others do not count. None: all are.
     """
     light_td = luminance(light) * unit_td[:, None, None, None]
     response, gain = receptor.response(light_td), receptor.gain(light_td)
     weights = light.new_tensor(LUMA).view(3, 1, 1)
     photon_td = (light.clamp_min(0) * weights**2).sum(1, keepdim=True) * (unit_td**2 / photons)[:, None, None, None]
-    photon_noise = (photon_td * (gain / light_td.clamp_min(_LEAST_TD)) ** 2).mean((1, 2, 3))  # of the response
+    share = None if is_inside is None else is_inside.to(light.dtype)
+    photon_noise = _mean(photon_td * (gain / light_td.clamp_min(_LEAST_TD)) ** 2, share)  # of the response
     bits = torch.zeros_like(photon_noise)
     details, _ = split_bands(response)
-    for detail, power in zip(details, noise_powers(), strict=True):
-        contrast = detail.square().mean((1, 2, 3))
+    inside = share
+    for band, (detail, power) in enumerate(zip(details, noise_powers(), strict=True)):
+        if inside is not None:
+            inside = (inside if band == 0 else inside[..., ::2])[..., MARGIN_PX:-MARGIN_PX]
+        contrast = _mean(detail.square(), inside)
         if is_noisy:
             own = photon_noise * power
             contrast = contrast - own
-            contrast = torch.where(contrast > SURE * own * math.sqrt(2 / detail[0].numel()), contrast, 0.0)
+            n = detail[0].numel() if inside is None else inside.sum(-1).prod(-1).clamp_min(1)
+            contrast = torch.where(contrast > SURE * own * (2 / torch.as_tensor(n)).sqrt(), contrast, 0.0)
         bits = bits + 0.5 * torch.log2(1 + contrast / ((photon_noise + receptor.noise**2) * power).clamp_min(1e-12))
     is_little = gain < _LITTLE * receptor.exponent / 4  # n R (1 - R) is n / 4 at R = 1/2
     is_light = (light_td >= receptor.well_td) | (response > 0.5)
     return Told(
         bits / len(details),
-        response.mean((1, 2, 3)),
-        (is_little & ~is_light).to(bits.dtype).mean((1, 2, 3)),
-        (is_little & is_light).to(bits.dtype).mean((1, 2, 3)),
+        _mean(response, share),
+        _mean((is_little & ~is_light).to(bits.dtype), share),
+        _mean((is_little & is_light).to(bits.dtype), share),
     )
+
+
+def _mean(x: Tensor, inside: Tensor | None) -> Tensor:
+    """Of (B, 1, n, n), (B,); of the rows and columns that are inside, (B, 2, n), where there are any."""
+    if inside is None:
+        return x.mean((1, 2, 3))
+    some = torch.where(inside.sum(-1, keepdim=True) > 0, inside, torch.ones_like(inside))
+    weight = (some[:, 0, :, None] * some[:, 1, None, :])[:, None]
+    return (x * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3))

@@ -56,7 +56,8 @@ def look_contrast(sighting: Sighting, config: EyeConfig) -> Contrast:
 def look_response(sighting: Sighting, config: EyeConfig) -> Told:
     """What the receptors tell of a look's window."""
     receptor = RECEPTORS[config.receptor]
-    return tell(sighting.window, sighting.unit_td, sighting.photons, receptor, is_noisy=config.photon_noise)
+    seen = (sighting.window, sighting.unit_td, sighting.photons)
+    return tell(*seen, receptor, is_noisy=config.photon_noise, is_inside=sighting.is_inside)
 
 
 def significant(contrast: Contrast, config: EyeConfig) -> Tensor:

@@ -92,3 +92,21 @@ def test_more_noise_is_a_duller_receptor_and_bits_have_a_gradient():
 def test_complaints(settings):
     with pytest.raises(ValueError, match="exponent, half_td and well_td > 0"):
         Receptor(**settings)
+
+
+def test_what_lies_beyond_the_border_does_not_count():
+    light = torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    is_inside = torch.ones(1, 2, 48, dtype=torch.bool)
+    unit, photons = torch.tensor([1000.0]), torch.tensor([1e6])
+
+    def told(image, inside):
+        one = tell(image, unit, photons, CONES, is_noisy=True, is_inside=inside)
+        return torch.stack([one.bits, one.mean, one.dark, one.saturated])
+
+    assert torch.allclose(told(light, is_inside), told(light, None), atol=1e-6)
+    is_inside[:, 0, :24] = False
+    beyond = light.clone()
+    beyond[..., :14, :] = 0.0  # what filters of rows inside reach of it stays
+    difference = (told(beyond, is_inside) - told(light, is_inside)).abs()
+    assert float(difference[1:].max()) == 0
+    assert float(difference[0]) < 0.02 < float((told(beyond, None) - told(light, None)).abs()[0])
