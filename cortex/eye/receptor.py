@@ -27,9 +27,9 @@ class Receptor:
     """R = I^n / (I^n + half^n) (Naka & Rushton 1966), I in trolands and never above what fills the well.
 
     Attributes:
-        exponent: n, > 0; of primate cones 0.74 (Valeton & van Norren 1983; 0.7 in Boynton & Whitten 1970).
-        half_td: light of half the largest response, > 0; of cones that are little adapted 10^3.2 td (Valeton & van
-            Norren 1983, table 1: 10^3.5 before a background of 100 td, 10^3.9 of 1000).
+        exponent: n, > 0; of primate cones 0.7 to 1, and 0.74 where the table of Valeton & van Norren (1983) is used.
+        half_td: light of half the largest response, > 0; of cones that are little adapted 10^3.2 td (their table 1;
+            10^3.5 before a background of 100 td, 10^3.9 of 1000).
         well_td: light that fills it, > 0; infinite for cones, which bleach instead.
         noise: standard deviation of the response of a pixel, >= 0, that is not the photons'. No measured constant: on
             photographs in uneven light all from 0.0005 to 0.005 choose alike.
