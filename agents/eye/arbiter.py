@@ -1,9 +1,10 @@
 """What a learned policy has to say: not where every muscle goes, but which reflex has its way, and how far.
 
-Six numbers a look: whether gaze goes to a new place or to the best of those it knows, how near the new one shall be,
-whose word counts for what a place will show (the rule's guess or a learned one), what is gained by being in focus
-already, how much of its way the lens goes to where the chromatic reflex would have it, and the pupil. All is drawn from
-what the eye has seen in the episode: the same observations and the same memory that the hand-written rule has.
+It corrects what the rule would command, so that a policy that says nothing is the rule. Six numbers a look: whether
+gaze goes to a new place or to the best of those it knows, how near the new one shall be, whose word counts for what a
+place will show (the rule's guess or a learned one), what is gained by being in focus already, how much of its way the
+lens goes to where the chromatic reflex would have it, and the pupil. All is drawn from what the eye has seen in the
+episode: the same observations and the same memory that the hand-written rule has.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from ciliary.envs.eye.terms import STATISTICS
 COMMANDS = ("explore", "reach", "trust", "focused", "lens", "pupil")
 N_COMMANDS = len(COMMANDS)
 _RESOLVED = STATISTICS.index("resolved")
-_FIRM = 0.4  # a command of the rule, as far from its opposite
+_FIRM = 0.5  # a command of the rule, as far from its opposite
 _REACH_FACTOR = 4.0  # from the rule's nearness, either way
 _FOCUSED_WORTH = 0.1
 
@@ -146,6 +147,10 @@ class Arbiter:
         u[column] += (1 + lens) * (reflex - u[column])
         u[names.index(PUPIL)] = pupil
         return np.clip(u, -1, 1)
+
+    def corrected(self, state: ArbiterState, correction: np.ndarray) -> np.ndarray:
+        """The command (6,) of the rule and a policy's correction (6,): 0 leaves the rule its way."""
+        return np.clip(self.rule_command(state) + correction, -1, 1)
 
     def rule_command(self, state: ArbiterState) -> np.ndarray:
         """The command (6,) that does what the rule does, by the learned promise where there is one."""

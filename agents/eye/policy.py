@@ -151,7 +151,8 @@ class EyePolicyController(ControllerBase):
         if not state.policy.is_arbiter:
             return after_action(state.policy.command(obs), info)[None], state
         told = {**obs, "memory": state.arbiter.memory(state.memory, obs, info)}
-        return state.arbiter.setting(state.memory, state.policy.command(told), obs, info)[None], state
+        command = state.arbiter.corrected(state.memory, state.policy.command(told))
+        return state.arbiter.setting(state.memory, command, obs, info)[None], state
 
     def learn(self, state: EyePolicyState, u: np.ndarray, obs: Any, info: Mapping[str, Any]) -> EyePolicyState:
         """Remember the look."""

@@ -1,4 +1,4 @@
-"""Eyes in the form stable-baselines3 trains on: commands in, observations with the eye's own memory out."""
+"""Eyes in the form stable-baselines3 trains on: corrections of commands in, observations with the eye's memory out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class EyeVecEnv(AccommodationVecEnv):
 
     Args:
         envs: the episodes.
-        arbiter: carries commands out, and adds ``memory`` to the observation; None: actions are the environment's own.
+        arbiter: corrects the rule's commands by the actions and carries them out, and adds ``memory`` to the
+            observation; None: actions are the environment's own.
             ``terms`` are always added, for the critic alone.
         has_maps: whether ``glance`` and ``priority`` are handed on.
         n_looks: of an episode, with the reset's.
@@ -88,18 +89,14 @@ class EyeVecEnv(AccommodationVecEnv):
             seen = self._seen(obs)
         return seen, rewards.astype(np.float32), dones, infos
 
-    def rule_commands(self) -> np.ndarray:
-        """What the rule would command in every copy, (E, 4): to imitate."""
-        assert self.arbiter is not None
-        return np.stack([self.arbiter.rule_command(state) for state in self.states if state is not None])
-
     def _carried_out(self, commands: np.ndarray) -> np.ndarray:
         if self.arbiter is None:
             return commands
         wanted = np.zeros((self.num_envs, len(self.envs.config.muscles)))
         for i, state in enumerate(self.states):
             assert state is not None
-            wanted[i] = self.arbiter.setting(state, commands[i], row_of(self._obs, i), self._rows.info(i))
+            command = self.arbiter.corrected(state, commands[i])
+            wanted[i] = self.arbiter.setting(state, command, row_of(self._obs, i), self._rows.info(i))
         return self.envs.world.action_towards(wanted)
 
     def _begin(self, obs: Batch, rows: list[int]) -> None:

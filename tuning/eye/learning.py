@@ -1,4 +1,4 @@
-"""PPO of an eye: the policy's network within stable-baselines3, imitation first, and what is kept of it."""
+"""PPO of an eye: the policy's network within stable-baselines3, that begins as the rule, and what is kept of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from stable_baselines3.common.policies import MultiInputActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
+from ciliary.agents.eye.arbiter import N_COMMANDS
 from ciliary.agents.eye.network import EyeEncoder, EyeNetwork, EyeNetworkShape, hidden_layers
 from ciliary.agents.eye.policy import EyePolicy
 from ciliary.agents.eye.promise import PlacePromise
@@ -25,8 +26,8 @@ RATE = 5e-4
 _LOG_STD = -1.3
 _N_HIDDEN = 64
 
-#: What was seen, what the rule commands there, and what was paid.
-Step = tuple[dict[str, np.ndarray], np.ndarray, float]
+#: What was seen, and what was paid.
+Step = tuple[dict[str, np.ndarray], float]
 _N_EPOCHS_TAUGHT = 200
 _RATE_TAUGHT = 3e-3
 
@@ -151,9 +152,9 @@ def policy_of(model: PPO, about: Mapping[str, Any], promise: PlacePromise | None
 
 
 def teach(model: PPO, envs: EyeVecEnv, n_episodes: int, *, seed: int) -> float:
-    """Imitate the rule and learn what it earns, on ``n_episodes`` of its episodes; measures the inputs' scale too.
+    """Have the model begin as the rule, and its critic know what the rule earns, by ``n_episodes`` of its episodes.
 
-    Every second copy also strays as PPO will, so that what the rule would do is known there as well.
+    The actor corrects nothing yet; the inputs' scale is measured. Every second copy strays as PPO will.
 
     Returns:
         mean return of the rule where it did not stray.
@@ -165,28 +166,29 @@ def teach(model: PPO, envs: EyeVecEnv, n_episodes: int, *, seed: int) -> float:
     gains: list[float] = []
     going: list[list[Step]] = [[] for _ in range(envs.num_envs)]
     while len(episodes) < n_episodes:
-        commands = envs.rule_commands()
-        strays = np.exp(_LOG_STD) * rng.normal(size=commands.shape) * (np.arange(envs.num_envs) % 2)[:, None]
-        new, rewards, dones, _ = envs.step((commands + strays).clip(-1, 1))
+        strays = np.exp(_LOG_STD) * rng.normal(size=(envs.num_envs, N_COMMANDS))
+        strays[::2] = 0
+        new, rewards, dones, _ = envs.step(strays.clip(-1, 1).astype(np.float32))
         for i in range(envs.num_envs):
-            going[i].append(({name: values[i].copy() for name, values in obs.items()}, commands[i], float(rewards[i])))
+            going[i].append(({name: values[i].copy() for name, values in obs.items()}, float(rewards[i])))
             if dones[i]:
                 if i % 2 == 0:
-                    gains.append(sum(reward for _, _, reward in going[i]))
+                    gains.append(sum(reward for _, reward in going[i]))
                 episodes.append(going[i])
                 going[i] = []
         assert isinstance(new, dict)
         obs = new
     steps = [step for episode in episodes for step in episode]
-    returns = np.concatenate([_discounted([reward for _, _, reward in episode]) for episode in episodes])
+    returns = np.concatenate([_discounted([reward for _, reward in episode]) for episode in episodes])
     seen = {name: torch.as_tensor(np.stack([step[0][name] for step in steps])) for name in steps[0][0]}
-    wanted = torch.as_tensor(np.stack([step[1] for step in steps]))
-    _fit(model, seen, wanted, torch.as_tensor(returns, dtype=torch.float32), seed)
+    _fit(model, seen, torch.as_tensor(returns, dtype=torch.float32), seed)
     return float(np.mean(gains))
 
 
-def _fit(model: PPO, seen: Mapping[str, Tensor], wanted: Tensor, returns: Tensor, seed: int) -> None:
+def _fit(model: PPO, seen: Mapping[str, Tensor], returns: Tensor, seed: int) -> None:
     policy = model.policy
+    nn.init.zeros_(policy.action_net.weight)
+    nn.init.zeros_(policy.action_net.bias)
     for extractor in (policy.pi_features_extractor, policy.vf_features_extractor):
         extractor.encoder.standardise(seen)  # type: ignore[union-attr,operator]
     optimiser = torch.optim.Adam(policy.parameters(), _RATE_TAUGHT)
@@ -194,11 +196,9 @@ def _fit(model: PPO, seen: Mapping[str, Tensor], wanted: Tensor, returns: Tensor
     for epoch in range(_N_EPOCHS_TAUGHT):
         for group in optimiser.param_groups:
             group["lr"] = _RATE_TAUGHT * (1 - epoch / _N_EPOCHS_TAUGHT)
-        for rows in torch.randperm(len(wanted), generator=order).split(256):
+        for rows in torch.randperm(len(returns), generator=order).split(256):
             part = {name: values[rows] for name, values in seen.items()}
-            mean = policy.get_distribution(part).distribution.mean  # type: ignore[union-attr]
-            value = policy.predict_values(part)[:, 0]
-            loss = (mean - wanted[rows]).square().mean() + (value - returns[rows]).square().mean()
+            loss = (policy.predict_values(part)[:, 0] - returns[rows]).square().mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

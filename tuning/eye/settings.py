@@ -22,10 +22,10 @@ class EyeTraining(Settings):
 scenes        a folder of photographs of 320 x 240 px or more. It learns on one half of them (a bit of the hash of a
               name) but for every fourth, on which the best of its states is chosen; it never sees the other half.
 what          first it teaches itself what places promise: it looks at some, focuses, and sees what each comes to show.
-              The policy then says which hand-written reflex has its way, in six numbers a look. It begins as an
-              imitation of the best hand-written rule, places judged by that promise, and goes on by reinforcement, the
-              reward being the environment's; the critic alone is told what the rule earned at each photograph. What
-              is kept are its weights averaged over the last updates. No label anywhere.
+              The policy then corrects what the best hand-written rule commands, in six numbers a look that say which
+              reflex has its way. It begins as that rule, places judged by the promise, and goes on by reinforcement,
+              the reward being the environment's; the critic alone is told what the rule earned at each photograph.
+              What is kept are its weights averaged over the last updates. No label anywhere.
               --scratch: without all that, the environment's four actions from pixels.
 faster        it learns on coarser optics (2 layers, a window of 48 px, a coarser periphery and memory) than it is
               examined on.
@@ -42,7 +42,9 @@ examples      ciliary train eye --scenes osie/images --minutes 60 --seed 0 --out
     minutes: Annotated[float, option("--minutes", "M", "of learning, evaluations included"), at_least(0)] = 60.0
     n_envs: Annotated[int, option("--envs", "N", "episodes side by side"), at_least(1)] = 16
     n_places: Annotated[int, option("--places", "N", "looked at to learn what places promise"), at_least(1)] = 3000
-    n_taught: Annotated[int, option("--taught", "N", "episodes of the rule to imitate first"), at_least(0)] = 64
+    n_taught: Annotated[
+        int, option("--taught", "N", "episodes of the rule that the critic learns first"), at_least(0)
+    ] = 64
     with_maps: Annotated[bool, option("--maps", "", "it also looks at the glance and the map of priority")] = False
     is_scratch: Annotated[bool, option("--scratch", "", "no rule, no reflexes: pixels to muscles")] = False
     seed: Seed = 0
