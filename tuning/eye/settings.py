@@ -43,7 +43,7 @@ examples      ciliary train eye --scenes osie/images --minutes 60 --seed 0 --out
     n_envs: Annotated[int, option("--envs", "N", "episodes side by side"), at_least(1)] = 16
     n_places: Annotated[int, option("--places", "N", "looked at to learn what places promise"), at_least(1)] = 3000
     n_taught: Annotated[
-        int, option("--taught", "N", "episodes of the rule that the critic learns first"), at_least(0)
+        int, option("--taught", "N", "of the rule, for the critic to learn first"), at_least(0)
     ] = 64
     with_maps: Annotated[bool, option("--maps", "", "it also looks at the glance and the map of priority")] = False
     is_scratch: Annotated[bool, option("--scratch", "", "no rule, no reflexes: pixels to muscles")] = False
