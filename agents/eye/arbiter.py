@@ -32,6 +32,8 @@ COMMANDS = ("explore", "reach", "trust", "focused", "lens", "pupil")
 N_COMMANDS = len(COMMANDS)
 _RESOLVED = STATISTICS.index("resolved")
 _FIRM = 0.5  # a command of the rule, as far from its opposite
+#: How far a policy's corrections reach: an eye that learns is not to be out of focus all the time for trying.
+_MOST_CORRECTED = np.array([1.0, 0.5, 0.5, 0.5, 0.2, 0.2])
 _REACH_FACTOR = 4.0  # from the rule's nearness, either way
 _FOCUSED_WORTH = 0.1
 
@@ -150,7 +152,7 @@ class Arbiter:
 
     def corrected(self, state: ArbiterState, correction: np.ndarray) -> np.ndarray:
         """The command (6,) of the rule and a policy's correction (6,): 0 leaves the rule its way."""
-        return np.clip(self.rule_command(state) + correction, -1, 1)
+        return np.clip(self.rule_command(state) + _MOST_CORRECTED * correction, -1, 1)
 
     def rule_command(self, state: ArbiterState) -> np.ndarray:
         """The command (6,) that does what the rule does, by the learned promise where there is one."""

@@ -22,7 +22,7 @@ from ciliary.agents.training.eye_vec_env import CRITIC, MAPS, EyeVecEnv
 
 GAMMA = 0.99
 ROLLOUT_STEPS = 128  # of each copy between two updates: eight episodes
-RATE = 5e-4
+RATE = 3e-4
 _LOG_STD = -1.3
 _N_HIDDEN = 64
 
@@ -95,7 +95,7 @@ def new_ppo(envs: EyeVecEnv | Any, *, seed: int, has_maps: bool) -> PPO:
         envs,
         n_steps=ROLLOUT_STEPS,
         batch_size=min(512, ROLLOUT_STEPS * envs.num_envs),
-        n_epochs=10,
+        n_epochs=6,
         gamma=GAMMA,
         gae_lambda=0.9,
         learning_rate=RATE,
