@@ -111,8 +111,42 @@ class Pilots:
             self.states[i] = self.controller.learn(self.states[i], here[None], row_of(obs, i), self.rows.info(i))
 
 
+#: Where episodes of an exam start, (y, x) in halves of the field: the least difference leads an eye elsewhere, and what
+#: a course earns is luck to a tenth. Beside the centre, about as far as the fovea reaches.
+STARTS = ((0.0, 0.0), (0.08, -0.06), (-0.08, 0.06), (0.08, 0.06), (-0.08, -0.06))
+
+
+def play_from(
+    envs: EyeVectorEnv,
+    controller: ControllerBase,
+    scenes: Sequence[Any],
+    *,
+    n_starts: int,
+    seed: int = 0,
+    n_steps: int = 16,
+) -> Played:
+    """:func:`play_eyes` from the first ``n_starts`` of :data:`STARTS`; what is told of a scene is the mean of them.
+
+    Raises:
+        ValueError: fewer than one start, or more than there are.
+    """
+    if not 1 <= n_starts <= len(STARTS):
+        raise ValueError(f"expected 1 to {len(STARTS)} starts, got {n_starts}")
+    plays = [
+        play_eyes(envs, controller, scenes, seed=seed + 1000 * k, n_steps=n_steps, gaze=STARTS[k])
+        for k in range(n_starts)
+    ]
+    return averaged(plays)
+
+
 def play_eyes(
-    envs: EyeVectorEnv, controller: ControllerBase, scenes: Sequence[Any], *, seed: int = 0, n_steps: int = 16
+    envs: EyeVectorEnv,
+    controller: ControllerBase,
+    scenes: Sequence[Any],
+    *,
+    seed: int = 0,
+    n_steps: int = 16,
+    gaze: tuple[float, float] = (0.0, 0.0),
 ) -> Played:
     """Play one episode on each scene.
 
@@ -122,6 +156,7 @@ def play_eyes(
         scenes: N names, numbers or scenes, as the reset option ``scene`` takes them.
         seed: of photons and controllers.
         n_steps: at most, >= 1.
+        gaze: where episodes start, (y, x) in halves of the field.
 
     Returns:
         What came of it, in the order of the scenes.
@@ -131,13 +166,21 @@ def play_eyes(
         wanted = list(scenes[start : start + envs.num_envs])
         n = len(wanted)
         wanted += [wanted[-1]] * (envs.num_envs - n)
-        parts.append(_play(envs, controller, wanted, seed + start, n_steps, n))
+        parts.append(_play(envs, controller, wanted, seed + start, n_steps, n, gaze))
     return joined(parts)
 
 
-def _play(envs: EyeVectorEnv, controller: ControllerBase, scenes: list[Any], seed: int, n_steps: int, n: int) -> Played:
+def _play(
+    envs: EyeVectorEnv,
+    controller: ControllerBase,
+    scenes: list[Any],
+    seed: int,
+    n_steps: int,
+    n: int,
+    gaze: tuple[float, float],
+) -> Played:
     rows = list(range(envs.num_envs))
-    obs, _ = envs.reset(seed=seed, options={"scene": scenes})
+    obs, _ = envs.reset(seed=seed, options={"scene": scenes, "gaze": gaze})
     pilots = Pilots(envs, controller, n_steps + 1)
     pilots.begin(obs, rows, seed)
     world = envs.world
@@ -180,6 +223,22 @@ def joined(parts: Sequence[Played]) -> Played:
         {name: np.concatenate([one.after[name] for one in parts]) for name in parts[0].after},
         np.concatenate([one.degrees for one in parts]),
         np.concatenate([one.defocus_dpt for one in parts]),
+    )
+
+
+def averaged(plays: Sequence[Played]) -> Played:
+    """Several plays at the same scenes, scene by scene."""
+
+    def mean(values: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(np.mean(np.stack(list(values)), 0))
+
+    return Played(
+        mean([one.gain for one in plays]),
+        mean([one.n_steps for one in plays]),
+        {name: mean([one.before[name] for one in plays]) for name in plays[0].before},
+        {name: mean([one.after[name] for one in plays]) for name in plays[0].after},
+        mean([one.degrees for one in plays]),
+        mean([one.defocus_dpt for one in plays]),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.simple import RandomController
 from ciliary.agents.eye.arbiter import settling_rule
-from ciliary.agents.eye.playing import Played
+from ciliary.agents.eye.playing import Played, averaged
 from ciliary.agents.eye.policy import EyePolicyController
 from ciliary.agents.eye.together import TogetherController
 from ciliary.envs.eye.terms import TERMS
@@ -53,7 +53,7 @@ class Episode:
     controller: str
     photograph: str
     gain: float
-    steps: int
+    steps: float
     degrees: float
     defocus_dpt: float
     terms: Mapping[str, float]
@@ -84,7 +84,7 @@ def rows_of(played: Mapping[str, Played]) -> list[Row]:
     rows = [_row(name, one, played[best] if name != best else None) for name, one in played.items()]
     policies = [one for name, one in played.items() if name.startswith("PPO")]
     if len(policies) > 1:
-        rows.append(_row(POLICIES, _mean(policies), played[best]))
+        rows.append(_row(POLICIES, averaged(policies), played[best]))
     return rows
 
 
@@ -110,7 +110,7 @@ def as_csv(played: Mapping[str, Played], names: Sequence[str]) -> str:
             name,
             photograph,
             float(one.gain[i]),
-            int(one.n_steps[i]),
+            float(one.n_steps[i]),
             float(one.degrees[i]),
             float(one.defocus_dpt[i]),
             {term: float(one.after[term][i]) for term in (*TERMS, "total")},
@@ -130,18 +130,4 @@ def _row(name: str, one: Played, rule: Played | None) -> Row:
         float(one.n_steps.mean()),
         float(one.degrees.mean()),
         float(np.median(one.defocus_dpt)),
-    )
-
-
-def _mean(played: Sequence[Played]) -> Played:
-    def mean(values: Sequence[np.ndarray]) -> np.ndarray:
-        return np.asarray(np.mean(np.stack(list(values)), 0))
-
-    return Played(
-        mean([one.gain for one in played]),
-        mean([one.n_steps for one in played]),
-        {name: mean([one.before[name] for one in played]) for name in played[0].before},
-        {name: mean([one.after[name] for one in played]) for name in played[0].after},
-        mean([one.degrees for one in played]),
-        mean([one.defocus_dpt for one in played]),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from ciliary.agents.eye.playing import Played, play_eyes
+from ciliary.agents.eye.playing import Played, play_from
 from ciliary.envs.data.sources import folder
 from ciliary.envs.eye.config import EyeConfig
 from ciliary.envs.eye.vector import EyeVectorEnv
@@ -62,8 +62,8 @@ def tell(settings: EyeExam) -> str:
         played: dict[str, Played] = {}
         for name, controller in played_by.items():
             bar.move(len(played), note=name)
-            play = partial(play_eyes, envs, controller, list(range(len(scenes))), seed=s.seed)
-            played[name] = kept(s.out / "played", controller, names, s.seed, play)
+            play = partial(play_from, envs, controller, list(range(len(scenes))), n_starts=s.n_starts, seed=s.seed)
+            played[name] = kept(s.out / "played", controller, names, f"{s.seed} {s.n_starts}", play)
         ceiling = None
         if s.n_ceiling:
             some = evenly(range(len(scenes)), s.n_ceiling)
@@ -75,7 +75,8 @@ def tell(settings: EyeExam) -> str:
             ceiling = bootstrap_mean(np.array(gains)) if len(gains) > 1 else Interval(gains[0], -np.inf, np.inf, 1)
     part = "photographs held out in training" if s.held_out else "photographs that nothing was chosen or trained on"
     words = (
-        f"{len(scenes)} {part}, of {s.scenes.name}; gain: what the environment pays in at most 16 looks; intervals "
+        f"{len(scenes)} {part}, of {s.scenes.name}; gain: what the environment pays in at most 16 looks, "
+        f"the mean of {s.n_starts} start{'s' * (s.n_starts > 1)} beside the centre; intervals "
         "95 %, bootstrap over photographs; over the best rule: paired by photograph."
     )
     table = as_markdown(rows_of(played), ceiling)

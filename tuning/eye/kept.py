@@ -18,12 +18,12 @@ _ROOMS = ("cortex", "envs", "agents")
 
 
 def kept(
-    folder: Path, controller: ControllerBase, names: Sequence[str], seed: int, play: Callable[[], Played]
+    folder: Path, controller: ControllerBase, names: Sequence[str], how: str, play: Callable[[], Played]
 ) -> Played:
-    """What ``play`` gives, or gave before for the same controller, photographs, photons and code."""
+    """What ``play`` gives, or gave before for the same controller, photographs, code and ``how`` (photons, starts)."""
     own = controller.policy if isinstance(controller, EyePolicyController) else repr(controller)
     content = Path(own).read_bytes() if isinstance(own, Path) else str(own).encode()
-    mark = digest("\n".join([code_mark(rooms=_ROOMS), digest(content), str(seed), *names]).encode())
+    mark = digest("\n".join([code_mark(rooms=_ROOMS), digest(content), how, *names]).encode())
     path = folder / f"{mark}.npz"
     if path.is_file():
         return _read(path)

@@ -42,9 +42,7 @@ examples      ciliary train eye --scenes osie/images --minutes 60 --seed 0 --out
     minutes: Annotated[float, option("--minutes", "M", "of learning, evaluations included"), at_least(0)] = 60.0
     n_envs: Annotated[int, option("--envs", "N", "episodes side by side"), at_least(1)] = 16
     n_places: Annotated[int, option("--places", "N", "looked at to learn what places promise"), at_least(1)] = 3000
-    n_taught: Annotated[
-        int, option("--taught", "N", "of the rule, for the critic to learn first"), at_least(0)
-    ] = 64
+    n_taught: Annotated[int, option("--taught", "N", "of the rule, for the critic to learn first"), at_least(0)] = 64
     with_maps: Annotated[bool, option("--maps", "", "it also looks at the glance and the map of priority")] = False
     is_scratch: Annotated[bool, option("--scratch", "", "no rule, no reflexes: pixels to muscles")] = False
     seed: Seed = 0
@@ -74,6 +72,9 @@ examples      ciliary eye --scenes osie/images --policies runs/eye/*/eye.safeten
         tuple[str, ...], option("--policies", "FILE ...", "of ciliary train eye, a row each", is_list=True)
     ] = ()
     n_images: Annotated[int, option("--images", "N", "so many, evenly (at most the half there is)"), at_least(2)] = 120
+    n_starts: Annotated[
+        int, option("--starts", "N", "episodes at a photograph, each from another place near the centre"), at_least(1)
+    ] = 3
     n_ceiling: Annotated[
         int, option("--ceiling", "N", "photographs the ceiling is told on; 0 for none"), at_least(0)
     ] = 0

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.eye.arbiter import Arbiter, settling_rule
-from ciliary.agents.eye.playing import Played, play_eyes
+from ciliary.agents.eye.playing import Played, play_from
 from ciliary.agents.eye.policy import EyePolicyController
 from ciliary.agents.eye.promise import PlacePromise
 from ciliary.agents.training.eye_promise import learn_promise
@@ -39,7 +39,8 @@ WEIGHTS, CHECKPOINT, BEST = "eye.safetensors", "checkpoint.zip", "eval/gain"
 PROMISE = "promise.safetensors"
 RULE = "eval/rule"
 _PHOTONS = 10_000  # seed of the photons of evaluations
-_EVALUATE_EVERY = 3  # rollouts
+_EVALUATE_EVERY = 6  # rollouts
+_N_STARTS = 4
 
 
 def run(settings: EyeTraining) -> int:
@@ -110,7 +111,7 @@ class _Job:
         arbiter = None if s.is_scratch else Arbiter(settling_rule(), self.promise)
         self.envs = EyeVecEnv(envs, arbiter, has_maps=bool(about["with_maps"]))
         if not s.is_scratch:
-            gains = play_eyes(envs, settling_rule(), learned, seed=_PHOTONS).gain
+            gains = play_from(envs, settling_rule(), learned, n_starts=2, seed=_PHOTONS).gain
             self.envs.rule_gains = {scene.name: float(gain) for scene, gain in zip(learned, gains, strict=True)}
         n_done = _steps_of(self.checkpoint)
         self.curve = Curve(s.out / "progress.jsonl", n_done)
@@ -189,7 +190,7 @@ class _Job:
             write_atomically(self.weights, policy_of(self.model, self.about_best, self.promise).to_bytes())
 
     def _play(self, controller: ControllerBase) -> Played:
-        return play_eyes(self.judging, controller, list(range(len(self.held_out))), seed=_PHOTONS)
+        return play_from(self.judging, controller, list(range(len(self.held_out))), n_starts=_N_STARTS, seed=_PHOTONS)
 
     def log(self, values: dict[str, float]) -> None:
         """To the curve and the tracked run, with the minutes spent."""

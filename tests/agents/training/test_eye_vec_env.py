@@ -4,7 +4,7 @@ import pytest
 pytest.importorskip("stable_baselines3")
 
 from ciliary.agents.eye.arbiter import MEMORY, N_COMMANDS, Arbiter, settling_rule
-from ciliary.agents.eye.playing import play_eyes
+from ciliary.agents.eye.playing import STARTS, play_eyes, play_from
 from ciliary.agents.training.eye_vec_env import EyeVecEnv
 from ciliary.envs.data.active.synthetic import planes_scene
 from ciliary.envs.eye.vector import EyeVectorEnv
@@ -53,3 +53,14 @@ def test_without_an_arbiter_actions_are_the_environments():
     _, reward, _, _ = envs.step(action)
     assert reward[0] == pytest.approx(plain.step(action)[1][0], abs=1e-6)
     assert envs.action_space.shape == (4,)
+
+
+def test_from_several_starts_the_mean_of_each_scene_is_told():
+    rule = settling_rule(3)
+    both = play_from(eyes(1), rule, [0], n_starts=2, n_steps=4)
+    each = [play_eyes(eyes(1), rule, [0], seed=1000 * k, n_steps=4, gaze=STARTS[k]) for k in range(2)]
+    assert each[0].gain[0] != each[1].gain[0]
+    np.testing.assert_allclose(both.gain, np.mean([one.gain for one in each], 0))
+    np.testing.assert_allclose(both.after["gaze"], np.mean([one.after["gaze"] for one in each], 0))
+    with pytest.raises(ValueError, match="starts"):
+        play_from(eyes(1), rule, [0], n_starts=99)

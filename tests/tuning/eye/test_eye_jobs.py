@@ -109,11 +109,11 @@ def test_who_was_played_is_not_played_again(tmp_path):
         return played([1.0, 2.0])
 
     rule, other = TogetherController(None, None, None), TogetherController(None, None)
-    first = kept(tmp_path, rule, ["a", "b"], 0, play)
-    again = kept(tmp_path, rule, ["a", "b"], 0, play)
+    first = kept(tmp_path, rule, ["a", "b"], "0", play)
+    again = kept(tmp_path, rule, ["a", "b"], "0", play)
     np.testing.assert_array_equal(first.gain, again.gain)
     assert again.after.keys() == first.after.keys()
     assert len(calls) == 1
-    for changed in ((other, ["a", "b"], 0), (rule, ["a", "c"], 0), (rule, ["a", "b"], 1)):
+    for changed in ((other, ["a", "b"], "0"), (rule, ["a", "c"], "0"), (rule, ["a", "b"], "1")):
         kept(tmp_path, *changed, play)
     assert len(calls) == 4
