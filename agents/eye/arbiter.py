@@ -152,7 +152,7 @@ class Arbiter:
 
     def corrected(self, state: ArbiterState, correction: np.ndarray) -> np.ndarray:
         """The command (6,) of the rule and a policy's correction (6,): 0 leaves the rule its way."""
-        return np.clip(self.rule_command(state) + _MOST_CORRECTED * correction, -1, 1)
+        return np.asarray(np.clip(self.rule_command(state) + _MOST_CORRECTED * correction, -1, 1))
 
     def rule_command(self, state: ArbiterState) -> np.ndarray:
         """The command (6,) that does what the rule does, by the learned promise where there is one."""

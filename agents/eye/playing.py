@@ -113,7 +113,7 @@ class Pilots:
 
 #: Where episodes of an exam start, (y, x) in halves of the field: the least difference leads an eye elsewhere, and what
 #: a course earns is luck to a tenth. Beside the centre, about as far as the fovea reaches.
-STARTS = ((0.0, 0.0), (0.08, -0.06), (-0.08, 0.06), (0.08, 0.06), (-0.08, -0.06))
+STARTS: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.08, -0.06), (-0.08, 0.06), (0.08, 0.06), (-0.08, -0.06))
 
 
 def play_from(
@@ -190,12 +190,12 @@ def _play(
     defocus = np.array([abs(world.info(i)["hidden"]["focus_error_dpt"]) for i in rows])
     is_over = np.zeros(len(rows), dtype=bool)
     for _ in range(n_steps):
-        action, gaze = pilots.actions(obs), world.eye[:, :2].copy()
+        action, from_deg = pilots.actions(obs), world.eye[:, :2].copy()
         obs, paid, terminated, truncated, _ = envs.step(action)
         going = [i for i in rows if not is_over[i]]
         gain[going] += paid[going]
         steps[going] += 1
-        degrees[going] += np.hypot(*(world.eye[going, :2] - gaze[going]).T)
+        degrees[going] += np.hypot(*(world.eye[going, :2] - from_deg[going]).T)
         for name, values in world.terms.items():
             after[name][going] = values[going]
         for i in going:

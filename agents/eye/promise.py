@@ -100,7 +100,7 @@ def fit_promise(features: Sequence[np.ndarray], values: Sequence[float], *, seed
     network.mean.copy_(x.mean(0))
     network.std.copy_(x.std(0).clamp_min(1e-6))
     with torch.no_grad():
-        network.layers[-1].bias.copy_(y.mean())  # type: ignore[operator,union-attr]
+        network.layers[-1].bias.copy_(y.mean())  # type: ignore[operator]
     optimiser = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=_DECAY)
     for epoch in range(_N_EPOCHS):
         for group in optimiser.param_groups:

@@ -187,6 +187,7 @@ def teach(model: PPO, envs: EyeVecEnv, n_episodes: int, *, seed: int) -> float:
 
 def _fit(model: PPO, seen: Mapping[str, Tensor], returns: Tensor, seed: int) -> None:
     policy = model.policy
+    assert isinstance(policy.action_net, nn.Linear)
     nn.init.zeros_(policy.action_net.weight)
     nn.init.zeros_(policy.action_net.bias)
     for extractor in (policy.pi_features_extractor, policy.vf_features_extractor):
