@@ -23,7 +23,7 @@ from ciliary.tuning.sessions.bench import Cut, Result, Task
 from ciliary.tuning.sessions.crew import Crew
 from ciliary.tuning.sessions.episode import Made
 from ciliary.tuning.sessions.inputs import Input
-from ciliary.tuning.sessions.outcome import Display, Outcome, first_line
+from ciliary.tuning.sessions.outcome import MOST_WHOLE, Display, Outcome, first_line
 from ciliary.tuning.sessions.resume import Session
 from ciliary.tuning.sessions.settings import SessionSettings
 
@@ -45,8 +45,12 @@ class Loop:
     ) -> None:
         self.settings, self.session, self.outcome = settings, session, outcome
         self.display, self.stopper = display, stopper
-        found = records.read(session.folder / records.FILE)
-        self.known = {r["key"]: r for r in found if r.get("status") == "FINISHED"}
+        self.file = session.folder / records.FILE
+        self.known: dict[str, dict[str, Any]] = {}
+        for record in records.stream(self.file):
+            if record.get("status") == "FINISHED":
+                is_long = len(self.known) >= MOST_WHOLE
+                self.known[record["key"]] = records.without_history(record) if is_long else record
         self._places: dict[str, _Place] = {}
         self._runs: dict[str, Run] = {}
         self._is_cut = False
@@ -70,7 +74,11 @@ class Loop:
 
     def draw_best(self, n: int, crew: Crew) -> None:
         """Draw the n episodes that gained most, of those that are done, whoever did them."""
-        wanted = tracking.by_gain(self.outcome.records)[:n]
+        best = [record["key"] for record in tracking.by_gain(self.outcome.records)[:n]]
+        whole = {record["key"]: record for record in self.outcome.records if "history" in record}
+        if not whole.keys() >= set(best):
+            whole |= {record["key"]: record for record in records.stream(self.file) if record["key"] in set(best)}
+        wanted = [whole[key] for key in best if "history" in whole.get(key, {})]
         for task, result in crew.run(self._drawings(wanted), is_stoppable=False):
             if isinstance(result, Made):
                 self._drawn(task, result)
@@ -142,7 +150,7 @@ class Loop:
             elif isinstance(result, Exception):
                 self._failed(task, result, run)
             else:
-                self.outcome.records.append(result.record)
+                self.outcome.add(result.record)
                 for problem in result.problems:
                     self._problem(f"{label}: {problem}")
                 if run is not None:
@@ -163,8 +171,7 @@ class Loop:
     def _failed(self, task: Task, error: Exception, run: Run | None) -> None:
         self._problem(f"{task.label} ({task.key.disturbance}): {first_line(error)}")
         with suppress(Exception):  # of a full disk, a store that is gone: said above
-            file = self.session.folder / records.FILE
-            records.append(file, records.build_failed(task.key, error, task.photograph))
+            records.append(self.file, records.build_failed(task.key, error, task.photograph))
             if run is not None:
                 run.fail(error)
 
@@ -180,7 +187,7 @@ class Loop:
             page = self.settings.save / f"{stem}.json"
             if record.get("files", {}).get("json") != str(page) or not page.exists():
                 return False
-        self.outcome.records.append(record)
+        self.outcome.add(record)
         self.outcome.run_ids[str(key)] = run_id
         self.outcome.n_before += 1
         self.display.done(was_done_before=True)

@@ -8,7 +8,10 @@ from typing import Any, Protocol
 
 from ciliary.agents.episode import Progress
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
+from ciliary.tuning.runs import record as records
 from ciliary.tuning.sessions.resume import Session
+
+MOST_WHOLE = 1000  # records of a session that are held in memory with all that is in them
 
 
 class Display(Protocol):
@@ -41,6 +44,7 @@ class Outcome:
         name, folder: of the session; ``folder`` holds its records and figures.
         command: shows its runs.
         records: of the episodes which ended well, in the order of the images; those of an earlier start included.
+            From the thousandth on without their history, which is in the file: memory does not grow with a session.
         run_ids: key of an episode that ended well -> its run.
         problems: one line for each input or episode that failed.
         n_before: episodes which an earlier start had done.
@@ -55,6 +59,11 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     n_before: int = 0
     is_stopped: bool = False
+
+    def add(self, record: dict[str, Any]) -> None:
+        """One more episode that ended well."""
+        is_long = len(self.records) >= MOST_WHOLE
+        self.records.append(records.without_history(record) if is_long else record)
 
     @property
     def exit_code(self) -> int:
