@@ -15,8 +15,7 @@ import numpy as np
 import torch
 
 from ciliary.agents.base import ControllerBase
-from ciliary.agents.guard import GuardDecision
-from ciliary.agents.trace import Ending, Trace
+from ciliary.agents.trace import Ending, GuardDecision, Trace
 from ciliary.cortex.device import to_device
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.table import ParameterTable
