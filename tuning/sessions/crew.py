@@ -150,7 +150,8 @@ class Workers:
 class _Worker:
     """What a worker process holds."""
 
-    bench: Bench
+    bench: Bench | None = None
+    error: Exception | None = None
     stop: Any
     lock: Any
 
@@ -158,12 +159,17 @@ class _Worker:
 def _start(equipment: Equipment, n_threads: int, stop: Any, lock: Any) -> None:
     be_worker(n_threads)
     _Worker.stop, _Worker.lock = stop, lock
-    _Worker.bench = equipment.build()
+    try:
+        _Worker.bench = equipment.build()
+    except Exception as error:  # noqa: BLE001 -- said of each task: a pool would only be called broken
+        _Worker.error = _portable(error)
 
 
 def _work(task: Task) -> Result:
     if _Worker.stop.is_set():
         return Cut()
+    if _Worker.bench is None:
+        return _Worker.error or RuntimeError("a worker has nothing to work with")
     result = _Worker.bench.do(task, on_batch=_watch, keep=_keep)
     return _portable(result) if isinstance(result, Exception) else result
 
@@ -176,6 +182,7 @@ def _watch(progress: Progress) -> None:
 
 def _keep(record: Mapping[str, Any]) -> None:
     with _Worker.lock:  # one line after the other
+        assert _Worker.bench is not None
         records.append(_Worker.bench.folder / records.FILE, record)
 
 

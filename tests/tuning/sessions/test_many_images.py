@@ -15,8 +15,8 @@ from mlflow import MlflowClient
 from ciliary.tuning.cli.progress import pace
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.store import SESSIONS, tracking_uri
+from ciliary.tuning.sessions import crew, parts, tracking
 from ciliary.tuning.sessions import outcome as outcomes
-from ciliary.tuning.sessions import parts, tracking
 from ciliary.tuning.sessions.ahead import read_ahead
 from ciliary.tuning.sessions.merge import gather
 from ciliary.tuning.sessions.merge_job import run as merge
@@ -149,6 +149,29 @@ def test_a_store_that_fails_costs_no_result(settings, monkeypatch):
     assert [record["image"] for record in found.records] == ["a", "b"]
     assert found.problems == [f"{name}.png (none): not tracked: OSError: database is gone" for name in "ab"]
     assert {r["status"] for r in records.read(found.folder / records.FILE)} == {"FINISHED"}
+
+
+def test_what_a_worker_lacks_is_said_of_each_task(monkeypatch):
+    class Lame:
+        def build(self):
+            raise FileNotFoundError("no weights at x")
+
+    monkeypatch.setattr(crew, "be_worker", lambda n: None)
+    worker = type("_Worker", (), {"bench": None, "error": None})
+    monkeypatch.setattr(crew, "_Worker", worker)
+    crew._start(Lame(), 1, threading.Event(), threading.Lock())
+    assert str(crew._work(None)) == "no weights at x"
+    worker.stop.set()
+    assert isinstance(crew._work(None), crew.Cut)
+
+
+def test_an_error_arrives_though_pickle_cannot_build_it_again():
+    class Local(Exception):
+        def __init__(self, a, b):
+            super().__init__(f"{a}{b}")
+
+    assert str(crew._portable(Local(1, 2))) == "Local: 12"
+    assert isinstance(crew._portable(ValueError("x")), ValueError)
 
 
 @pytest.mark.slow
