@@ -27,6 +27,7 @@ from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.gaze.settings import ExpectationTraining, GazeSettings, GazeTraining
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.motion.settings import MotionCommand
+from ciliary.tuning.sessions.merge_settings import MergeSettings
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.track.settings import TrackSettings
 from ciliary.tuning.training.options import CortexTraining, DepthTraining, FeaturesTraining, PolicySettings
@@ -34,6 +35,7 @@ from ciliary.tuning.training.options import CortexTraining, DepthTraining, Featu
 #: Command -> its settings, and ``module:function`` of its job.
 COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "accommodate": (SessionSettings, "ciliary.tuning.sessions.accommodate:accommodate"),
+    "merge": (MergeSettings, "ciliary.tuning.sessions.merge_job:run"),
     "look": (LookSettings, "ciliary.tuning.inspect.job:run"),
     "gaze": (GazeSettings, "ciliary.tuning.gaze.job:run"),
     "eye": (EyeExam, "ciliary.tuning.eye.job:run"),
@@ -58,6 +60,7 @@ GROUPS = {
 }
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],
+    "folders": Annotated[str, Parameter(help="FOLDER: of sessions, or a session")],
     "word": Annotated[str | None, Parameter(help="which of those below")],
 }
 
@@ -130,13 +133,16 @@ def _command_app(command: str, name: str) -> App:
     def of_images(*images: Any, settings: Any) -> Asked:
         return Asked(command, replace(settings, images=images) if images else settings)
 
+    def of_folders(*folders: Any, settings: Any) -> Asked:
+        return Asked(command, replace(settings, folders=folders) if folders else settings)
+
     def of_one(word: Any = None, /, *, settings: Any) -> Asked:
         return Asked(command, replace(settings, **{first: word}) if word else settings)
 
     def of_none(*, settings: Any) -> Asked:
         return Asked(command, settings)
 
-    function: Any = {"images": of_images, "": of_none}.get(first, of_one)
+    function: Any = {"images": of_images, "folders": of_folders, "": of_none}.get(first, of_one)
     function.__annotations__ = {"settings": Annotated[settings_type, Parameter(name="*")]} | POSITIONAL
     function.__kwdefaults__ = {"settings": settings_type()} if is_optional else None
     app.default(function)

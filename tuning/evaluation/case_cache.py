@@ -6,10 +6,7 @@ import hashlib
 import io
 import json
 import multiprocessing
-import os
 import re
-import signal
-import threading
 import time
 import traceback
 import zipfile
@@ -21,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ciliary.tuning.cli.processor import flush_denormals
+from ciliary.tuning.cli.processor import be_worker
 from ciliary.tuning.runs.files import write_atomically
 
 
@@ -179,18 +175,7 @@ _work: _Work | None = None  # of this worker process
 def _start_worker(work: _Work) -> None:
     global _work  # noqa: PLW0603 -- how a pool's initialiser leaves something for its tasks
     _work = work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    flush_denormals()
-
-
-def _end_with_parent() -> None:
-    """No orphans at work when the parent is killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    be_worker(1)
 
 
 def _in_worker(i_image: int, case: Case) -> str:

@@ -25,7 +25,7 @@ from ciliary.tuning.runs.store import FOCUSING
 from ciliary.tuning.sessions.episode import Made
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.one_each import Play, run_one_each
-from ciliary.tuning.sessions.session import Outcome
+from ciliary.tuning.sessions.outcome import Outcome
 
 _PLACES = ("out", "session", "is_resumed", "is_animated")  # they shape no number
 

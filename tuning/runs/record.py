@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -156,12 +156,26 @@ def _ends_with_newline(file: BinaryIO) -> bool:
 
 def read(path: Path) -> list[dict[str, Any]]:
     """All whole records of a JSONL file, oldest first; a torn line is passed over; no file is no records."""
+    return list(stream(path))
+
+
+def stream(path: Path) -> Iterator[dict[str, Any]]:
+    """The same one by one: a long session's do not fit in memory together."""
     if not path.exists():
-        return []
-    return list(_whole(path.read_text(encoding="utf-8", errors="replace").split("\n")))
+        return
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        yield from _whole(lines)
 
 
-def _whole(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
+def without_history(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a session's table and summary need of a record: a tenth of it, and less for long searches."""
+    return {name: value for name, value in record.items() if name not in _IN_THE_FILE}
+
+
+_IN_THE_FILE = ("history", "statistics", "parameters", "versions", "ending", "frozen", "notes")
+
+
+def _whole(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
             record = json.loads(line)

@@ -104,6 +104,11 @@ class Run:
         except MlflowException as error:  # another store, or the run was deleted
             raise KeyError(run_id) from error
 
+    @classmethod
+    def of(cls, store: Store, run_id: str) -> Run:
+        """A run as it is, open or ended: files can be kept with it still."""
+        return cls(store, run_id, store.client.get_run(run_id).info.artifact_uri)
+
     def write(self, metrics: Iterable[Metric] = (), params: Mapping[str, Any] | None = None) -> int:
         """Send metrics and parameters in as few requests as MLflow's limits allow; returns their number.
 

@@ -78,6 +78,13 @@ def plan_looks(n_looks: int, *, n_most: int = MAX_FRAMES) -> list[Shot]:
     return [Shot(n - 1, n - 1) for n in counts if n <= n_looks]
 
 
+def shots_of(trace: Trace, *, by_steps: bool = False) -> list[Shot]:
+    """The moments of an episode that are shown; fewer than two, and nothing moves."""
+    if trace.is_integrated:
+        return plan_looks(trace.n_trials)
+    return plan_shots(trace.total, i_chosen=trace.i_chosen, by_steps=by_steps)
+
+
 def animate_episode(
     env: Any,
     trace: Trace,
@@ -101,9 +108,8 @@ def animate_episode(
         n_recommended: trials before searching began, see :func:`ciliary.tuning.sessions.panels.count_recommended`.
         known: percepts (batch of one) that are there already, by trial; the others cost one forward pass each.
     """
-    shots = plan_shots(trace.total, i_chosen=trace.i_chosen, by_steps=by_steps)
-    if trace.is_integrated:
-        shots, n_recommended = plan_looks(trace.n_trials), 0
+    shots = shots_of(trace, by_steps=by_steps)
+    n_recommended = 0 if trace.is_integrated else n_recommended
     if len(shots) < 2:
         return None
     world = getattr(env, "unwrapped", env)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from rich.table import Table
 from ciliary.agents.episode import Progress as Batch
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS
 from ciliary.envs.objective.terms import TERMS
-from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.cli.progress import Bar, pace
+from ciliary.tuning.sessions.outcome import Outcome
 from ciliary.tuning.sessions.resume import Session
-from ciliary.tuning.sessions.session import Outcome
 
 COLUMNS = ("total", "predicted_score", *TERMS, *RECOGNITION_TERMS)  # those that were measured are shown
 _HIGHER_IS_BETTER = ("predicted_score",)
@@ -41,7 +42,7 @@ class TerminalDisplay:
         self._n_trials = n_trials
         self._bar = Bar(None, title="opening the tracking store", unit="trials", is_quiet=is_quiet)
         self.console = self._bar.console
-        self._n_over = 0
+        self._n_over, self._n_left, self._start_s = 0, 0, time.perf_counter()
 
     def __enter__(self) -> TerminalDisplay:
         self._bar.__enter__()
@@ -52,6 +53,7 @@ class TerminalDisplay:
 
     def begin(self, session: Session, n_episodes: int) -> None:
         """Say where we stand."""
+        self._n_left, self._start_s = n_episodes, time.perf_counter()
         self._bar.move(total=n_episodes * self._n_trials)
         if not self._is_quiet and session.is_continued:
             killed = f", {session.n_killed} runs left open now closed as KILLED" if session.n_killed else ""
@@ -66,10 +68,13 @@ class TerminalDisplay:
         self._bar.move(self._n_over * self._n_trials + progress.n_done)
 
     def done(self, *, was_done_before: bool) -> None:
-        """Move the bar to the end of the episode, however many trials it took."""
-        del was_done_before
-        self._n_over += 1
-        self._bar.move(self._n_over * self._n_trials)
+        """Move the bar to the end of the episode, however many trials it took. What was done before is not to do."""
+        self._n_over, self._n_left = self._n_over + (not was_done_before), self._n_left - 1
+        self._bar.move(
+            self._n_over * self._n_trials,
+            total=(self._n_over + self._n_left) * self._n_trials,
+            note=pace(self._n_over, time.perf_counter() - self._start_s, unit="images"),
+        )
 
     def note(self, text: str) -> None:
         """One plain line on stderr, unless quiet."""

@@ -5,7 +5,7 @@ A figure of the episode is added in :func:`draw`, under the role by which MLflow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import save_episode, summary_of
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.run import Metric
-from ciliary.tuning.sessions.animation import animate_episode
+from ciliary.tuning.sessions.animation import animate_episode, shots_of
 from ciliary.tuning.sessions.figures import draw_episode, title, write_figure
 from ciliary.tuning.sessions.panels import count_recommended
 from ciliary.tuning.sessions.playing import Played
@@ -61,8 +61,10 @@ def make(
     controller: ControllerBase,
     folder: Path,
     stem: str,
+    is_drawn: bool = True,
+    keep: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> Made:
-    """Save the maps, then draw; a figure that cannot be drawn costs no result.
+    """Save the maps, keep the record, then draw; a figure that cannot be drawn costs no result.
 
     Args:
         played: the episode.
@@ -73,6 +75,8 @@ def make(
         controller: who played.
         folder: of the session.
         stem: names the files.
+        is_drawn: whether it is drawn.
+        keep: writes the record down, which names the figures that are to come.
 
     Raises:
         OSError: the maps cannot be written.
@@ -83,9 +87,27 @@ def make(
         saved = save_episode(
             settings.save, stem, percept=played.after, size=photograph.original_size, summary=summary_of(record)
         )
+    drawings: list[Drawing] = []
+    if is_drawn:
+        drawings = draw(played, record, settings, env=env, controller=controller, folder=folder, stem=stem)
+    record["files"] = {role: records.printable(str(path)) for role, path, _ in drawings} | saved
+    if keep is not None:
+        keep(record)
+    figures, problems = paint(drawings)
+    record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | saved
+    pictures = pictures_of(played) if is_drawn else {}
+    return Made(record, played.trace.theta_moved, figures, pictures, problems)
+
+
+Drawing = tuple[str, Path, Callable[[Path], Path | None]]
+"""Role, file, and what draws it there (or gives None, if there is nothing to draw)."""
+
+
+def paint(drawings: Sequence[Drawing]) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Draw; role -> file of what was drawn, and a line for each figure that could not be."""
     figures: dict[str, Path] = {}
     problems = []
-    for role, path, drawing in draw(played, record, settings, env=env, controller=controller, folder=folder, stem=stem):
+    for role, path, drawing in drawings:
         try:
             made = drawing(path)
         except Exception as error:  # noqa: BLE001 -- of Matplotlib, of a font, of a full disk: the result is worth more
@@ -93,8 +115,7 @@ def make(
             continue
         if made is not None:
             figures[role] = made
-    record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | saved
-    return Made(record, played.trace.theta_moved, figures, _pictures(played), tuple(problems))
+    return figures, tuple(problems)
 
 
 def draw(
@@ -106,8 +127,8 @@ def draw(
     controller: ControllerBase,
     folder: Path,
     stem: str,
-) -> list[tuple[str, Path, Callable[[Path], Path | None]]]:
-    """The figures of an episode: role, file, and what draws it there (or None, if there is nothing to draw)."""
+) -> list[Drawing]:
+    """The figures of an episode, to be drawn."""
     n_recommended = count_recommended(played.trace.u, env.unwrapped.starts)  # type: ignore[attr-defined]
 
     def page(path: Path) -> Path:
@@ -124,10 +145,11 @@ def draw(
             n_recommended=n_recommended,
         )
 
-    figures: list[tuple[str, Path, Callable[[Path], Path | None]]] = []
+    figures: list[Drawing] = []
     figures.append(("figure", folder / "figures" / f"{stem}.png", page))
     # the environment no longer stands at the image of a controller that changed it
-    if settings.is_animated and not controller.env_options:
+    moves = len(shots_of(played.trace, by_steps=controller.use_steps)) > 1
+    if settings.is_animated and moves and not controller.env_options:
         figures.append(("animation", folder / "figures" / f"{stem}.gif", animation))
     if isinstance(after := played.after, Percept):  # the cortex's, which has stages
 
@@ -139,7 +161,7 @@ def draw(
     return figures
 
 
-def _pictures(played: Played) -> dict[int, np.ndarray]:
+def pictures_of(played: Played) -> dict[int, np.ndarray]:
     """Regions at the defaults and at the setting applied, each under its trial."""
     seen = played.image.detach().permute(1, 2, 0).numpy()
     return {

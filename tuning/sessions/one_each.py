@@ -24,8 +24,8 @@ from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import open_store
 from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.outcome import Outcome
 from ciliary.tuning.sessions.resume import Named, Session, check_name, open_session
-from ciliary.tuning.sessions.session import Outcome
 
 
 class OneEach(Named, Protocol):

@@ -201,7 +201,7 @@ def _continue(store: Store, name: str, stored: Stored, locks: _Locks, *, folder:
     run_id = stored.info.run_id
     n_killed = 0
     done: dict[str, str] = {}
-    for child in _search(store, f"tags.`mlflow.parentRunId` = '{run_id}'"):
+    for child in _pages(store, f"tags.`mlflow.parentRunId` = '{run_id}'"):
         if child.info.status in ("RUNNING", "SCHEDULED"):
             store.client.set_terminated(child.info.run_id, "KILLED")
             n_killed += 1
@@ -225,18 +225,22 @@ def _is_elsewhere(store: Store, run: Stored) -> bool:
 
 
 def _search(store: Store, condition: str) -> list[Stored]:
-    """All runs which meet a condition, newest first, page by page."""
-    runs: list[Stored] = []
+    """All runs which meet a condition, newest first."""
+    return list(_pages(store, condition))
+
+
+def _pages(store: Store, condition: str) -> Iterator[Stored]:
+    """The same one by one, a page in memory: a long session has many."""
     token = None
     while True:
         page = store.client.search_runs(
             [store.experiment_id],
             condition,
             order_by=["attributes.start_time DESC"],
-            max_results=1000,
+            max_results=200,
             page_token=token,
         )
-        runs += page
+        yield from page
         token = page.token
         if not token:
-            return runs
+            return

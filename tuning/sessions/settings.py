@@ -4,18 +4,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from ciliary.cortex.options import CORTEX, GLANCES, default_objective, is_of_looks
 from ciliary.tuning.cli.exit_codes import IN_WORDS
-from ciliary.tuning.cli.options import at_least, one_of, option, words
-from ciliary.tuning.cli.settings import Changes, Images, PerceiverOptions
+from ciliary.tuning.cli.options import Check, at_least, one_of, option, words
+from ciliary.tuning.cli.settings import Changes, Images, PerceiverOptions, Workers
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import masked
+from ciliary.tuning.sessions import parts
 
 if TYPE_CHECKING:
     from ciliary.cortex.glance import GlancingPerceiver
+
+T = TypeVar("T")
 
 #: Controllers that play the weights that come with the project unless they are given others.
 POLICY_CONTROLLERS = ("policy", "hybrid", "hybrid-cmaes")
@@ -29,7 +32,7 @@ DEFAULT_OUT = Path("runs/accommodate")
 
 # What can be changed without changing the result of an episode (it names places, not computations).
 _PLACES = (
-    *("images", "out", "save", "session", "storage", "is_resumed", "is_animated", "is_trusted"),
+    *("images", "out", "save", "session", "storage", "is_resumed", "is_animated", "is_trusted", "shard"),
     *("disturbances", "controller", "seed"),
 )
 
@@ -49,6 +52,9 @@ output        OUT/<session>/episodes.jsonl and figures/ (a page and a GIF an epi
               MLFLOW_TRACKING_URI says.
               --save DIR writes <stem>.labels.png (16-bit, input resolution), <stem>.boundary.png (8-bit), <stem>.json;
               with several disturbances <stem> becomes <stem>__<disturbance>_<severity>.
+many images   --workers 2 plays and draws whole episodes in two processes; --figures best:20 draws the 20 that gained
+              most; --shard 3/8 does the third of eight parts of the images, under a session of its own: give each task
+              of a Slurm array the same images and --shard $SLURM_ARRAY_TASK_ID/8, and then `ciliary merge OUT`.
 {IN_WORDS}
 
 examples      ciliary accommodate holiday/ --disturb none,fog:3 --save maps
@@ -132,8 +138,23 @@ class SessionSettings(PerceiverOptions):
         bool, option("--animation/--no-animation", "", "write a GIF of each episode beside its figure")
     ] = True
 
+    figures: Annotated[
+        str,
+        option("--figures", "all|none|best:N", "which episodes are drawn; best:N those that gained most, at the end"),
+        Check(parts.wrong_figures),
+    ] = "all"
+    is_bare: Annotated[bool, option("--no-figures", "", "draw nothing, as --figures none")] = False
+    n_workers: Workers = 1
+    shard: Annotated[
+        str, option("--shard", "I/N", "only the I-th of N parts of the images; see merge"), Check(parts.wrong_shard)
+    ] = ""
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.is_bare:
+            object.__setattr__(self, "figures", "none")
+        if self.n_workers > 1 and self.controller == "memory":
+            raise ValueError("memory learns from one episode to the next, which workers cannot; leave --workers out")
         is_looks = not self.objective or is_of_looks(self.objective)
         chooses_looks = self.controller in ("", *LOOKERS) and is_looks and self.policy is None
         resolved = {"answer": self.answer or ("integrated" if chooses_looks else "best")}
@@ -162,7 +183,22 @@ class SessionSettings(PerceiverOptions):
     @property
     def session_base(self) -> str:
         """The name asked for, or ``<controller>-seed<seed>``."""
-        return self.session or f"{self.controller.replace(':', '-')}-seed{self.seed}"
+        base = self.session or f"{self.controller.replace(':', '-')}-seed{self.seed}"
+        return base + parts.suffix(self.shard)
+
+    @property
+    def draws_all(self) -> bool:
+        """Whether each episode is drawn as soon as it was played."""
+        return self.figures == "all"
+
+    @property
+    def n_best(self) -> int:
+        """How many are drawn at the end, of those that gained most."""
+        return parts.n_best(self.figures)
+
+    def own_part(self, items: Sequence[T]) -> Sequence[T]:
+        """What of all images is this shard's; all, without shards."""
+        return parts.part(items, self.shard)
 
     def as_params(self) -> dict[str, str]:
         """The settings as strings, for the parameters of a tracked run."""
@@ -240,6 +276,9 @@ class SessionSettings(PerceiverOptions):
             del values["answer"]
         if not self.is_trusted:
             del values["is_trusted"]
+        del values["figures"], values["is_bare"], values["n_workers"]  # nothing that a run is known by
+        if not self.shard:
+            del values["shard"]
         if self.features_weights is None:
             del values["features_weights"]
         if self.inherited == "none":

@@ -76,12 +76,17 @@ def track_episode(run: Run, made: Made) -> None:
     run.uses(record["image"], digest=record["fingerprint"], source=record["path"] or record["image"])
     run.keep_text(history_csv(record, made.theta), "history.csv")
     run.keep_text(json.dumps(record, indent=1, ensure_ascii=False), "episode.json")
+    track_figures(run, made)
+    run.describe(describe_episode(record))
+    run.finish()
+
+
+def track_figures(run: Run, made: Made) -> None:
+    """Keep what was drawn of an episode."""
     for role, path in made.figures.items():  # by their roles: the stem is the user's text
         run.keep(path, "figures", name=f"{role}{path.suffix}", is_linked=True)
     for step, picture in made.pictures.items():
         run.show(picture, "regions", step)
-    run.describe(describe_episode(record))
-    run.finish()
 
 
 def track_stopped(run: Run, record: Mapping[str, Any], theta: Theta) -> None:

@@ -19,6 +19,7 @@ from ciliary.tuning.sessions.settings import SessionSettings
 FROZEN = {
     "accommodate": "--controller --trials --population --spread --size --depth --features --learned --disturb --seed "
     "--objective --policy --set --no-guard --out --save --session --resume --storage --no-animation --quiet",
+    "merge": "--out --session --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
     "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",
     "focus": "--controller --nearness --looks --out --quiet",

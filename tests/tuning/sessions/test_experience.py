@@ -105,7 +105,7 @@ def test_a_session_learns_from_its_own_episodes(settings, monkeypatch):
         n_remembered.append(len(controller.memories))
         return play_episode(env, controller, *arguments, **more)
 
-    monkeypatch.setattr("ciliary.tuning.sessions.session.play", watched)
+    monkeypatch.setattr("ciliary.tuning.sessions.bench.play", watched)
     settings = replace(settings, controller="memory", session="m", objective="raw", inherited="none")
     outcome = play(settings, ("a", "b", "c"))
     assert outcome.exit_code == 0

@@ -1,0 +1,195 @@
+"""Who does the episodes of a session: this process, or workers, each a process that plays and draws whole episodes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import gymnasium as gym
+from optuna.storages import BaseStorage
+
+from ciliary.agents.episode import Progress
+from ciliary.tuning.cli.processor import be_worker, n_cores
+from ciliary.tuning.cli.stopping import Stopper
+from ciliary.tuning.runs import record as records
+from ciliary.tuning.sessions.bench import Bench, Cut, Result, Task
+from ciliary.tuning.sessions.make_env import make_controller
+from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.sessions.study_cache import open_storage
+
+_PATIENCE_S = 0.2  # between looks whether somebody asked us to stop
+
+
+class Crew(Protocol):
+    """Does tasks."""
+
+    def run(self, tasks: Iterable[Task], *, is_stoppable: bool = True) -> Iterator[tuple[Task, Result]]:
+        """Each task with what came of it, in the order in which they end; no more are taken than can be done.
+
+        Unless ``is_stoppable`` is False, episodes at work are cut when a signal has come.
+        """
+
+    def close(self) -> None:
+        """Nothing more will be asked."""
+
+
+class Alone:
+    """This process does one task after the other.
+
+    Args:
+        bench: what it works with.
+        on_batch: told of every batch.
+        stopper: knows whether a signal has come.
+    """
+
+    def __init__(self, bench: Bench, on_batch: Callable[[Progress], object], stopper: Stopper) -> None:
+        self._bench, self._on_batch, self._stopper = bench, on_batch, stopper
+
+    def run(self, tasks: Iterable[Task], *, is_stoppable: bool = True) -> Iterator[tuple[Task, Result]]:
+        """See :class:`Crew`."""
+
+        def watch(progress: Progress) -> None:
+            self._on_batch(progress)
+            if is_stoppable:
+                self._stopper.check()
+
+        file = self._bench.folder / records.FILE
+        for task in tasks:
+            yield task, self._bench.do(task, on_batch=watch, keep=partial(records.append, file))
+
+    def close(self) -> None:
+        """See :class:`Crew`."""
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What a worker builds its bench from; pickled once a worker."""
+
+    settings: SessionSettings
+    make_env: Callable[..., gym.Env[Any, Any]]
+    folder: Path
+    searches_all: bool = False
+
+    def build(self, storage: BaseStorage | None = None) -> Bench:
+        """A bench of one's own; without a storage it opens that of the settings, if they name one."""
+        settings, more = self.settings, {"searches_all": True} if self.searches_all else {}
+        if storage is None and settings.storage is not None:
+            storage = open_storage(settings.storage)
+        return Bench(settings, self.make_env(settings, **more), make_controller(settings), storage, self.folder)
+
+
+class Workers:
+    """Fresh processes, which share the cores among them; a worker that dies costs the episodes at work, not the rest.
+
+    Args:
+        n: how many.
+        equipment: of each.
+        stopper: knows whether a signal has come.
+    """
+
+    def __init__(self, n: int, equipment: Equipment, stopper: Stopper) -> None:
+        self.n, self._equipment, self._stopper = n, equipment, stopper
+        self._context = multiprocessing.get_context("spawn")  # a fork after torch has started its threads may hang
+        self._stop, self._lock = self._context.Event(), self._context.Lock()
+        self._pool: ProcessPoolExecutor | None = None
+
+    def run(self, tasks: Iterable[Task], *, is_stoppable: bool = True) -> Iterator[tuple[Task, Result]]:
+        """See :class:`Crew`."""
+        self._stop.clear()
+        left, waiting = iter(tasks), dict[Future[Result], Task]()
+        has_more = True
+        while has_more or waiting:
+            while has_more and len(waiting) <= self.n:  # one more than there are workers, so that none waits
+                task = next(left, None)
+                has_more = task is not None
+                if task is not None:
+                    waiting[self._submit(task)] = task
+            done, _ = wait(waiting, timeout=_PATIENCE_S, return_when=FIRST_COMPLETED)
+            if is_stoppable and self._stopper.is_asked:
+                self._stop.set()
+            for future in done:
+                yield waiting.pop(future), self._result(future)
+
+    def close(self) -> None:
+        """See :class:`Crew`."""
+        if self._pool is not None:
+            self._stop.set()
+            for process in list((self._pool._processes or {}).values()):  # noqa: SLF001 -- public from Python 3.14 on
+                process.terminate()  # all that was asked for is there, or nobody waits for it
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def _submit(self, task: Task) -> Future[Result]:
+        if self._pool is None:
+            n_threads = self._equipment.settings.n_threads or max(1, n_cores() // self.n)
+            start = (self._equipment, n_threads, self._stop, self._lock)
+            self._pool = ProcessPoolExecutor(self.n, self._context, initializer=_start, initargs=start)
+        try:
+            return self._pool.submit(_work, task)
+        except BrokenProcessPool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+            return self._submit(task)
+
+    def _result(self, future: Future[Result]) -> Result:
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            return RuntimeError("a worker died (often: out of memory); --resume does it again, with fewer --workers")
+        except Exception as error:  # noqa: BLE001 -- what came back could not be read
+            return error
+
+
+class _Worker:
+    """What a worker process holds."""
+
+    bench: Bench | None = None
+    error: Exception | None = None
+    stop: Any
+    lock: Any
+
+
+def _start(equipment: Equipment, n_threads: int, stop: Any, lock: Any) -> None:
+    be_worker(n_threads)
+    _Worker.stop, _Worker.lock = stop, lock
+    try:
+        _Worker.bench = equipment.build()
+    except Exception as error:  # noqa: BLE001 -- said of each task: a pool would only be called broken
+        _Worker.error = _portable(error)
+
+
+def _work(task: Task) -> Result:
+    if _Worker.stop.is_set():
+        return Cut()
+    if _Worker.bench is None:
+        return _Worker.error or RuntimeError("a worker has nothing to work with")
+    result = _Worker.bench.do(task, on_batch=_watch, keep=_keep)
+    return _portable(result) if isinstance(result, Exception) else result
+
+
+def _watch(progress: Progress) -> None:
+    del progress
+    if _Worker.stop.is_set():
+        raise KeyboardInterrupt
+
+
+def _keep(record: Mapping[str, Any]) -> None:
+    with _Worker.lock:  # one line after the other
+        assert _Worker.bench is not None
+        records.append(_Worker.bench.folder / records.FILE, record)
+
+
+def _portable(error: Exception) -> Exception:
+    """An error that arrives: some cannot be put together again from their parts."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001 -- whatever pickle dislikes
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

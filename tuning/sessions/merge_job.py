@@ -1,0 +1,131 @@
+"""Sessions of shards in, one session out, tracked like any other. An exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ciliary.cortex.options import INHERITED
+from ciliary.cortex.parameters import table_for
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import NOTHING, USAGE
+from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.runs import record as records
+from ciliary.tuning.runs.files import NotWritable, check_writable
+from ciliary.tuning.runs.record import EpisodeKey
+from ciliary.tuning.runs.store import StoreError, open_store
+from ciliary.tuning.sessions import tracking
+from ciliary.tuning.sessions.display import print_outcome
+from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.merge import Gathered, gather
+from ciliary.tuning.sessions.merge_settings import MergeSettings
+from ciliary.tuning.sessions.outcome import Outcome, first_line
+from ciliary.tuning.sessions.resume import Session, check_name, open_session
+
+
+def run(settings: MergeSettings) -> int:
+    """Merge and report on the terminal.
+
+    Returns:
+        0 all well, 1 nothing could be done, 2 wrong usage, 3 something is missing.
+    """
+    if not settings.folders:
+        complain("merge", "expected a folder of sessions or more; such as: ciliary merge runs/accommodate")
+        return USAGE
+    try:
+        gathered = gather([Path(folder) for folder in settings.folders], settings.session)
+        outcome = merge(gathered, settings, out=settings.out or Path(settings.folders[0]))
+    except ValueError as error:
+        complain("merge", error)
+        return USAGE
+    except (StoreError, NotWritable, OSError) as error:
+        complain("merge", error)
+        return NOTHING
+    for line in outcome.problems:
+        complain("merge", line)
+    if not settings.is_quiet:
+        if gathered.n_twice:
+            complain("merge", f"{gathered.n_twice} episodes stood in several shards; each counts once")
+        print_outcome(outcome, save=None)
+    return outcome.exit_code
+
+
+@dataclass(frozen=True)
+class _Named:
+    """What names the merged session."""
+
+    session_base: str
+    out: Path
+    params: Mapping[str, str]
+    is_resumed: bool = True  # opened again, to add what was missing
+
+    def as_params(self) -> dict[str, str]:
+        return dict(self.params)
+
+
+def merge(gathered: Gathered, settings: MergeSettings, *, out: Path) -> Outcome:
+    """Keep and track what was gathered as one session; what an earlier merge did is not done again."""
+    named = _Named(check_name(f"{gathered.base}-merged"), out, settings.as_params())
+    check_writable(out)
+    store = open_store(out)
+    session = open_session(store, named)
+    outcome = Outcome(session.name, session.folder, store.command, records=gathered.records)
+    outcome.problems += gathered.missing
+    status = "FAILED"
+    try:
+        file = session.folder / records.FILE
+        known = {record["key"] for record in records.read(file)}
+        with Bar(len(gathered.records), unit="episodes", is_quiet=settings.is_quiet) as bar:
+            for record in gathered.records:
+                if record["key"] not in known:
+                    records.append(file, record)
+                try:
+                    outcome.run_ids[record["key"]] = session.done.get(record["key"]) or _track(session, record)
+                except Exception as error:  # noqa: BLE001 -- of the store; the record is kept
+                    outcome.problems.append(f"{record['image']}: not tracked: {first_line(error)}")
+                bar.advance()
+        status = "FINISHED" if outcome.records else "FAILED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        session.close(
+            status,
+            metrics=tracking.session_metrics(outcome.records, outcome.problems),
+            files=(session.folder / records.FILE,),
+            description=tracking.describe_session(
+                outcome.records, outcome.run_ids, outcome.problems, store.experiment_id
+            ),
+        )
+    return outcome
+
+
+def _track(session: Session, record: Mapping[str, Any]) -> str:
+    key = EpisodeKey(**{name: record[name] for name in EpisodeKey.__dataclass_fields__})
+    params = {name: str(record[name]) for name in ("image", "disturbance", "controller", "seed", "n_trials")}
+    name = f"{key.image} {key.disturbance} {key.controller}"
+    with session.episode(name=name, tags={"key": key, **asdict(key)}, params=params) as run:
+        tracking.track_episode(run, Made(dict(record), _theta(record), dict(_figures(record)), {}, ()))
+    return run.run_id
+
+
+def _figures(record: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    for role in ("figure", "animation", "stages"):
+        path = Path(record.get("files", {}).get(role, ""))
+        if path.is_file():
+            yield role, path
+
+
+def _theta(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Physical values of the trials, of the parameters that moved; nothing for those of somebody's own perceiver."""
+    names = tuple(record["parameters"])
+    for inherited in INHERITED:
+        table = table_for(inherited)
+        if table.names == names:
+            values = table.by_name(np.array(record["history"]["u"], np.float32))
+            return {name: column for name, column in values.items() if name not in record["frozen"]}
+    return {}
