@@ -18,7 +18,7 @@ from ciliary.tuning.focus.film import write_film
 from ciliary.tuning.focus.inputs import FocusInput, muscle_of
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.files import write_page
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import FOCUSING
@@ -84,8 +84,7 @@ def make(watched: Watched, item: FocusInput, key: EpisodeKey, settings: FocusSet
     page = folder / f"{item.name}.json"
     record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | {"json": str(page)}
     summary = {name: record[name] for name in ("image", "path", "controller", "seed", "n_trials", "ending", "versions")}
-    text = json.dumps({**summary, **record["focus"]}, indent=1, ensure_ascii=False)
-    write_atomically(page, text.encode() + b"\n")
+    write_page(page, {**summary, **record["focus"]})
     return Made(record, watched.trace.theta_moved, figures, {}, tuple(problems))
 
 

@@ -25,7 +25,7 @@ from ciliary.envs.data.sources import Photograph
 from ciliary.tuning.gaze.film import write_gaze_film
 from ciliary.tuning.gaze.settings import OWN_SIGHT, GazeSettings
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.files import save_episode, save_map, summary_of, write_atomically
+from ciliary.tuning.runs.files import save_episode, save_map, summary_of, write_page
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.run import Metric
@@ -35,6 +35,8 @@ from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import Input
 from ciliary.tuning.sessions.one_each import Play
 
+ENDS = (".png", ".gif", ".json")
+SAVED = (".priority.png", ".labels.png", ".boundary.png", ".uncertainty.png", ".json")
 _PLACES = ("out", "session", "is_resumed", "is_animated", "save")  # they shape no number
 
 
@@ -163,8 +165,7 @@ def _write(
     if settings.save is not None:
         field = look.priority / look.priority.max()
         save_map(field, photograph.original_size, settings.save / f"{name}.priority.png")
-    text = json.dumps(as_page(look, photograph, settings), indent=1, ensure_ascii=False) + "\n"
-    return figures, write_atomically(settings.out / f"{name}.json", text.encode())
+    return figures, write_page(settings.out / f"{name}.json", as_page(look, photograph, settings))
 
 
 def as_page(look: GazeLook, photograph: Photograph, settings: GazeSettings) -> dict[str, Any]:

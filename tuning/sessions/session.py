@@ -32,7 +32,7 @@ from ciliary.tuning.sessions.experience import with_memories, with_memory
 from ciliary.tuning.sessions.inputs import Input
 from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.playing import play
-from ciliary.tuning.sessions.resume import Session, open_session
+from ciliary.tuning.sessions.resume import Named, Session, open_session
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.sessions.study_cache import open_storage, open_study
 
@@ -119,7 +119,7 @@ def run_session(
     storage = None if settings.storage is None else open_storage(settings.storage)
     with Stopper() as stopper:
         store = open_store(settings.out)
-        session = _open(store, settings)
+        session = begin(store, settings)
         outcome = Outcome(session.name, session.folder, store.command)
         status = "KILLED"  # until it is known better
         try:
@@ -135,11 +135,12 @@ def run_session(
             status = "FAILED"
             raise
         finally:
-            _close(session, outcome, status)
+            end(session, outcome, status)
     return outcome
 
 
-def _open(store: Store, settings: SessionSettings) -> Session:
+def begin(store: Store, settings: Named) -> Session:
+    """Open the session, or ``StoreError`` in one line; ``ValueError`` where its name is none."""
     try:
         return open_session(store, settings)
     except ValueError:
@@ -148,7 +149,7 @@ def _open(store: Store, settings: SessionSettings) -> Session:
         raise StoreError(f"cannot open a session in {masked(store.uri)}: {_first_line(error)}") from error
 
 
-def _close(session: Session, outcome: Outcome, status: str) -> None:
+def end(session: Session, outcome: Outcome, status: str) -> None:
     """End the session's run with its summary. What cannot be tracked any more is a problem, not the end of results."""
     best = tracking.by_gain(outcome.records)
     try:
