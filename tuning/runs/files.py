@@ -144,7 +144,12 @@ def is_foreign(folder: Path, stem: str, ends: Sequence[str] | None = None) -> bo
     if ends is None and is_own(folder / f"{stem}.json"):
         return False
     names = _names(stem) if ends is None else [f"{stem}{end}" for end in ends]
-    return any((folder / name).exists() and not is_own(folder / name) for name in names)
+    return any(_holds(folder / name) and not is_own(folder / name) for name in names)
+
+
+def _holds(path: Path) -> bool:
+    """Whether there is anything to lose; what is no file is in the way."""
+    return os.path.lexists(path) and not (path.is_file() and path.stat().st_size == 0)
 
 
 def is_own(path: Path) -> bool:

@@ -5,7 +5,7 @@ A figure of the episode is added in :func:`draw`, under the role by which MLflow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from ciliary.tuning.sessions.figures import draw_episode, title, write_figure
 from ciliary.tuning.sessions.panels import count_recommended
 from ciliary.tuning.sessions.playing import Played
 from ciliary.tuning.sessions.settings import SessionSettings
+
+Drawing = tuple[str, Path, Callable[[Path], "Path | None"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +85,20 @@ def make(
         saved = save_episode(
             settings.save, stem, percept=played.after, size=photograph.original_size, summary=summary_of(record)
         )
+    figures, problems = drawn(draw(played, record, settings, env=env, controller=controller, folder=folder, stem=stem))
+    record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | saved
+    return Made(record, played.trace.theta_moved, figures, _pictures(played), problems)
+
+
+def drawn(drawings: Iterable[Drawing]) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Draw what is beside the result: role -> file, and a line for each that could not be drawn; none costs the rest.
+
+    Args:
+        drawings: role, file, and what draws it there (or gives None, if there is nothing to draw).
+    """
     figures: dict[str, Path] = {}
     problems = []
-    for role, path, drawing in draw(played, record, settings, env=env, controller=controller, folder=folder, stem=stem):
+    for role, path, drawing in drawings:
         try:
             made = drawing(path)
         except Exception as error:  # noqa: BLE001 -- of Matplotlib, of a font, of a full disk: the result is worth more
@@ -93,8 +106,7 @@ def make(
             continue
         if made is not None:
             figures[role] = made
-    record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | saved
-    return Made(record, played.trace.theta_moved, figures, _pictures(played), tuple(problems))
+    return figures, tuple(problems)
 
 
 def draw(
@@ -106,7 +118,7 @@ def draw(
     controller: ControllerBase,
     folder: Path,
     stem: str,
-) -> list[tuple[str, Path, Callable[[Path], Path | None]]]:
+) -> list[Drawing]:
     """The figures of an episode: role, file, and what draws it there (or None, if there is nothing to draw)."""
     n_recommended = count_recommended(played.trace.u, env.unwrapped.starts)  # type: ignore[attr-defined]
 
@@ -124,7 +136,7 @@ def draw(
             n_recommended=n_recommended,
         )
 
-    figures: list[tuple[str, Path, Callable[[Path], Path | None]]] = []
+    figures: list[Drawing] = []
     figures.append(("figure", folder / "figures" / f"{stem}.png", page))
     # the environment no longer stands at the image of a controller that changed it
     if settings.is_animated and not controller.env_options:

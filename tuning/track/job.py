@@ -19,6 +19,7 @@ from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPE
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.runs.files import write_page
 from ciliary.tuning.sessions.animation import write_gif
+from ciliary.tuning.sessions.episode import Drawing, drawn
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import collect, set_apart, showcase
 from ciliary.tuning.track.clips import Scene, film, glanced, moved, watch
@@ -94,32 +95,45 @@ def _follow_all(cortex: Cortex, scenes: Sequence[Scene], settings: TrackSettings
                 clip = scene.load()
                 bar.move(0, title=scene.name, total=len(clip.images))
                 followed = follow(watch(cortex, clip, bar.advance), n_slots=settings.n_slots)
-                paths = _write(followed, scene.name, settings)
+                paths, undrawn = _write(followed, scene.name, settings)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
                 problems.append(failure(scene.label, error))
                 _complain(problems[-1])
                 continue
             n_done += 1
+            for line in undrawn:
+                problems.append(f"{scene.label}: {line}")
+                _complain(problems[-1])
             if not settings.is_quiet:
                 stdout.print("\n".join(f"track    {path}" for path in paths), markup=False)
     return n_done
 
 
-def _write(followed: Followed, name: str, settings: TrackSettings) -> list[Path]:
+def _write(followed: Followed, name: str, settings: TrackSettings) -> tuple[list[Path], tuple[str, ...]]:
+    """What is where first, then what shows it; files, and a line for each that could not be drawn."""
     what = "glances" if settings.is_of == "glances" else "frames"
     note = f"{followed.n_things} things in {len(followed.frames)} {what}; a number and a colour are one thing"
-    figure = draw_things(followed.images, followed.identity, frames=followed.frames, name=name, note=note)
-    factor = max(1, round(_GIF_PX / max(followed.images.shape[-2:])))
-    pages = [
-        np.rint(255 * paint_things(image, own)).astype(np.uint8).repeat(factor, 0).repeat(factor, 1)
-        for image, own in zip(followed.images, followed.identity, strict=True)
-    ]
     frame_ms = _FRAME_MS[settings.is_of]
-    return [
-        write_figure(figure, settings.out / f"{name}.png"),
-        write_gif(pages, settings.out / f"{name}.gif", frame_ms=frame_ms, last_ms=4 * frame_ms),
-        write_page(settings.out / f"{name}.json", as_record(followed, name=name)),
+
+    def figure(path: Path) -> Path:
+        things = draw_things(followed.images, followed.identity, frames=followed.frames, name=name, note=note)
+        return write_figure(things, path)
+
+    def film(path: Path) -> Path:
+        factor = max(1, round(_GIF_PX / max(followed.images.shape[-2:])))
+        pages = [
+            np.rint(255 * paint_things(image, own)).astype(np.uint8).repeat(factor, 0).repeat(factor, 1)
+            for image, own in zip(followed.images, followed.identity, strict=True)
+        ]
+        return write_gif(pages, path, frame_ms=frame_ms, last_ms=4 * frame_ms)
+
+    page = write_page(settings.out / f"{name}.json", as_record(followed, name=name))
+    drawings: list[Drawing] = [
+        ("figure", settings.out / f"{name}.png", figure),
+        ("film", settings.out / f"{name}.gif", film),
     ]
+    figures, undrawn = drawn(drawings)
+    return [*figures.values(), page], undrawn
 
 
 def _tell_all(cortex: Cortex, scenes: Sequence[Scene], settings: TrackSettings, problems: list[str]) -> int:
