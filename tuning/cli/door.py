@@ -26,13 +26,14 @@ def run_job(name: str, job: Callable[[S], int], settings: S) -> int:
         job: of :data:`ciliary.tuning.cli.app.COMMANDS`.
         settings: what it is told; the places in it are tried first.
     """
-    from ciliary.tuning.runs.files import NotWritable, try_place  # brings torch
+    from ciliary.cortex.floats import single_precision  # brings torch
+    from ciliary.tuning.runs.files import NotWritable, try_place
 
     try:
         with _told(name):
             for folder in settings.places:
                 try_place(folder)
-            return job(settings)
+            return single_precision(job)(settings)
     except KeyboardInterrupt:
         complain(name, "stopped; what was written stays")
         return STOPPED
@@ -66,6 +67,7 @@ def _told(name: str) -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.showwarning = show
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box in a title is sign enough
         yield
 
 
