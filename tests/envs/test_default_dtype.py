@@ -31,7 +31,7 @@ def test_the_cortex_sees_the_same(double):
 @pytest.mark.parametrize("name", ["Gaze", "Focus"])
 def test_environments_play(double, name):
     env = gym.make(f"Ciliary/{name}-v0")
-    obs, _ = env.reset(seed=0)
-    obs, reward, *_ = env.step(np.zeros(env.action_space.shape, env.action_space.dtype))
+    env.reset(seed=0)
+    _, reward, *_ = env.step(np.zeros(env.action_space.shape, env.action_space.dtype))
     assert np.isfinite(reward)
     assert torch.get_default_dtype() is torch.float64

@@ -51,7 +51,7 @@ def run_job(name: str, job: Callable[[S], int], settings: S) -> int:
 def be_lenient() -> None:
     """Let stdout and stderr take any text, whatever the locale says, and go on where nobody reads them any more."""
     if not isinstance(sys.stdout, _Lenient):
-        sys.stdout, sys.stderr = _Lenient(sys.stdout), _Lenient(sys.stderr)  # type: ignore[assignment]
+        sys.stdout, sys.stderr = _Lenient(sys.stdout), _Lenient(sys.stderr)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ _NOTES = {
 }
 _NOISY = ("mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.utils.environment", "alembic")
 _SQLITE = "sqlite:///"
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
         lock.acquire()
     except OSError as error:
         raise StoreError(f"cannot open the tracking store {masked(uri)}: {error}") from error
-    with lock, _quiet():
+    with lock, _quiet(), _few_tries():
         lock.release()  # held twice by now
         try:
             from mlflow import MlflowClient
@@ -140,6 +141,19 @@ def _program() -> str:
 
 def _quoted(uri: str) -> str:
     return uri if not set(uri) & set(" '\"$&;()") else '"' + uri.replace('"', '\\"') + '"'
+
+
+@contextmanager
+def _few_tries() -> Iterator[None]:
+    """A server that is not there is said in seconds, not after the minutes that one which restarts is given later."""
+    if _RETRIES in os.environ:  # somebody knows better
+        yield
+        return
+    os.environ[_RETRIES] = "2"
+    try:
+        yield
+    finally:
+        del os.environ[_RETRIES]
 
 
 @contextmanager
