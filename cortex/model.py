@@ -13,6 +13,7 @@ from ciliary.cortex.cues import make_backbone, make_deep, make_depth
 from ciliary.cortex.cues.contour import ContourProvider, check_contour, make_contours
 from ciliary.cortex.cues.depth import NoDepth
 from ciliary.cortex.device import to_device
+from ciliary.cortex.floats import single_precision
 from ciliary.cortex.loading import load_object
 from ciliary.cortex.options import cortex_name
 from ciliary.cortex.parameters import COLUMNS_V0, LOOK_SPREADS, ParameterTable, Theta, check_theta, table_for
@@ -63,6 +64,7 @@ class Cortex(nn.Module):
     m5: nn.Module | None
     _lies: Tensor
 
+    @single_precision
     def __init__(
         self,
         *,
@@ -156,6 +158,7 @@ class Cortex(nn.Module):
             """As :meth:`forward`."""
             ...
 
+    @single_precision
     def forward(self, image: Tensor, theta: Theta | None = None, cues: Cues | None = None) -> Percept:
         """Perceive.
 

@@ -5,9 +5,12 @@ Importing this package registers ``Ciliary/Accommodation-v0``, ``Ciliary/Toy-v0`
 ``gymnasium.make("ciliary.envs:Ciliary/Accommodation-v0")``.
 """
 
+import os
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
+import torch
 
 from ciliary.envs.batch import Evaluation as Evaluation
 from ciliary.envs.config import EnvConfig as EnvConfig
@@ -57,3 +60,7 @@ for _id, _settings in _EYES.items():
             max_episode_steps=16,
             kwargs=_settings,
         )
+
+# A fork takes no threads along: a child that waits for those of its parent, as torch does, would wait for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))

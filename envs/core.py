@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from ciliary.cortex.floats import single_precision
 from ciliary.cortex.table import ParameterTable
 from ciliary.envs.batch import Evaluation
 from ciliary.envs.dynamics import Rules, count_still, is_converged, move, reward
@@ -199,6 +200,7 @@ class AbstractPerceptionEnv(HasSettings, gym.Env[Any, np.ndarray]):
         """``delta`` or ``absolute``."""
         return self.rules.action_mode
 
+    @single_precision
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
         """Start an episode at the defaults. See the class for the options."""
         super().reset(seed=seed)
@@ -213,6 +215,7 @@ class AbstractPerceptionEnv(HasSettings, gym.Env[Any, np.ndarray]):
         self.n_evaluations = 0
         return self._observe(), self._info()
 
+    @single_precision
     def step(self, action: np.ndarray) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
         """Move u, look, and be paid the fall of the total."""
         if not self.history:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.floats import single_precision
 from ciliary.cortex.integration.looks import Looks, join_looks
 from ciliary.cortex.perceiver import AbstractPercept, Perceiver, needs
 from ciliary.envs.batch import Evaluation, ImageBatch, as_evaluation, evaluate_pairs, make_batch, pairs_per_pass
@@ -31,6 +32,7 @@ class Evaluator:
         ValueError: the objective is not for this perceiver, or needs what it does not answer.
     """
 
+    @single_precision
     def __init__(
         self,
         perceiver: Perceiver,
@@ -91,6 +93,7 @@ class Evaluator:
             on_percept=on_percept,
         )
 
+    @single_precision
     def evaluate(
         self,
         batch: ImageBatch,
@@ -129,6 +132,7 @@ class Evaluator:
         index = torch.zeros(len(u), dtype=torch.int64) if index is None else index
         return self.judge(batch, index, u)[0]["total"]
 
+    @single_precision
     def evaluate_with_gradient(
         self, batch: ImageBatch, index: Sequence[int], u: np.ndarray
     ) -> tuple[Evaluation, np.ndarray]:
@@ -153,6 +157,7 @@ class Evaluator:
         terms = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         return as_evaluation(u, terms), torch.cat(gradients).numpy()
 
+    @single_precision
     def percept(self, batch: ImageBatch, u: np.ndarray) -> AbstractPercept:
         """What is perceived of the first image, without its views, at N settings u (N, P)."""
         row = torch.zeros(len(u), dtype=torch.int64, device=batch.images.device)

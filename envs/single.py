@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ciliary.cortex.device import to_device
+from ciliary.cortex.floats import single_precision
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.batch import Evaluation, ImageBatch
 from ciliary.envs.config import EnvConfig
@@ -99,6 +100,7 @@ class AccommodationEnv(AbstractPerceptionEnv):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012
 
+    @single_precision
     def __init__(self, config: EnvConfig | None = None, *, render_mode: str | None = None, **options: Any) -> None:
         if config is not None and options:
             raise TypeError(f"expected a config or its fields by keyword, got a config and {', '.join(options)}")
@@ -166,6 +168,7 @@ class AccommodationEnv(AbstractPerceptionEnv):
         """Whether the perceiver declares one."""
         return "gradient" in self.evaluator.perceiver.answers
 
+    @single_precision
     def evaluate(self, u: np.ndarray, views_seed: int | None = None) -> Evaluation:
         """What N settings u (N, P) are worth; see :meth:`ciliary.envs.core.AbstractPerceptionEnv.evaluate`."""
         u = self._check_population(u)
@@ -176,6 +179,7 @@ class AccommodationEnv(AbstractPerceptionEnv):
         self.n_evaluations += len(u)
         return self._looked(self.evaluator.evaluate(batch, [0] * len(u), u, with_looks=self._keeps(views_seed)))
 
+    @single_precision
     def evaluate_with_gradient(self, u: np.ndarray) -> tuple[Evaluation, np.ndarray]:
         """What N settings are worth, and d total / d u, (N, P); see the base class. Backward per pass."""
         u = self._check_population(u)
@@ -186,6 +190,7 @@ class AccommodationEnv(AbstractPerceptionEnv):
         """The total of N settings u (N, P), (N,), differentiable in u."""
         return self.evaluator.loss(self._begun()[1], u)
 
+    @single_precision
     def percept(self, u: np.ndarray) -> AbstractPercept:
         """What is perceived at u, (P,) or (N, P); batch 1 or N, without gradient, on the CPU."""
         percept = self.evaluator.percept(self._begun()[1], self._check_population(np.atleast_2d(u)))
@@ -224,6 +229,7 @@ class AccommodationEnv(AbstractPerceptionEnv):
         objective = self.evaluator.objective
         return how_it_holds(self.evaluator.perceiver, episode.image, asked, seed=seed, how=objective.settings)
 
+    @single_precision
     def render(self) -> np.ndarray | None:
         """A frame (480, 640, 3) uint8 in mode ``rgb_array``, None without a mode."""
         if self.render_mode is None:

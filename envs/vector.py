@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from ciliary.cortex.floats import single_precision
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.batch import ImageBatch, stack_batches
 from ciliary.envs.config import EnvConfig
@@ -53,6 +54,7 @@ class AccommodationVectorEnv(HasSettings, VectorEnv[Any, np.ndarray, np.ndarray]
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
+    @single_precision
     def __init__(
         self,
         num_envs: int = 1,
@@ -113,6 +115,7 @@ class AccommodationVectorEnv(HasSettings, VectorEnv[Any, np.ndarray, np.ndarray]
         assert self._batch is not None
         return self.evaluator.loss(self._batch, u, index=torch.arange(len(u)) // (len(u) // self.num_envs))
 
+    @single_precision
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Obs, dict[str, Any]]:
@@ -135,6 +138,7 @@ class AccommodationVectorEnv(HasSettings, VectorEnv[Any, np.ndarray, np.ndarray]
         self._measure(mask)
         return self._observe(), self._info(mask)
 
+    @single_precision
     def step(self, actions: np.ndarray) -> tuple[Obs, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Move all copies, look once, pay each; copies whose episode was over begin a new one instead."""
         self.episodes  # noqa: B018 -- says so if there was no reset
@@ -155,6 +159,7 @@ class AccommodationVectorEnv(HasSettings, VectorEnv[Any, np.ndarray, np.ndarray]
         self._is_over = terminated | truncated
         return self._observe(), rewards, terminated, truncated, self._info(np.ones(self.num_envs, dtype=bool))
 
+    @single_precision
     def render(self) -> tuple[np.ndarray, ...] | None:
         """One frame per copy, (480, 640, 3) uint8, in mode ``rgb_array``."""
         if self.render_mode is None:

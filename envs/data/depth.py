@@ -25,9 +25,9 @@ from typing import overload
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from ciliary.envs.data.opening import UnreadableImage, open_picture
 from ciliary.envs.data.reading import read_image
 
 COLOURS = (".color.jpg", ".color.png")
@@ -175,10 +175,10 @@ def _scene(folder: Path) -> list[DepthEntry]:
 
 def _read_values(path: Path, *, bits: int) -> np.ndarray:
     try:
-        with Image.open(path) as file:
+        with open_picture(path) as file:
             values, mode = np.asarray(file), file.mode
-    except Exception as error:  # decoders meet broken bytes with almost any exception
-        raise ValueError(f"{path}: cannot be read as a depth map ({error})") from error
+    except UnreadableImage as error:
+        raise ValueError(f"{path}: cannot be read as a depth map ({error.reason})") from error
     if values.ndim != 2 or mode not in (("I;16", "I;16B", "I;16L", "I") if bits == 16 else ("L",)):
         what = "16 bits: millimetres" if bits == 16 else "8 bits: three times the disparity in pixels"
         raise ValueError(f"{path}: expected one channel of {what}, 0 unknown; got mode {mode}")

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple, overload
 
 import numpy as np
-from PIL import Image
 from scipy.io import loadmat
 from skimage.morphology import thin
 from torch import Tensor
 
-from ciliary.envs.data.reading import UnreadableImage, read_image
+from ciliary.envs.data.opening import UnreadableImage, open_picture
+from ciliary.envs.data.reading import read_image
 from ciliary.envs.data.sources import expand_paths
 from ciliary.envs.metrics.boundaries import label_boundaries
 from ciliary.envs.metrics.regions import People
@@ -200,13 +200,11 @@ def _read_mat(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def _read_png(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     try:
-        with Image.open(path) as file:
-            values = np.asarray(file)
-    except Exception as error:
-        raise ValueError(f"{path}: cannot be read as a label map ({error})") from error
+        with open_picture(path) as file:
+            values, mode = np.asarray(file), file.mode
+    except UnreadableImage as error:
+        raise ValueError(f"{path}: cannot be read as a label map ({error.reason})") from error
     if values.ndim != 2 or values.dtype.kind not in "iub":
-        raise ValueError(
-            f"{path}: expected one channel of integers, got mode {file.mode}; save it as grey, 8 or 16 bit"
-        )
+        raise ValueError(f"{path}: expected one channel of integers, got mode {mode}; save it as grey, 8 or 16 bit")
     labels = values.astype(np.int32)
     return [(labels, thin(label_boundaries(labels)))]  # as the boundaries of BSDS500 were made

@@ -6,27 +6,24 @@ not applied: values are taken as sRGB. Large files are shrunk while they are rea
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 from torch import Tensor
+
+from ciliary.envs.data.opening import MAX_PIXELS as MAX_PIXELS
+from ciliary.envs.data.opening import UnreadableImage as UnreadableImage
+from ciliary.envs.data.opening import open_picture
 
 MIN_ORIGINAL_SIDE_PX = 4
 MIN_SIDE_PX = 32  # what the cortex needs on each side; smaller images are enlarged to it
-MAX_PIXELS = 400_000_000  # 20,000 x 20,000; Pillow alone would refuse from 179 million on
-# Raster kinds only: EPS would start a PostScript interpreter. Pillow's names; those it was built without are left out.
-FORMATS = (
-    "JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "DIB", "PPM", "TGA", "ICO", "PCX", "JPEG2000", "AVIF",
-    "QOI", "SGI",
-)  # fmt: skip
-_PILLOW_LOCK = threading.RLock()  # its size limit is one global variable, and so are the filters of warnings
+
+_16_BITS = 65535
+_FEWER_BITS = (8, 10, 12)  # 14 would be a photograph at a quarter of its light, which there are
+_HUGE = 1e38
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,15 +34,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # EXIF 2.32, tag 0x0112
-
-
-class UnreadableImage(ValueError):
-    """A file that gives no image. ``path`` is the file, ``reason`` says why; ``str()`` is both in one line."""
-
-    def __init__(self, path: str | Path, reason: str) -> None:
-        self.path = Path(path)
-        self.reason = " ".join(reason.split())
-        super().__init__(f"{self.path}: {self.reason}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,22 +67,8 @@ def read_image(path: str | Path, long_side_px: int | None = 192) -> Photograph:
     if long_side_px is not None and long_side_px < MIN_SIDE_PX:
         raise ValueError(f"long_side_px must be at least {MIN_SIDE_PX}, got {long_side_px}")
     path = Path(path)
-    try:
-        _check_file(path)
-        with _pillow_settings(), Image.open(path, formats=_formats()) as file:
-            return _read(file, path, long_side_px)
-    except UnreadableImage:
-        raise
-    except FileNotFoundError:
-        raise UnreadableImage(path, "no such file") from None
-    except PermissionError:
-        raise UnreadableImage(path, "no permission to read it") from None
-    except UnidentifiedImageError:
-        raise UnreadableImage(path, "not an image, or of a kind that cannot be read here") from None
-    except MemoryError:
-        raise UnreadableImage(path, "not enough memory to decode it; shrink it first") from None
-    except Exception as error:  # decoders meet broken bytes with almost any exception
-        raise UnreadableImage(path, f"broken or truncated ({error})") from error
+    with open_picture(path) as file:
+        return photograph_of(file, path, long_side_px)
 
 
 def fit_size(size: tuple[int, int], long_side_px: int | None) -> tuple[int, int]:
@@ -111,43 +85,13 @@ def fit_size(size: tuple[int, int], long_side_px: int | None) -> tuple[int, int]
     return height, width
 
 
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        raise UnreadableImage(path, "no such file")
-    if path.is_dir():
-        raise UnreadableImage(path, "is a folder, not an image")
-    if not path.is_file():  # reading a pipe would wait for ever
-        raise UnreadableImage(path, "is not a regular file")
-    if path.stat().st_size == 0:
-        raise UnreadableImage(path, "is empty (0 bytes)")
+def photograph_of(file: Image.Image, path: Path, long_side_px: int | None) -> Photograph:
+    """The photograph of a picture that Pillow holds, however it came there; ``path`` names it.
 
-
-@contextmanager
-def _pillow_settings() -> Iterator[None]:
-    """Lift Pillow's size limit while :data:`MAX_PIXELS` is checked instead, and put it back.
-
-    Its warnings (a damaged EXIF block, and the like) are kept quiet: a file is read or refused.
+    Raises:
+        UnreadableImage: it is too small.
     """
-    with _PILLOW_LOCK, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
-
-
-def _formats() -> list[str]:
-    Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
-
-
-def _read(file: Image.Image, path: Path, long_side_px: int | None) -> Photograph:
     width, height = file.size
-    if width * height > MAX_PIXELS:
-        raise UnreadableImage(
-            path, f"{width}x{height} px is over the limit of {MAX_PIXELS // 10**6} megapixels; shrink it first"
-        )
     if min(width, height) < MIN_ORIGINAL_SIDE_PX:
         raise UnreadableImage(
             path, f"{width}x{height} px is too small; each side must be at least {MIN_ORIGINAL_SIDE_PX} px"
@@ -156,6 +100,7 @@ def _read(file: Image.Image, path: Path, long_side_px: int | None) -> Photograph
     fitted = fit_size((height, width), long_side_px)
     # A JPEG decodes at 1/2, 1/4 or 1/8 size for free; twice the wanted size leaves the real filter its work.
     is_drafted = file.draft(None, (2 * max(fitted), 2 * max(fitted))) is not None
+    is_halved = "16" in str([part[3] for part in getattr(file, "tile", ())])  # of 16 bits Pillow keeps the upper 8
     file.load()
     if not is_drafted:
         width, height = file.size  # TIFF turns itself upright while it loads
@@ -163,6 +108,8 @@ def _read(file: Image.Image, path: Path, long_side_px: int | None) -> Photograph
     fitted = fit_size((height, width), long_side_px)
 
     picture, conversion_notes = _simple_mode(file)
+    if is_halved and picture.mode == "RGB" and max(high for _, high in picture.getextrema()) < 16:  # type: ignore[misc]
+        notes.append("16-bit colour that uses its lowest 12 bits: shown nearly black; save it with 8 bits a channel")
     if picture.size != fitted[::-1]:
         picture = picture.resize(fitted[::-1], Image.Resampling.BICUBIC, reducing_gap=2.0)
     if orientation in _UPRIGHT:
@@ -195,17 +142,21 @@ def _simple_mode(file: Image.Image) -> tuple[Image.Image, list[str]]:
 
 def _float_grey(file: Image.Image) -> tuple[Image.Image, list[str]]:
     values = np.array(file, dtype=np.float32)
-    if file.mode.startswith("I;16") or (file.mode == "I" and values.min() >= 0 and values.max() <= 65535):
-        values /= 65535
-        return Image.fromarray(values), []
     notes = []
+    if file.mode.startswith("I;16") or (file.mode == "I" and values.min() >= 0 and values.max() <= _16_BITS):
+        top = float(values.max())
+        n_bits = next((n for n in _FEWER_BITS if 0 < top < 2**n), 16)  # of a camera or a microscope, in 16
+        if n_bits < 16:
+            notes.append(f"values up to {top:g} of {_16_BITS}: read as {n_bits} bits")
+        return Image.fromarray(values / np.float32(2**n_bits - 1)), notes
     is_finite = np.isfinite(values)
     low, high = (float(values[is_finite].min()), float(values[is_finite].max())) if is_finite.any() else (0.0, 1.0)
     if not is_finite.all():
         values = np.where(is_finite, values, np.float32(low))
         notes.append("values that are not finite were set to the lowest")
     if low < 0 or high > 1:
-        values = (values - np.float32(low)) / np.float32(max(high - low, 1e-30))
+        half = 0.5 if max(-low, high) > _HUGE else 1.0  # so that their difference is a number too
+        values = (values * np.float32(half) - np.float32(half * low)) / np.float32(max(half * (high - low), 1e-30))
         notes.append(f"values from {low:g} to {high:g} were stretched to 0..1")
     return Image.fromarray(values), notes
 

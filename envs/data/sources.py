@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,15 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ciliary.envs.data.reading import MIN_SIDE_PX, Photograph, UnreadableImage, fit_size, read_image
+from ciliary.envs.data.opening import is_signed
+from ciliary.envs.data.reading import (
+    MIN_SIDE_PX,
+    Photograph,
+    UnreadableImage,
+    fit_size,
+    photograph_of,
+    read_image,
+)
 from ciliary.envs.data.scenes import SCENES, make_scene
 
 __all__ = [
@@ -32,6 +41,13 @@ __all__ = [
 EXTENSIONS = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".dib",
     ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".avif", ".qoi",
+    ".pfm", ".jpx", ".jpf", ".jpc", ".j2c", ".pcx", ".sgi", ".ico",
+})  # fmt: skip
+
+#: Pictures too, of kinds that cannot be read here: not searched for, but not passed over in silence either.
+OTHER_KINDS = frozenset({
+    ".heic", ".heif", ".hif", ".jxl", ".psd", ".xcf", ".svg", ".eps", ".exr", ".hdr", ".dcm", ".fits", ".dng", ".cr2",
+    ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2",
 })  # fmt: skip
 
 # Natural photographs that lie inside scikit-image's wheel (0.24 to 0.26), so that nothing is downloaded.
@@ -125,8 +141,11 @@ def folder(path: str | Path, long_side_px: int | None = 192) -> Source:
     if not root.is_dir():
         raise UnreadableImage(root, "no such folder")
     paths, problems = _walk(root)
+    paths = not_our_own(paths)
     if not paths:
-        raise problems[0]
+        raise problems[0] if problems else UnreadableImage(root, "no images in this folder but what Ciliary drew")
+    for problem in problems:
+        warnings.warn(str(problem), PassedOver, stacklevel=2)
     names = [p.relative_to(root).with_suffix("").as_posix() for p in paths]
     # the same picture in two formats keeps its extension, so that names stay unique
     n_times = Counter(names)
@@ -159,8 +178,8 @@ def from_array(image: Image.Image | np.ndarray | Tensor, name: str, long_side_px
     Raises:
         UnreadableImage: for another shape, or values outside [0, 1] (a normalised tensor, for example).
     """
-    if isinstance(image, Image.Image):
-        image = np.array(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+    if isinstance(image, Image.Image):  # as from a file: the same modes, bits and turns
+        return replace(photograph_of(image.copy(), Path(name), long_side_px), name=name, path=None)
     if isinstance(image, np.ndarray):
         if image.ndim not in (2, 3):
             raise UnreadableImage(name, f"expected (H, W) or (H, W, C), got an array of shape {image.shape}")
@@ -181,6 +200,20 @@ def from_array(image: Image.Image | np.ndarray | Tensor, name: str, long_side_px
     if fitted != size:
         pixels = F.interpolate(pixels[None], size=fitted, mode="bilinear", antialias=True, align_corners=False)[0]
     return Photograph(name, pixels.clamp(0, 1).contiguous(), size, notes=notes)
+
+
+class PassedOver(UserWarning):
+    """Something in a folder was not used; says what. The command line shows it in one line."""
+
+
+def not_our_own(paths: Sequence[Path]) -> list[Path]:
+    """Pictures without those that Ciliary drew itself, which are named in a warning (:class:`PassedOver`)."""
+    kept = [path for path in paths if not is_signed(path)]
+    if len(kept) < len(paths):
+        own = next(path for path in paths if path not in set(kept))
+        words = f"{len(paths) - len(kept)} pictures that Ciliary drew itself were passed over, such as {own}"
+        warnings.warn(words, PassedOver, stacklevel=3)
+    return kept
 
 
 def expand_paths(paths: Iterable[str | Path]) -> tuple[list[Path], list[UnreadableImage]]:
@@ -247,10 +280,19 @@ def _walk(root: Path) -> tuple[list[Path], list[UnreadableImage]]:
     def note(error: OSError) -> None:
         problems.append(UnreadableImage(error.filename or root, f"folder cannot be read ({error.strerror})"))
 
+    others: list[Path] = []
     for directory, subfolders, files in os.walk(root, onerror=note):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        paths += [Path(directory, name) for name in files if not name.startswith(".")]
-    paths = sorted(p for p in paths if p.suffix.lower() in EXTENSIONS)
+        found = [Path(directory, name) for name in sorted(files) if not name.startswith(".")]
+        known = [path for path in found if path.suffix.lower() in EXTENSIONS]
+        stems = {path.stem for path in known}  # a camera writes its raw beside the JPEG: nothing is missed
+        others += [path for path in found if path.suffix.lower() in OTHER_KINDS and path.stem not in stems]
+        paths += known
+    for kind in sorted({path.suffix.lower() for path in others}):
+        own = sorted(path for path in others if path.suffix.lower() == kind)
+        words = f"of a kind that cannot be read here ({kind}); convert to PNG or JPEG"
+        more = f", and {len(own) - 1} more" if len(own) > 1 else ""
+        problems.append(UnreadableImage(own[0], f"{words}{more}"))
     if not paths and not problems:
         problems.append(UnreadableImage(root, "no images in this folder"))
-    return paths, problems
+    return sorted(paths), problems

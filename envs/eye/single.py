@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ciliary.cortex.eye.parameters import eye_table
+from ciliary.cortex.floats import single_precision
 from ciliary.cortex.table import ParameterTable
 from ciliary.envs.dynamics import Rules
 from ciliary.envs.eye.config import EyeConfig
@@ -95,6 +96,7 @@ class EyeEnv(gym.Env[Any, np.ndarray]):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012
 
+    @single_precision
     def __init__(self, config: EyeConfig | None = None, *, render_mode: str | None = None, **options: Any) -> None:
         if config is not None and options:
             raise TypeError(f"expected a config or its fields by keyword, got a config and {', '.join(options)}")
@@ -152,12 +154,14 @@ class EyeEnv(gym.Env[Any, np.ndarray]):
         self._check_begun()
         return np.asarray(self.world.gradient()[0])
 
+    @single_precision
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
         """Begin an episode and take its first look. See the class for the options."""
         super().reset(seed=seed)
         self.world.begin([0], [self.np_random], options or {})
         return self._observe(), self.world.info(0)
 
+    @single_precision
     def step(self, action: np.ndarray) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
         """Move, look, and be paid the fall of the total.
 
@@ -170,6 +174,7 @@ class EyeEnv(gym.Env[Any, np.ndarray]):
         # truncation=False: the step budget belongs to the TimeLimit wrapper that make() adds
         return self._observe(), float(paid[0]), bool(is_over[0]), False, self.world.info(0)
 
+    @single_precision
     def render(self) -> np.ndarray | None:
         """A frame (480, 640, 3) uint8, in mode ``rgb_array``."""
         if self.render_mode is None:

@@ -11,6 +11,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from ciliary.cortex.floats import single_precision
 from ciliary.envs.eye.config import EyeConfig
 from ciliary.envs.eye.render import EyeRenderer
 from ciliary.envs.eye.world import EyeWorld, Obs, observation_space
@@ -42,6 +43,7 @@ class EyeVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
+    @single_precision
     def __init__(
         self, num_envs: int = 1, *, max_episode_steps: int | None = 16, render_mode: str | None = None, **options: Any
     ) -> None:
@@ -59,6 +61,7 @@ class EyeVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         self._is_over = np.zeros(num_envs, dtype=bool)
         self._renderer: EyeRenderer | None = None
 
+    @single_precision
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Obs, dict[str, Any]]:
@@ -83,6 +86,7 @@ class EyeVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         self._begin(mask, options)
         return self.world.observe(), self._info(mask)
 
+    @single_precision
     def step(self, actions: np.ndarray) -> tuple[Obs, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Move all copies, look once, pay each; copies whose episode was over begin a new one instead."""
         self._check_begun()
@@ -102,6 +106,7 @@ class EyeVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         self._is_over = terminated | truncated
         return self.world.observe(), paid, terminated, truncated, self._info(np.ones(self.num_envs, dtype=bool))
 
+    @single_precision
     def render(self) -> tuple[np.ndarray, ...] | None:
         """One frame per copy, (480, 640, 3) uint8, in mode ``rgb_array``."""
         if self.render_mode is None:

@@ -106,6 +106,8 @@ class BenchmarkSettings(Settings):
     An image of long side s is 3:2, and has views beside itself.
     """
 
+    out_is_file: ClassVar[bool] = True
+
     sizes_px: Annotated[tuple[int, ...], option("--sizes", "PX ...", "long sides", is_list=True), at_least(24)] = (
         *(96, 192, 288),
         384,

@@ -37,6 +37,7 @@ example       ciliary calibrate --labelled cells/ --out cells.npz
 class CalibrateSettings(PerceiverOptions):
     """Learn from labelled images how good a percept is, so that it can be told without labels afterwards."""
 
+    out_is_file: ClassVar[bool] = True
     epilog: ClassVar[str] = EPILOG
 
     bsds: Annotated[Path | None, option("--bsds", "DIR", "BSDS500: its training images are used")] = None

@@ -19,6 +19,7 @@ from ciliary.tuning.benchmarks.settings import BenchmarkSettings, ExamSettings
 from ciliary.tuning.calibration.settings import CalibrateSettings
 from ciliary.tuning.cli import processor
 from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.door import be_lenient, run_job
 from ciliary.tuning.cli.exit_codes import ALL_WELL, USAGE
 from ciliary.tuning.cli.settings import Settings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
@@ -101,6 +102,8 @@ def program() -> None:
 
 
 def _run(app: App, argv: Sequence[str] | None, name: str, *, owns_process: bool) -> int:
+    if owns_process:
+        be_lenient()
     tokens = sys.argv[1:] if argv is None else list(argv)
     name = "_".join(app.parse_commands(tokens)[0]) or name
     try:
@@ -120,7 +123,7 @@ def _run(app: App, argv: Sequence[str] | None, name: str, *, owns_process: bool)
             processor.use_threads(asked.settings.n_threads)
     module, _, function = COMMANDS[asked.command][1].partition(":")
     job: Callable[[Settings], int] = getattr(importlib.import_module(module), function)
-    return job(asked.settings)
+    return run_job(name, job, asked.settings)
 
 
 def _command_app(command: str, name: str) -> App:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from ciliary.tuning.runs.secrets import masked
+
 
 def complain(command: str, problem: object) -> None:
     """Print ``command: problem`` on stderr, in one line.
@@ -23,4 +25,4 @@ def failure(label: str, error: Exception) -> str:
 
 def _line(problem: object) -> str:
     said = problem.args[0] if isinstance(problem, KeyError) and problem.args else problem  # a KeyError quotes its text
-    return " ".join(str(said).split()) or type(problem).__name__
+    return " ".join(masked(str(said)).split()) or type(problem).__name__

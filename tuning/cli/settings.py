@@ -40,6 +40,7 @@ from ciliary.tuning.runs.fingerprints import cortex_options, depth_mark, feature
 if TYPE_CHECKING:
     from ciliary.cortex.perceiver import Perceiver
 
+_PLACES = ("out", "save", "store")  # fields of settings
 INHERITS = "contours"  # unless something else is asked for
 
 Changes = Annotated[Mapping[str, float], option("--set", "NAME=VALUE", "change a default", convert=assignments)]
@@ -89,6 +90,7 @@ class Settings:
     """
 
     epilog: ClassVar[str] = ""
+    out_is_file: ClassVar[bool] = False  # else a folder
 
     is_quiet: Annotated[bool, option("--quiet", "", "no progress, no tables: only problems and the exit code")] = False
     n_threads: Annotated[int | None, option("--threads", "N", "threads of computation (torch's)"), at_least(1)] = None
@@ -103,6 +105,12 @@ class Settings:
             for check in checks if value is not None else ():
                 if complaint := check.wrong(value):
                     raise ValueError(f"{flag} {complaint}")
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Folders that results go to; they are tried before the work."""
+        given = [getattr(self, name, None) for name in _PLACES]
+        return tuple(one.parent if self.out_is_file and i == 0 else one for i, one in enumerate(given) if one)
 
     def values(self) -> dict[str, Any]:
         """All fields by name but those that say how a job runs, not what it does."""

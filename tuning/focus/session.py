@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from ciliary.tuning.focus.film import write_film
 from ciliary.tuning.focus.inputs import FocusInput, muscle_of
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.files import write_page
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import FOCUSING
-from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.episode import Drawing, Made, drawn
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.one_each import Play, run_one_each
 from ciliary.tuning.sessions.outcome import Outcome
@@ -71,22 +72,21 @@ def make(watched: Watched, item: FocusInput, key: EpisodeKey, settings: FocusSet
     shown = Photograph(item.name, picture, watched.scene.size_px, item.path, notes=watched.scene.notes)
     record = records.build(key, watched.trace, shown)
     record["focus"] = records.plain(facts(watched))
-    figures: dict[str, Path] = {}
-    problems: list[str] = []
-    pages = folder / "figures"
-    try:
-        retina = Retina(watched)
-        figures["figure"] = write_figure(draw_focus(watched, retina, name=item.name), pages / f"{item.name}.png")
-        if settings.is_animated and (film := write_film(watched, retina, pages / f"{item.name}.gif", name=item.name)):
-            figures["animation"] = film
-    except Exception as error:  # noqa: BLE001 -- of Matplotlib, of a font, of a full disk: the result is worth more
-        problems.append(f"no figure: {type(error).__name__}: {error}")
-    page = folder / f"{item.name}.json"
-    record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | {"json": str(page)}
+    pages, page = folder / "figures", folder / f"{item.name}.json"
     summary = {name: record[name] for name in ("image", "path", "controller", "seed", "n_trials", "ending", "versions")}
-    text = json.dumps({**summary, **record["focus"]}, indent=1, ensure_ascii=False)
-    write_atomically(page, text.encode() + b"\n")
-    return Made(record, watched.trace.theta_moved, figures, {}, tuple(problems))
+    write_page(page, {**summary, **record["focus"]})
+    retina = cache(lambda: Retina(watched))  # its layers are cut once for both, and where that fails neither is drawn
+    drawings: list[Drawing] = [
+        (
+            "figure",
+            pages / f"{item.name}.png",
+            lambda path: write_figure(draw_focus(watched, retina(), name=item.name), path),
+        ),
+        ("animation", pages / f"{item.name}.gif", lambda path: write_film(watched, retina(), path, name=item.name)),
+    ]
+    figures, problems = drawn(drawings if settings.is_animated else drawings[:1])
+    record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | {"json": str(page)}
+    return Made(record, watched.trace.theta_moved, figures, {}, problems)
 
 
 def facts(watched: Watched) -> dict[str, Any]:

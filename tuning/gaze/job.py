@@ -17,11 +17,11 @@ from ciliary.tuning.gaze.ablations import tell_ablations
 from ciliary.tuning.gaze.detail import tell_detail
 from ciliary.tuning.gaze.people import as_markdown, tell, write_table
 from ciliary.tuning.gaze.percepts import tell_percepts
-from ciliary.tuning.gaze.session import Gazing
+from ciliary.tuning.gaze.session import ENDS, SAVED, Gazing
 from ciliary.tuning.gaze.settings import OWN_SIGHT, GazeSettings
 from ciliary.tuning.runs.files import NotWritable
 from ciliary.tuning.runs.store import StoreError
-from ciliary.tuning.sessions.inputs import collect, showcase
+from ciliary.tuning.sessions.inputs import collect, set_apart, showcase
 from ciliary.tuning.sessions.one_each import run_one_each, tell_outcome
 
 
@@ -95,11 +95,13 @@ def _look_at_all(
     settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None, net: ExpectationNet | None
 ) -> int:
     size_px = settings.size_px
-    inputs, problems, _ = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
-    for line in problems:
+    inputs, problems, notes = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
+    for line in (*problems, *notes):
         _complain(line)
     if not inputs:
         return NOTHING
+    saved = () if settings.save is None else ((settings.save, SAVED),)
+    inputs = set_apart(inputs, (settings.out, ENDS), *saved, say=_complain)
     try:
         outcome = run_one_each(settings, inputs, Gazing(settings, mixture, trunk, net), say=_complain)
     except ValueError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,18 @@ from ciliary.envs.data.sources import Photograph
 from ciliary.tuning.gaze.film import write_gaze_film
 from ciliary.tuning.gaze.settings import OWN_SIGHT, GazeSettings
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.files import save_episode, save_map, summary_of, write_atomically
+from ciliary.tuning.runs.files import save_episode, save_map, summary_of, write_page
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.run import Metric
 from ciliary.tuning.runs.store import GAZING
-from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.episode import Drawing, Made, drawn
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import Input
 from ciliary.tuning.sessions.one_each import Play
 
+ENDS = (".png", ".gif", ".json")
+SAVED = (".priority.png", ".labels.png", ".boundary.png", ".uncertainty.png", ".json")
 _PLACES = ("out", "session", "is_resumed", "is_animated", "save")  # they shape no number
 
 
@@ -88,14 +90,18 @@ class Gazing(Play[Input, Photograph]):
         along = what_it_brought(look)
         trace = as_trace(look, along, controller=key.controller, seconds=time.perf_counter() - start)
         record = records.build(key, trace, photograph)
-        figures, page = _write(look, glanced, item.name, photograph, s)
+        page = write_page(s.out / f"{item.name}.json", as_page(look, photograph, s))
+        if s.save is not None:
+            field = look.priority / look.priority.max()
+            save_map(field, photograph.original_size, s.save / f"{item.name}.priority.png")
         if s.save is not None and glanced is not None:
             save_episode(
                 s.save, item.name, percept=glanced.percept, size=photograph.original_size, summary=summary_of(record)
             )
+        figures, problems = drawn(_drawings(look, glanced, item.name, s))
         record["gaze"] = {name: along[name].tolist() for name in along}
         record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | {"json": str(page)}
-        return Made(record, trace.theta_moved, figures, {}, (), tuple(metrics_of(along)))
+        return Made(record, trace.theta_moved, figures, {}, problems, tuple(metrics_of(along)))
 
 
 def what_it_brought(look: GazeLook) -> dict[str, np.ndarray]:
@@ -146,25 +152,20 @@ def as_trace(look: GazeLook, along: dict[str, np.ndarray], *, controller: str, s
     )
 
 
-def _write(
-    look: GazeLook, glanced: GlancePercepts | None, name: str, photograph: Photograph, settings: GazeSettings
-) -> tuple[dict[str, Path], Path]:
-    """Figure and film by role, and the JSON beside them; the map where it is asked for."""
+def _drawings(look: GazeLook, glanced: GlancePercepts | None, name: str, settings: GazeSettings) -> Iterator[Drawing]:
+    """Figure and film."""
     words = "rarity, ends and colour" if settings.map == "priority" else "fitted weights"
     sight = "by what was seen" if settings.sight == OWN_SIGHT else "that of the whole photograph's priority"
     note = f"{settings.map}: {words}, times a prior for the centre; the path is {sight}"
     if settings.centre == 0:
         note = note.replace("times a prior for the centre", "without a prior for the centre")
-    figures = {
-        "figure": write_figure(draw_gaze(look, name=name, note=note, glanced=glanced), settings.out / f"{name}.png")
-    }
-    if settings.is_animated and (film := write_gaze_film(look, settings.out / f"{name}.gif", name=name)):
-        figures["animation"] = film
-    if settings.save is not None:
-        field = look.priority / look.priority.max()
-        save_map(field, photograph.original_size, settings.save / f"{name}.priority.png")
-    text = json.dumps(as_page(look, photograph, settings), indent=1, ensure_ascii=False) + "\n"
-    return figures, write_atomically(settings.out / f"{name}.json", text.encode())
+
+    def figure(path: Path) -> Path:
+        return write_figure(draw_gaze(look, name=name, note=note, glanced=glanced), path)
+
+    yield "figure", settings.out / f"{name}.png", figure
+    if settings.is_animated:
+        yield "animation", settings.out / f"{name}.gif", lambda path: write_gaze_film(look, path, name=name)
 
 
 def as_page(look: GazeLook, photograph: Photograph, settings: GazeSettings) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from ciliary.tuning.inspect.numbers import measure
 from ciliary.tuning.inspect.page import WORDS, Section, without_heading, write_page
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.sessions.figures import write_figure
-from ciliary.tuning.sessions.inputs import Input, collect, showcase
+from ciliary.tuning.sessions.inputs import Input, collect, set_apart, showcase
 
 PAGE = "index.html"
 FIGURES: Mapping[str, Callable[[Look], Figure]] = {
@@ -64,9 +64,10 @@ def run(settings: LookSettings) -> int:
         _complain(error)
         return NOTHING
     size_px = settings.size_px
-    inputs, problems, _ = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
-    for line in problems:
+    inputs, problems, notes = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
+    for line in (*problems, *notes):
         _complain(line)
+    inputs = set_apart(inputs, (settings.out, [f"/{PAGE}", *(f"/{name}.png" for name in FIGURES)]), say=_complain)
     try:
         n_done = _look_at_all(cortex, theta, inputs, settings, problems)
     except KeyboardInterrupt:

@@ -16,7 +16,7 @@ from ciliary.cortex.plot import style
 from ciliary.cortex.plot.sheet import DPI, HEADING_IN
 from ciliary.cortex.profile import StageReport, render
 from ciliary.tuning.inspect.numbers import ACTIVE_FROM, StageNumbers
-from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.files import GENERATOR, write_atomically
 
 _TEMPLATE = "page.html.j2"
 _LEAST_PX = 880  # width of a sheet of panels under which its words cannot be read
@@ -58,6 +58,7 @@ def write_page(
         _templates()
         .get_template(_TEMPLATE)
         .render(
+            generator=GENERATOR,
             title=title,
             facts=facts,
             sections=sections,

@@ -33,7 +33,7 @@ from ciliary.tuning.motion.settings import MotionCommand
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
-from ciliary.tuning.sessions.inputs import collect
+from ciliary.tuning.sessions.inputs import collect, set_apart
 
 _MADE_UP = "patch"
 
@@ -76,7 +76,9 @@ def _frames(settings: MotionCommand) -> tuple[Tensor, str, float, list[str]]:
     if not settings.images:
         made, _ = patch_frames(background_px=(0, 2), patch_px=(1, 0), n_frames=8, size_px=(180, 240), side_px=44)
         return made, _MADE_UP, 1.0, []
-    inputs, problems, _ = collect(settings.images, settings.size_px)
+    inputs, problems, notes = collect(settings.images, settings.size_px)
+    for line in notes:
+        _complain(line)
     read = []
     with Bar(len(inputs), unit="frames", is_quiet=settings.is_quiet) as bar:
         for item in inputs:
@@ -91,7 +93,8 @@ def _frames(settings: MotionCommand) -> tuple[Tensor, str, float, list[str]]:
     if not read:
         return torch.zeros(0, 3, 1, 1), "", 1.0, problems
     scale = read[0].image.shape[2] / read[0].original_size[1]
-    return torch.stack([one.image for one in read]), inputs[0].name, scale, problems
+    (first, *_) = set_apart(inputs[:1], (settings.out, (".png",)), say=_complain)
+    return torch.stack([one.image for one in read]), first.name, scale, problems
 
 
 def _examine(settings: MotionCommand) -> int:

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,13 @@ from torch import Tensor
 
 from ciliary.cortex.integration.percept import IntegratedPercept
 from ciliary.cortex.perceiver import AbstractPercept
+from ciliary.envs.data.opening import SOFTWARE, is_signed
 
-_SOFTWARE = "Ciliary"  # in our PNGs, by which we know them again
+_SIGN = "made_by"  # in our JSONs, by which we know them again; HTML has it as its generator
+#: In the head of our pages.
+GENERATOR = f'<meta name="generator" content="{SOFTWARE}">'
+_TRIED_BYTES = 4096
+_MOST_BYTES = 180  # of a stem: with our ends, and in a temporary name, it stays under the 255 of file systems
 _BAND_ROWS = 512  # so that a photograph of 100 megapixels costs little more than its own map
 
 
@@ -37,6 +42,12 @@ def write_atomically(path: Path, data: bytes) -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return path
+
+
+def write_page(path: Path, page: Mapping[str, Any]) -> Path:
+    """Write a JSON, signed so that it is known for ours (:func:`is_own`)."""
+    text = json.dumps({**page, _SIGN: SOFTWARE}, indent=1, ensure_ascii=False)
+    return write_atomically(path, text.encode("utf-8", "replace") + b"\n")
 
 
 def label_image(percept: AbstractPercept, size: tuple[int, int]) -> Image.Image:
@@ -95,12 +106,20 @@ def summary_of(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: record[name] for name in (*first, *rest)}
 
 
-def plan_stems(names: Iterable[str], disturbances: Iterable[str], folder: Path | None = None) -> list[dict[str, str]]:
+def plan_stems(
+    names: Iterable[str], disturbances: Iterable[str], folder: Path | None = None, ends: Sequence[str] | None = None
+) -> list[dict[str, str]]:
     """A file stem for each image (in order) and disturbance, no two alike, not even where case does not count.
 
     One disturbance: ``<name>``. More: ``<name>__<disturbance>_<severity>`` (``<name>__none``). A repeated stem gets
-    ``_2``, ``_3``, ...; so does one by which ``folder`` holds a file that :func:`save_episode` did not write, such as
-    the user's own annotation of that image.
+    ``_2``, ``_3``, ...; so does one by which ``folder`` holds a file that is not ours, such as the user's own
+    annotation of that image, or the image. One too long for file systems is cut.
+
+    Args:
+        names: of the images.
+        disturbances: of each.
+        folder: where the files go.
+        ends: of the files' names; those of :func:`save_episode` when None.
     """
     disturbances = list(disturbances)
     taken: set[str] = set()
@@ -108,34 +127,45 @@ def plan_stems(names: Iterable[str], disturbances: Iterable[str], folder: Path |
     for name in names:
         row = {}
         for disturbance in disturbances:
-            stem = name if len(disturbances) == 1 else f"{name}__{disturbance.replace(':', '_')}"
-            candidate, n = stem, 1
-            while candidate.casefold() in taken or (folder is not None and is_foreign(folder, candidate)):
+            end = "" if len(disturbances) == 1 else f"__{disturbance.replace(':', '_')}"
+            base, n = f"{_short(name)}{end}", 1
+            stem = base
+            while stem.casefold() in taken or (folder is not None and is_foreign(folder, stem, ends)):
                 n += 1
-                candidate = f"{stem}_{n}"
-            taken.add(candidate.casefold())
-            row[disturbance] = candidate
+                stem = f"{base}_{n}"
+            taken.add(stem.casefold())
+            row[disturbance] = stem
         plan.append(row)
     return plan
 
 
-def is_foreign(folder: Path, stem: str) -> bool:
-    """Whether writing an episode under this stem would replace somebody else's file."""
-    if is_own(folder / f"{stem}.json"):
+def is_foreign(folder: Path, stem: str, ends: Sequence[str] | None = None) -> bool:
+    """Whether writing under this stem would replace somebody else's file; ``ends`` as of :func:`plan_stems`."""
+    if ends is None and is_own(folder / f"{stem}.json"):
         return False
-    return any((folder / name).exists() and not is_own(folder / name) for name in _names(stem))
+    names = _names(stem) if ends is None else [f"{stem}{end}" for end in ends]
+    return any(_holds(folder / name) and not is_own(folder / name) for name in names)
+
+
+def _holds(path: Path) -> bool:
+    """Whether there is anything to lose; what is no file is in the way."""
+    return os.path.lexists(path) and not (path.is_file() and path.stat().st_size == 0)
 
 
 def is_own(path: Path) -> bool:
-    """Whether :func:`save_episode` wrote this JSON or PNG; of PNGs, version 0.1 left no sign."""
+    """Whether Ciliary wrote this JSON, PNG, GIF or HTML; of PNGs, version 0.1 left no sign."""
+    if path.suffix in (".png", ".gif"):
+        return is_signed(path)
     try:
-        if path.suffix == ".png":
-            with Image.open(path) as image:
-                return bool(image.info.get("Software") == _SOFTWARE)
+        if path.suffix == ".html":
+            with path.open("rb") as file:
+                return GENERATOR.encode() in file.read(1024)
         summary = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(summary, dict) and {"controller", "parameters", "labels", "boundary"} <= set(summary)
+    if not isinstance(summary, dict):
+        return False
+    return summary.get(_SIGN) == SOFTWARE or {"controller", "parameters", "labels", "boundary"} <= set(summary)
 
 
 class NotWritable(OSError):
@@ -150,10 +180,31 @@ def check_writable(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_TRIED_BYTES))  # a full disk takes names, and no more
+            file.flush()
     except OSError as error:
         raise NotWritable(f"cannot write into {folder}: {error.strerror or error}; give another folder") from error
+
+
+def try_place(folder: Path) -> None:
+    """Try whether a folder can be written into, or made; makes none.
+
+    Raises:
+        NotWritable: it cannot be had; says why.
+    """
+    there = next((one for one in (folder, *folder.absolute().parents) if os.path.lexists(one)), folder)
+    try:
+        check_writable(there)
+    except NotWritable as error:
+        reason = str(error).removeprefix(f"cannot write into {there}: ")
+        raise NotWritable(f"cannot write into {folder}: {reason}") from error
+
+
+def _short(name: str) -> str:
+    """A name as part of a file's: in one folder, and not too long."""
+    flat = name.replace(os.sep, "_").replace("\0", "_")
+    return flat.encode("utf-8", "replace")[:_MOST_BYTES].decode("utf-8", "ignore")
 
 
 def _names(stem: str) -> tuple[str, str, str, str]:
@@ -163,6 +214,6 @@ def _names(stem: str) -> tuple[str, str, str, str]:
 def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     sign = PngInfo()
-    sign.add_text("Software", _SOFTWARE)
+    sign.add_text("Software", SOFTWARE)
     image.save(buffer, "PNG", pnginfo=sign)
     return buffer.getvalue()

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
@@ -26,12 +27,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from ciliary.tuning.runs.fingerprints import versions
+from ciliary.tuning.runs.secrets import masked
 
 if TYPE_CHECKING:
     from ciliary.agents.trace import Trace
     from ciliary.envs.data.reading import Photograph
 
 FILE = "episodes.jsonl"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # new lines and escape sequences among them
 
 
 @dataclass(frozen=True)
@@ -128,14 +131,16 @@ def plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, (str, Path)):
+    if isinstance(value, Path):
         return printable(str(value))
+    if isinstance(value, str):
+        return masked(value.encode("utf-8", "replace").decode("utf-8"))
     return value
 
 
 def printable(text: str) -> str:
-    """A text that can be written anywhere: bytes of a file name that are no UTF-8 become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """A text that can be written anywhere: bytes that are no UTF-8, and what moves a terminal, become ``?``."""
+    return _CONTROL.sub("?", text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def append(path: Path, record: Mapping[str, Any]) -> None:

@@ -29,6 +29,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from ciliary.tuning.runs.fingerprints import versions
+from ciliary.tuning.runs.secrets import masked
 from ciliary.tuning.runs.store import Store
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Run:
         from mlflow.entities import Param
 
         now_ms = int(time.time() * 1000)
-        left_params = [Param(k, str(v)[:MAX_VALUE]) for k, v in (params or {}).items()]
+        left_params = [Param(k, masked(str(v))[:MAX_VALUE]) for k, v in (params or {}).items()]
         left = [Entity(_legal(k), float(v), now_ms, int(step)) for k, v, step in metrics if math.isfinite(v)]
         n_requests = 0
         while left or left_params:
@@ -136,7 +137,7 @@ class Run:
 
     def describe(self, text: str) -> None:
         """Set the description that stands above the run, in Markdown."""
-        self.store.client.set_tag(self.run_id, "mlflow.note.content", text)
+        self.store.client.set_tag(self.run_id, "mlflow.note.content", masked(text))
 
     def uses(self, name: str, *, digest: str, source: str) -> None:
         """Say which data the run saw: a name, a digest of its content, and where it lies."""
@@ -227,7 +228,7 @@ def provenance(tags: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _ours(tags: Mapping[str, Any]) -> dict[str, str]:
-    return {f"{TAG}{name}": str(value)[:MAX_TAG] for name, value in tags.items()}
+    return {f"{TAG}{name}": masked(str(value))[:MAX_TAG] for name, value in tags.items()}
 
 
 def _origin() -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from ciliary.tuning.runs.moved import repair_addresses
+from ciliary.tuning.runs.secrets import masked as masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,6 +36,7 @@ _NOTES = {
 }
 _NOISY = ("mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.utils.environment", "alembic")
 _SQLITE = "sqlite:///"
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,15 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing about the user's images leaves the machine
     uri = tracking_uri(out)
     database = _database(uri)
-    out.mkdir(parents=True, exist_ok=True)
-    if database is not None:
-        database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock((database or out / "store").with_suffix(".lock")), _quiet():
+    lock = FileLock((database or out / "store").with_suffix(".lock"))
+    try:
+        for folder in (out, Path(lock.lock_file).parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise StoreError(f"cannot open the tracking store {masked(uri)}: {error}") from error
+    with lock, _quiet(), _few_tries():
+        lock.release()  # held twice by now
         try:
             from mlflow import MlflowClient
         except ImportError as error:
@@ -103,18 +109,13 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
                 if database is not None:
                     repair_addresses(database, identifier, found.artifact_location)
         except Exception as error:  # MLflow lets its drivers' errors through: SQLAlchemy's, OSError, ...
-            reason = masked(str(error).splitlines()[0])
+            reason = masked((str(error).splitlines() or [type(error).__name__])[0])
             raise StoreError(f"cannot open the tracking store {masked(uri)}: {reason}") from error
     return Store(uri, client, identifier)
 
 
 class StoreError(RuntimeError):
     """The tracking store cannot be used."""
-
-
-def masked(text: str) -> str:
-    """A text without the passwords of the addresses in it: what is shown and kept is read by others."""
-    return re.sub(r"(://[^:/@\s]+):[^@/\s]+@", r"\1:***@", text)
 
 
 def _labels(experiment: str) -> dict[str, str]:
@@ -140,6 +141,19 @@ def _program() -> str:
 
 def _quoted(uri: str) -> str:
     return uri if not set(uri) & set(" '\"$&;()") else '"' + uri.replace('"', '\\"') + '"'
+
+
+@contextmanager
+def _few_tries() -> Iterator[None]:
+    """A server that is not there is said in seconds, not after the minutes that one which restarts is given later."""
+    if _RETRIES in os.environ:  # somebody knows better
+        yield
+        return
+    os.environ[_RETRIES] = "2"
+    try:
+        yield
+    finally:
+        del os.environ[_RETRIES]
 
 
 @contextmanager

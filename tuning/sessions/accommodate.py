@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.floats import single_precision
 from ciliary.cortex.options import CORTEX
 from ciliary.cortex.parameters import table_for
 from ciliary.cortex.perceiver import needs
@@ -46,6 +47,7 @@ def run(images: Sequence[Any] = (), *, quiet: bool = False, **settings: Any) -> 
     return accommodate(asked)
 
 
+@single_precision
 def accommodate(settings: SessionSettings) -> int:
     """Accommodate to images and report on the terminal.
 

@@ -30,6 +30,7 @@ from ciliary.cortex.integration.percept import integrate
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.plot import paint, style
 from ciliary.envs.batch import images_per_pass
+from ciliary.envs.data.opening import SOFTWARE
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions import panels
 
@@ -134,7 +135,8 @@ def write_gif(frames: Sequence[np.ndarray], path: Path, *, frame_ms: int = _FRAM
     pages = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     duration = [frame_ms] * (len(pages) - 1) + [last_ms]
     buffer = io.BytesIO()
-    pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:], duration=duration, loop=0, disposal=1)
+    pages[0].save(buffer, "GIF", save_all=True, append_images=pages[1:], duration=duration, loop=0, disposal=1,
+                  comment=SOFTWARE.encode())  # fmt: skip
     return write_atomically(path, buffer.getvalue())
 
 

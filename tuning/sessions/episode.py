@@ -5,7 +5,7 @@ A figure of the episode is added in :func:`draw`, under the role by which MLflow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from ciliary.tuning.sessions.figures import draw_episode, title, write_figure
 from ciliary.tuning.sessions.panels import count_recommended
 from ciliary.tuning.sessions.playing import Played
 from ciliary.tuning.sessions.settings import SessionSettings
+
+Drawing = tuple[str, Path, Callable[[Path], "Path | None"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,18 +95,18 @@ def make(
     record["files"] = {role: records.printable(str(path)) for role, path, _ in drawings} | saved
     if keep is not None:
         keep(record)
-    figures, problems = paint(drawings)
+    figures, problems = drawn(drawings)
     record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | saved
     pictures = pictures_of(played) if is_drawn else {}
     return Made(record, played.trace.theta_moved, figures, pictures, problems)
 
 
-Drawing = tuple[str, Path, Callable[[Path], Path | None]]
-"""Role, file, and what draws it there (or gives None, if there is nothing to draw)."""
+def drawn(drawings: Iterable[Drawing]) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Draw what is beside the result: role -> file, and a line for each that could not be drawn; none costs the rest.
 
-
-def paint(drawings: Sequence[Drawing]) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Draw; role -> file of what was drawn, and a line for each figure that could not be."""
+    Args:
+        drawings: role, file, and what draws it there (or gives None, if there is nothing to draw).
+    """
     figures: dict[str, Path] = {}
     problems = []
     for role, path, drawing in drawings:
@@ -128,7 +130,7 @@ def draw(
     folder: Path,
     stem: str,
 ) -> list[Drawing]:
-    """The figures of an episode, to be drawn."""
+    """The figures of an episode: role, file, and what draws it there (or None, if there is nothing to draw)."""
     n_recommended = count_recommended(played.trace.u, env.unwrapped.starts)  # type: ignore[attr-defined]
 
     def page(path: Path) -> Path:

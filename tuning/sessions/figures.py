@@ -18,6 +18,7 @@ from ciliary.cortex.integration.percept import IntegratedPercept
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.plot import paint, style
 from ciliary.cortex.plot.sheet import DPI, MARGIN_IN, Row, Sheet
+from ciliary.envs.data.opening import SOFTWARE
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions import panels
 from ciliary.tuning.sessions.playing import Played
@@ -126,7 +127,7 @@ def title(record: Mapping[str, Any]) -> str:
 
 
 def write_figure(figure: Figure, path: Path) -> Path:
-    """Save as PNG, atomically."""
+    """Save as PNG, atomically, signed so that it is known for ours."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": SOFTWARE})
     return write_atomically(path, buffer.getvalue())

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ciliary.envs.data.images import as_photograph
+from ciliary.envs.data.opening import is_signed
 from ciliary.envs.data.sources import Photograph, bundled, expand_paths, read_image
 from ciliary.tuning.runs.files import is_own, plan_stems
 from ciliary.tuning.runs.record import FILE, printable
+
+N = TypeVar("N", bound=Any)  # a dataclass with a name
 
 SHOWCASE = ("chelsea", "coffee", "rocket")
 SHOWCASE_DISTURBANCES = ("low_light:3", "gaussian_noise:3")
@@ -51,15 +54,37 @@ def collect(paths: Sequence[Any], long_side_px: int) -> tuple[list[Input], list[
         if own
         else []
     )
-    names = [row["none"] for row in plan_stems((printable(path.stem) for path in files), ["none"])]
+    called = [printable(str(getattr(image, "name", None) or f"image_{i}")) for i, image in enumerate(held)]
+    stems = plan_stems([*(printable(path.stem) for path in files), *called], ["none"])
+    names = [row["none"] for row in stems]
     inputs = [
         Input(name, printable(str(path)), partial(_read, path, name, long_side_px))
-        for name, path in zip(names, files, strict=True)
+        for name, path in zip(names, files, strict=False)
     ]
-    for i, image in enumerate(held):
-        name = str(getattr(image, "name", None) or f"image_{i}")
+    for name, image in zip(names[len(files) :], held, strict=True):
         inputs.append(Input(name, name, partial(as_photograph, image, name, long_side_px)))
     return inputs, [printable(str(problem)) for problem in problems], notes
+
+
+def set_apart(items: Sequence[N], *places: tuple[Path, Sequence[str]], say: Callable[[str], object]) -> list[N]:
+    """Inputs under names by which no folder holds anything of anybody else's: the photographs, or what lies beside.
+
+    Args:
+        items: dataclasses with a ``name``.
+        places: folders that files of these names go to, each with the ends of these files' names.
+        say: is told which got another name, and why.
+    """
+    before: list[str] = []
+    names = [item.name for item in items]
+    while names != before:  # a name that is free in one folder may be taken in another
+        before = names
+        for folder, ends in places:
+            names = [row["none"] for row in plan_stems(names, ["none"], folder, ends)]
+    for item, name in zip(items, names, strict=True):
+        if name != item.name:
+            where = ", ".join(dict.fromkeys(str(folder) for folder, _ in places))
+            say(f"{item.name}: files of this name in {where} are not ours: saved as {name} instead")
+    return [replace(item, name=name) for item, name in zip(items, names, strict=True)]
 
 
 def _read(path: Path, name: str, long_side_px: int) -> Photograph:
@@ -68,11 +93,11 @@ def _read(path: Path, name: str, long_side_px: int) -> Photograph:
 
 def is_output(path: Path) -> bool:
     """Whether an image is one that Ciliary wrote: a map (``--save``), a figure of a session, an artifact of a run."""
-    if path.name.endswith(".priority.png"):
-        return is_own(path)
+    if is_signed(path):
+        return True
     if path.name.endswith((".labels.png", ".boundary.png", ".uncertainty.png")):
         page = path.with_name(f"{path.name.rsplit('.', 2)[0]}.json")
-        return is_own(path) or is_own(page)
+        return is_own(page)  # of version 0.1, which signed no map
     if (path.parent.parent / FILE).is_file():  # figures/ and stages/ of a session
         return True
     return any(folder.name == "artifacts" and (folder.parent / "mlflow.db").is_file() for folder in path.parents)

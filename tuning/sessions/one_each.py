@@ -21,11 +21,13 @@ from ciliary.tuning.cli.stopping import Stopped, Stopper
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import check_writable
 from ciliary.tuning.runs.record import EpisodeKey
+from ciliary.tuning.runs.run import Run
 from ciliary.tuning.runs.store import open_store
 from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.episode import Made
 from ciliary.tuning.sessions.outcome import Outcome
-from ciliary.tuning.sessions.resume import Named, Session, check_name, open_session
+from ciliary.tuning.sessions.resume import Named, Session, check_name
+from ciliary.tuning.sessions.session import begin, end
 
 
 class OneEach(Named, Protocol):
@@ -90,7 +92,7 @@ def run_one_each(settings: OneEach, inputs: Sequence[I], play: Play[I, L], *, sa
     check_name(settings.session_base)  # before anything is written
     check_writable(settings.out)
     store = open_store(settings.out, experiment=play.experiment)
-    session = open_session(store, settings)
+    session = begin(store, settings)
     outcome = Outcome(session.name, session.folder, store.command)
     status = "FAILED"
     try:
@@ -104,14 +106,7 @@ def run_one_each(settings: OneEach, inputs: Sequence[I], play: Play[I, L], *, sa
     except Stopped:
         outcome.is_stopped, status = True, "KILLED"
     finally:
-        session.close(
-            status,
-            metrics=tracking.session_metrics(outcome.records, outcome.problems),
-            files=(session.folder / records.FILE,),
-            description=tracking.describe_session(
-                outcome.records, outcome.run_ids, outcome.problems, store.experiment_id
-            ),
-        )
+        end(session, outcome, status)
     return outcome
 
 
@@ -120,18 +115,19 @@ def _one(
 ) -> None:
     try:
         loaded = play.load(item)
-    except (ValueError, OSError) as error:
+        key = play.key(item, loaded)
+    except Exception as error:  # noqa: BLE001 -- one that cannot be read is named, the others are played
         _problem(outcome, say, failure(item.label, error))
         return
-    key = play.key(item, loaded)
     if (run_id := session.done.get(str(key))) is not None and (earlier := session.record_of(run_id)) is not None:
         outcome.records.append(earlier)
         outcome.run_ids[str(key)] = run_id
         outcome.n_before += 1
         return
-    params = {"image": key.image, "seed": str(key.seed), **play.numbers}
-    run = session.episode(name=f"{item.name} {play.what}", tags={"key": key, **asdict(key)}, params=params)
+    run: Run | None = None
     try:
+        params = {"image": key.image, "seed": str(key.seed), **play.numbers}
+        run = session.episode(name=f"{item.name} {play.what}", tags={"key": key, **asdict(key)}, params=params)
         made = play.make(item, loaded, key, folder=session.folder, check=stopper.check)
         records.append(session.folder / records.FILE, made.record)
         outcome.records.append(made.record)
@@ -141,13 +137,15 @@ def _one(
         tracking.track_episode(run, made)
     except EpisodeInterrupted as stop:
         raise Stopped from stop
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+    except Exception as error:  # noqa: BLE001 -- of a store that is gone, a full disk: the others are played
         _problem(outcome, say, failure(item.label, error))
         with suppress(Exception):  # of a store that is gone: said above
-            run.fail(error)
+            if run is not None:
+                run.fail(error)
     finally:
         with suppress(Exception):
-            run.kill()  # does nothing to one that has ended
+            if run is not None:
+                run.kill()  # does nothing to one that has ended
 
 
 def tell_outcome(outcome: Outcome, titles: Mapping[str, str]) -> None:

@@ -20,7 +20,7 @@ from ciliary.cortex.device import to_device
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.table import ParameterTable
 from ciliary.envs.data.reading import Photograph
-from ciliary.tuning.sessions.episode import Made, draw, paint, pictures_of
+from ciliary.tuning.sessions.episode import Made, draw, drawn, pictures_of
 from ciliary.tuning.sessions.playing import Played
 from ciliary.tuning.sessions.settings import SessionSettings
 
@@ -36,7 +36,7 @@ def redraw(
     record = dict(task.known)
     played = recall(env, controller, task.photograph, record)
     drawings = draw(played, record, settings, env=env, controller=controller, folder=folder, stem=task.stem)
-    figures, problems = paint(drawings)
+    figures, problems = drawn(drawings)
     record["files"] = {role: str(path) for role, path in figures.items()} | record.get("files", {})
     return Made(record, played.trace.theta_moved, figures, pictures_of(played), problems)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from filelock import FileLock, Timeout
 
+from ciliary.tuning.runs.record import FILE
 from ciliary.tuning.runs.run import TAG, Run, at
 from ciliary.tuning.runs.store import Store
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as Stored
 
 _LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_LOCK = ".lock"
 _FROZEN = f"{TAG}inert_is_frozen"  # sessions of version 0.1 searched parameters that can do nothing, and go on so
 _KIND, _NAME, _KEY, _PROCESS = f"{TAG}kind", f"{TAG}session", f"{TAG}key", f"{TAG}process"
 
@@ -111,7 +113,7 @@ class _Locks:
 
     def __init__(self, store: Store, name: str, folder: Path):
         place = hashlib.sha256(f"{store.uri} {name}".encode()).hexdigest()[:24]
-        self._locks = [FileLock(folder / ".lock"), FileLock(_lock_folder() / f"{place}.lock")]
+        self._locks = [FileLock(folder / _LOCK), FileLock(_lock_folder() / f"{place}.lock")]
 
     def take(self) -> bool:
         """Take both, or neither."""
@@ -146,6 +148,7 @@ def open_session(store: Store, settings: Named) -> Session:
     * Its last run was stopped (KILLED, FAILED, or left RUNNING by a process that is no more): the session goes on; runs
       left RUNNING are closed as KILLED and episodes which ended well are not done again.
     * It is complete: a new session ``<name>-2`` (``-3``, ...), unless ``settings.is_resumed``.
+    * Its folder holds files of somebody else's: likewise the next name.
     * Another living process works on it: likewise the next name, since two writers would spoil one session. Whether one
       on another machine still lives cannot be told; it is taken to, unless ``settings.is_resumed``.
 
@@ -158,6 +161,8 @@ def open_session(store: Store, settings: Named) -> Session:
         name = base if n == 1 else f"{base}-{n}"
         n += 1
         folder = settings.out / name
+        if _is_foreign(folder):
+            continue
         locks = _Locks(store, name, folder)
         if not locks.take():
             continue
@@ -171,15 +176,21 @@ def open_session(store: Store, settings: Named) -> Session:
         return _continue(store, name, run, locks, folder=folder)
 
 
+def _is_foreign(folder: Path) -> bool:
+    """Whether a folder was there before any session of ours."""
+    if not folder.is_dir():
+        return os.path.lexists(folder)
+    names = {path.name for path in folder.iterdir()}
+    return bool(names) and not names & {FILE, _LOCK}
+
+
 def record_of(store: Store, run_id: str) -> dict[str, Any] | None:
     """The record kept with an episode's run, or None when it cannot be had."""
-    from mlflow.exceptions import MlflowException
-
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = store.client.download_artifacts(run_id, "episode.json", folder)
             record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (MlflowException, OSError, ValueError):
+    except Exception:  # noqa: BLE001 -- MLflow lets its drivers' errors through; the episode is played again
         return None
     return record if isinstance(record, dict) else None
 

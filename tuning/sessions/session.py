@@ -21,7 +21,7 @@ from ciliary.tuning.sessions.inputs import Input
 from ciliary.tuning.sessions.loop import Loop
 from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.outcome import Display, Outcome, first_line
-from ciliary.tuning.sessions.resume import Session, open_session
+from ciliary.tuning.sessions.resume import Named, Session, open_session
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.sessions.study_cache import open_storage
 
@@ -55,7 +55,7 @@ def run_session(
     storage = None if settings.storage is None else open_storage(settings.storage)
     with Stopper() as stopper:
         store = open_store(settings.out)
-        session = _open(store, settings)
+        session = begin(store, settings)
         outcome = Outcome(session.name, session.folder, store.command)
         status = "KILLED"  # until it is known better
         crew: Crew | None = None
@@ -86,7 +86,7 @@ def run_session(
         finally:
             if crew is not None:
                 crew.close()
-            _close(session, outcome, status)
+            end(session, outcome, status)
     return outcome
 
 
@@ -107,7 +107,8 @@ def _write_plan(session: Session, settings: SessionSettings, inputs: Sequence[In
     write_atomically(session.folder / PLAN, json.dumps(plan, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
-def _open(store: Store, settings: SessionSettings) -> Session:
+def begin(store: Store, settings: Named) -> Session:
+    """Open the session, or ``StoreError`` in one line; ``ValueError`` where its name is none."""
     try:
         return open_session(store, settings)
     except ValueError:
@@ -116,7 +117,7 @@ def _open(store: Store, settings: SessionSettings) -> Session:
         raise StoreError(f"cannot open a session in {masked(store.uri)}: {first_line(error)}") from error
 
 
-def _close(session: Session, outcome: Outcome, status: str) -> None:
+def end(session: Session, outcome: Outcome, status: str) -> None:
     """End the session's run with its summary. What cannot be tracked any more is a problem, not the end of results."""
     best = tracking.by_gain(outcome.records)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,10 +17,11 @@ from ciliary.envs.metrics.identity import IdentityCounts
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
-from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.files import write_page
 from ciliary.tuning.sessions.animation import write_gif
+from ciliary.tuning.sessions.episode import Drawing, drawn
 from ciliary.tuning.sessions.figures import write_figure
-from ciliary.tuning.sessions.inputs import collect, showcase
+from ciliary.tuning.sessions.inputs import collect, set_apart, showcase
 from ciliary.tuning.track.clips import Scene, film, glanced, moved, watch
 from ciliary.tuning.track.exam import tell_clip
 from ciliary.tuning.track.follow import Followed, as_record, follow
@@ -77,7 +77,9 @@ def scenes_of(settings: TrackSettings) -> tuple[list[Scene], list[str]]:
         return [film(settings)], []
     # A camera that moves over a photograph shows a part of it, so that it is read larger.
     size_px = 4 * settings.size_px if settings.is_of == "moved" else settings.size_px
-    inputs, problems, _ = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
+    inputs, problems, notes = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
+    for line in notes:
+        _complain(line)
     if settings.is_of == "moved":
         return [moved(item, settings, seed) for seed, item in enumerate(inputs)], problems
     return [glanced(item, settings) for item in inputs], problems
@@ -86,39 +88,52 @@ def scenes_of(settings: TrackSettings) -> tuple[list[Scene], list[str]]:
 def _follow_all(cortex: Cortex, scenes: Sequence[Scene], settings: TrackSettings, problems: list[str]) -> int:
     """A figure, a film and a JSON of each; returns how many were done."""
     stdout, n_done = Console(highlight=False, soft_wrap=True), 0
+    scenes = set_apart(scenes, (settings.out, (".png", ".gif", ".json")), say=_complain)
     with Bar(None, unit="frames", is_quiet=settings.is_quiet) as bar:
         for scene in scenes:
             try:
                 clip = scene.load()
                 bar.move(0, title=scene.name, total=len(clip.images))
                 followed = follow(watch(cortex, clip, bar.advance), n_slots=settings.n_slots)
-                paths = _write(followed, scene.name, settings)
+                paths, undrawn = _write(followed, scene.name, settings)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
                 problems.append(failure(scene.label, error))
                 _complain(problems[-1])
                 continue
             n_done += 1
+            for line in undrawn:
+                problems.append(f"{scene.label}: {line}")
+                _complain(problems[-1])
             if not settings.is_quiet:
                 stdout.print("\n".join(f"track    {path}" for path in paths), markup=False)
     return n_done
 
 
-def _write(followed: Followed, name: str, settings: TrackSettings) -> list[Path]:
+def _write(followed: Followed, name: str, settings: TrackSettings) -> tuple[list[Path], tuple[str, ...]]:
+    """What is where first, then what shows it; files, and a line for each that could not be drawn."""
     what = "glances" if settings.is_of == "glances" else "frames"
     note = f"{followed.n_things} things in {len(followed.frames)} {what}; a number and a colour are one thing"
-    figure = draw_things(followed.images, followed.identity, frames=followed.frames, name=name, note=note)
-    page = json.dumps(as_record(followed, name=name), indent=1, ensure_ascii=False) + "\n"
-    factor = max(1, round(_GIF_PX / max(followed.images.shape[-2:])))
-    pages = [
-        np.rint(255 * paint_things(image, own)).astype(np.uint8).repeat(factor, 0).repeat(factor, 1)
-        for image, own in zip(followed.images, followed.identity, strict=True)
-    ]
     frame_ms = _FRAME_MS[settings.is_of]
-    return [
-        write_figure(figure, settings.out / f"{name}.png"),
-        write_gif(pages, settings.out / f"{name}.gif", frame_ms=frame_ms, last_ms=4 * frame_ms),
-        write_atomically(settings.out / f"{name}.json", page.encode()),
+
+    def figure(path: Path) -> Path:
+        things = draw_things(followed.images, followed.identity, frames=followed.frames, name=name, note=note)
+        return write_figure(things, path)
+
+    def film(path: Path) -> Path:
+        factor = max(1, round(_GIF_PX / max(followed.images.shape[-2:])))
+        pages = [
+            np.rint(255 * paint_things(image, own)).astype(np.uint8).repeat(factor, 0).repeat(factor, 1)
+            for image, own in zip(followed.images, followed.identity, strict=True)
+        ]
+        return write_gif(pages, path, frame_ms=frame_ms, last_ms=4 * frame_ms)
+
+    page = write_page(settings.out / f"{name}.json", as_record(followed, name=name))
+    drawings: list[Drawing] = [
+        ("figure", settings.out / f"{name}.png", figure),
+        ("film", settings.out / f"{name}.gif", film),
     ]
+    figures, undrawn = drawn(drawings)
+    return [*figures.values(), page], undrawn
 
 
 def _tell_all(cortex: Cortex, scenes: Sequence[Scene], settings: TrackSettings, problems: list[str]) -> int:

@@ -136,6 +136,7 @@ class FeaturesTraining(Settings):
     Use it with --features NAME in the other commands, or cortex.Cortex(features="NAME").
     """
 
+    out_is_file: ClassVar[bool] = True
     epilog: ClassVar[str] = f"""\
 name          any model of timm's that shows its stages, with or without the tag of its weights: resnet50,
               vit_small_patch14_dinov2.lvd142m, convnext_tiny.in12k_ft_in1k. efficientnet_lite0 comes fitted.

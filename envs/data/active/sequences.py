@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ciliary.cortex.eye.parameters import WIDTH_DEG
@@ -27,6 +26,7 @@ from ciliary.envs.data.active.drifting import patch_frames
 from ciliary.envs.data.active.scene import EyeScene, SceneFilm, depth_scene, photograph_scene
 from ciliary.envs.data.active.stacks import frame_paths
 from ciliary.envs.data.depth import COLOURS, DEPTH, DepthEntry, read_depth
+from ciliary.envs.data.opening import UnreadableImage, open_picture
 from ciliary.envs.data.reading import read_image
 
 #: Between two frames of video.
@@ -117,9 +117,9 @@ def _check_sizes(paths: list[Path]) -> None:
     first: tuple[int, int] | None = None
     for path in paths:
         try:
-            with Image.open(path) as picture:
+            with open_picture(path) as picture:
                 size = picture.size
-        except OSError:
+        except UnreadableImage:
             continue
         first = first or size
         if size != first:

@@ -20,14 +20,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image
+from PIL import ExifTags
 from torch import Tensor
 
 from ciliary.cortex.eye.parameters import FOCUS_DPT, PUPIL_MM, WIDTH_DEG
 from ciliary.cortex.stages.retina import srgb_to_linear
 from ciliary.envs.data.active.scene import EyeScene, SceneFrames
+from ciliary.envs.data.opening import UnreadableImage, open_picture
 from ciliary.envs.data.reading import read_image
-from ciliary.envs.data.sources import EXTENSIONS
+from ciliary.envs.data.sources import EXTENSIONS, not_our_own
 
 FOCUS_FILE = "focus.txt"
 _END_WEIGHT = 1e-4  # of what is black in the longest or white in the shortest exposure
@@ -220,12 +221,13 @@ def frame_paths(folder: Path, *, at_least: int) -> list[Path]:
     """Image files of a folder in the order of their names, numbers as numbers."""
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; expected one that holds the frames of one scene")
-    paths = [p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")]
+    found = (p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
+    paths = not_our_own(sorted(found, key=_natural))
     if len(paths) < at_least:
         raise ValueError(
             f"{folder}: expected {at_least} frames or more of one scene, got {len(paths)}; one is a photograph"
         )
-    return sorted(paths, key=_natural)
+    return paths
 
 
 def read_frames(paths: Sequence[Path], long_side_px: int | None) -> Tensor:
@@ -270,14 +272,14 @@ def _read_marks(path: Path, n_frames: int) -> np.ndarray:
 
 def _exposure_s(path: Path) -> float:
     try:
-        with Image.open(path) as file:
+        with open_picture(path) as file:
             exif = file.getexif()
             value = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ExposureTime) or exif.get(
                 ExifTags.Base.ExposureTime
             )
             seconds = float(value) if value is not None else 0.0
-    except Exception as error:  # decoders meet broken bytes with almost any exception
-        raise ValueError(f"{path}: its EXIF cannot be read ({error})") from error
+    except UnreadableImage as error:
+        raise ValueError(f"{path}: its EXIF cannot be read ({error.reason})") from error
     if not seconds > 0:
         raise ValueError(f"{path}: no ExposureTime in its EXIF; keep the camera's own files, editors often drop it")
     return seconds

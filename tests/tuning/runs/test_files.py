@@ -94,3 +94,43 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
         saving.check_writable(tmp_path / "file")
     saving.check_writable(tmp_path / "new" / "folder")
     assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_stems_fit_every_file_system_and_stay_in_their_folder():
+    """255 bytes a name: with our ends and in a temporary name."""
+    for name in ("x" * 250, "\u5bb6" * 83, "a/b", "../../up"):
+        (row,) = saving.plan_stems([name], ["gaussian_noise:3"])
+        stem = row["gaussian_noise:3"]
+        assert len(f".{stem}__gaussian_noise_3.uncertainty.png.12345678".encode()) <= 255
+        assert "/" not in stem
+    long = saving.plan_stems(["x" * 250, "x" * 251], ["none"])
+    assert long[0] != long[1]
+
+
+@pytest.mark.parametrize("end", [".png", ".gif", ".json", ".html"])
+def test_a_file_of_any_kind_is_told_from_ours(tmp_path, end):
+    path = tmp_path / f"a{end}"
+    picture = Image.new("RGB", (8, 8), "red")
+    if end == ".json":
+        path.write_text("[1]")
+    elif end == ".html":
+        path.write_text("<!doctype html>")
+    else:
+        picture.save(path)
+    assert saving.is_foreign(tmp_path, "a", [end])
+    assert saving.plan_stems(["a"], ["none"], tmp_path, [end]) == [{"none": "a_2"}]
+    if end == ".json":
+        saving.write_page(path, {"x": 1})
+    elif end == ".html":
+        path.write_text(f"<!doctype html><head>{saving.GENERATOR}")
+    elif end == ".gif":
+        from ciliary.tuning.sessions.animation import write_gif
+
+        write_gif([np.zeros((8, 8, 3), np.uint8)] * 2, path)
+    else:
+        from matplotlib.figure import Figure
+
+        from ciliary.tuning.sessions.figures import write_figure
+
+        write_figure(Figure(figsize=(0.2, 0.2)), path)
+    assert not saving.is_foreign(tmp_path, "a", [end])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
@@ -13,7 +14,7 @@ from ciliary.tuning.runs.files import NotWritable
 from ciliary.tuning.runs.store import open_store, tracking_uri
 from ciliary.tuning.sessions import session as sessions
 from ciliary.tuning.sessions.figures import title, write_figure
-from ciliary.tuning.sessions.inputs import collect
+from ciliary.tuning.sessions.inputs import collect, set_apart
 from ciliary.tuning.sessions.resume import open_session
 from ciliary.tuning.sessions.tracking import describe_session
 from ciliary_tests.worlds import PictureToy, Recorder, inputs_of
@@ -96,6 +97,34 @@ def test_a_name_that_is_no_text_stops_nothing(settings, tmp_path):
         display=Recorder(),
     )
     assert outcome.problems == []
+
+
+def test_names_are_set_apart_from_files_of_others_in_all_places(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "maps").mkdir()
+    Image.new("RGB", (64, 48), "grey").save(tmp_path / "out" / "a.png")
+    (tmp_path / "maps" / "a_2.json").write_text("{}")
+    said: list[str] = []
+    places = (tmp_path / "out", [".png", ".json"]), (tmp_path / "maps", [".json"])
+    named = set_apart(inputs_of("a", "b"), *places, say=said.append)
+    assert [item.name for item in named] == ["a_2_2", "b"]
+    assert len(said) == 1
+    assert "a_2_2" in said[0]
+
+
+def test_a_folder_that_was_there_before_is_no_session_s(settings):
+    (settings.out / "s").mkdir(parents=True)
+    (settings.out / "s" / "thesis.txt").write_text("mine")
+    outcome = play(settings, "a")
+    assert outcome.name == "s-2"
+    assert [path.name for path in (settings.out / "s").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("name", ["../../up", "a/b"])
+def test_the_name_of_an_image_in_memory_leads_nowhere(name):
+    image = SimpleNamespace(name=name, original_size=(48, 64))
+    (item,), _, _ = collect([image], 64)
+    assert "/" not in item.name
 
 
 def test_two_processes_that_share_a_store_and_no_folder_share_no_session(settings, tmp_path, monkeypatch):

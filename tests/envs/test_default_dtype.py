@@ -1,0 +1,37 @@
+"""torch's default may be double: a user's own setting changes nothing here, and is theirs afterwards."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+import ciliary.envs  # noqa: F401 -- registers
+from ciliary.cortex import Cortex, default_theta
+
+
+@pytest.fixture
+def double():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_the_cortex_sees_the_same(double):
+    image = torch.rand(1, 3, 40, 40, dtype=torch.float32, generator=torch.Generator().manual_seed(0))
+    seen = Cortex()(image)
+    assert torch.get_default_dtype() is torch.float64
+    torch.set_default_dtype(torch.float32)
+    plain = Cortex()(image, default_theta(1))
+    assert seen.boundary.dtype is torch.float32
+    torch.testing.assert_close(seen.boundary, plain.boundary)
+
+
+@pytest.mark.parametrize("name", ["Gaze", "Focus"])
+def test_environments_play(double, name):
+    env = gym.make(f"Ciliary/{name}-v0")
+    env.reset(seed=0)
+    _, reward, *_ = env.step(np.zeros(env.action_space.shape, env.action_space.dtype))
+    assert np.isfinite(reward)
+    assert torch.get_default_dtype() is torch.float64
