@@ -5,7 +5,7 @@ import torch
 from ciliary.agents.eye.arbiter import MEMORY, N_COMMANDS
 from ciliary.agents.eye.network import EyeNetwork, EyeNetworkShape
 from ciliary.agents.eye.playing import play_eyes
-from ciliary.agents.eye.policy import EyePolicy, EyePolicyController, load_eye_policy
+from ciliary.agents.eye.policy import SHIPPED_EYE, EyePolicy, EyePolicyController, load_eye_policy
 from ciliary.envs.data.active.synthetic import planes_scene
 from ciliary.envs.eye.terms import STATISTICS
 from ciliary.envs.eye.vector import EyeVectorEnv
@@ -89,3 +89,12 @@ def test_entries_that_do_not_vary_are_left_out():
     assert encoded[:, time].abs().max() < 1e-5
     others = torch.cat([encoded[:, :time], encoded[:, time + 1 :]], 1)
     torch.testing.assert_close(others.mean(0), torch.zeros(others.shape[1]), atol=0.1, rtol=0)
+
+
+def test_the_one_that_comes_along_knows_this_environment():
+    one = load_eye_policy()
+    assert one.is_arbiter
+    assert one.promise is not None
+    assert one.about["n_steps"] > 20_000
+    assert SHIPPED_EYE.stat().st_size < 100_000
+    assert np.isfinite(play_eyes(eyes(), EyePolicyController(), [0], n_steps=3).gain).all()
