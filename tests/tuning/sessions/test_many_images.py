@@ -69,6 +69,7 @@ def test_a_broken_item_breaks_its_own_future_only():
     assert found == [(0, True), (1, False), (2, True)]
 
 
+@pytest.mark.slow
 def test_figures_can_be_left_out_and_the_numbers_stay(settings):
     drawn = play(settings)
     bare = play(replace(settings, session="bare", is_bare=True))
@@ -90,6 +91,7 @@ def test_those_that_gained_most_are_drawn_at_the_end(settings):
         assert client.get_run(found.run_ids[record["key"]]).info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_a_stop_still_draws_the_best_of_what_is_known(settings):
     n_batches = []
 
@@ -215,6 +217,7 @@ def test_shards_are_disjoint_and_together_all(shard):
     assert 3 <= len(own) <= 4
 
 
+@pytest.mark.slow
 def test_merged_shards_are_the_whole(settings, tmp_path, capsys):
     whole = play(replace(settings, session="whole", is_bare=True))
     for i in (1, 2, 3):

@@ -75,6 +75,7 @@ def test_a_store_that_is_locked_for_one_episode_costs_only_that(played, monkeypa
     assert said == ["first.png: database is locked"]
 
 
+@pytest.mark.slow
 def test_a_session_that_cannot_be_ended_keeps_its_results(played, monkeypatch):
     def locked(self, *arguments, **more):
         self._locks.release()
