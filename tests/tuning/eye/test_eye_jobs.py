@@ -81,7 +81,7 @@ def test_a_training_is_examined_and_goes_on(pictures, tmp_path, capsys):
     assert about["seed"] == 0
     assert (out / "curve.png").is_file()
     n_rows = len((out / "progress.jsonl").read_text().splitlines())
-    assert app.main([*command, "--minutes", "0.3"]) == 0
+    assert app.main([*command, "--minutes", "1.0"]) == 0
     rows = [json.loads(line) for line in (out / "progress.jsonl").read_text().splitlines()]
     assert len(rows) > n_rows
     assert rows[-1]["minutes"] > 0.05
