@@ -10,11 +10,10 @@ import numpy as np
 
 from ciliary.agents.eye.gaze import GazeController, GazeState, PriorityController
 from ciliary.agents.eye.reflex import ContrastLook, likeliest_dpt, log_transfer, object_likelihood
-from ciliary.cortex.eye.contrast import noise_powers
-from ciliary.envs.eye.terms import LEAST_ENERGY, STATISTICS, read_statistics, read_worth
+from ciliary.cortex.eye.contrast import SURE
+from ciliary.envs.eye.terms import LEAST_ENERGY, read_noise, read_statistics, read_worth
 
 _GREEN = 1
-_PHOTON_NOISE = STATISTICS.index("photon_noise")
 
 
 @dataclass(frozen=True)
@@ -106,8 +105,7 @@ def promise(told: np.ndarray, eye: Mapping[str, float], px_per_deg: float) -> fl
 
 def _energy_and_noise(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     energy, error = read_statistics(told)
-    pixel = 10.0 ** (float(told[_PHOTON_NOISE]) * 3.0 - 3.0)
-    return np.where(energy > 3 * error, energy, 0.0), np.maximum(pixel * np.array(noise_powers()), 1e-12)
+    return np.where(energy > SURE * error, energy, 0.0), np.maximum(read_noise(told), 1e-12)
 
 
 def _worth(energy: np.ndarray, coarse: float, bits: float) -> float:

@@ -133,8 +133,13 @@ def read_statistics(told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What an agent may read from ``statistics`` (D,): energies (3, N_BANDS) and their standard errors by photons."""
     n = 3 * N_BANDS
     energy = 10.0 ** (np.asarray(told[:n], dtype=np.float64).reshape(3, N_BANDS) * _DECADES - _DECADES)
+    return energy, (read_noise(told) * np.array(relative_errors()))[None].repeat(3, 0)
+
+
+def read_noise(told: np.ndarray) -> np.ndarray:
+    """Likewise the photons' energy in each band, (N_BANDS,)."""
     pixel = 10.0 ** (float(told[STATISTICS.index("photon_noise")]) * _DECADES - _DECADES)
-    return energy, (pixel * np.array(noise_powers()) * np.array(relative_errors()))[None].repeat(3, 0)
+    return np.asarray(pixel * np.array(noise_powers()))
 
 
 def read_worth(told: np.ndarray) -> tuple[float, float]:

@@ -258,3 +258,12 @@ def _local(address: str) -> Path | None:
 def _legal(name: str) -> str:
     """A metric name of letters, digits and ``_-. /``."""
     return re.sub(r"[^A-Za-z0-9_\-. /]", "_", name)[:250]
+
+
+def let_go(run: Run | None, error: BaseException | None = None) -> None:
+    """End a run, if there is one that has not ended: FAILED by an error, else KILLED; even if its store is gone."""
+    with suppress(Exception):
+        if run is not None and error is not None:
+            run.fail(error)
+        elif run is not None:
+            run.kill()

@@ -16,7 +16,7 @@ from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import plan_stems
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
-from ciliary.tuning.runs.run import Run
+from ciliary.tuning.runs.run import Run, let_go
 from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.ahead import read_ahead
 from ciliary.tuning.sessions.bench import Cut, Result, Task
@@ -65,9 +65,8 @@ class Loop:
             for task, result in crew.run(self._tasks(inputs)):
                 self._over(task, result)
         finally:
-            for run in self._runs.values():
-                with suppress(Exception):  # whatever brought us here is the news, not that the store is gone as well
-                    run.kill()
+            for run in self._runs.values():  # whatever brought us here is the news, not that the store is gone as well
+                let_go(run)
             self.outcome.records.sort(key=lambda record: self._places[record["key"]].i)
         if self._is_cut:
             raise Stopped
@@ -158,22 +157,17 @@ class Loop:
                     tracking.track_episode(run, result)
         except Exception as error:  # noqa: BLE001 -- of a store that is gone; the record is kept
             self._problem(f"{label}: not tracked: {first_line(error)}")
-            with suppress(Exception):
-                if run is not None:
-                    run.fail(error)
+            let_go(run, error)
         finally:
-            with suppress(Exception):
-                if run is not None:
-                    run.kill()  # does nothing to one that has ended
+            let_go(run)
         if not isinstance(result, Cut):
             self.display.done(was_done_before=False)
 
     def _failed(self, task: Task, error: Exception, run: Run | None) -> None:
         self._problem(f"{task.label} ({task.key.disturbance}): {first_line(error)}")
-        with suppress(Exception):  # of a full disk, a store that is gone: said above
+        with suppress(Exception):  # of a full disk: said above
             records.append(self.file, records.build_failed(task.key, error, task.photograph))
-            if run is not None:
-                run.fail(error)
+        let_go(run, error)
 
     def _was_done_before(self, key: EpisodeKey, stem: str) -> bool:
         """Whether an episode ended well in an earlier start, and all that is asked for is still there."""

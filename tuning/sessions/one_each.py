@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -21,7 +20,7 @@ from ciliary.tuning.cli.stopping import Stopped, Stopper
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import check_writable
 from ciliary.tuning.runs.record import EpisodeKey
-from ciliary.tuning.runs.run import Run
+from ciliary.tuning.runs.run import Run, let_go
 from ciliary.tuning.runs.store import open_store
 from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.episode import Made
@@ -139,13 +138,9 @@ def _one(
         raise Stopped from stop
     except Exception as error:  # noqa: BLE001 -- of a store that is gone, a full disk: the others are played
         _problem(outcome, say, failure(item.label, error))
-        with suppress(Exception):  # of a store that is gone: said above
-            if run is not None:
-                run.fail(error)
+        let_go(run, error)
     finally:
-        with suppress(Exception):
-            if run is not None:
-                run.kill()  # does nothing to one that has ended
+        let_go(run)
 
 
 def tell_outcome(outcome: Outcome, titles: Mapping[str, str]) -> None:
