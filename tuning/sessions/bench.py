@@ -106,9 +106,6 @@ class Bench:
     ) -> Made:
         settings = self.settings
 
-        def note(progress: Progress) -> None:
-            on_batch(progress)
-
         def keep_new(record: Mapping[str, Any]) -> None:
             known = task.known
             if known is None or known.get("files", {}).get("json") != record["files"].get("json"):
@@ -126,7 +123,7 @@ class Bench:
             with_holding=True,
             with_before=task.is_drawn,
             study=open_study(self.storage, settings, self.controller, task.key, self.table),
-            on_batch=note,
+            on_batch=on_batch,
         )
         return make(
             played,
