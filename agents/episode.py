@@ -89,7 +89,7 @@ def run_episode(
     *,
     guard: Guard | None = Guard(),  # noqa: B008 -- frozen settings
     looking: Looking | None = None,
-    on_batch: Callable[[Progress], None] | None = None,
+    on_batch: Callable[[Progress], object] | None = None,
 ) -> Trace:
     """Accommodate to one image.
 
@@ -185,7 +185,7 @@ def _search(
     options: Mapping[str, Any] | None,
     n_trials: int,
     looking: Looking | None,
-    on_batch: Callable[[Progress], None] | None,
+    on_batch: Callable[[Progress], object] | None,
 ) -> Ending:
     """Fill the log, trial by trial or population by population."""
     by_steps = controller.use_steps or not world.can_evaluate

@@ -95,7 +95,7 @@ def play(
     guard: Guard | None = Guard(),  # noqa: B008 -- frozen settings
     default_u: np.ndarray | None = None,
     study: StudyCache | None = None,
-    on_batch: Callable[[Progress], None] | None = None,
+    on_batch: Callable[[Progress], object] | None = None,
     with_before: bool = True,
     with_holding: bool = False,
     looking: Looking | None = None,
