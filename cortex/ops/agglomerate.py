@@ -1,8 +1,8 @@
 """Hierarchical merging of thousands of regions on their graph, all pictures of a batch at once.
 
-As :mod:`ciliary.cortex.ops.merging` does it with tables: pairs that are each other's cheapest merge in the same round
-(Murtagh 1983: for reducible costs the tree of merging one pair at a time), and the tree is cut afterwards. Here the
-pairs are a list of edges, which shrinks from round to round.
+Pairs that are each other's cheapest merge in the same round: for reducible costs this is the tree of merging one pair
+at a time (Murtagh 1983), in a dozen rounds, not hundreds. The rounds do not come in the order of the costs, so that the
+tree is built first, and cut then. The pairs are a list of edges, which shrinks from round to round.
 """
 
 from __future__ import annotations

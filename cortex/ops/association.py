@@ -91,5 +91,7 @@ def two_sided_support(oriented: Tensor, reach_px: Tensor, *, stride: int) -> tup
     kernels = _spectra(o, stride, hp, wp, oriented.device)
     mixed = torch.einsum("br,rijhw->bijhw", reach_weights(reach_px).to(kernels.dtype), kernels)
     forward = torch.fft.irfft2((mixed * spectrum[:, None]).sum(2), s=(hp, wp))[..., :h, :w]
-    backward = torch.fft.irfft2((mixed.conj() * spectrum[:, None]).sum(2), s=(hp, wp))[..., :h, :w]
+    # The conjugate of the product, for `mixed` is six times as large as the spectrum.
+    mirrored = (mixed * spectrum.conj()[:, None]).sum(2).conj()
+    backward = torch.fft.irfft2(mirrored, s=(hp, wp))[..., :h, :w]
     return forward.clamp_min(0), backward.clamp_min(0)

@@ -86,34 +86,34 @@ def log_gabor(
     log_radius, angular = _polar_grid(h, w, stride, n_orientations, spectrum.device)
     log_sigma = (_LOG_SIGMA_PER_OCTAVE * bandwidth_octaves).view(-1, 1, 1)
     radial = torch.exp(-0.5 * ((log_radius + torch.log(wavelength_px).view(-1, 1, 1)) / log_sigma) ** 2)
-    radial = radial[:, None, None] * angular
-    response: Tensor = torch.fft.ifft2(_crop_spectrum(spectrum, stride)[:, :, None] * radial)
+    # On real and imaginary parts: for a product with complex numbers, real ones are first made complex.
+    carried = torch.view_as_real(_crop_spectrum(spectrum, stride)) * radial[:, None, :, :, None]
+    response: Tensor = torch.fft.ifft2(torch.view_as_complex(carried[:, :, None] * angular[..., None]))
     return response
 
 
-def crop_to_image(x: Tensor, *, pad_px: int, stride: int, size: tuple[int, int]) -> Tensor:
-    """Cut the padding off (..., H'/stride, W'/stride) and bring it to the image's size (bilinear if stride > 1)."""
-    h, w = size
-    if stride == 1:
-        return x[..., pad_px : pad_px + h, pad_px : pad_px + w]
+def cut_padding(x: Tensor, *, pad_px: int, stride: int, size: tuple[int, int]) -> Tensor:
+    """(..., H'/stride, W'/stride) without its padding: what :func:`upsample_aligned` brings to the image's size."""
+    h, w = (n if stride == 1 else math.ceil(n / stride) + 1 for n in size)
     p = pad_px // stride
-    x = x[..., p : p + math.ceil(h / stride) + 1, p : p + math.ceil(w / stride) + 1]
-    lead = x.shape[:-2]
-    x = upsample_aligned(x.reshape(1, -1, *x.shape[-2:]), stride, size)
-    return x.reshape(*lead, h, w)
+    return x[..., p : p + h, p : p + w]
 
 
 def upsample_aligned(x: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-    """Bilinear upsampling where sample k sits on full-resolution pixel k*stride (as spectrum cropping leaves it)."""
+    """Bilinear upsampling of (..., h, w) to ``size``: sample k sits on pixel k*stride, as cropped spectra leave it."""
+    if stride == 1:
+        return x[..., : size[0], : size[1]]
     h, w = size
     need_h, need_w = math.ceil((h - 1) / stride) + 1, math.ceil((w - 1) / stride) + 1
+    lead = x.shape[:-2]
     x = x[..., :need_h, :need_w]
+    x = x.reshape(1, -1, *x.shape[-2:])
     if x.shape[-2] < need_h or x.shape[-1] < need_w:
         x = F.pad(x, (0, need_w - x.shape[-1], 0, need_h - x.shape[-2]), mode="replicate")
     full = F.interpolate(
         x, size=((need_h - 1) * stride + 1, (need_w - 1) * stride + 1), mode="bilinear", align_corners=True
     )
-    return full[..., :h, :w]
+    return full[..., :h, :w].reshape(*lead, h, w)
 
 
 def dominant_orientation(energy: Tensor) -> Tensor:

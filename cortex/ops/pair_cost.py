@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ciliary.cortex.ops import kmeans
-from ciliary.cortex.ops.merging import Linkage
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,29 @@ def strength_cost(pairs: PairInputs) -> Tensor:
     return pairs.mean_along()[..., 0]
 
 
-def dense_linkage(cost: PairCost) -> Linkage:
-    """A cost of pairs for :func:`ciliary.cortex.ops.merging.merge_tree`: strengths (B, M, M) or (B, M, M, F)."""
+def contrast_cost(*, exponent: Tensor, contour_weight: Tensor, unit_size: float) -> PairCost:
+    """Cost (n_i n_j / (n_i + n_j))^exponent * (||m_i - m_j||^2 + contour_weight * c_ij^2).
 
-    def linkage(total: Tensor, size: Tensor, length: Tensor, strength: Tensor) -> Tensor:
-        mean = total / size.clamp_min(1e-6)[..., None]
-        sums = strength if strength.ndim == 4 else strength[..., None]
-        sample = torch.arange(len(size), device=size.device)[:, None, None]
-        return cost(PairInputs(mean[:, :, None], mean[:, None], size[:, :, None], size[:, None], length, sums, sample))
+    With exponent 1 and no contour this is Ward's (1963); with 0, centroid linkage. c_ij is the mean contour strength
+    along the shared border, n the sizes in units of ``unit_size`` pixels. ``exponent`` and ``contour_weight`` are (B,).
+    """
 
-    return linkage
+    def cost(pairs: PairInputs) -> Tensor:
+        n_i, n_j = ((size / unit_size).clamp_min(1e-6) for size in (pairs.size_i, pairs.size_j))
+        unlike = pairs.squared_distance() + contour_weight[pairs.sample] * pairs.mean_along()[..., 0].square()
+        return (n_i * n_j / (n_i + n_j)) ** exponent[pairs.sample] * unlike
+
+    return cost
+
+
+def cost_table(cost: PairCost, total: Tensor, size: Tensor, length: Tensor, sums: Tensor) -> Tensor:
+    """The cost of merging each two of few regions, (B, M, M).
+
+    Args:
+        cost: of a pair.
+        total: (B, M, C) sum of the cues in each region; size: (B, M) its mass.
+        length: (B, M, M) of the borders; sums: (B, M, M, F) of fields along them.
+    """
+    mean = total / size.clamp_min(1e-6)[..., None]
+    sample = torch.arange(len(size), device=size.device)[:, None, None]
+    return cost(PairInputs(mean[:, :, None], mean[:, None], size[:, :, None], size[:, None], length, sums, sample))

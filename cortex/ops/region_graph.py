@@ -61,3 +61,27 @@ def join_edges(graph: RegionGraph, to: Tensor) -> RegionGraph:
     sums = graph.sums.new_zeros(len(key), graph.sums.shape[1])
     sums = sums.index_add(0, edge, graph.sums.index_select(0, kept))
     return RegionGraph(key // m, key % m, length, sums)
+
+
+def group_table(graph: RegionGraph, values: Tensor, group: Tensor, *, n_each: int, n_groups: int) -> Tensor:
+    """Values (E,) of the borders between regions, added up between groups of them: (B, G, G), symmetric, diagonal 0.
+
+    Args:
+        graph: of all pictures, with ``n_each`` names each.
+        values: one of each border; the table is differentiable in them.
+        group: (B * n_each,) int64, the group 0 .. n_groups-1 of each region.
+        n_each, n_groups: names and groups that each picture has.
+    """
+    n_samples, sample = len(group) // n_each, graph.first // n_each
+    first, second = group.index_select(0, graph.first), group.index_select(0, graph.second)
+    table = values.new_zeros(n_samples * n_groups * n_groups)
+    table = table.index_add(0, (sample * n_groups + first) * n_groups + second, values)
+    table = table.view(n_samples, n_groups, n_groups)
+    return (table + table.transpose(1, 2)) * (1 - torch.eye(n_groups, device=values.device))
+
+
+def border_tables(graph: RegionGraph, *, n_samples: int, n_each: int) -> list[Tensor]:
+    """[length, sum of field 1, ...] of the borders between each two regions of a picture, each (B, n, n)."""
+    own = torch.arange(n_each, device=graph.first.device).repeat(n_samples)
+    values = (graph.length, *graph.sums.unbind(1))
+    return [group_table(graph, value, own, n_each=n_each, n_groups=n_each) for value in values]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ciliary.cortex.ops.agglomerate import agglomerate
 from ciliary.cortex.ops.basins import Basins, make_basins
 from ciliary.cortex.ops.kmeans import squared_distance
-from ciliary.cortex.ops.region_graph import RegionGraph, region_graph
+from ciliary.cortex.ops.region_graph import RegionGraph, group_table, region_graph
 from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.ops.watershed import watershed
 from ciliary.cortex.parameters import Theta
@@ -52,16 +52,6 @@ def atoms_of(m1: M1Out, m2: M2Out, theta: Theta) -> tuple[Tensor, Basins, Tensor
     return texture, basins, cue, region_graph(basins.label, cue.shape[1], m2.contour)
 
 
-def slot_table(graph: RegionGraph, values: Tensor, cluster: Tensor, *, n_each: int, n_samples: int) -> Tensor:
-    """Values (E,) of the borders between basins, added up between clusters: (B, S, S), symmetric, diagonal 0."""
-    s = N_SLOTS_MAX
-    sample = graph.first // n_each
-    first, second = cluster[graph.first], cluster[graph.second]
-    table = values.new_zeros(n_samples * s * s).index_add(0, (sample * s + first) * s + second, values)
-    table = table.view(n_samples, s, s)
-    return (table + table.transpose(1, 2)) * (1 - torch.eye(s, device=values.device))
-
-
 def make_slots_of_basins(m1: M1Out, m2: M2Out, theta: Theta, model: nn.Module) -> M3Out:
     """From :class:`M1Out` and :class:`M2Out` to :class:`M3Out`, with :class:`Basins` for patches.
 
@@ -78,7 +68,8 @@ def make_slots_of_basins(m1: M1Out, m2: M2Out, theta: Theta, model: nn.Module) -
     # Never more slots than that: the basins of a picture hang together.
     seeds = F.one_hot(cluster.view(b, n), N_SLOTS_MAX).to(cue.dtype)
     length, strength = (
-        slot_table(graph, values, cluster, n_each=n, n_samples=b) for values in (graph.length, graph.sums[:, 0])
+        group_table(graph, values, cluster, n_each=n, n_groups=N_SLOTS_MAX)
+        for values in (graph.length, graph.sums[:, 0])
     )
     weight = seeds * basins.size[..., None]
     size = weight.sum(1)

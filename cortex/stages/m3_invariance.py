@@ -6,11 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ciliary.cortex.ops.agglomerate import agglomerate
 from ciliary.cortex.ops.atoms import Atoms
 from ciliary.cortex.ops.geodesic import geodesic_distance, neighbour_lists
 from ciliary.cortex.ops.kmeans import ramp, squared_distance
-from ciliary.cortex.ops.merging import Linkage, contrast_linkage, merge_patches, merge_tree, soft_cut
-from ciliary.cortex.ops.patches import border_graph, sample_at, soft_patches
+from ciliary.cortex.ops.merging import merge_tree, soft_cut
+from ciliary.cortex.ops.pair_cost import PairCost, contrast_cost
+from ciliary.cortex.ops.patches import sample_at, soft_patches
+from ciliary.cortex.ops.region_graph import RegionGraph, border_tables, group_table, region_graph
 from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M1Out, M2Out, M3Out
@@ -30,7 +33,7 @@ def texture_statistics(energy: Tensor, pool_px: Tensor) -> Tensor:
     Returns:
         (B, D, H/4, W/4): the rotation- and phase-tolerant part of Portilla & Simoncelli's (2000) statistics.
     """
-    return gaussian_blur(torch.sqrt(energy + 1e-6), pool_px, stride=_TEXTURE_STRIDE)
+    return gaussian_blur((energy + 1e-6).sqrt_(), pool_px, stride=_TEXTURE_STRIDE)
 
 
 def inhibit(slots: Tensor, gain: Tensor) -> Tensor:
@@ -47,15 +50,18 @@ def inhibit(slots: Tensor, gain: Tensor) -> Tensor:
     return driven / driven.sum(-1, keepdim=True)
 
 
-def slot_seeds(cue: Tensor, patches: Atoms, length: Tensor, strength: Tensor, theta: Theta) -> Tensor:
+def slot_seeds(cue: Tensor, patches: Atoms, graph: RegionGraph, theta: Theta) -> Tensor:
     """The slot 0 .. S-1 each patch seeds, (B, N): patches merged bottom-up until N_SLOTS_MAX are left."""
-    linkage = _linkage(patches, theta)
-    total = cue * patches.size[..., None]
-    return merge_patches(total, patches.size, length, strength, linkage=linkage, n_clusters=N_SLOTS_MAX)
+    b, n, c = cue.shape
+    mass = patches.size.flatten()
+    total = cue.reshape(b * n, c) * mass[:, None]
+    sample = torch.arange(b, device=cue.device).repeat_interleave(n)
+    cost = _cost(patches, theta)
+    return agglomerate(total, mass, graph, linkage=cost, n_left=N_SLOTS_MAX, sample=sample).view(b, n)
 
 
-def _linkage(patches: Atoms, theta: Theta) -> Linkage:
-    return contrast_linkage(
+def _cost(patches: Atoms, theta: Theta) -> PairCost:
+    return contrast_cost(
         exponent=theta["linkage_exponent"], contour_weight=theta["geodesic_barrier_weight"], unit_size=patches.unit_px
     )
 
@@ -83,17 +89,18 @@ def make_slots(m1: M1Out, m2: M2Out, theta: Theta, texture: Tensor | None = None
     patches = soft_patches(local, compactness=theta["patch_compactness"], sharpness=sharpness)
     cue = patch_cues(m1, m2, patches, texture, theta)
     n = cue.shape[1]
-    length, strength = border_graph(patches.label, n, m2.barrier)
+    graph = region_graph(patches.label, n, m2.barrier)
+    length, strength = border_tables(graph, n_samples=b, n_each=n)
 
-    seed = slot_seeds(cue, patches, length, strength, theta)
+    seed = slot_seeds(cue, patches, graph, theta)
     seeds = F.one_hot(seed, N_SLOTS_MAX).to(cue.dtype)  # (B, N, S)
     mass = seeds * patches.size[..., None]
-    slot_length, slot_strength = (seeds.transpose(1, 2) @ x @ seeds for x in (length, strength))
-    off_diagonal = 1 - torch.eye(N_SLOTS_MAX, device=cue.device)
-    slot_length, slot_strength = slot_length * off_diagonal, slot_strength * off_diagonal
+    slot_length, slot_strength = (
+        group_table(graph, x, seed.flatten(), n_each=n, n_groups=N_SLOTS_MAX) for x in (graph.length, graph.sums[:, 0])
+    )
     # The count: merges go on until n_slots are left; the last one happens in part.
     tree = merge_tree(
-        mass.transpose(1, 2) @ cue, mass.sum(1), slot_length, slot_strength, linkage=_linkage(patches, theta)
+        mass.transpose(1, 2) @ cue, mass.sum(1), slot_length, slot_strength[..., None], cost=_cost(patches, theta)
     )
     left = torch.arange(N_SLOTS_MAX, 1, -1, device=cue.device)
     n_slots = theta["n_slots"]
@@ -119,6 +126,7 @@ def make_slots(m1: M1Out, m2: M2Out, theta: Theta, texture: Tensor | None = None
     weight = assignment * patches.size[..., None]
     size = weight.sum(1)
     prototype = weight.transpose(1, 2) @ cue / size.clamp_min(1e-3)[..., None]
+    off_diagonal = 1 - torch.eye(N_SLOTS_MAX, device=cue.device)
     border_length, border_strength = (
         assignment.transpose(1, 2) @ x @ assignment * off_diagonal for x in (length, strength)
     )

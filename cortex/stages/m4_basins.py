@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ciliary.cortex.ops.kmeans import ramp
-from ciliary.cortex.ops.merging import Linkage
-from ciliary.cortex.ops.pair_cost import dense_linkage
+from ciliary.cortex.ops.pair_cost import PairCost, cost_table
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M3Out, M4Out
 from ciliary.cortex.stages.m4_objects import MIN_BORDER_PX, alive, appraise, cut, describe, regroup
@@ -54,11 +53,11 @@ class BasinM4(nn.Module):
     def objects(self, m3: M3Out, theta: Theta) -> tuple[M4Out, Tensor, Tensor]:
         """Proto-objects with the mathematical objectness, and what the taught one is read from (B, S, 9), sizes."""
         h, w = m3.patches.image_size
-        linkage = dense_linkage(merge_odds(self.cost, theta, image_px=float(h * w)))
-        share, height = cut(m3, theta, linkage, at_least=beyond_count(m3.size.shape[1], theta["n_slots"]))
+        cost = merge_odds(self.cost, theta, image_px=float(h * w))
+        share, height = cut(m3, theta, cost, at_least=beyond_count(m3.size.shape[1], theta["n_slots"]))
         length, strength = (regroup(x, share) for x in (m3.border_length, m3.border_strength))
         m4 = describe(m3, m3.assignment @ share, length, strength, height, theta)
-        return m4, *object_evidence(m3, m4, length, strength, theta, linkage)
+        return m4, *object_evidence(m3, m4, length, strength, theta, cost)
 
 
 def beyond_count(n: int, count: Tensor) -> Tensor:
@@ -70,7 +69,7 @@ def beyond_count(n: int, count: Tensor) -> Tensor:
 
 
 def object_evidence(
-    m3: M3Out, m4: M4Out, length: Tensor, strength: Tensor, theta: Theta, linkage: Linkage
+    m3: M3Out, m4: M4Out, length: Tensor, strength: Tensor, theta: Theta, cost: PairCost
 ) -> tuple[Tensor, Tensor]:
     """What is known of each proto-object, (B, S, 9) as :data:`EVIDENCE`, and its size in pixels (B, S).
 
@@ -81,11 +80,11 @@ def object_evidence(
         length: (B, S, S) pixels of border that two of them share.
         strength: (B, S, S) sum of the contour along it.
         theta: weighs contrast, closure and variance.
-        linkage: cost of a merge.
+        cost: of a merge.
     """
     mean, found, size = appraise(m3, m4.assignment, length, strength)
     weighed = [theta[f"{name}_weight"][:, None] * found[name] for name in EVIDENCE[:3]]
-    cost = linkage(mean * size[..., None], size, length, strength)
-    least = torch.where(length > MIN_BORDER_PX, cost, _MOST_COST).amin(2)
+    table = cost_table(cost, mean * size[..., None], size, length, strength[..., None])
+    least = torch.where(length > MIN_BORDER_PX, table, _MOST_COST).amin(2)
     parting = torch.log(least.clamp(1 / _MOST_COST, _MOST_COST))
     return torch.stack([*weighed, parting, *m4.embedding[..., -5:].unbind(-1)], -1), size

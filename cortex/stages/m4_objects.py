@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ciliary.cortex.ops.merging import Linkage, contrast_linkage, merge_tree, soft_cut
+from ciliary.cortex.ops.merging import merge_tree, soft_cut
+from ciliary.cortex.ops.pair_cost import PairCost, contrast_cost
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M3Out, M4Out
 
@@ -22,24 +23,22 @@ def make_objects(m3: M3Out, theta: Theta) -> M4Out:
     return describe(m3, m3.assignment @ share, length, strength, height, theta)
 
 
-def cut(
-    m3: M3Out, theta: Theta, linkage: Linkage | None = None, at_least: Tensor | float = 0.0
-) -> tuple[Tensor, Tensor]:
+def cut(m3: M3Out, theta: Theta, cost: PairCost | None = None, at_least: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
     """The share (B, S, S) of each slot in each proto-object, and the cost of each merge of the tree, (B, S-1).
 
     Args:
         m3: whose slots.
         theta: its thresholds, and the weights of the cost.
-        linkage: cost of a merge; contrast and contour, weighed by theta, when None.
+        cost: of a merge; contrast and contour, weighed by theta, when None.
         at_least: (B, S-1) how far each merge happens whatever it costs.
     """
-    linkage = linkage or contrast_linkage(
+    cost = cost or contrast_cost(
         exponent=theta["linkage_exponent"], contour_weight=theta["closure_weight"], unit_size=m3.patches.unit_px
     )
     is_contact = m3.border_length > MIN_BORDER_PX
     length = torch.where(is_contact, m3.border_length, 0.0)
     strength = torch.where(is_contact, m3.border_strength, 0.0)
-    tree = merge_tree(m3.prototype * m3.size[..., None], m3.size, length, strength, linkage=linkage)
+    tree = merge_tree(m3.prototype * m3.size[..., None], m3.size, length, strength[..., None], cost=cost)
     finite = torch.where(torch.isfinite(tree.height), tree.height, 1e6)
     log_height = torch.log(finite.clamp_min(1e-9))
     margin = log_threshold(log_height, theta)[:, None] - log_height

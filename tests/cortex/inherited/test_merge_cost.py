@@ -6,9 +6,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ciliary.cortex.ops.pair_cost import PairInputs, dense_linkage
-from ciliary.cortex.ops.patches import border_graph
-from ciliary.cortex.ops.region_graph import region_graph
+from ciliary.cortex.ops.pair_cost import PairInputs, cost_table
+from ciliary.cortex.ops.region_graph import border_tables, region_graph
 from ciliary.cortex.ops.watershed import watershed
 from ciliary.cortex.parameters import default_theta
 from ciliary.cortex.stages.m1_taught import N_CODE
@@ -55,7 +54,8 @@ def scene(n_cues=N_CUES, b=2, size=(24, 31)):
     n = int(label.max()) + 1
     mass = torch.stack([torch.bincount(x.flatten(), minlength=n) for x in label]).float()
     cue, contour = torch.randn(b, n, n_cues, generator=rng), torch.rand(b, 1, *size, generator=rng)
-    return cue, mass, region_graph(label, n, contour), border_graph(label, n, contour)
+    graph = region_graph(label, n, contour)
+    return cue, mass, graph, border_tables(graph, n_samples=len(label), n_each=n)
 
 
 def on_edges(cue, mass, graph):
@@ -81,7 +81,7 @@ def test_lists_and_tables_say_the_same_of_the_same_regions(n_trunk):
         found.append(pair_evidence(pairs, theta, image_px=24.0 * 31))
         return pairs.length
 
-    dense_linkage(keep)(cue * mass[..., None], mass, length, strength)
+    cost_table(keep, cue * mass[..., None], mass, length, strength[..., None])
     (table,), n = found, cue.shape[1]
     edges = pair_evidence(on_edges(cue, mass, graph), theta, image_px=24.0 * 31)
     assert edges.shape == (len(graph.first), len(APART) + len(EITHER))

@@ -1,4 +1,4 @@
-"""Merging on a list of edges: against one merge at a time, and against the merging of tables."""
+"""Merging on a list of edges: against one merge at a time, and against the tree of tables."""
 
 from __future__ import annotations
 
@@ -8,23 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from ciliary.cortex.ops.agglomerate import agglomerate, cut_at, cut_to, region_tree
-from ciliary.cortex.ops.merging import contrast_linkage, merge_patches, merge_tree
-from ciliary.cortex.ops.pair_cost import dense_linkage, strength_cost
-from ciliary.cortex.ops.patches import border_graph
-from ciliary.cortex.ops.region_graph import RegionGraph, region_graph
+from ciliary.cortex.ops.merging import merge_tree
+from ciliary.cortex.ops.pair_cost import contrast_cost, strength_cost
+from ciliary.cortex.ops.region_graph import RegionGraph, border_tables, region_graph
 from ciliary.cortex.ops.watershed import watershed
-
-
-def contrast_cost(*, exponent, contour_weight, unit_size):
-    """``contrast_linkage`` of the tables, as a function of pairs."""
-
-    def cost(pairs):
-        n_i, n_j = ((size / unit_size).clamp_min(1e-6) for size in (pairs.size_i, pairs.size_j))
-        contour = pairs.mean_along()[..., 0]
-        unlike = pairs.squared_distance() + contour_weight[pairs.sample] * contour**2
-        return (n_i * n_j / (n_i + n_j)) ** exponent[pairs.sample] * unlike
-
-    return cost
 
 
 def random_graph(seed, n=20, extra=25):
@@ -101,23 +88,6 @@ def scene(b=3, c=4, size=(40, 52), seed=0):
 SETTINGS = {"exponent": torch.tensor([0.0, 0.5, 1.0]), "contour_weight": torch.tensor([2.0, 0.5, 0.0])}
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("n_left", [1, 7, 20])
-def test_as_with_tables(seed, n_left):
-    label, height, graph, total, size, sample = scene(seed=seed)
-    length, strength = border_graph(label, size.shape[1], height.sigmoid()[:, None])
-    link = contrast_linkage(**SETTINGS, unit_size=30.0)
-    # Tables count padding as clusters of its own.
-    cost = contrast_cost(**SETTINGS, unit_size=30.0)
-    ours = agglomerate(total.flatten(0, 1), size.flatten(), graph, linkage=cost, n_left=n_left, sample=sample)
-    for b in range(3):
-        n_pads = int((size[b] == 0).sum())
-        one = [x[b : b + 1] for x in (total, size, length, strength)]
-        link = contrast_linkage(**{k: v[b : b + 1] for k, v in SETTINGS.items()}, unit_size=30.0)
-        theirs = merge_patches(*one, linkage=link, n_clusters=n_left + n_pads)[0]
-        assert torch.equal(ours.reshape(3, -1)[b][size[b] > 0], theirs[size[b] > 0])
-
-
 def test_pictures_do_not_meet():
     label, height, graph, total, size, sample = scene()
     cost = contrast_cost(exponent=torch.full((3,), 0.5), contour_weight=torch.ones(3), unit_size=30.0)
@@ -182,22 +152,14 @@ def test_one_cost_for_lists_and_tables_of_several_fields():
         return mean[..., 0] + variance.sqrt() + 0.01 * pairs.squared_distance()
 
     x = height.sigmoid()[:, None]
-    length, one, two = border_graph(label, n, x, x**2)
-    tables = merge_tree(total, size, length, torch.stack([one, two], -1), linkage=dense_linkage(cost))
+    length, *sums = border_tables(region_graph(label, n, x, x**2), n_samples=1, n_each=n)
+    tables = merge_tree(total, size, length, torch.stack(sums, -1), cost=cost)
     edges = region_tree(total[0], size[0], graph, linkage=cost, sample=sample)
     # Costs that fold back are raised, in the order of the merges: only those of a tree without are the same.
     for n_left in (n - 1, n - 2, n - 5):
         height_there = tables.height[0, n - n_left - 1]
         height_here = edges.height.sort().values[n - n_left - 1]
         torch.testing.assert_close(height_here, height_there)
-
-
-def test_dense_contrast_is_contrast_linkage():
-    label, height, _, total, size, _ = scene()
-    length, strength = border_graph(label, size.shape[1], height.sigmoid()[:, None])
-    expected = contrast_linkage(**SETTINGS, unit_size=30.0)(total, size, length, strength)
-    ours = dense_linkage(contrast_cost(**SETTINGS, unit_size=30.0))(total, size, length, strength)
-    torch.testing.assert_close(ours, expected)
 
 
 def test_it_is_a_choice_without_gradient_and_leaves_its_inputs():

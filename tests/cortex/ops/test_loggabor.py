@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ciliary.cortex.ops.loggabor import (
-    crop_to_image,
+    cut_padding,
     dominant_orientation,
     log_gabor,
     reflect_pad,
@@ -37,7 +37,8 @@ def energy(image, wavelength_px=8.0, bandwidth=1.4, stride=1):
         n_orientations=N,
         stride=stride,
     )
-    return crop_to_image(response.abs(), pad_px=PAD, stride=stride, size=tuple(image.shape[-2:]))
+    size = tuple(image.shape[-2:])
+    return upsample_aligned(cut_padding(response.abs(), pad_px=PAD, stride=stride, size=size), stride, size)
 
 
 def inner(x, margin=16):
