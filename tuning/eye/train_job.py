@@ -34,6 +34,7 @@ from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learning_curve
+from ciliary.tuning.training.going_on import restore
 
 WEIGHTS, CHECKPOINT, BEST = "eye.safetensors", "checkpoint.zip", "eval/gain"
 PROMISE = "promise.safetensors"
@@ -119,13 +120,12 @@ class _Job:
         self.began = time.perf_counter()
         self.best = max((gain for _, gain in self.curve.values(BEST)), default=-np.inf)
         watched = VecMonitor(self.envs)
+        self.model = new_ppo(watched, seed=s.seed, has_maps=bool(about["with_maps"]))
         if n_done:
-            self.model = PPO.load(self.checkpoint, env=watched, device="cpu")
-        else:
-            self.model = new_ppo(watched, seed=s.seed, has_maps=bool(about["with_maps"]))
-            if not s.is_scratch and s.n_taught:
-                rule_gain = teach(self.model, self.envs, s.n_taught, seed=s.seed)
-                self.log({"teach/gain": rule_gain})
+            restore(self.model, self.checkpoint)
+        elif not s.is_scratch and s.n_taught:
+            rule_gain = teach(self.model, self.envs, s.n_taught, seed=s.seed)
+            self.log({"teach/gain": rule_gain})
         self.averaged = Averaged(self.model)
         self.envs.seed(int(np.random.SeedSequence([s.seed, n_done]).generate_state(1)[0]))
 

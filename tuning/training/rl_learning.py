@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.callbacks import CallbackList, CheckpointCallback, ConvertCallback, EvalCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
@@ -21,10 +22,12 @@ from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.training.curves import Curve, LearningRun, claim, draw_learning_curve
+from ciliary.tuning.training.going_on import restore, restore_buffer, save_buffer
 from ciliary.tuning.training.settings import RlSettings
 
 _ROLLOUT_STEPS = 32  # steps of each copy between two updates of PPO
 _CHECKPOINT = re.compile(r"policy_(\d+)_steps\.zip")
+_BUFFER = "policy_replay_buffer_"
 _GAIN = "eval/mean_reward"
 
 
@@ -123,13 +126,13 @@ def new_model(settings: RlSettings, envs: VecEnv) -> BaseAlgorithm:
 
 
 def load_checkpoint(settings: RlSettings, path: Path, envs: VecEnv) -> BaseAlgorithm:
-    """A model as it was saved, with SAC's replay buffer if it is there."""
-    algorithm: type[BaseAlgorithm] = PPO if settings.algo == "ppo" else SAC
-    model = algorithm.load(path, env=envs, device="cpu")
-    for prefix in ("policy_replay_buffer_", "buffer_"):  # the second is version 0.1's name
-        buffer = path.with_name(path.name.replace("policy_", prefix)).with_suffix(".pkl")
-        if isinstance(model, SAC) and buffer.is_file():
-            model.load_replay_buffer(buffer)
+    """A model as it was saved, with SAC's replay buffer if it is there; what earlier versions pickled is not read."""
+    model = new_model(settings, envs)
+    restore(model, path)
+    buffer = path.with_name(path.name.replace("policy_", _BUFFER)).with_suffix(".npz")
+    if isinstance(model, SAC) and buffer.is_file():
+        assert isinstance(model.replay_buffer, DictReplayBuffer)
+        restore_buffer(model.replay_buffer, buffer)
     return model
 
 
@@ -162,16 +165,22 @@ class _Saving(CheckpointCallback):
     def __init__(self, settings: RlSettings) -> None:
         every = max(settings.checkpoint_every // settings.n_envs, 1)
         self.folder = settings.out / "checkpoints"
-        super().__init__(every, str(settings.out / "part"), name_prefix="policy", save_replay_buffer=True)
+        super().__init__(every, str(settings.out / "part"), name_prefix="policy")
 
     def _on_step(self) -> bool:
         if self.n_calls % self.save_freq:
             return True
-        part, buffers = Path(self.save_path), [*self.folder.glob("*buffer_*.pkl")]
+        part, buffers = (
+            Path(self.save_path),
+            [p for kind in ("npz", "pkl") for p in self.folder.glob(f"*buffer_*.{kind}")],
+        )
         shutil.rmtree(part, ignore_errors=True)  # of one that was killed
         part.mkdir()
         self.folder.mkdir(exist_ok=True)
         super()._on_step()
+        if isinstance(self.model, SAC):
+            assert isinstance(self.model.replay_buffer, DictReplayBuffer)
+            save_buffer(self.model.replay_buffer, part / f"{_BUFFER}{self.num_timesteps}_steps.npz")
         new = [path.replace(self.folder / path.name) for path in sorted(part.iterdir(), reverse=True)]  # the zip last
         for old in {*buffers} - {*new}:
             old.unlink()

@@ -65,8 +65,9 @@ def test_a_training_leaves_a_policy_a_curve_and_a_finished_run(out, algo):
 def test_the_same_command_goes_on_with_more_steps_and_does_nothing_twice(out, monkeypatch):
     path = learn_toy(out, algo="sac")
     first = path.read_bytes()
-    monkeypatch.setattr(learning, "new_model", lambda *_: pytest.fail("began anew"))
-    assert learn_toy(out, algo="sac").read_bytes() == first  # complete: nothing is done
+    with monkeypatch.context() as patch:
+        patch.setattr(learning, "new_model", lambda *_: pytest.fail("began anew"))
+        assert learn_toy(out, algo="sac").read_bytes() == first  # complete: nothing is done
 
     sizes = []
     load = learning.load_checkpoint
@@ -86,25 +87,24 @@ def test_the_same_command_goes_on_with_more_steps_and_does_nothing_twice(out, mo
     assert run.info.status == "FINISHED"
 
 
-def test_a_checkpoint_is_whole_or_is_none_and_old_names_are_known(out, monkeypatch):
+def test_a_checkpoint_is_whole_or_is_none(out, monkeypatch):
     folder = out / "checkpoints"
-    save = learning.SAC.save_replay_buffer
+    save = learning.save_buffer
 
-    def killed_the_second_time(model, path):
+    def killed_the_second_time(buffer, path):
         if latest_checkpoint(folder)[1] == 16:
             raise RuntimeError("killed")
-        save(model, path)
+        save(buffer, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(learning.SAC, "save_replay_buffer", killed_the_second_time)
+        patch.setattr(learning, "save_buffer", killed_the_second_time)
         with pytest.raises(RuntimeError, match="killed"):
             learn_toy(out, algo="sac")
-    assert {path.name for path in folder.iterdir()} == {"policy_16_steps.zip", "policy_replay_buffer_16_steps.pkl"}
-    (folder / "policy_replay_buffer_16_steps.pkl").rename(folder / "buffer_16_steps.pkl")  # as version 0.1 called it
+    assert {path.name for path in folder.iterdir()} == {"policy_16_steps.zip", "policy_replay_buffer_16_steps.npz"}
     learn_toy(out, algo="sac")
     names = {path.name for path in folder.iterdir()}
-    assert names == {"policy_16_steps.zip", "policy_32_steps.zip", "policy_replay_buffer_32_steps.pkl"}
-    settings = RlSettings(algo="sac", out=out)
+    assert names == {"policy_16_steps.zip", "policy_32_steps.zip", "policy_replay_buffer_32_steps.npz"}
+    settings = RlSettings(algo="sac", out=out, hidden=(16,))
     model = load_checkpoint(settings, folder / "policy_32_steps.zip", toys(DummyVecEnv, 2, settings))
     assert model.replay_buffer.size() == 7 + 8  # of either start; the very step that saves is not in yet
 
