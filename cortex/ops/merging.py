@@ -43,6 +43,28 @@ def merge_patches(
         return _cut(parent, joined_at, joined_in, n_clusters)
 
 
+@torch.library.custom_op("ciliary::merge_by_contrast", mutates_args=())
+def merge_by_contrast(
+    total: Tensor,
+    size: Tensor,
+    length: Tensor,
+    strength: Tensor,
+    exponent: Tensor,
+    contour_weight: Tensor,
+    unit_size: float,
+    n_clusters: int,
+) -> Tensor:
+    """:func:`merge_patches` by :func:`contrast_linkage`. How many rounds it takes hangs on values: one operator to torch."""
+    linkage = contrast_linkage(exponent=exponent, contour_weight=contour_weight, unit_size=unit_size)
+    return merge_patches(total, size, length, strength, linkage=linkage, n_clusters=n_clusters)
+
+
+@merge_by_contrast.register_fake
+def _(total: Tensor, size: Tensor, *unread: Tensor | float) -> Tensor:
+    del total, unread
+    return torch.empty_like(size, dtype=torch.int64)
+
+
 def _tree(
     total: Tensor, size: Tensor, length: Tensor, strength: Tensor, linkage: Linkage, *, n_merges: int
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ciliary.cortex.ops.atoms import Atoms
 from ciliary.cortex.ops.geodesic import geodesic_distance, neighbour_lists
 from ciliary.cortex.ops.kmeans import ramp, squared_distance
-from ciliary.cortex.ops.merging import Linkage, contrast_linkage, merge_patches, merge_tree, soft_cut
+from ciliary.cortex.ops.merging import Linkage, contrast_linkage, merge_by_contrast, merge_tree, soft_cut
 from ciliary.cortex.ops.patches import border_graph, sample_at, soft_patches
 from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.parameters import Theta
@@ -49,9 +49,10 @@ def inhibit(slots: Tensor, gain: Tensor) -> Tensor:
 
 def slot_seeds(cue: Tensor, patches: Atoms, length: Tensor, strength: Tensor, theta: Theta) -> Tensor:
     """The slot 0 .. S-1 each patch seeds, (B, N): patches merged bottom-up until N_SLOTS_MAX are left."""
-    linkage = _linkage(patches, theta)
-    total = cue * patches.size[..., None]
-    return merge_patches(total, patches.size, length, strength, linkage=linkage, n_clusters=N_SLOTS_MAX)
+    given = (cue * patches.size[..., None], patches.size, length, strength)
+    weights = (theta["linkage_exponent"], theta["geodesic_barrier_weight"])
+    with torch.no_grad():
+        return merge_by_contrast(*given, *weights, patches.unit_px, N_SLOTS_MAX)
 
 
 def _linkage(patches: Atoms, theta: Theta) -> Linkage:
