@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ciliary.cortex.options import DEVICES
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def choose_device(asked: str = "auto") -> torch.device:
@@ -38,6 +42,42 @@ def device_of(perceiver: object) -> torch.device:
         return torch.device(own)
     tensors = (*perceiver.parameters(), *perceiver.buffers()) if isinstance(perceiver, nn.Module) else ()
     return tensors[0].device if tensors else torch.device("cpu")
+
+
+def has_numbers(tensor: Tensor) -> bool:
+    """Whether values can be read: not of tensors that are a shape only (``meta``, torch's fake ones), nor in compiling.
+
+    Checks of values are left out where there are none; what is computed is the same.
+    """
+    return not (torch.compiler.is_compiling() or tensor.is_meta or hasattr(tensor, "fake_mode"))
+
+
+def kept(max_size: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Tensors that hang on numbers and a device alone, made once for each: an ``lru_cache`` that keeps no mere shapes.
+
+    A tensor without numbers (:func:`has_numbers`) would be met again where there are some. A compiler takes them as
+    constants.
+    """
+
+    def decorate(make: Callable[P, R]) -> Callable[P, R]:
+        found: dict[Any, R] = {}
+
+        @torch.compiler.assume_constant_result
+        @wraps(make)
+        def keep(*args: P.args, **words: P.kwargs) -> R:
+            key = (args, tuple(words.items()))
+            if key in found:
+                return found[key]
+            made = make(*args, **words)
+            if all(map(has_numbers, made if isinstance(made, tuple) else (made,))):
+                if len(found) >= max_size:
+                    found.pop(next(iter(found)), None)
+                found[key] = made
+            return made
+
+        return keep
+
+    return decorate
 
 
 def to_device(value: Any, device: torch.device | str) -> Any:

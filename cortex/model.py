@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ciliary.cortex.cues import make_backbone, make_deep, make_depth
 from ciliary.cortex.cues.contour import ContourProvider, check_contour, make_contours
 from ciliary.cortex.cues.depth import NoDepth
-from ciliary.cortex.device import to_device
+from ciliary.cortex.device import has_numbers, to_device
 from ciliary.cortex.floats import single_precision
 from ciliary.cortex.loading import load_object
 from ciliary.cortex.options import cortex_name
@@ -208,7 +208,9 @@ def check_image(image: Tensor) -> None:
         raise ValueError(
             f"expected both sides >= {MIN_SIDE_PX} px, got {tuple(image.shape[-2:])}; enlarge the image first"
         )
-    low, high = (float(x) for x in torch.aminmax(image.detach())) if image.numel() else (0.0, 1.0)
+    if not image.numel() or not has_numbers(image):
+        return
+    low, high = (float(x) for x in torch.aminmax(image.detach()))
     if not (low >= -_RANGE_SLACK and high <= 1 + _RANGE_SLACK):  # also when one of them is NaN
         raise ValueError(
             f"expected values in [0, 1], got {low:.3g} to {high:.3g}; divide bytes by 255, clamp after interpolating"

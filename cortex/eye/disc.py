@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ciliary.cortex.device import kept
+
 _MM = 1e-3
 _SOFT_EDGE_PX2 = 0.3  # what a kernel's soft edge adds to its radius squared (1/3 for large ones)
 _LEAST_RADIUS2_PX2 = 0.5  # below it a kernel is one pixel
@@ -100,7 +102,7 @@ def convolve_disc(planes: Tensor, diameter_px: Tensor, *, radius_px: int, wraps:
     return torch.lerp(planes.expand_as(blurred), blurred, share[..., None, None, None])
 
 
-@lru_cache(maxsize=16)
+@kept(16)
 def _cosines(n: int, radius_px: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Transform of an even kernel of which offsets 0 .. radius are given: (n, radius + 1)."""
     # Products modulo n: the cosine of a large angle would be rounded.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ciliary.cortex.ops.pair_cost import PairCost, PairInputs
-from ciliary.cortex.ops.region_graph import RegionGraph, join_edges
+from ciliary.cortex.ops.pair_cost import PairCost, PairInputs, contrast_cost
+from ciliary.cortex.ops.region_graph import RegionGraph, graph_of_tables, join_edges
 from ciliary.cortex.ops.watershed import ordered_key
 
 _NEVER = torch.iinfo(torch.int64).max
@@ -47,6 +47,39 @@ def agglomerate(
         fewer regions), in the order of their first regions; 0 for padding. A choice, without gradient.
     """
     return cut_to(region_tree(total, size, graph, linkage=linkage, n_left=n_left, sample=sample), n_left)
+
+
+@torch.library.custom_op("ciliary::agglomerate_tables", mutates_args=())
+def agglomerate_tables(
+    total: Tensor,
+    size: Tensor,
+    length: Tensor,
+    strength: Tensor,
+    exponent: Tensor,
+    contour_weight: Tensor,
+    unit_size: float,
+    n_left: int,
+) -> Tensor:
+    """:func:`agglomerate` by :func:`~ciliary.cortex.ops.pair_cost.contrast_cost`, of tables (B, N, N): (B, N) int64.
+
+    How many rounds it takes, and how long its lists are, hangs on values: to torch, which traces and compiles, it is
+    one operator.
+    """
+    b, n, c = total.shape
+    return agglomerate(
+        total.reshape(b * n, c),
+        size.flatten(),
+        graph_of_tables(length, strength),
+        linkage=contrast_cost(exponent=exponent, contour_weight=contour_weight, unit_size=unit_size),
+        n_left=n_left,
+        sample=torch.arange(b, device=total.device).repeat_interleave(n),
+    ).view(b, n)
+
+
+@agglomerate_tables.register_fake
+def _(total: Tensor, size: Tensor, *unread: Tensor | float) -> Tensor:
+    del total, unread
+    return torch.empty_like(size, dtype=torch.int64)
 
 
 def region_tree(

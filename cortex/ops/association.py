@@ -8,11 +8,12 @@ reach of each sample mixes a few fixed kernels, so it is per sample and has a gr
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ciliary.cortex.device import kept
 
 REACHES_PX = (3.0, 5.25, 9.15, 16.0)
 # Spread of directions around the tangent, and tolerance of co-circularity: the field falls off beyond about 30 degrees.
@@ -24,16 +25,16 @@ def _wrap(angle: Tensor, period: float) -> Tensor:
     return torch.remainder(angle + period / 2, period) - period / 2
 
 
-def lobe_kernel(n_orientations: int, reach_px: float, radius_px: int) -> Tensor:
+def lobe_kernel(n_orientations: int, reach_px: float, radius_px: int, device: torch.device | None = None) -> Tensor:
     """Forward lobe (O_to, O_from, 2r+1, 2r+1); entry at (dy, dx) is the support p gets from q = p + (dy, dx).
 
     Sums to 1 over everything an orientation listens to; the backward lobe is its point reflection.
     """
-    offset = torch.arange(-radius_px, radius_px + 1, dtype=torch.float32)
+    offset = torch.arange(-radius_px, radius_px + 1, dtype=torch.float32, device=device)
     dy, dx = offset[:, None], offset[None, :]
     distance = torch.sqrt(dx * dx + dy * dy)
     direction = torch.atan2(dy.expand_as(distance), dx.expand_as(distance))
-    tangent = torch.arange(n_orientations) * math.pi / n_orientations
+    tangent = torch.arange(n_orientations, device=device) * math.pi / n_orientations
     to, source = tangent.view(-1, 1, 1, 1), tangent.view(1, -1, 1, 1)
     ahead = torch.exp(-0.5 * (_wrap(direction - to, 2 * math.pi) / _SIGMA_DIRECTION_RAD) ** 2)
     cocircular = torch.exp(-0.5 * (_wrap(to + source - 2 * direction, math.pi) / _SIGMA_COCIRCULAR_RAD) ** 2)
@@ -46,21 +47,21 @@ def _radius(stride: int) -> int:
     return math.ceil(2 * REACHES_PX[-1] / stride)
 
 
-@lru_cache(maxsize=16)
+@kept(16)
 def _spectra(n_orientations: int, stride: int, h: int, w: int, device: torch.device) -> Tensor:
     """Correlation spectra of the forward lobes, (reaches, O_to, O_from, h, w//2+1)."""
     radius = _radius(stride)
     out = []
     for reach in REACHES_PX:
-        kernel = lobe_kernel(n_orientations, reach / stride, radius)
-        canvas = torch.zeros(*kernel.shape[:2], h, w)
-        index = torch.arange(-radius, radius + 1)
+        kernel = lobe_kernel(n_orientations, reach / stride, radius, device)
+        canvas = kernel.new_zeros(*kernel.shape[:2], h, w)
+        index = torch.arange(-radius, radius + 1, device=device)
         rows, columns = torch.meshgrid(index % h, index % w, indexing="ij")
         # A kernel larger than the canvas folds onto itself: accumulate.
         flat = (rows * w + columns).flatten().expand(*kernel.shape[:2], -1)
         canvas.flatten(2).scatter_add_(2, flat, kernel.flatten(2))
         out.append(torch.fft.rfft2(canvas).conj())
-    return torch.stack(out).to(device)
+    return torch.stack(out)
 
 
 def reach_weights(reach_px: Tensor) -> Tensor:

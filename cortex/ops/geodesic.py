@@ -39,24 +39,39 @@ def geodesic_distance(is_seed: Tensor, neighbours: Tensor, cost: Tensor) -> Tens
     Returns:
         (B, N, S); inf where no seed can be reached.
     """
-    b, n, s = is_seed.shape
-    k = neighbours.shape[2]
-    flat = (neighbours + torch.arange(b, device=cost.device).view(-1, 1, 1) * n).flatten()
-    detached = cost.detach()[..., None]
-    with torch.no_grad():
-        distance = torch.where(is_seed, 0.0, torch.inf)
-        rounds = 0
-        while True:
-            reached = distance.reshape(b * n, s).index_select(0, flat).reshape(b, n, k, s)
-            nearer = torch.minimum(distance, (reached + detached).amin(2))
-            rounds += 1
-            # Asked now and then: a round more changes nothing, and costs little more than the question.
-            if rounds >= n or (rounds % _ROUNDS_PER_CHECK == 0 and torch.equal(nearer, distance)):
-                break
-            distance = nearer
+    distance = relaxed(is_seed, neighbours, cost.detach())
     if not cost.requires_grad:
         return distance
-    return _along_paths(distance, is_seed, flat, cost, n_doublings=max(1, math.ceil(math.log2(rounds + 1))))
+    return _along_paths(distance, is_seed, _flat(neighbours), cost, n_doublings=math.ceil(math.log2(cost.shape[1] + 1)))
+
+
+@torch.library.custom_op("ciliary::relaxed", mutates_args=())
+def relaxed(is_seed: Tensor, neighbours: Tensor, cost: Tensor) -> Tensor:
+    """:func:`geodesic_distance` without gradient. How many rounds it takes hangs on values: one operator to torch."""
+    b, n, s = is_seed.shape
+    k = neighbours.shape[2]
+    flat = _flat(neighbours)
+    distance = torch.where(is_seed, 0.0, torch.inf)
+    for i_round in range(n):
+        reached = distance.reshape(b * n, s).index_select(0, flat).reshape(b, n, k, s)
+        nearer = torch.minimum(distance, (reached + cost[..., None]).amin(2))
+        # Asked now and then: a round more changes nothing, and costs little more than the question.
+        if i_round % _ROUNDS_PER_CHECK == 0 and torch.equal(nearer, distance):
+            break
+        distance = nearer
+    return distance
+
+
+@relaxed.register_fake
+def _(is_seed: Tensor, neighbours: Tensor, cost: Tensor) -> Tensor:
+    del neighbours
+    return cost.new_empty(is_seed.shape)
+
+
+def _flat(neighbours: Tensor) -> Tensor:
+    """(B, N, k) neighbours in each picture as (B * N * k,) rows of the batch."""
+    b, n, _ = neighbours.shape
+    return (neighbours + torch.arange(b, device=neighbours.device).view(-1, 1, 1) * n).flatten()
 
 
 def _along_paths(distance: Tensor, is_seed: Tensor, flat: Tensor, cost: Tensor, *, n_doublings: int) -> Tensor:

@@ -9,11 +9,12 @@ multiplication. A coarse scale is brought back at a lower resolution by cropping
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ciliary.cortex.device import kept
 
 # Field 1987: half-height bandwidth in octaves b and log-Gabor sigma: b = 2 sqrt(2 ln 2) |ln s| / ln 2.
 _LOG_SIGMA_PER_OCTAVE = math.log(2) / (2 * math.sqrt(2 * math.log(2)))
@@ -25,34 +26,38 @@ def reflect_pad(x: Tensor, pad_px: int, multiple: int) -> Tensor:
     The image starts at (pad_px, pad_px). Half-sample reflection, repeated as often as a tiny image needs.
     """
     h, w = x.shape[-2:]
-    rows = _reflected_index(h, pad_px, multiple, x.device)
-    columns = _reflected_index(w, pad_px, multiple, x.device)
+    rows, columns = _reflected_indices(h, w, pad_px, multiple, x.device)
     return x[..., rows, :][..., columns]
 
 
-@lru_cache(maxsize=64)
+@kept(64)
+def _reflected_indices(h: int, w: int, pad_px: int, multiple: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    rows, columns = (_reflected_index(n, pad_px, multiple, device) for n in (h, w))
+    return rows, columns
+
+
 def _reflected_index(n: int, pad_px: int, multiple: int, device: torch.device) -> Tensor:
     total = math.ceil((n + 2 * pad_px) / multiple) * multiple
     k = torch.arange(-pad_px, total - pad_px, device=device) % (2 * n)
     return torch.where(k < n, k, 2 * n - 1 - k)
 
 
-@lru_cache(maxsize=64)
+@kept(64)
 def _polar_grid(h: int, w: int, stride: int, n_orientations: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """log frequency (h/s, w/s) (in cycles per full-resolution pixel) and one-sided angular weights (O, h/s, w/s)."""
-    fy = torch.fft.fftfreq(h // stride, d=float(stride))[:, None]
-    fx = torch.fft.fftfreq(w // stride, d=float(stride))[None, :]
+    fy = torch.fft.fftfreq(h // stride, d=float(stride), device=device)[:, None]
+    fx = torch.fft.fftfreq(w // stride, d=float(stride), device=device)[None, :]
     radius = torch.sqrt(fx * fx + fy * fy)
     log_radius = torch.log(radius.clamp_min(1e-9))
     angle = torch.atan2(fy.expand_as(radius), fx.expand_as(radius))
     # The contour is perpendicular to the wave vector: channel o has tangent angle pi*o/O.
-    tangent = torch.arange(n_orientations) * math.pi / n_orientations
+    tangent = torch.arange(n_orientations, device=device) * math.pi / n_orientations
     delta = angle[None] - (tangent + math.pi / 2)[:, None, None]
     delta = torch.atan2(torch.sin(delta), torch.cos(delta))
     sigma_rad = math.pi / n_orientations / 1.2
     angular = torch.exp(-0.5 * (delta / sigma_rad) ** 2)
     angular[:, 0, 0] = 0
-    return log_radius.to(device), angular.to(device)  # made on the CPU: the same filters on every device
+    return log_radius, angular
 
 
 def _crop_spectrum(spectrum: Tensor, stride: int) -> Tensor:

@@ -154,6 +154,35 @@ def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_
     return Patches(share, mean[..., :c], total[..., -1], centre_px, label, grid, cell_px, (h, w))
 
 
+def border_graph(label: Tensor, n: int, *fields: Tensor) -> list[Tensor]:
+    """Length of the border between each two patches, and sums of pixel fields along it.
+
+    Args:
+        label: (B, H, W) int64 in 0 .. n-1.
+        fields: each (B, 1, H, W); a pixel pair carries the larger of its two values.
+
+    Returns:
+        [length, sum of field 1, ...], each (B, n, n), symmetric, zero on the diagonal.
+    """
+    b = label.shape[0]
+    keys: list[Tensor] = []
+    values: list[list[Tensor]] = [[] for _ in fields]
+    for dim in (1, 2):
+        first, second = label.narrow(dim, 0, label.shape[dim] - 1), label.narrow(dim, 1, label.shape[dim] - 1)
+        keys.append((first * n + second).flatten(1))
+        for k, field in enumerate(fields):
+            f = field[:, 0]
+            pair = torch.maximum(f.narrow(dim, 0, f.shape[dim] - 1), f.narrow(dim, 1, f.shape[dim] - 1))
+            values[k].append(pair.flatten(1))
+    key = torch.cat(keys, 1)
+    off_diagonal = 1 - torch.eye(n, device=label.device)
+    out = []
+    for v in [torch.ones_like(key, dtype=torch.float32)] + [torch.cat(v, 1) for v in values]:
+        table = v.new_zeros(b, n * n).scatter_add(1, key, v).reshape(b, n, n)
+        out.append((table + table.transpose(1, 2)) * off_diagonal)
+    return out
+
+
 def sample_at(field: Tensor, centre_px: Tensor, size: tuple[int, int]) -> Tensor:
     """A smooth field (B, C, h, w) of any resolution at the patches' centres (B, N, 2): (B, N, C), bilinear."""
     extent = centre_px.new_tensor(size)

@@ -80,8 +80,9 @@ def group_table(graph: RegionGraph, values: Tensor, group: Tensor, *, n_each: in
     return (table + table.transpose(1, 2)) * (1 - torch.eye(n_groups, device=values.device))
 
 
-def border_tables(graph: RegionGraph, *, n_samples: int, n_each: int) -> list[Tensor]:
-    """[length, sum of field 1, ...] of the borders between each two regions of a picture, each (B, n, n)."""
-    own = torch.arange(n_each, device=graph.first.device).repeat(n_samples)
-    values = (graph.length, *graph.sums.unbind(1))
-    return [group_table(graph, value, own, n_each=n_each, n_groups=n_each) for value in values]
+def graph_of_tables(length: Tensor, strength: Tensor) -> RegionGraph:
+    """The borders of tables (B, N, N), of which ``strength`` has the sums of one field, as a list."""
+    n = length.shape[1]
+    sample, first, second = length.triu(1).nonzero(as_tuple=True)
+    at = (sample, first, second)
+    return RegionGraph(sample * n + first, sample * n + second, length[at], strength[at][:, None])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ciliary.cortex.device import has_numbers, kept
 
 # Below this a blur is none; even half way between two pixels, as with an even stride, something is left of it.
 _MIN_SIGMA_PX = 0.1
@@ -33,7 +33,7 @@ def gaussian_matrix(n: int, sigma_px: Tensor, *, stride: int = 1) -> Tensor:
     return weight / weight.sum(-1, keepdim=True)
 
 
-@lru_cache(maxsize=64)
+@kept(64)
 def _offsets(n: int, stride: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Distances (whole pixels, rounded down) from each output to each input and to its two mirror images."""
     source = torch.arange(n, device=device)[None, :]
@@ -84,7 +84,7 @@ def diffuse(field: Tensor, conductance: Tensor, *, time: Tensor, n_steps: int) -
     Raises:
         ValueError: if a time would make the scheme unstable.
     """
-    if bool((time > n_steps / 4 + 1e-6).any()):
+    if has_numbers(time) and bool((time > n_steps / 4 + 1e-6).any()):
         raise ValueError(
             f"diffusion time {float(time.max()):.3g} needs more than {n_steps} steps (time <= n_steps / 4)"
         )

@@ -6,14 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ciliary.cortex.ops.agglomerate import agglomerate
+from ciliary.cortex.ops.agglomerate import agglomerate_tables
 from ciliary.cortex.ops.atoms import Atoms
 from ciliary.cortex.ops.geodesic import geodesic_distance, neighbour_lists
 from ciliary.cortex.ops.kmeans import ramp, squared_distance
 from ciliary.cortex.ops.merging import merge_tree, soft_cut
 from ciliary.cortex.ops.pair_cost import PairCost, contrast_cost
-from ciliary.cortex.ops.patches import sample_at, soft_patches
-from ciliary.cortex.ops.region_graph import RegionGraph, border_tables, group_table, region_graph
+from ciliary.cortex.ops.patches import border_graph, sample_at, soft_patches
 from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import M1Out, M2Out, M3Out
@@ -50,14 +49,13 @@ def inhibit(slots: Tensor, gain: Tensor) -> Tensor:
     return driven / driven.sum(-1, keepdim=True)
 
 
-def slot_seeds(cue: Tensor, patches: Atoms, graph: RegionGraph, theta: Theta) -> Tensor:
+def slot_seeds(cue: Tensor, patches: Atoms, length: Tensor, strength: Tensor, theta: Theta) -> Tensor:
     """The slot 0 .. S-1 each patch seeds, (B, N): patches merged bottom-up until N_SLOTS_MAX are left."""
-    b, n, c = cue.shape
-    mass = patches.size.flatten()
-    total = cue.reshape(b * n, c) * mass[:, None]
-    sample = torch.arange(b, device=cue.device).repeat_interleave(n)
-    cost = _cost(patches, theta)
-    return agglomerate(total, mass, graph, linkage=cost, n_left=N_SLOTS_MAX, sample=sample).view(b, n)
+    given = (cue * patches.size[..., None], patches.size, length, strength)
+    weights = (theta["linkage_exponent"], theta["geodesic_barrier_weight"])
+    with torch.no_grad():
+        seed: Tensor = agglomerate_tables(*given, *weights, patches.unit_px, N_SLOTS_MAX)
+    return seed
 
 
 def _cost(patches: Atoms, theta: Theta) -> PairCost:
@@ -89,15 +87,14 @@ def make_slots(m1: M1Out, m2: M2Out, theta: Theta, texture: Tensor | None = None
     patches = soft_patches(local, compactness=theta["patch_compactness"], sharpness=sharpness)
     cue = patch_cues(m1, m2, patches, texture, theta)
     n = cue.shape[1]
-    graph = region_graph(patches.label, n, m2.barrier)
-    length, strength = border_tables(graph, n_samples=b, n_each=n)
+    length, strength = border_graph(patches.label, n, m2.barrier)
 
-    seed = slot_seeds(cue, patches, graph, theta)
+    seed = slot_seeds(cue, patches, length, strength, theta)
     seeds = F.one_hot(seed, N_SLOTS_MAX).to(cue.dtype)  # (B, N, S)
     mass = seeds * patches.size[..., None]
-    slot_length, slot_strength = (
-        group_table(graph, x, seed.flatten(), n_each=n, n_groups=N_SLOTS_MAX) for x in (graph.length, graph.sums[:, 0])
-    )
+    slot_length, slot_strength = (seeds.transpose(1, 2) @ x @ seeds for x in (length, strength))
+    off_diagonal = 1 - torch.eye(N_SLOTS_MAX, device=cue.device)
+    slot_length, slot_strength = slot_length * off_diagonal, slot_strength * off_diagonal
     # The count: merges go on until n_slots are left; the last one happens in part.
     tree = merge_tree(
         mass.transpose(1, 2) @ cue, mass.sum(1), slot_length, slot_strength[..., None], cost=_cost(patches, theta)
@@ -126,7 +123,6 @@ def make_slots(m1: M1Out, m2: M2Out, theta: Theta, texture: Tensor | None = None
     weight = assignment * patches.size[..., None]
     size = weight.sum(1)
     prototype = weight.transpose(1, 2) @ cue / size.clamp_min(1e-3)[..., None]
-    off_diagonal = 1 - torch.eye(N_SLOTS_MAX, device=cue.device)
     border_length, border_strength = (
         assignment.transpose(1, 2) @ x @ assignment * off_diagonal for x in (length, strength)
     )

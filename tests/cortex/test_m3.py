@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.ops.region_graph import border_tables, region_graph
+from ciliary.cortex.ops.patches import border_graph
 from ciliary.cortex.stages.m3_invariance import M3, N_SLOTS_MAX, inhibit, make_slots, texture_statistics
 from ciliary.testing.stage import StageContract, arguments, photograph, with_cues
 from ciliary_tests.theta_scenes import scene_theta
@@ -89,10 +89,6 @@ def test_slots_are_neither_one_nor_equal_shares(given_to_m3):
     assert out.size.sum().item() == pytest.approx(64 * 96, rel=1e-4)
 
 
-def tables(label, n, *fields):
-    return border_tables(region_graph(label, n, *fields), n_samples=len(label), n_each=n)
-
-
 def test_each_slot_has_its_own_distance_field(given_to_m3):
     distance = slots_of(given_to_m3, n_slots=12.0).patch_distance[0]
     real = distance[:, distance.min(0).values == 0]
@@ -105,7 +101,7 @@ def test_each_slot_has_its_own_distance_field(given_to_m3):
 def test_distances_are_dijkstras(given_to_m3):
     _, m2 = given_to_m3
     out = slots_of(given_to_m3, n_slots=10.0, geodesic_barrier_weight=1.5)
-    length, strength = (x[0].double() for x in tables(out.patches.label, out.cue.shape[1], m2.barrier))
+    length, strength = (x[0].double() for x in border_graph(out.patches.label, out.cue.shape[1], m2.barrier))
     step = (
         torch.cdist(out.cue[0].double(), out.cue[0].double()) ** 2 + 0.02**2
     ).sqrt() + 1.5 * strength / length.clamp_min(1)
@@ -158,7 +154,7 @@ def test_borders_between_slots(given_to_m3):
     assert (out.border_strength <= out.border_length + 1e-3).all()  # the barrier is at most 1
     hard = out.assignment[0].argmax(1)
     drawn = hard[out.patches.label[0]][None]
-    expected = tables(drawn, N_SLOTS_MAX)[0]
+    expected = border_graph(drawn, N_SLOTS_MAX)[0]
     assert (out.border_length - expected).abs().max() < 0.2 * expected.max()
 
 

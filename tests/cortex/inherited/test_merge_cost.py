@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ciliary.cortex.ops.pair_cost import PairInputs, cost_table
-from ciliary.cortex.ops.region_graph import border_tables, region_graph
+from ciliary.cortex.ops.patches import border_graph
+from ciliary.cortex.ops.region_graph import region_graph
 from ciliary.cortex.ops.watershed import watershed
 from ciliary.cortex.parameters import default_theta
 from ciliary.cortex.stages.m1_taught import N_CODE
@@ -55,7 +56,7 @@ def scene(n_cues=N_CUES, b=2, size=(24, 31)):
     mass = torch.stack([torch.bincount(x.flatten(), minlength=n) for x in label]).float()
     cue, contour = torch.randn(b, n, n_cues, generator=rng), torch.rand(b, 1, *size, generator=rng)
     graph = region_graph(label, n, contour)
-    return cue, mass, graph, border_tables(graph, n_samples=len(label), n_each=n)
+    return cue, mass, graph, border_graph(label, n, contour)
 
 
 def on_edges(cue, mass, graph):

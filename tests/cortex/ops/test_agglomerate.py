@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from ciliary.cortex.ops.agglomerate import agglomerate, cut_at, cut_to, region_tree
 from ciliary.cortex.ops.merging import merge_tree
 from ciliary.cortex.ops.pair_cost import contrast_cost, strength_cost
-from ciliary.cortex.ops.region_graph import RegionGraph, border_tables, region_graph
+from ciliary.cortex.ops.patches import border_graph
+from ciliary.cortex.ops.region_graph import RegionGraph, region_graph
 from ciliary.cortex.ops.watershed import watershed
 
 
@@ -152,7 +153,7 @@ def test_one_cost_for_lists_and_tables_of_several_fields():
         return mean[..., 0] + variance.sqrt() + 0.01 * pairs.squared_distance()
 
     x = height.sigmoid()[:, None]
-    length, *sums = border_tables(region_graph(label, n, x, x**2), n_samples=1, n_each=n)
+    length, *sums = border_graph(label, n, x, x**2)
     tables = merge_tree(total, size, length, torch.stack(sums, -1), cost=cost)
     edges = region_tree(total[0], size[0], graph, linkage=cost, sample=sample)
     # Costs that fold back are raised, in the order of the merges: only those of a tree without are the same.

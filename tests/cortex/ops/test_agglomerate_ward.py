@@ -9,7 +9,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from ciliary.cortex.ops.agglomerate import agglomerate
 from ciliary.cortex.ops.pair_cost import contrast_cost
-from ciliary.cortex.ops.region_graph import RegionGraph
+from ciliary.cortex.ops.region_graph import graph_of_tables
 
 
 def ward(b=1):
@@ -20,15 +20,6 @@ def cloud(seed=0, b=1, n=30, c=3):
     return torch.randn(b, n, c, generator=torch.Generator().manual_seed(seed))
 
 
-def graph_of(length, strength):
-    """Tables (B, N, N) as a list of edges."""
-    n = length.shape[1]
-    sample, first, second = length.triu(1).nonzero(as_tuple=True)
-    return RegionGraph(
-        sample * n + first, sample * n + second, length[sample, first, second], strength[sample, first, second][:, None]
-    )
-
-
 def merge(x, n_clusters, length=None, strength=None, link=None):
     b, n, c = x.shape
     length = (1 - torch.eye(n)).expand(b, n, n) if length is None else length
@@ -37,7 +28,7 @@ def merge(x, n_clusters, length=None, strength=None, link=None):
     return agglomerate(
         x.reshape(b * n, c),
         torch.ones(b * n),
-        graph_of(length, strength),
+        graph_of_tables(length, strength),
         linkage=link or ward(b),
         n_left=n_clusters,
         sample=sample,

@@ -7,8 +7,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from ciliary.cortex.ops.geodesic import geodesic_distance, neighbour_lists
-from ciliary.cortex.ops.patches import soft_patches
-from ciliary.cortex.ops.region_graph import border_tables, region_graph
+from ciliary.cortex.ops.patches import border_graph, soft_patches
 
 
 def random_graph(seed, n=40, n_edges=90):
@@ -58,7 +57,7 @@ def test_on_the_patches_of_a_batch_all_slots_at_once():
     x = torch.rand(3, 2, 48, 64, generator=torch.Generator().manual_seed(0))
     patches = soft_patches(x, compactness=torch.full((3,), 0.05), sharpness=torch.full((3,), 30.0))
     n = patches.size.shape[1]
-    length = border_tables(region_graph(patches.label, n), n_samples=3, n_each=n)[0]
+    length = border_graph(patches.label, n)[0]
     step = 0.02 + torch.cdist(patches.mean, patches.mean)
     index, cost = neighbour_lists(length, step)
     seeds = torch.zeros(3, n, 7, dtype=torch.bool)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ciliary.cortex.ops.patches import (
     N_PATCHES,
+    border_graph,
     from_cells,
     gather_to_patches,
     grid_for,
@@ -195,7 +196,45 @@ def test_features_drawn_from_patches_are_close_to_the_features():
     assert (patches.render(patches.mean) - x).square().mean() < 0.1 * x.var()
 
 
-# --- sampling
+# --- the graph
+
+
+def plain_borders(label, n, field):
+    length, total = torch.zeros(n, n), torch.zeros(n, n)
+    h, w = label.shape
+    for y in range(h):
+        for x in range(w):
+            for dy, dx in ((0, 1), (1, 0)):
+                if y + dy < h and x + dx < w and label[y, x] != label[y + dy, x + dx]:
+                    i, j = int(label[y, x]), int(label[y + dy, x + dx])
+                    strength = max(float(field[y, x]), float(field[y + dy, x + dx]))
+                    for a, b in ((i, j), (j, i)):
+                        length[a, b] += 1
+                        total[a, b] += strength
+    return length, total
+
+
+def test_borders_against_a_plain_loop():
+    rng = torch.Generator().manual_seed(0)
+    label = torch.randint(5, (2, 7, 9), generator=rng).repeat_interleave(2, 1)
+    field = torch.rand(2, 1, *label.shape[1:], generator=rng)
+    length, strength = border_graph(label, 6, field)
+    for i in range(2):
+        expected = plain_borders(label[i], 6, field[i, 0])
+        assert torch.equal(length[i], expected[0])
+        torch.testing.assert_close(strength[i], expected[1])
+    assert length[:, 5].sum() == 0  # no pixel has this label
+
+
+def test_strength_along_a_border_has_a_gradient():
+    label = torch.zeros(1, 4, 4, dtype=torch.int64)
+    label[..., 2:] = 1
+    field = torch.rand(1, 1, 4, 4, requires_grad=True)
+    border_graph(label, 2, field)[1][0, 0, 1].backward()
+    assert (
+        field.grad.sum((0, 1, 2)) == torch.tensor([0.0, field.grad[..., 1].sum(), field.grad[..., 2].sum(), 0])
+    ).all()
+    assert field.grad.sum() == 4
 
 
 @pytest.mark.parametrize("size", [(32, 48), (16, 24), (8, 12)])

@@ -1,11 +1,12 @@
-"""The list of borders, and tables of it, against a plain loop."""
+"""The list of borders, against the table of them."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 
-from ciliary.cortex.ops.region_graph import border_tables, group_table, join_edges, region_graph
+from ciliary.cortex.ops.patches import border_graph
+from ciliary.cortex.ops.region_graph import graph_of_tables, group_table, join_edges, region_graph
 from ciliary.cortex.ops.watershed import watershed
 
 
@@ -15,55 +16,29 @@ def scene(b=3, size=(30, 41), seed=0):
     return watershed(height), torch.rand(b, 1, *size, generator=rng), torch.rand(b, *size, generator=rng)
 
 
-def tables(label, n, *fields):
-    return border_tables(region_graph(label, n, *fields), n_samples=len(label), n_each=n)
+def table(first, second, values, b, n):
+    out = torch.zeros(b * n, b * n).index_put((first, second), values)
+    out = out + out.T
+    return torch.stack([out[i * n : (i + 1) * n, i * n : (i + 1) * n] for i in range(b)])
 
 
-def plain_borders(label, n, field):
-    length, total = torch.zeros(n, n), torch.zeros(n, n)
-    h, w = label.shape
-    for y in range(h):
-        for x in range(w):
-            for dy, dx in ((0, 1), (1, 0)):
-                if y + dy < h and x + dx < w and label[y, x] != label[y + dy, x + dx]:
-                    i, j = int(label[y, x]), int(label[y + dy, x + dx])
-                    strength = max(float(field[y, x]), float(field[y + dy, x + dx]))
-                    for a, b in ((i, j), (j, i)):
-                        length[a, b] += 1
-                        total[a, b] += strength
-    return length, total
-
-
-def test_borders_against_a_plain_loop():
-    rng = torch.Generator().manual_seed(0)
-    label = torch.randint(5, (2, 7, 9), generator=rng).repeat_interleave(2, 1)
-    field = torch.rand(2, 1, *label.shape[1:], generator=rng)
-    length, strength = tables(label, 6, field)
-    for i in range(2):
-        expected = plain_borders(label[i], 6, field[i, 0])
-        assert torch.equal(length[i], expected[0])
-        torch.testing.assert_close(strength[i], expected[1])
-    assert length[:, 5].sum() == 0  # no pixel has this label
-
-
-def test_strength_along_a_border_has_a_gradient():
-    label = torch.zeros(1, 4, 4, dtype=torch.int64)
-    label[..., 2:] = 1
-    field = torch.rand(1, 1, 4, 4, requires_grad=True)
-    tables(label, 2, field)[1][0, 0, 1].backward()
-    assert (
-        field.grad.sum((0, 1, 2)) == torch.tensor([0.0, field.grad[..., 1].sum(), field.grad[..., 2].sum(), 0])
-    ).all()
-    assert field.grad.sum() == 4
-
-
-def test_each_border_is_listed_once_and_in_order():
+def test_it_is_the_table_of_borders():
     label, one, two = scene()
     n = int(label.max()) + 1
     graph = region_graph(label, n, one, two)
+    expected = border_graph(label, n, one, two[:, None])
     assert (graph.first < graph.second).all()
     assert torch.equal(graph.first // n, graph.second // n)
-    assert ((graph.first * 3 * n + graph.second).diff() > 0).all()
+    for ours, theirs in zip([graph.length, *graph.sums.unbind(1)], expected, strict=True):
+        torch.testing.assert_close(table(graph.first, graph.second, ours, 3, n), theirs)
+
+
+def test_the_list_of_a_table_is_the_list():
+    label, one, _ = scene()
+    n = int(label.max()) + 1
+    ours, theirs = graph_of_tables(*border_graph(label, n, one)), region_graph(label, n, one)
+    for name in ("first", "second", "length", "sums"):
+        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name))
 
 
 def test_tables_of_groups_are_tables_of_the_groups_drawn():
@@ -72,7 +47,7 @@ def test_tables_of_groups_are_tables_of_the_groups_drawn():
     group = torch.randint(5, (3 * n,), generator=torch.Generator().manual_seed(1))
     graph = region_graph(label, n, one)
     drawn = group.view(3, n).gather(1, label.flatten(1)).view_as(label)
-    for values, expected in zip((graph.length, graph.sums[:, 0]), tables(drawn, 5, one), strict=True):
+    for values, expected in zip((graph.length, graph.sums[:, 0]), border_graph(drawn, 5, one), strict=True):
         torch.testing.assert_close(group_table(graph, values, group, n_each=n, n_groups=5), expected)
 
 
@@ -83,6 +58,21 @@ def test_without_fields_and_without_borders():
     blank = region_graph(torch.zeros(2, 5, 6, dtype=torch.int64), 1, torch.rand(2, 5, 6))
     assert blank.first.shape == (0,)
     assert blank.sums.shape == (0, 1)
+
+
+def test_gradient_to_the_fields():
+    label, one, two = scene()
+    n = int(label.max()) + 1
+    one.requires_grad_()
+    two.requires_grad_()
+    weight = torch.randn(len(region_graph(label, n).first), 2)
+    ours = torch.autograd.grad((region_graph(label, n, one, two).sums * weight).sum(), (one, two))
+    graph = region_graph(label, n)
+    dense = border_graph(label, n, one, two[:, None])[1:]
+    pick = torch.stack([x[graph.first // n, graph.first % n, graph.second % n] for x in dense], 1)
+    theirs = torch.autograd.grad((pick * weight).sum(), (one, two))
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_joined_borders_add_up():
