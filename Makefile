@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv accommodate test test-slow check types format benchmark readme clean
+.PHONY: help venv cluster accommodate test test-slow check types format benchmark readme clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,9 @@ $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --disable-pip-version-check -e ".[dev]"
 	@touch $@
+
+cluster: $(INSTALLED) ## what the tests of clusters and databases need besides; they are skipped without
+	$(RUN) -m pip install --disable-pip-version-check -e ".[ray,postgres]"
 
 accommodate: $(INSTALLED) ## the main job on bundled photographs; ARGS="photo.jpg --trials 128" for your own
 	$(RUN) scripts/accommodate.py $(ARGS)

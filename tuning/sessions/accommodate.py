@@ -22,6 +22,7 @@ from ciliary.tuning.runs.store import StoreError
 from ciliary.tuning.sessions.display import TerminalDisplay, print_outcome
 from ciliary.tuning.sessions.inputs import SHOWCASE_DISTURBANCES, collect, showcase
 from ciliary.tuning.sessions.make_env import make_controller, make_env
+from ciliary.tuning.sessions.ray_cluster import EngineError
 from ciliary.tuning.sessions.resume import check_name
 from ciliary.tuning.sessions.session import run_session
 from ciliary.tuning.sessions.settings import SessionSettings
@@ -73,7 +74,7 @@ def accommodate(settings: SessionSettings) -> int:
     try:
         with TerminalDisplay(n_trials=asked.n_trials, is_quiet=is_quiet) as display:
             outcome = run_session(asked, inputs, make_env=make_env, display=display)
-    except (StoreError, StorageError, NotWritable, ProviderUnavailable) as error:
+    except (StoreError, StorageError, NotWritable, ProviderUnavailable, EngineError) as error:
         complain("accommodate", error)
         return NOTHING
     outcome.problems[:0] = missing

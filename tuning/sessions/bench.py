@@ -60,6 +60,12 @@ Result = Made | Cut | Exception
 """What comes of a task."""
 
 
+def is_news(task: Task, record: Mapping[str, Any]) -> bool:
+    """Whether a record says what the one that was kept before does not: there is none, or its files are others."""
+    known = task.known
+    return known is None or bool(known.get("files", {}).get("json") != record["files"].get("json"))
+
+
 class Bench:
     """All that an episode is made with; one a process.
 
@@ -107,8 +113,7 @@ class Bench:
         settings = self.settings
 
         def keep_new(record: Mapping[str, Any]) -> None:
-            known = task.known
-            if known is None or known.get("files", {}).get("json") != record["files"].get("json"):
+            if is_news(task, record):
                 keep(record)
 
         played = play(

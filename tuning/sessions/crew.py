@@ -1,4 +1,7 @@
-"""Who does the episodes of a session: this process, or workers, each a process that plays and draws whole episodes."""
+"""Who does the episodes of a session: this process, or workers, each a process that plays and draws whole episodes.
+
+Those of a cluster are in :mod:`ciliary.tuning.sessions.ray_crew`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.sessions.study_cache import open_storage
 
-_PATIENCE_S = 0.2  # between looks whether somebody asked us to stop
+PATIENCE_S = 0.2  # between looks whether somebody asked us to stop
 
 
 class Crew(Protocol):
@@ -111,7 +114,7 @@ class Workers:
                 has_more = task is not None
                 if task is not None:
                     waiting[self._submit(task)] = task
-            done, _ = wait(waiting, timeout=_PATIENCE_S, return_when=FIRST_COMPLETED)
+            done, _ = wait(waiting, timeout=PATIENCE_S, return_when=FIRST_COMPLETED)
             if is_stoppable and self._stopper.is_asked:
                 self._stop.set()
             for future in done:
@@ -162,7 +165,7 @@ def _start(equipment: Equipment, n_threads: int, stop: Any, lock: Any) -> None:
     try:
         _Worker.bench = equipment.build()
     except Exception as error:  # noqa: BLE001 -- said of each task: a pool would only be called broken
-        _Worker.error = _portable(error)
+        _Worker.error = portable(error)
 
 
 def _work(task: Task) -> Result:
@@ -171,7 +174,7 @@ def _work(task: Task) -> Result:
     if _Worker.bench is None:
         return _Worker.error or RuntimeError("a worker has nothing to work with")
     result = _Worker.bench.do(task, on_batch=_watch, keep=_keep)
-    return _portable(result) if isinstance(result, Exception) else result
+    return portable(result) if isinstance(result, Exception) else result
 
 
 def _watch(progress: Progress) -> None:
@@ -186,7 +189,7 @@ def _keep(record: Mapping[str, Any]) -> None:
         records.append(_Worker.bench.folder / records.FILE, record)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """An error that arrives: some cannot be put together again from their parts."""
     try:
         pickle.loads(pickle.dumps(error))

@@ -1,4 +1,4 @@
-"""How ``--shard I/N`` and ``--figures all|none|best:N`` are read."""
+"""How ``--shard I/N``, ``--figures all|none|best:N`` and ``--address`` are read."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def wrong_figures(text: str) -> str | None:
     found = _BEST.fullmatch(text)
     is_right = text in ("all", "none") or (found is not None and int(found[1]) > 0)
     return None if is_right else f"expected all, none or best:N with N above 0, such as best:20, got {text!r}"
+
+
+def wrong_address(text: str) -> str | None:
+    """The same for where a Ray cluster is."""
+    is_client = text.startswith("ray://")
+    return f"expected HOST:PORT or auto, got {text!r}, which is of Ray's client" if is_client else None
 
 
 def n_best(text: str) -> int:

@@ -21,6 +21,7 @@ from ciliary.tuning.sessions.inputs import Input
 from ciliary.tuning.sessions.loop import Loop
 from ciliary.tuning.sessions.make_env import make_controller
 from ciliary.tuning.sessions.outcome import Display, Outcome, first_line
+from ciliary.tuning.sessions.ray_cluster import EngineError
 from ciliary.tuning.sessions.resume import Named, Session, open_session
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.sessions.study_cache import open_storage
@@ -47,6 +48,7 @@ def run_session(
         ValueError: if the controller or the session's name is none.
         NotWritable: results cannot be written where they are to go.
         StoreError, StorageError: if tracking store or study storage cannot be opened.
+        EngineError: whoever was to do the episodes cannot, and none is done.
     """
     make_controller(settings)  # says now what is wrong with it
     for folder in (settings.out, settings.save):
@@ -63,10 +65,7 @@ def run_session(
             display.begin(session, len(settings.own_part(inputs)) * len(settings.shown_as))
             _write_plan(session, settings, inputs)
             equipment = Equipment(settings, make_env, session.folder, session.searches_all)
-            if settings.n_workers > 1:
-                crew = Workers(settings.n_workers, equipment, stopper)
-            else:
-                crew = Alone(_bench(equipment, storage, store), display.batch, stopper)
+            crew = _crew(equipment, storage, store, display, stopper)
             loop = Loop(settings, session, outcome, display, stopper)
             try:
                 loop.all(inputs, crew)
@@ -80,6 +79,12 @@ def run_session(
                 status = "FINISHED" if outcome.records else "FAILED"
         except Stopped:
             outcome.is_stopped = True
+        except EngineError as error:  # what is done is done; the session goes on when the command is given again
+            status = "FAILED"
+            if not outcome.records:
+                raise
+            outcome.problems.append(str(error))
+            display.problem(str(error))
         except Exception:
             status = "FAILED"
             raise
@@ -88,6 +93,17 @@ def run_session(
                 crew.close()
             end(session, outcome, status)
     return outcome
+
+
+def _crew(equipment: Equipment, storage: BaseStorage | None, store: Store, display: Display, stopper: Stopper) -> Crew:
+    settings = equipment.settings
+    if settings.engine == "ray":
+        from ciliary.tuning.sessions.ray_crew import RayCrew  # the rest needs no cluster
+
+        return RayCrew(equipment, stopper, display.note)
+    if settings.n_workers > 1:
+        return Workers(settings.n_workers, equipment, stopper)
+    return Alone(_bench(equipment, storage, store), display.batch, stopper)
 
 
 def _bench(equipment: Equipment, storage: BaseStorage | None, store: Store) -> Bench:

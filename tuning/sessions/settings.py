@@ -55,6 +55,7 @@ output        OUT/<session>/episodes.jsonl and figures/ (a page and a GIF an epi
 many images   --workers 2 plays and draws whole episodes in two processes; --figures best:20 draws the 20 that gained
               most; --shard 3/8 does the third of eight parts of the images, under a session of its own: give each task
               of a Slurm array the same images and --shard $SLURM_ARRAY_TASK_ID/8, and then `ciliary merge OUT`.
+              --engine ray gives whole episodes to the workers of a Ray cluster (--address; pip install 'ciliary[ray]').
 {IN_WORDS}
 
 examples      ciliary accommodate holiday/ --disturb none,fog:3 --save maps
@@ -145,6 +146,12 @@ class SessionSettings(PerceiverOptions):
     ] = "all"
     is_bare: Annotated[bool, option("--no-figures", "", "draw nothing, as --figures none")] = False
     n_workers: Workers = 1
+    engine: Annotated[str, option("--engine", "local|ray", "who does the episodes"), one_of("local", "ray")] = "local"
+    address: Annotated[
+        str | None,
+        option("--address", "HOST:PORT|auto", "of a Ray cluster (one of its own, here)"),
+        Check(parts.wrong_address),
+    ] = None
     shard: Annotated[
         str, option("--shard", "I/N", "only the I-th of N parts of the images; see merge"), Check(parts.wrong_shard)
     ] = ""
@@ -153,8 +160,11 @@ class SessionSettings(PerceiverOptions):
         super().__post_init__()
         if self.is_bare:
             object.__setattr__(self, "figures", "none")
-        if self.n_workers > 1 and self.controller == "memory":
-            raise ValueError("memory learns from one episode to the next, which workers cannot; leave --workers out")
+        if self.address is not None and self.engine != "ray":
+            raise ValueError("--address is of a Ray cluster; add --engine ray, or leave it out")
+        if self.controller == "memory" and (self.n_workers > 1 or self.engine != "local"):
+            flag = "--workers" if self.engine == "local" else "--engine"
+            raise ValueError(f"memory learns from one episode to the next, which workers cannot; leave {flag} out")
         is_looks = not self.objective or is_of_looks(self.objective)
         chooses_looks = self.controller in ("", *LOOKERS) and is_looks and self.policy is None
         resolved = {"answer": self.answer or ("integrated" if chooses_looks else "best")}
@@ -276,7 +286,8 @@ class SessionSettings(PerceiverOptions):
             del values["answer"]
         if not self.is_trusted:
             del values["is_trusted"]
-        del values["figures"], values["is_bare"], values["n_workers"]  # nothing that a run is known by
+        for name in ("figures", "is_bare", "n_workers", "engine", "address"):  # nothing that a run is known by
+            del values[name]
         if not self.shard:
             del values["shard"]
         if self.features_weights is None:

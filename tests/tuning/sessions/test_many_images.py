@@ -172,8 +172,8 @@ def test_an_error_arrives_though_pickle_cannot_build_it_again():
         def __init__(self, a, b):
             super().__init__(f"{a}{b}")
 
-    assert str(crew._portable(Local(1, 2))) == "Local: 12"
-    assert isinstance(crew._portable(ValueError("x")), ValueError)
+    assert str(crew.portable(Local(1, 2))) == "Local: 12"
+    assert isinstance(crew.portable(ValueError("x")), ValueError)
 
 
 @pytest.mark.slow
