@@ -7,15 +7,15 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from skimage import data
 
 from ciliary.agents.episode import Progress
 from ciliary.tuning.benchmarks.pipeline import Stage, simulate
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings
+from ciliary.tuning.benchmarks.speed_pictures import make_pictures
 from ciliary.tuning.benchmarks.timing import Measured, Timing, Watch, processor_s
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.fingerprints import digest
@@ -49,36 +49,29 @@ def measure_folder(settings: BenchmarkSettings, *, device: str = "cpu") -> Itera
             seed=settings.seed,
             **settings.of_cortex(settings.controller),
         )
-        about = {"size_px": asked.size_px, "controller": asked.controller, "device": device, "n_images": settings.n_images}
-        services = service_times(replace(asked, out=Path(scratch) / "stages"))
-        for name, watch in services.items():
-            yield Measured("folder", name, "image", watch.timing, about)
+        about = {
+            "size_px": asked.size_px,
+            "controller": asked.controller,
+            "device": device,
+            "n_images": settings.n_images,
+        }
+        services = service_times(replace(asked, out=Path(scratch) / "before"))
+        sessions = []
         for n_workers in WORKERS:
             out = Path(scratch) / f"workers{n_workers}"
-            timing, more = _whole(replace(asked, out=out, n_workers=n_workers))
+            sessions.append((n_workers, *_whole(replace(asked, out=out, n_workers=n_workers))))
+        again = Watch()
+        done = replace(asked, out=Path(scratch) / f"workers{WORKERS[0]}", is_resumed=True)
+        again.time(partial(_run, done, _Clock()), n_units=settings.n_images)
+        for name, watch in service_times(replace(asked, out=Path(scratch) / "after")).items():
+            services[name].add(watch)  # the sessions lie between: a machine that is shared changes
+        for name, watch in services.items():
+            yield Measured("folder", name, "image", watch.timing, about)
+        for n_workers, timing, more in sessions:
             flow = simulated(services, n_workers=n_workers, n_cores=os.cpu_count() or 1)
             told = {**about, "n_workers": n_workers, **more, "simulated_per_s": round(flow, 4)}
             yield Measured("folder", f"session, {n_workers} workers", "image", timing, told)
-            if n_workers == WORKERS[0]:
-                start = time.perf_counter(), processor_s()
-                _run(replace(asked, out=out, is_resumed=True), _Clock())
-                taken = [1000 * (now - then) / settings.n_images for now, then in zip((time.perf_counter(), processor_s()), start, strict=True)]  # fmt: skip
-                yield Measured("folder", "going on where all is done", "image", Timing.of(taken[:1], taken[1:]), about)
-
-
-def make_pictures(folder: Path, n: int, size_px: int, seed: int) -> Path:
-    """``n`` crops of scikit-image's photographs, each another, 3:2 with long side ``size_px``, as PNG."""
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(seed)
-    whole = [data.coffee(), data.chelsea(), data.rocket(), data.astronaut()]
-    for i in range(n):
-        picture = whole[i % len(whole)]
-        width = int(rng.integers(picture.shape[1] // 3, picture.shape[1] * 2 // 3))
-        height = min(round(width * 2 / 3), picture.shape[0])
-        y, x = (int(rng.integers(0, a - b + 1)) for a, b in zip(picture.shape, (height, width), strict=False))
-        crop = Image.fromarray(picture[y : y + height, x : x + width])
-        crop.resize((size_px, round(size_px * 2 / 3))).save(folder / f"{i:05d}.png")
-    return folder
+        yield Measured("folder", "going on where all is done", "image", again.timing, about)
 
 
 def service_times(asked: SessionSettings) -> dict[str, Watch]:
@@ -106,7 +99,7 @@ def simulated(services: Mapping[str, Watch], *, n_workers: int, n_cores: int) ->
 
     One worker does all but the reading; of more, the main process begins and tracks, and they play and keep.
     """
-    crew = {name: "main" for name in STAGES} | {"read": "reader"}
+    crew = dict.fromkeys(STAGES, "main") | {"read": "reader"}
     if n_workers > 1:
         crew |= {"play": "workers", "keep": "workers"}
     stages = [Stage(name, crew[name], np.array(watch.wall_ms) / 1000) for name, watch in services.items()]
@@ -199,5 +192,3 @@ def _run(asked: SessionSettings, clock: _Clock) -> None:
 
 def _inputs(asked: SessionSettings) -> Sequence[Input]:
     return collect(asked.images, asked.size_px)[0]
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import cycle, islice
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -19,12 +19,13 @@ from ciliary.envs.evaluator import Evaluator
 from ciliary.envs.looks import look_at
 from ciliary.envs.objective.make import make_objective
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings
-from ciliary.tuning.benchmarks.speed_percept import photograph, synchroniser
+from ciliary.tuning.benchmarks.speed_percept import synchroniser
+from ciliary.tuning.benchmarks.speed_pictures import make_pictures, photograph
 from ciliary.tuning.benchmarks.timing import Measured, each, repeat
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.sessions.bench import Bench, Task
-from ciliary.tuning.sessions.inputs import showcase
+from ciliary.tuning.sessions.inputs import collect
 from ciliary.tuning.sessions.make_env import make_controller, make_env
 from ciliary.tuning.sessions.settings import SessionSettings
 
@@ -55,10 +56,14 @@ def measure_panel(settings: BenchmarkSettings, *, device: str = "cpu") -> Iterat
         if n_members:
             yield Measured("panel", f"panel of {n_members} (calibrated)", "image", timed(compare_with), about)
         own = image.to(device_of(seer))
-        cues = seer.cues(own)
-        looks = look_at(seer, own, starts, cues)
-        look = timed(lambda own=own, cues=cues: look_at(seer, own, starts, cues))
-        yield Measured("panel", f"{len(starts)} looks", "image", look, about)
+        looks = look_at(seer, own, starts, seer.cues(own))
+        others = (own.roll(i, -1) for i in count(1))  # it remembers what it saw: each time another picture
+
+        def look(others: Iterator[torch.Tensor] = others) -> object:
+            other = next(others)
+            return look_at(seer, other, starts, seer.cues(other))
+
+        yield Measured("panel", f"{len(starts)} looks", "image", timed(look), about)
         together = timed(lambda looks=looks: integrate(looks).labels())
         yield Measured("panel", f"{len(starts)} looks put together", "image", together, about)
 
@@ -75,19 +80,19 @@ def measure_episodes(settings: BenchmarkSettings, *, device: str = "cpu") -> Ite
                 seed=settings.seed,
                 **settings.of_cortex(controller),
             )
-            with tempfile.TemporaryDirectory() as folder:
-                timing = each(islice(_episodes(asked, Path(folder)), settings.n_repeats + 1))
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = make_pictures(Path(scratch) / "in", settings.n_repeats + 1, size_px, settings.seed)
+                timing = each(_episodes(asked, folder, Path(scratch)))
             about = {"size_px": size_px, "device": device, "inherited": asked.inherited}
             yield Measured("episode", f"{controller}, {asked.answer}", "image", timing, about)
 
 
-def _episodes(asked: SessionSettings, folder: Path) -> Iterator[Callable[[], object]]:
-    """Episodes of the bundled photographs, in turn."""
+def _episodes(asked: SessionSettings, pictures: Path, folder: Path) -> Iterator[Callable[[], object]]:
+    """An episode a picture: what was seen before is remembered, and would cost nothing."""
     bench = Bench(asked, make_env(asked), make_controller(asked), None, folder)
-    photographs = [item.load() for item in showcase(asked.size_px)]
-    for photograph_ in cycle(photographs):
-        key = asked.key(photograph_.name, digest(photograph_.name.encode()), "none")
-        task = Task(photograph_.name, photograph_, key, photograph_.name, is_drawn=False)
+    for item in collect([pictures], asked.size_px)[0]:
+        key = asked.key(item.name, digest(item.name.encode()), "none")
+        task = Task(item.label, item.load(), key, item.name, is_drawn=False)
 
         def play(task: Task = task) -> None:
             result = bench.do(task, on_batch=lambda _: None, keep=partial(records.append, folder / records.FILE))

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from skimage import data
-from torch import Tensor
 
 from ciliary.cortex import Cortex, default_unit
 from ciliary.cortex.profile import watch
@@ -19,6 +16,7 @@ from ciliary.envs.evaluator import Evaluator
 from ciliary.envs.objective.terms import Objective
 from ciliary.envs.objective.views import sample_views
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings
+from ciliary.tuning.benchmarks.speed_pictures import photograph
 from ciliary.tuning.benchmarks.timing import Timing, Watch, repeat
 
 
@@ -52,7 +50,7 @@ def measure(cortex: Cortex, settings: BenchmarkSettings, *, size_px: int, popula
     rng = np.random.default_rng(settings.seed)
     default = cortex.table.default_unit()[0].numpy() if hasattr(cortex, "table") else default_unit()[0].numpy()
     # The defaults first, the others as a search would draw them at its start.
-    u = rng.uniform(-1, 1, (population, len(default)))
+    u = rng.uniform(-1, 1, (population, len(default))).astype(np.float32)
     u[0] = default
     evaluator = Evaluator(cortex, Objective(), max_images=settings.max_images)
     synchronise = synchroniser(device)
@@ -88,12 +86,6 @@ def measure(cortex: Cortex, settings: BenchmarkSettings, *, size_px: int, popula
         percept=percept,
         device=device,
     )
-
-
-def photograph(size_px: int) -> Tensor:
-    """A real photograph (scikit-image's coffee, 3:2) as (3, H, W) with long side ``size_px``."""
-    image = torch.from_numpy(data.coffee()).permute(2, 0, 1)[None].float() / 255
-    return F.interpolate(image, size=(round(size_px * 2 / 3), size_px), mode="area")[0]
 
 
 def devices(asked: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Repeated calls, timed twice: by the clock on the wall, and by the processor, which another job's work leaves alone."""
+"""Repeated calls, timed twice: by the clock on the wall, and by the processor, which other jobs leave alone."""
 
 from __future__ import annotations
 
@@ -95,6 +95,11 @@ class Watch:
         self._synchronise()
         self.processor_ms.append(1000 * (processor_s() - processor) / n_units)
         self.wall_ms.append(1000 * (time.perf_counter() - wall) / n_units)
+
+    def add(self, other: Watch) -> None:
+        """What another has timed, too."""
+        self.wall_ms += other.wall_ms
+        self.processor_ms += other.processor_ms
 
     @property
     def timing(self) -> Timing:
