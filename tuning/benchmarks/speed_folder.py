@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ciliary.agents.episode import Progress
-from ciliary.tuning.benchmarks.pipeline import Stage, simulate
+from ciliary.tuning.benchmarks.pipeline import Flow, Stage, simulate
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings
 from ciliary.tuning.benchmarks.speed_pictures import make_pictures
 from ciliary.tuning.benchmarks.timing import Measured, Timing, Watch, processor_s
@@ -33,6 +33,7 @@ from ciliary.tuning.sessions.settings import SessionSettings
 WORKERS = (1, 2)
 STAGES = ("read", "begin", "play", "keep", "track")  # of an image, in their order
 N_SIMULATED = 500
+SIMULATED_WORKERS = (1, 2, 4, 8, 16, 32, 64)
 
 
 def measure_folder(settings: BenchmarkSettings, *, device: str = "cpu") -> Iterator[Measured]:
@@ -69,9 +70,10 @@ def measure_folder(settings: BenchmarkSettings, *, device: str = "cpu") -> Itera
             yield Measured("folder", name, "image", watch.timing, about)
         for n_workers, timing, more in sessions:
             flow = simulated(services, n_workers=n_workers, n_cores=os.cpu_count() or 1)
-            told = {**about, "n_workers": n_workers, **more, "simulated_per_s": round(flow, 4)}
+            told = {**about, "n_workers": n_workers, **more, "simulated_per_s": round(flow.per_s, 4)}
             yield Measured("folder", f"session, {n_workers} workers", "image", timing, told)
         yield Measured("folder", "going on where all is done", "image", again.timing, about)
+        yield from _more_workers(services, about)
 
 
 def service_times(asked: SessionSettings) -> dict[str, Watch]:
@@ -94,18 +96,34 @@ def service_times(asked: SessionSettings) -> dict[str, Watch]:
     return watches
 
 
-def simulated(services: Mapping[str, Watch], *, n_workers: int, n_cores: int) -> float:
-    """Images a second that the queue of a session says, by the stages' times.
+def _more_workers(services: Mapping[str, Watch], about: Mapping[str, str | int | float]) -> Iterator[Measured]:
+    """What the queue says of machines that are not here: a core for each worker and one for the main process."""
+    for n_workers in SIMULATED_WORKERS:
+        flow = simulated(services, n_workers=n_workers, n_cores=n_workers + 1, is_idle=True)
+        told = {**about, "n_workers": n_workers, "n_cores": n_workers + 1, "per_s": round(flow.per_s, 4)}
+        told |= {f"busy_{name}": round(share, 3) for name, share in flow.utilisation.items()}
+        yield Measured("queue", f"{n_workers} workers", "image", Timing.of([1000 / flow.per_s]), told)
+
+
+def simulated(services: Mapping[str, Watch], *, n_workers: int, n_cores: int, is_idle: bool = False) -> Flow:
+    """The queue of a session by the stages' times.
 
     One worker does all but the reading; of more, the main process begins and tracks, and they play and keep.
+
+    Args:
+        services: of the stages.
+        n_workers: of the session.
+        n_cores: that all share.
+        is_idle: the times are the processor's, as on a machine that nobody else uses; waits for the disk are left out.
     """
     crew = dict.fromkeys(STAGES, "main") | {"read": "reader"}
     if n_workers > 1:
         crew |= {"play": "workers", "keep": "workers"}
-    stages = [Stage(name, crew[name], np.array(watch.wall_ms) / 1000) for name, watch in services.items()]
+    times = {name: watch.processor_ms if is_idle else watch.wall_ms for name, watch in services.items()}
+    stages = [Stage(name, crew[name], np.array(ms) / 1000) for name, ms in times.items()]
     crews = {"reader": 1, "main": 1, "workers": n_workers}
     # the reader is two ahead, and there is one task more than there are workers
-    return simulate(stages, crews, N_SIMULATED, n_cores=n_cores, most_open=n_workers + 3).per_s
+    return simulate(stages, crews, N_SIMULATED, n_cores=n_cores, most_open=n_workers + 3)
 
 
 class _One:

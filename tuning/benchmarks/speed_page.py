@@ -36,6 +36,8 @@ def tables(record: Mapping[str, Any]) -> Iterator[Table]:
             yield _part(title, lines, NOTES.get(part, ""))
         if part == "folder" and any("simulated_per_s" in line["about"] for line in lines):
             yield _sessions([line for line in lines if "simulated_per_s" in line["about"]])
+    if queue := [line["about"] for line in record.get("measured", ()) if line["part"] == "queue"]:
+        yield _queue(queue)
 
 
 def percepts(record: Mapping[str, Any]) -> Table:
@@ -107,6 +109,25 @@ def _sessions(lines: list[Mapping[str, Any]]) -> Table:
         )
     note = "Processor seconds, kB and files are of all that a session does, its start among them, over its images."
     return Table("Sessions, measured and simulated", columns, tuple(rows), n_words=0, note=note)
+
+
+def _queue(lines: list[Mapping[str, Any]]) -> Table:
+    columns = ("workers", "cores", "images/s", "workers busy", "main process busy")
+    rows = tuple(
+        (
+            str(about["n_workers"]),
+            str(about["n_cores"]),
+            _digits(about["per_s"]),
+            f"{about['busy_workers']:.0%}",
+            f"{about['busy_main']:.0%}",
+        )
+        for about in lines
+    )
+    note = (
+        "Simulated from the processor times of the stages, none of it measured: a core for each worker and one for the "
+        "main process, nothing else on them, no waits for the disk. One worker is the main process."
+    )
+    return Table("The same with more workers, simulated", columns, rows, n_words=0, note=note)
 
 
 def page(record: Mapping[str, Any], command: str) -> str:
