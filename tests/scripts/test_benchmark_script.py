@@ -29,7 +29,17 @@ def asked(monkeypatch):
             for population in settings.populations
         ]
         machine = {"processor": "abacus", "n_threads": settings.n_threads, "load_average_1min": 0.0}
-        return {"rows": rows, "growth": {"1": float("nan"), "16": 1.04}, "hardware": machine}
+        machine |= {"n_cores": 2}
+        return {
+            "rows": rows,
+            "growth": {"1": float("nan"), "16": 1.04},
+            "hardware": machine,
+            "measured": [],
+            "versions": {},
+            "when": "2026-01-01",
+            "settings": {},
+            "missing": {"ap_gym": "not installed"},
+        }
 
     monkeypatch.setattr("ciliary.tuning.benchmarks.speed_job.run_benchmark", measured)
     return seen
@@ -44,7 +54,9 @@ def test_table_and_record(script, asked, tmp_path, capsys):
     text = capsys.readouterr().out
     for expected in ("192x128", "12.3 (11.0–14.0)", "m1", "pixels^1.04", "abacus, 2 threads", str(out)):
         assert expected in text
+    assert "not measured: ap_gym: not installed" in text
     assert "nan" not in text
+    assert "# What it costs" in out.with_suffix(".md").read_text()
     assert len(json.loads(out.read_text())["rows"]) == 4
 
 

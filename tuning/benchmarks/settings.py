@@ -1,10 +1,11 @@
 """What is examined, and on what; what is timed: the settings of the exams and of the benchmark of speed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from ciliary.cortex.options import DEEP, LEARNED
+from ciliary.cortex.options import DEEP, DEVICES, LEARNED
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import (
     PYTHON_ONLY,
@@ -12,8 +13,9 @@ from ciliary.tuning.cli.options import (
     counts,
     one_of,
     option,
+    words,
 )
-from ciliary.tuning.cli.settings import Depth, Features, FeaturesWeights, Inherited, Learned, Seed, Settings
+from ciliary.tuning.cli.settings import INHERITS, Depth, Features, FeaturesWeights, Inherited, Learned, Seed, Settings
 
 if TYPE_CHECKING:
     from ciliary.tuning.benchmarks.data import ReadSettings
@@ -99,15 +101,45 @@ class ExamSettings(Settings):
         return Look(self.learned, self.weights, self.deep, self.n_tokens, inherited=self.inherited)
 
 
+#: Parts of the benchmark, in their order.
+PARTS = ("percept", "panel", "episode", "steps", "folder", "peers")
+
+BENCHMARK_EPILOG = f"""\
+parts         percept   a percept, and a candidate of a search with its views, by stage, size and population
+              panel     the looks that an objective compares with, and those of an episode put together
+              episode   whole episodes, nothing drawn
+              steps     steps of the environments, single and vector
+              folder    a folder of pictures by one worker and by two; its stages alone, and what a queue of them says
+              peers     scikit-image's segmenters, and the environments of ap_gym and DACBench where they are installed
+record        OUT as JSON, and the same as a page beside it (.md). Times stand twice: by the wall, which other work on
+              the machine lengthens, and by the processor.
+{IN_WORDS}
+
+examples      ciliary benchmark --compare docs/benchmark.json
+              ciliary benchmark --parts all --out runs/benchmark/all.json
+"""
+
+
+def named_parts(texts: Sequence[str]) -> tuple[str, ...]:
+    """``all``, or names of :data:`PARTS`, in their order; unknown ones, for the check, last."""
+    names = words(texts)
+    known = PARTS if "all" in names else tuple(part for part in PARTS if part in names)
+    return (*known, *(name for name in names if name not in (*PARTS, "all")))
+
+
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkSettings(Settings):
-    """Measure what a candidate setting costs (one image and its views through the whole cortex), per stage and size.
+    """Measure what perceiving, accommodating and stepping cost on this machine; by default a percept and its stages.
 
     An image of long side s is 3:2, and has views beside itself.
     """
 
+    epilog: ClassVar[str] = BENCHMARK_EPILOG
     out_is_file: ClassVar[bool] = True
 
+    parts: Annotated[
+        tuple[str, ...], option("--parts", "all|NAME,NAME", "what is measured", convert=named_parts), one_of(*PARTS)
+    ] = (PARTS[0],)
     sizes_px: Annotated[tuple[int, ...], option("--sizes", "PX ...", "long sides", is_list=True), at_least(24)] = (
         *(96, 192, 288),
         384,
@@ -115,18 +147,48 @@ class BenchmarkSettings(Settings):
     populations: Annotated[
         tuple[int, ...], option("--populations", "N ...", "candidates in one batch", is_list=True), at_least(1)
     ] = (1, 16)
-    n_repeats: Annotated[int, option("--repeats", "N", "evaluations after warm-up"), at_least(1)] = 7
+    episode_sizes_px: Annotated[
+        tuple[int, ...],
+        option("--episode-sizes", "PX ...", "long sides of episodes; steps and folder take the first", is_list=True),
+        at_least(32),
+    ] = (96, 192)
+    controller: Annotated[str, option("--controller", "NAME", "who plays the folder")] = "panel"
+    n_images: Annotated[int, option("--images", "N", "pictures in the folder"), at_least(3)] = 24
+    n_envs: Annotated[int, option("--envs", "N", "environments of a vector"), at_least(1)] = 8
+    n_repeats: Annotated[int, option("--repeats", "N", "evaluations after warm-up"), at_least(1)] = 5
     n_threads: Annotated[int, option("--threads", "N", "torch threads"), at_least(1)] = 2
     n_warmup: Annotated[int, PYTHON_ONLY] = 2
     n_photometric: Annotated[int, PYTHON_ONLY] = 2
     n_geometric: Annotated[int, PYTHON_ONLY] = 2
     max_images: Annotated[int, PYTHON_ONLY] = 20  # images per forward pass
+    device: Annotated[
+        str,
+        option("--device", "|".join(DEVICES), "auto is the processor, and a GPU too where there is one"),
+        one_of(*DEVICES),
+    ] = "auto"
     depth: Depth = "none"
     features: Features = "none"
     features_weights: FeaturesWeights = None
-    inherited: Inherited = "none"
+    inherited: Inherited = INHERITS
     seed: Seed = 0
     out: Annotated[Path, option("--out", "FILE", "JSON record")] = Path("runs/benchmark.json")
     compare: Annotated[
         Path | None, option("--compare", "FILE", "an older record; exit code 1 if something is slower")
     ] = None
+
+    @property
+    def cortex(self) -> dict[str, Any]:
+        """Keyword arguments of the cortex."""
+        from ciliary.tuning.runs.fingerprints import cortex_options
+
+        return cortex_options(
+            depth=self.depth,
+            features=self.features,
+            features_weights=self.features_weights,
+            inherited=self.inherited,
+        )
+
+    def of_cortex(self, controller: str) -> dict[str, Any]:
+        """The same as options of a session; a policy that comes along plays the mathematical cortex alone."""
+        own = {name: getattr(self, name) for name in ("depth", "features", "features_weights", "inherited")}
+        return own | ({"inherited": "none"} if controller == "policy" else {})

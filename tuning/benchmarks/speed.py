@@ -1,175 +1,141 @@
-"""What a candidate costs: median and spread of one evaluation, per stage, alone and in a population, over sizes."""
+"""The benchmark of speed: its parts in their order, the record they leave, and two records compared."""
 
 from __future__ import annotations
 
 import datetime
 import json
-import math
 import os
 import platform
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from skimage import data
-from torch import Tensor
 
-from ciliary.cortex import Cortex, default_unit
-from ciliary.cortex.profile import watch
-from ciliary.envs.batch import ImageBatch, make_batch
-from ciliary.envs.evaluator import Evaluator
-from ciliary.envs.objective.terms import Objective
-from ciliary.envs.objective.views import sample_views
+from ciliary.cortex import Cortex
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings
+from ciliary.tuning.benchmarks.speed_folder import measure_folder
+from ciliary.tuning.benchmarks.speed_panel import measure_episodes, measure_panel
+from ciliary.tuning.benchmarks.speed_peers import measure_peers
+from ciliary.tuning.benchmarks.speed_percept import Row, devices, growth, measure
+from ciliary.tuning.benchmarks.speed_steps import measure_steps
+from ciliary.tuning.benchmarks.timing import Measured, peak_mb
 from ciliary.tuning.runs.fingerprints import versions
 
 # Two records differ when both hold: a ratio alone makes noise of the small ones, a difference alone of the large ones.
 SLOWER_RATIO = 1.25
 SLOWER_FLOOR_MS = 1.0
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Median and quartiles of repeated calls, in ms."""
-
-    median_ms: float
-    q25_ms: float
-    q75_ms: float
-
-    @classmethod
-    def of(cls, times_ms: Sequence[float]) -> Timing:
-        """Summarise a list of times."""
-        q25, q50, q75 = np.percentile(times_ms, [25, 50, 75])
-        return cls(float(q50), float(q25), float(q75))
-
-
-@dataclass(frozen=True)
-class Row:
-    """One scenario. All times are per candidate (one image and its views), but ``look``, which is per image."""
-
-    size_px: tuple[int, int]  # height, width
-    population: int
-    candidate: Timing
-    stages: dict[str, Timing]  # retina, m1 ... m4, and the rest: objective and copies
-    look: Timing  # views, cues and references: once per episode, whatever the number of candidates
+#: What must be equal in two records that are compared.
+_CORTEX = ("depth", "features", "inherited")
 
 
 def run_benchmark(
-    settings: BenchmarkSettings, *, cortex: Cortex | None = None, on_row: Callable[[Row], None] | None = None
+    settings: BenchmarkSettings,
+    *,
+    cortex: Cortex | None = None,
+    on_row: Callable[[Row | Measured], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure every size alone and in each population.
+    """Measure what is asked for.
 
     Args:
         settings: what is measured.
-        cortex: another cortex than the one the settings ask for.
+        cortex: another cortex than the one the settings ask for, on the CPU; of the first part.
         on_row: called after each scenario, for progress.
 
     Returns:
-        A record for JSON: ``hardware``, ``versions``, ``settings``, ``rows`` and ``growth`` (the exponent of time in
-        pixels for each population; 1 is linear).
+        A record for JSON: ``hardware``, ``versions``, ``settings``, ``rows`` of the first part and ``growth`` (the
+        exponent of time in pixels for each population; 1 is linear), ``measured`` (the other parts' lines), ``missing``
+        (peers that are not here, and why).
     """
     n_threads_before = torch.get_num_threads()
     torch.set_num_threads(settings.n_threads)
+    rows: list[Row] = []
+    measured: list[Measured] = []
+    missing: dict[str, str] = {}
+    load_before = _load()
+    on_row = on_row or (lambda _: None)
     try:
-        with torch.no_grad():
-            world = cortex or Cortex(
-                depth=settings.depth,
-                features=settings.features,
-                features_weights=settings.features_weights,
-                inherited=settings.inherited,
-            )
-            rows = []
-            for size_px in settings.sizes_px:
-                for population in settings.populations:
-                    rows.append(measure(world, settings, size_px=size_px, population=population))
-                    if on_row:
-                        on_row(rows[-1])
+        if "percept" in settings.parts:
+            for row in _percepts(settings, cortex):
+                rows.append(row)
+                on_row(row)
+        for line in _lines(settings, missing):
+            measured.append(line)
+            on_row(line)
     finally:
         torch.set_num_threads(n_threads_before)
+    first = [row for row in rows if row.device == "cpu"] or rows
     return {
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "hardware": hardware(n_threads=settings.n_threads),
+        "hardware": hardware(n_threads=settings.n_threads) | {"load_average_before": load_before},
+        "peak_mb": round(peak_mb()),
         "versions": dict(versions()),
         "settings": {k: v for k, v in asdict(settings).items() if k not in ("is_quiet", "out", "compare")},
         "rows": [asdict(row) for row in rows],
-        "growth": {str(n): growth([row for row in rows if row.population == n]) for n in settings.populations},
+        "growth": {str(n): growth([row for row in first if row.population == n]) for n in settings.populations},
+        "measured": [asdict(line) for line in measured],
+        "missing": missing,
     }
 
 
-def measure(cortex: Cortex, settings: BenchmarkSettings, *, size_px: int, population: int) -> Row:
-    """One scenario: evaluate ``population`` settings on one image of long side ``size_px``."""
-    image = photograph(size_px)
-    views = sample_views(settings.seed, n_photometric=settings.n_photometric, n_geometric=settings.n_geometric)
-    rng = np.random.default_rng(settings.seed)
-    # The defaults first, the others as a search would draw them at its start.
-    u = rng.uniform(-1, 1, (population, default_unit().shape[1]))
-    u[0] = default_unit()[0].numpy()
-
-    evaluator = Evaluator(cortex, Objective(), max_images=settings.max_images)
-
-    def look() -> ImageBatch:
-        return make_batch(cortex, evaluator.objective, image[None], [views])
-
-    batch = look()
-    look_ms = [_ms(look) for _ in range(settings.n_repeats)]
-    for _ in range(settings.n_warmup):
-        evaluator.evaluate(batch, [0] * len(u), u)
-    totals: list[float] = []
-    stages: dict[str, list[float]] = {}
-    for _ in range(settings.n_repeats):
-        with watch(cortex, keep_outputs=False) as timer:
-            total = _ms(lambda: evaluator.evaluate(batch, [0] * len(u), u))
-        totals.append(total / population)
-        parts = {name: sum(times) / population for name, times in timer.times_ms.items()}  # over the chunks
-        parts["rest"] = total / population - sum(parts.values())
-        for name, ms in parts.items():
-            stages.setdefault(name, []).append(ms)
-    return Row(
-        size_px=(image.shape[-2], image.shape[-1]),
-        population=population,
-        candidate=Timing.of(totals),
-        stages={name: Timing.of(times) for name, times in stages.items()},
-        look=Timing.of(look_ms),
-    )
+@torch.no_grad()
+def _percepts(settings: BenchmarkSettings, cortex: Cortex | None) -> Iterator[Row]:
+    for device in devices(settings.device):
+        world = cortex or Cortex(**settings.cortex).eval().requires_grad_(False).to(device)
+        for size_px in settings.sizes_px:
+            for population in settings.populations:
+                yield measure(world, settings, size_px=size_px, population=population, device=device)
 
 
-def photograph(size_px: int) -> Tensor:
-    """A real photograph (scikit-image's coffee, 3:2) as (3, H, W) with long side ``size_px``."""
-    image = torch.from_numpy(data.coffee()).permute(2, 0, 1)[None].float() / 255
-    return F.interpolate(image, size=(round(size_px * 2 / 3), size_px), mode="area")[0]
-
-
-def growth(rows: Sequence[Row]) -> float:
-    """Exponent b of time ~ pixels^b, by least squares on logarithms; NaN with fewer than two sizes."""
-    if len({row.size_px for row in rows}) < 2:
-        return math.nan
-    pixels = np.log([math.prod(row.size_px) for row in rows])
-    return float(np.polyfit(pixels, np.log([row.candidate.median_ms for row in rows]), 1)[0])
+def _lines(settings: BenchmarkSettings, missing: dict[str, str]) -> Iterator[Measured]:
+    found = devices(settings.device)
+    for part, method in (("panel", measure_panel), ("episode", measure_episodes), ("steps", measure_steps)):
+        for device in found if part in settings.parts else ():
+            yield from method(settings, device=device)
+    for device in found if "folder" in settings.parts else ():
+        yield from measure_folder(settings, device=device)
+    if "peers" in settings.parts:
+        yield from measure_peers(settings, missing)
 
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """One line for every scenario and stage of ``after`` that is slower than in ``before`` by ratio and by floor."""
-    old = {(tuple(row["size_px"]), row["population"]): row for row in before["rows"]}
+    """One line for every scenario and stage of ``after`` that is slower than in ``before`` by ratio and by floor.
+
+    Raises:
+        ValueError: the records are of two cortices.
+    """
+    first, second = (record.get("settings", {}) for record in (before, after))
+    different = [n for n in _CORTEX if n in second and first and first.get(n, "none") != second[n]]
+    if different:
+        name = different[0]
+        raise ValueError(
+            f"the older record is of another cortex: {name} {first.get(name, 'none')}, not {second[name]}; "
+            f"run again with --{name} {first.get(name, 'none')}"
+        )
+    old = _times(before)
     lines = []
-    for row in after["rows"]:
-        known = old.get((tuple(row["size_px"]), row["population"]))
-        if known is None:
-            continue
-        pairs = {"candidate": (known["candidate"], row["candidate"])}
-        pairs |= {name: (known["stages"][name], t) for name, t in row["stages"].items() if name in known["stages"]}
-        for name, (a, b) in pairs.items():
-            ms_before, ms_after = a["median_ms"], b["median_ms"]
-            if ms_after > SLOWER_RATIO * ms_before and ms_after - ms_before > SLOWER_FLOOR_MS:
-                height, width = row["size_px"]
-                lines.append(
-                    f"{width}x{height}, population {row['population']}, {name}: {ms_before:.1f} -> {ms_after:.1f} ms"
-                )
+    for name, ms_after in _times(after).items():
+        ms_before = old.get(name)
+        if ms_before is not None and ms_after > SLOWER_RATIO * ms_before and ms_after - ms_before > SLOWER_FLOOR_MS:
+            lines.append(f"{name}: {ms_before:.1f} -> {ms_after:.1f} ms")
     return lines
+
+
+def _times(record: dict[str, Any]) -> dict[str, float]:
+    """Scenario in words -> median in ms, of peers too: where these are slower as well, it was the machine."""
+    times: dict[str, float] = {}
+    for row in record["rows"]:
+        height, width = row["size_px"]
+        on = "" if row.get("device", "cpu") == "cpu" else f" on {row['device']}"
+        timings = {"candidate": row["candidate"], **row["stages"]}
+        timings |= {"percept": row["percept"]} if row.get("percept") else {}
+        for name, timing in timings.items():
+            times[f"{width}x{height}, population {row['population']}, {name}{on}"] = timing["median_ms"]
+    for line in record.get("measured", ()):
+        about = [str(line["about"][key]) for key in ("size_px", "device", "inherited") if key in line["about"]]
+        times[", ".join([line["name"], *about])] = line["timing"]["median_ms"]
+    return times
 
 
 def write_record(record: dict[str, Any], path: Path) -> None:
@@ -185,9 +151,14 @@ def hardware(*, n_threads: int) -> dict[str, Any]:
         "processor": _processor(),
         "n_cores": os.cpu_count(),
         "n_threads": n_threads,
-        "load_average_1min": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "load_average_1min": _load(),
         "system": f"{platform.system()} {platform.machine()}",
     }
+
+
+def _load() -> float | None:
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def _processor() -> str:
@@ -197,9 +168,3 @@ def _processor() -> str:
         lines = []
     named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor() or "unknown"
-
-
-def _ms(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return 1000 * (time.perf_counter() - start)

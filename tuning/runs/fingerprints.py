@@ -145,8 +145,10 @@ def learned_mark(learned: Collection[str]) -> str:
         return ""
     from ciliary.cortex.stages import weights
 
-    names = tuple(weights.load_stages(learned))  # better now than in a worker: is each of them there?
-    return f"{','.join(names)} {hashlib.sha256(weights.SHIPPED.read_bytes()).hexdigest()[:16]}"
+    names = weights.stage_names(learned)
+    mark = _content(weights.SHIPPED)
+    _load_learned(names, mark)
+    return f"{','.join(names)} {mark}"
 
 
 def features_mark(features: str, weights: str | None = None) -> str:
@@ -176,9 +178,32 @@ def inherited_mark(kind: str, weights: str | None = None) -> str:
         return ""
     from ciliary.cortex.stages import inherited
 
-    inherited.load_inherited(kind, weights)  # better now than in a worker
-    path = inherited.shipped(kind) if weights is None else Path(weights)
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    mark = _content(inherited.shipped(kind) if weights is None else Path(weights))
+    _load_inherited(kind, weights, mark)
+    return mark
+
+
+def _content(path: Path) -> str:
+    """16 hex digits of a file; empty where there is none: whoever loads it says so."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
+
+
+# Better now than in a worker: is what is asked for there? Once for a content: to make the stages takes a quarter of a
+# second, and a session asks for its mark with every image.
+
+
+@cache
+def _load_learned(names: tuple[str, ...], mark: str) -> None:
+    from ciliary.cortex.stages import weights
+
+    weights.load_stages(names)
+
+
+@cache
+def _load_inherited(kind: str, path: str | None, mark: str) -> None:
+    from ciliary.cortex.stages import inherited
+
+    inherited.load_inherited(kind, path)
 
 
 def depth_mark(depth: str) -> str:

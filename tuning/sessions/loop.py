@@ -46,6 +46,7 @@ class Loop:
         self.settings, self.session, self.outcome = settings, session, outcome
         self.display, self.stopper = display, stopper
         self.file = session.folder / records.FILE
+        self._fingerprint = settings.fingerprint()
         self.known: dict[str, dict[str, Any]] = {}
         for record in records.stream(self.file):
             if record.get("status") == "FINISHED":
@@ -103,7 +104,7 @@ class Loop:
                 if self._is_over():
                     return
                 photograph, pixels = loaded  # type: ignore[misc]
-                key = self.settings.key(item.name, pixels, disturbance)
+                key = self.settings.key(item.name, pixels, disturbance, settings=self._fingerprint)
                 self._places[str(key)] = _Place(len(self._places), item, stem)
                 self.display.episode(f"{item.name}, {disturbance}")
                 if not self._was_done_before(key, stem):

@@ -11,7 +11,7 @@ from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPE
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.sessions.resume import Session
 
-MOST_WHOLE = 1000  # records of a session that are held in memory with all that is in them
+MOST_WHOLE = 100  # records of a session that are held in memory with all that is in them: some 50 kB each
 
 
 class Display(Protocol):
@@ -44,7 +44,7 @@ class Outcome:
         name, folder: of the session; ``folder`` holds its records and figures.
         command: shows its runs.
         records: of the episodes which ended well, in the order of the images; those of an earlier start included.
-            From the thousandth on without their history, which is in the file: memory does not grow with a session.
+            From the hundredth on without their history, which is in the file: memory does not grow with a session.
         run_ids: key of an episode that ended well -> its run.
         problems: one line for each input or episode that failed.
         n_before: episodes which an earlier start had done.

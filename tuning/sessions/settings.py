@@ -222,9 +222,13 @@ class SessionSettings(PerceiverOptions):
         """Those of the parameters that shape the numbers of an episode."""
         return {name: text for name, text in self.as_params().items() if name not in _PLACES}
 
-    def key(self, image: str, fingerprint: str, disturbance: str) -> EpisodeKey:
-        """The key of one image (its pixels' fingerprint) under one disturbance."""
-        return EpisodeKey(image, fingerprint, disturbance, self.controller, self.seed, self.fingerprint())
+    def key(self, image: str, fingerprint: str, disturbance: str, *, settings: str | None = None) -> EpisodeKey:
+        """The key of one image (its pixels' fingerprint) under one disturbance.
+
+        ``settings``: :meth:`fingerprint`, from who asks for many keys; it reads files.
+        """
+        settings = self.fingerprint() if settings is None else settings
+        return EpisodeKey(image, fingerprint, disturbance, self.controller, self.seed, settings)
 
     @property
     def shown_as(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,8 +13,13 @@ from torch import nn
 from ciliary.cortex import PARAMETERS
 from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.percept import Cues, M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut
-from ciliary.tuning.benchmarks import speed as benchmark
-from ciliary.tuning.benchmarks.speed import BenchmarkSettings, Row, Timing, compare, growth, run_benchmark, write_record
+from ciliary.tuning.benchmarks import speed_page
+from ciliary.tuning.benchmarks.settings import PARTS, BenchmarkSettings, named_parts
+from ciliary.tuning.benchmarks.speed import compare, run_benchmark, write_record
+from ciliary.tuning.benchmarks.speed_job import command
+from ciliary.tuning.benchmarks.speed_percept import Row, growth
+from ciliary.tuning.benchmarks.speed_pictures import make_pictures, photograph
+from ciliary.tuning.benchmarks.timing import Timing, Watch, each, repeat
 
 SMALL = BenchmarkSettings(sizes_px=(24, 48), populations=(1, 3), n_repeats=3, n_warmup=1, n_threads=1, max_images=10)
 
@@ -71,14 +77,16 @@ def test_every_scenario_is_there(record):
     assert scenarios == [((16, 24), 1), ((16, 24), 3), ((32, 48), 1), ((32, 48), 3)]
     for row in record["rows"]:
         assert list(row["stages"]) == [*STAGES, "rest"]
-        for timing in (row["candidate"], row["look"], *row["stages"].values()):
+        for timing in (row["candidate"], row["look"], row["percept"], *row["stages"].values()):
+            assert timing["n"] == 3
             assert timing["q25_ms"] <= timing["median_ms"] <= timing["q75_ms"]
         assert row["candidate"]["median_ms"] > 0
 
 
 def test_a_candidate_is_an_image_and_its_views(cortex, record):
-    # 2 sizes x (warm-up + 3 repeats) x (1 + 3 candidates) x (1 + 4 views), through 5 stages; chunks hold 10 images.
-    assert sum(cortex.calls) == 2 * 4 * 4 * 5 * 5
+    # 2 sizes x (warm-up + 3 repeats) x (1 + 3 candidates) x (1 + 4 views), through 5 stages; chunks hold 10 images;
+    # and as often each candidate without views, the percept.
+    assert sum(cortex.calls) == 2 * 4 * 4 * (5 + 1) * 5
     assert max(cortex.calls) == 10
 
 
@@ -120,7 +128,7 @@ def test_growth_needs_two_sizes():
 
 
 def test_timing_by_hand():
-    assert Timing.of([4, 1, 3, 2, 5]) == Timing(median_ms=3, q25_ms=2, q75_ms=4)
+    assert Timing.of([4, 1, 3, 2, 5]) == Timing(median_ms=3, q25_ms=2, q75_ms=4, n=5)
 
 
 def with_time(record, name, ms):
@@ -159,6 +167,87 @@ def test_impossible_settings_are_named(settings, message):
 
 
 def test_the_photograph_has_the_size_asked_for():
-    image = benchmark.photograph(96)
+    image = photograph(96)
     assert image.shape == (3, 64, 96)
     assert 0 <= image.min() < image.max() <= 1
+
+
+def test_pictures_are_others_and_the_same_again(tmp_path):
+    one, two = (sorted(make_pictures(tmp_path / name, 5, 48, 0).iterdir()) for name in "ab")
+    contents = [path.read_bytes() for path in one]
+    assert [path.read_bytes() for path in two] == contents
+    assert len(set(contents)) == 5
+
+
+def test_both_clocks_and_the_warming_up():
+    called = []
+    timing = repeat(lambda: called.append(sum(range(100_000))), n_repeats=4, n_warmup=2, n_units=2)
+    assert (len(called), timing.n) == (6, 4)
+    assert timing.processor is not None
+    assert 0 < timing.processor.median_ms <= timing.q75_ms * 2
+    assert each([lambda: called.append(0)] * 3).n == 2
+    assert len(called) == 9
+
+
+def test_who_waits_takes_no_processor_time():
+    watch = Watch()
+    watch.time(lambda: time.sleep(0.05))
+    assert watch.wall_ms[0] >= 50
+    assert watch.processor_ms[0] < 25
+
+
+def test_parts_by_name():
+    assert named_parts(["all"]) == PARTS
+    assert named_parts(["peers,percept"]) == ("percept", "peers")
+    with pytest.raises(ValueError, match="knows no 'everything'"):
+        BenchmarkSettings(parts=named_parts(["everything"]))
+
+
+LINE = {
+    "part": "folder",
+    "name": "session, 2 workers",
+    "unit": "image",
+    "timing": {"median_ms": 500.0, "q25_ms": 450.0, "q75_ms": 650.0, "n": 9, "processor": None},
+    "about": {
+        "size_px": 96,
+        "n_workers": 2,
+        "n_images": 10,
+        "per_s": 2.0,
+        "simulated_per_s": 2.2,
+        "start_s": 3.0,
+        "processor_s_in_all": 8.0,
+        "kb_per_image": 120.0,
+        "files_per_image": 3.1,
+    },
+}
+
+
+def test_the_page_says_what_is_in_the_record(record):
+    whole = {**record, "measured": [LINE], "missing": {"ap_gym": "cannot be imported"}}
+    text = speed_page.page(whole, "ciliary benchmark --parts all")
+    for words in (
+        *("ciliary benchmark --parts all", "48x32", "500 (450–650)", "no GPU", "- ap_gym: cannot be imported"),
+        "| 2 | 2.00 | 2.20 | 3.0 | 0.80 | 120 | 3.1 |",
+    ):
+        assert words in text
+    assert "nan" not in text
+
+
+def test_other_parts_are_compared_too(record):
+    slower = copy.deepcopy(LINE)
+    slower["timing"]["median_ms"] = 900.0
+    records = [{**record, "measured": [one]} for one in (LINE, slower)]
+    assert compare(*records) == ["session, 2 workers, 96: 500.0 -> 900.0 ms"]
+    assert compare(*records[::-1]) == []
+
+
+def test_records_of_two_cortices_are_not_compared(record):
+    other = {**record, "settings": {**record["settings"], "inherited": "all"}}
+    with pytest.raises(ValueError, match="inherited all, not contours; run again with --inherited all"):
+        compare(other, record)
+
+
+def test_the_command_is_told_as_it_is_typed():
+    asked = BenchmarkSettings(parts=PARTS, sizes_px=(96, 192), n_images=40)
+    assert command(asked) == "ciliary benchmark --parts all --sizes 96 192 --images 40"
+    assert command(BenchmarkSettings()) == "ciliary benchmark"
