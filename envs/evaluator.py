@@ -61,6 +61,7 @@ class Evaluator:
             perceiver = config.make_perceiver(objective)
         return cls(perceiver, objective, n_views=config.n_views, max_images=config.max_images, with_kl=config.with_kl)
 
+    @single_precision
     def look(self, images: Tensor, views_seeds: Sequence[int]) -> ImageBatch:
         """Images (E, 3, H, W), each through the views of its seed."""
         n_photometric = (self.n_views + 1) // 2
@@ -68,6 +69,7 @@ class Evaluator:
         views = [sample_views(seed, n_photometric=n_photometric, n_geometric=n_geometric) for seed in views_seeds]
         return make_batch(self.perceiver, self.objective, images, views)
 
+    @single_precision
     def judge(
         self,
         batch: ImageBatch,
@@ -122,6 +124,7 @@ class Evaluator:
             )
         return as_evaluation(u, terms, percepts, join_looks(looks) if with_looks else None)
 
+    @single_precision
     def loss(self, batch: ImageBatch, u: Tensor, index: Tensor | None = None) -> Tensor:
         """Totals of N settings u (N, P), (N,), differentiable in u, each on the image of its index (N,) (the first).
 
