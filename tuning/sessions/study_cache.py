@@ -9,7 +9,9 @@ which results is the one an undisturbed run would have made, and a study can be 
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +22,7 @@ import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
 
 from ciliary.agents.base import ControllerBase
 from ciliary.cortex.parameters import COLUMNS_V0, PARAMETERS
@@ -83,10 +86,16 @@ class StudyCache:
         trials = self.study.get_trials(deepcopy=False)
         if names is None and not trials:
             self.study.set_user_attr("columns", list(table.names))
+        batches = Counter(_batch_of(trial) for trial in trials)
+        self._stored: dict[bytes, tuple[str, int] | None] = {}  # the batch of each trial
         for trial in trials:
             if "u" in trial.user_attrs and "terms" in trial.user_attrs:
-                u = self._aligned(trial.user_attrs.get("columns", names), trial.user_attrs["u"])
-                self._known[_key(u)] = trial.user_attrs["terms"]
+                key = _key(self._aligned(trial.user_attrs.get("columns", names), trial.user_attrs["u"]))
+                # Of a batch that was being written when we were killed nothing is known: evaluated in part, the rest
+                # of it would differ in the last digits, and with it what is searched next.
+                batch = self._stored[key] = _batch_of(trial)
+                if batch is None or batches[batch] == batch[1]:
+                    self._known[key] = trial.user_attrs["terms"]
 
     def __len__(self) -> int:
         return len(self._known)
@@ -102,11 +111,21 @@ class StudyCache:
             p.name: FloatDistribution(p.low, p.high, log=p.scale == "log") for p in self.table
         }
         trials = []
+        mark = hashlib.sha256(_key(u)).hexdigest()[:16]
+        own_keys = {k for k in map(_key, u) if (self._stored.get(k, (mark, 0)) or ("", 0))[0] == mark}
+        batch = (mark, len(own_keys))
         for i, row in enumerate(u):
             values = {name: float(column[i]) for name, column in terms.items()}
             is_whole = math.isfinite(values["total"])
             self._known[_key(row)] = plain(values)
-            own: dict[str, Any] = {"u": [float(x) for x in np.asarray(row, np.float32)], "terms": plain(values)}
+            if _key(row) in self._stored:
+                continue
+            self._stored[_key(row)] = batch
+            own: dict[str, Any] = {
+                "u": [float(x) for x in np.asarray(row, np.float32)],
+                "terms": plain(values),
+                "batch": batch,
+            }
             if self.study.user_attrs.get("columns", list(COLUMNS_V0)) != list(self.table.names):
                 own["columns"] = list(self.table.names)  # the study was begun with others
             trials.append(
@@ -199,6 +218,12 @@ class RememberingEnv(gym.Wrapper[Any, Any, Any, Any]):
         if is_new.any():
             self._study.keep(np.asarray(u)[is_new], {n: v[is_new] for n, v in evaluation.terms.items()})
         return evaluation, gradient
+
+
+def _batch_of(trial: FrozenTrial) -> tuple[str, int] | None:
+    """The batch of a trial, and how many trials it has that no other has; None of a version that did not say."""
+    said = trial.user_attrs.get("batch")
+    return None if said is None else (str(said[0]), int(said[1]))
 
 
 def _number(value: float | None) -> float:

@@ -85,3 +85,31 @@ def test_what_is_remembered_is_counted_and_not_evaluated_again(storage):
     totals = remembering.evaluate(u).terms["total"]
     assert (remembering.n_remembered, env.n_evaluations) == (3, 5)
     np.testing.assert_array_equal(totals, env.evaluate(u).terms["total"])
+
+
+def test_a_batch_that_was_torn_is_evaluated_again_as_a_whole(storage):
+    """Killed while four trials were written: in part it would be answered from here, in part afresh."""
+    rng = np.random.default_rng(0)
+    u = rng.uniform(-1, 1, (6, len(PARAMETERS)))
+    totals = rng.random(6)
+    whole = StudyCache(storage, "whole")
+    whole.keep(u[:2], {"total": totals[:2]})
+    whole.keep(u[2:], {"total": totals[2:]})
+    torn = StudyCache(storage, "torn")
+    torn.study.add_trials(whole.study.trials[:4])  # two of the second batch
+    again = StudyCache(storage, "torn")
+    assert [row is not None for row in again.recall(u)] == [True, True, False, False, False, False]
+    again.keep(u[2:], {"total": totals[2:]})
+    assert [row["total"] for row in again.recall(u)] == totals.tolist()
+    assert len(again.study.trials) == 6  # none twice
+    last = StudyCache(storage, "torn").recall(u)
+    assert [row["total"] for row in last] == totals.tolist()
+
+
+def test_a_batch_with_a_setting_of_an_earlier_one_is_whole(storage):
+    u = np.random.default_rng(0).uniform(-1, 1, (3, len(PARAMETERS)))
+    memory = StudyCache(storage, "a")
+    memory.keep(u[:1], {"total": np.array([0.5])})
+    memory.keep(u[[0, 1, 2, 1]], {"total": np.array([0.5, 0.25, 0.125, 0.25])})
+    assert [row["total"] for row in StudyCache(storage, "a").recall(u)] == [0.5, 0.25, 0.125]
+    assert len(memory.study.trials) == 3
