@@ -121,12 +121,14 @@ def soft_patches(features: Tensor, *, compactness: Tensor, sharpness: Tensor, n_
     middle_px = (cell_px - 1) / 2
     y = ((torch.arange(h, device=device) % cell_px - middle_px) / cell_px)[:, None].expand(h, w)
     x = ((torch.arange(w, device=device) % cell_px - middle_px) / cell_px)[None].expand(h, w)
-    place = torch.stack([y, x])[None].expand(b, -1, -1, -1) * unit
     step = torch.arange(-1.0, 2.0, device=device)
     nine = torch.cat([features.new_zeros(9, c), torch.cartesian_prod(step, step)], 1)
     offset = nine * unit  # (B, 1, 9, C+2)
     # With a one for each pixel. Where cells overhang the image all is 0, which adds to no sum.
-    pixels = torch.cat([features, place, features.new_ones(1, 1, 1, 1).expand(b, 1, h, w)], 1)
+    pixels = features.new_zeros(b, c + 3, rows * cell_px, columns * cell_px)
+    pixels[:, :c, :h, :w] = features
+    pixels[:, c:-1, :h, :w] = torch.stack([y, x]) * unit
+    pixels[:, -1, :h, :w] = 1.0
     cells = to_cells(pixels, cell_px)  # (B, N, C+3, px)
     total = cells.sum(3)
     mean = total[..., :-1] / total[..., -1:]
