@@ -95,6 +95,6 @@ def test_the_one_that_comes_along_knows_this_environment():
     one = load_eye_policy()
     assert one.is_arbiter
     assert one.promise is not None
-    assert one.about["n_steps"] > 20_000
+    assert one.about["n_places"] == 3000
     assert SHIPPED_EYE.stat().st_size < 100_000
     assert np.isfinite(play_eyes(eyes(), EyePolicyController(), [0], n_steps=3).gain).all()
