@@ -4,6 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary_tests.postgres import server
 
 
 @pytest.fixture
@@ -21,3 +22,10 @@ def quick_page(monkeypatch):
 @pytest.fixture
 def settings(out, quick_page) -> SessionSettings:
     return SessionSettings(controller="random", n_trials=6, population=3, size_px=64, out=out, session="s")
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL for all tests, each in a database of its own; skips where there is none."""
+    with server() as started:
+        yield started

@@ -8,13 +8,14 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from ciliary.tuning.runs.moved import repair_addresses
+from ciliary.tuning.runs.outage import Outage, few_tries
 from ciliary.tuning.runs.secrets import masked as masked
 
 if TYPE_CHECKING:
@@ -36,16 +37,16 @@ _NOTES = {
 }
 _NOISY = ("mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.utils.environment", "alembic")
 _SQLITE = "sqlite:///"
-_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 @dataclass(frozen=True)
 class Store:
-    """An open tracking store: its address, the client, and the experiment which holds our sessions."""
+    """An open tracking store: its address, the client, the experiment which holds our sessions, whether it answers."""
 
     uri: str
     client: MlflowClient
     experiment_id: str
+    outage: Outage = field(default_factory=Outage, compare=False)
 
     @property
     def is_local(self) -> bool:
@@ -76,6 +77,8 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
         StoreError: when the store cannot be opened; the message names the address.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing about the user's images leaves the machine
+    # else it prints a line at each run that ends, with the password that the address of a server may have
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     uri = tracking_uri(out)
     database = _database(uri)
     lock = FileLock((database or out / "store").with_suffix(".lock"))
@@ -85,7 +88,7 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
         lock.acquire()
     except OSError as error:
         raise StoreError(f"cannot open the tracking store {masked(uri)}: {error}") from error
-    with lock, _quiet(), _few_tries():
+    with lock, _quiet(), few_tries():
         lock.release()  # held twice by now
         try:
             from mlflow import MlflowClient
@@ -94,6 +97,7 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
                 f"MLflow cannot be imported ({error}); install it with: pip install 'mlflow>=3.7'"
             ) from error
         try:
+            _knock(uri)
             client = MlflowClient(tracking_uri=uri)
             found = client.get_experiment_by_name(experiment)
             if found is None:
@@ -110,12 +114,31 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
                     repair_addresses(database, identifier, found.artifact_location)
         except Exception as error:  # MLflow lets its drivers' errors through: SQLAlchemy's, OSError, ...
             reason = masked((str(error).splitlines() or [type(error).__name__])[0])
-            raise StoreError(f"cannot open the tracking store {masked(uri)}: {reason}") from error
+            hint = driver_hint(uri, error)
+            raise StoreError(f"cannot open the tracking store {masked(uri)}: {reason}{hint}") from error
     return Store(uri, client, identifier)
 
 
 class StoreError(RuntimeError):
     """The tracking store cannot be used."""
+
+
+def driver_hint(address: str, error: Exception) -> str:
+    """What to install where a database's driver is missing, as the end of a sentence; nothing for other errors."""
+    is_missing = isinstance(error, ImportError) and address.startswith("postgresql")
+    return "; for PostgreSQL: pip install 'ciliary[postgres]'" if is_missing else ""
+
+
+def _knock(uri: str) -> None:
+    """Raise at once what is wrong with a database: MLflow would try ten times, for 100 s in all."""
+    if uri.startswith(("postgresql", "mysql", "mssql")):
+        from sqlalchemy import create_engine
+
+        engine = create_engine(uri)
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
 
 
 def _labels(experiment: str) -> dict[str, str]:
@@ -141,19 +164,6 @@ def _program() -> str:
 
 def _quoted(uri: str) -> str:
     return uri if not set(uri) & set(" '\"$&;()") else '"' + uri.replace('"', '\\"') + '"'
-
-
-@contextmanager
-def _few_tries() -> Iterator[None]:
-    """A server that is not there is said in seconds, not after the minutes that one which restarts is given later."""
-    if _RETRIES in os.environ:  # somebody knows better
-        yield
-        return
-    os.environ[_RETRIES] = "2"
-    try:
-        yield
-    finally:
-        del os.environ[_RETRIES]
 
 
 @contextmanager

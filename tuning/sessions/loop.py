@@ -45,7 +45,7 @@ class Loop:
     ) -> None:
         self.settings, self.session, self.outcome = settings, session, outcome
         self.display, self.stopper = display, stopper
-        self.file = session.folder / records.FILE
+        self.file, self.outage = session.folder / records.FILE, session.store.outage
         self._fingerprint = settings.fingerprint()
         self.known: dict[str, dict[str, Any]] = {}
         for record in records.stream(self.file):
@@ -66,8 +66,10 @@ class Loop:
             for task, result in crew.run(self._tasks(inputs)):
                 self._over(task, result)
         finally:
-            for run in self._runs.values():  # whatever brought us here is the news, not that the store is gone as well
-                let_go(run)
+            with self.outage.briefly():
+                for run in self._runs.values():  # whatever brought us here is the news, not that the store is gone too
+                    let_go(run)
+            self._tell_untracked()
             self.outcome.records.sort(key=lambda record: self._places[record["key"]].i)
         if self._is_cut:
             raise Stopped
@@ -135,9 +137,10 @@ class Loop:
         name = f"{item.name} {key.disturbance} {self.settings.controller}"
         params = tracking.episode_params(self.settings, key)
         try:
-            return {str(key): self.session.episode(name=name, tags={"key": key, **asdict(key)}, params=params)}
+            with self.outage.watched():
+                return {str(key): self.session.episode(name=name, tags={"key": key, **asdict(key)}, params=params)}
         except Exception as error:  # noqa: BLE001 -- MLflow lets its drivers' errors through
-            self._problem(f"{item.label} ({key.disturbance}): not tracked: {first_line(error)}")
+            self._untracked(f"{item.label} ({key.disturbance})", error)
             return {}
 
     def _over(self, task: Task, result: Result) -> None:
@@ -146,7 +149,8 @@ class Loop:
             if isinstance(result, Cut):
                 self._is_cut = True
                 if run is not None and result.record is not None:
-                    tracking.track_stopped(run, result.record, result.theta or {})
+                    with self.outage.watched():
+                        tracking.track_stopped(run, result.record, result.theta or {})
             elif isinstance(result, Exception):
                 self._failed(task, result, run)
             else:
@@ -155,12 +159,15 @@ class Loop:
                     self._problem(f"{label}: {problem}")
                 if run is not None:
                     self.outcome.run_ids[str(task.key)] = run.run_id
-                    tracking.track_episode(run, result)
+                    with self.outage.watched():
+                        tracking.track_episode(run, result)
         except Exception as error:  # noqa: BLE001 -- of a store that is gone; the record is kept
-            self._problem(f"{label}: not tracked: {first_line(error)}")
-            let_go(run, error)
+            self._untracked(label, error)
+            with self.outage.briefly():
+                let_go(run, error)
         finally:
-            let_go(run)
+            with self.outage.briefly():
+                let_go(run)
         if not isinstance(result, Cut):
             self.display.done(was_done_before=False)
 
@@ -168,7 +175,8 @@ class Loop:
         self._problem(f"{task.label} ({task.key.disturbance}): {first_line(error)}")
         with suppress(Exception):  # of a full disk: said above
             records.append(self.file, records.build_failed(task.key, error, task.photograph))
-        let_go(run, error)
+        with self.outage.briefly():
+            let_go(run, error)
 
     def _was_done_before(self, key: EpisodeKey, stem: str) -> bool:
         """Whether an episode ended well in an earlier start, and all that is asked for is still there."""
@@ -208,9 +216,20 @@ class Loop:
         run_id = self.outcome.run_ids.get(str(task.key))
         try:
             if run_id is not None:
-                tracking.track_figures(Run.of(self.session.store, run_id), made)
+                with self.outage.watched():
+                    tracking.track_figures(Run.of(self.session.store, run_id), made)
         except Exception as error:  # noqa: BLE001 -- of a store that is gone; the figures are there
             self._problem(f"{task.label} ({task.key.disturbance}): figures not tracked: {first_line(error)}")
+
+    def _untracked(self, label: str, error: Exception) -> None:
+        if self.outage.is_news():
+            self._problem(f"{label}: not tracked: {first_line(error)}")
+
+    def _tell_untracked(self) -> None:
+        n, self.outage.n_untold = self.outage.n_untold, 0
+        if n:
+            what = "1 more episode was" if n == 1 else f"{n} more episodes were"
+            self._problem(f"{what} not tracked; what is done is in {self.file}, and --resume tracks it")
 
     def _problem(self, text: str) -> None:
         line = " ".join(text.split())

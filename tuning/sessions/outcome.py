@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ciliary.agents.episode import Progress
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
 from ciliary.tuning.runs import record as records
+from ciliary.tuning.runs.secrets import masked
 from ciliary.tuning.sessions.resume import Session
 
 MOST_WHOLE = 100  # records of a session that are held in memory with all that is in them: some 50 kB each
@@ -76,6 +77,6 @@ class Outcome:
 
 
 def first_line(error: BaseException) -> str:
-    """``Type: first line``; drivers of databases add pages."""
-    text = str(error).strip()
+    """``Type: first line``, without passwords; drivers of databases add pages, and address and all."""
+    text = masked(str(error).strip())
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

@@ -136,17 +136,15 @@ def begin(store: Store, settings: Named) -> Session:
 def end(session: Session, outcome: Outcome, status: str) -> None:
     """End the session's run with its summary. What cannot be tracked any more is a problem, not the end of results."""
     best = tracking.by_gain(outcome.records)
+    about = tracking.describe_session(outcome.records, outcome.run_ids, outcome.problems, session.store.experiment_id)
+    metrics = tracking.session_metrics(outcome.records, outcome.problems)
     try:
-        if len(best) > 1:
-            ids = [outcome.run_ids.get(record["key"], "") for record in (best[0], best[-1])]
-            session.run.tag(best_episode=ids[0], worst_episode=ids[1])
-        session.close(
-            status,
-            metrics=tracking.session_metrics(outcome.records, outcome.problems),
-            files=(session.folder / records.FILE,),
-            description=tracking.describe_session(
-                outcome.records, outcome.run_ids, outcome.problems, session.store.experiment_id
-            ),
-        )
+        with session.store.outage.briefly():
+            try:
+                if len(best) > 1:
+                    ids = [outcome.run_ids.get(record["key"], "") for record in (best[0], best[-1])]
+                    session.run.tag(best_episode=ids[0], worst_episode=ids[1])
+            finally:  # which frees the session's name, whatever the store says
+                session.close(status, metrics=metrics, files=(session.folder / records.FILE,), description=about)
     except Exception as error:  # noqa: BLE001 -- MLflow lets its drivers' errors through
         outcome.problems.append(f"the session's run could not be ended: {first_line(error)}")

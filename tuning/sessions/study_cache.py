@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,8 +30,10 @@ from ciliary.cortex.parameters import COLUMNS_V0, PARAMETERS
 from ciliary.cortex.table import ParameterTable
 from ciliary.envs.batch import Evaluation
 from ciliary.tuning.runs.record import EpisodeKey, plain
-from ciliary.tuning.runs.store import masked
+from ciliary.tuning.runs.store import driver_hint, masked
 from ciliary.tuning.sessions.settings import SessionSettings
+
+_MOST_TRIES = 6  # 6 s in all, while others make the tables
 
 
 class StorageError(RuntimeError):
@@ -49,20 +52,36 @@ def study_name(*, controller: str, image: str, disturbance: str, seed: int, fing
 def open_storage(storage: str) -> BaseStorage:
     """A database for an address with ``://``, else a journal file of that path.
 
+    Processes that find a database empty all make its tables, as the tasks of an array do. One of them wins, the others
+    try again: by then the tables are there.
+
     Raises:
         StorageError: naming the storage and the reason.
     """
     try:
         with _quiet():
             if "://" in storage:
-                return RDBStorage(storage)
+                return _open_database(storage)
             return JournalStorage(JournalFileBackend(storage))
     except Exception as error:  # drivers raise what they like: ImportError, OperationalError, OSError, ...
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StorageError(
             f"cannot open the storage {masked(storage)!r}: {masked(reason)}; expected a URL such as "
-            "sqlite:///study.db or the path of a journal file in an existing folder"
+            f"sqlite:///study.db or the path of a journal file in an existing folder{driver_hint(storage, error)}"
         ) from error
+
+
+def _open_database(address: str) -> RDBStorage:
+    for i in range(_MOST_TRIES):
+        try:
+            return RDBStorage(address)
+        except Exception as error:
+            words = f"{type(error).__name__} {error}"
+            is_beaten = any(sign in words for sign in ("IntegrityError", "already exists", "database is locked"))
+            if not is_beaten or i == _MOST_TRIES - 1:
+                raise
+            time.sleep(0.2 * 2**i)
+    raise AssertionError("the last try returns or raises")
 
 
 class StudyCache:
