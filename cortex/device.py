@@ -14,6 +14,8 @@ from ciliary.cortex.options import DEVICES
 
 P = ParamSpec("P")
 R = TypeVar("R")
+#: Devices whose longest number is float32.
+WITHOUT_DOUBLE = frozenset({"mps"})
 
 
 def choose_device(asked: str = "auto") -> torch.device:
@@ -42,6 +44,11 @@ def device_of(perceiver: object) -> torch.device:
         return torch.device(own)
     tensors = (*perceiver.parameters(), *perceiver.buffers()) if isinstance(perceiver, nn.Module) else ()
     return tensors[0].device if tensors else torch.device("cpu")
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """Double precision, where a device has it: Apple's have not."""
+    return torch.float32 if device.type in WITHOUT_DOUBLE else torch.float64
 
 
 def has_numbers(tensor: Tensor) -> bool:

@@ -25,9 +25,7 @@ def _wrap(angle: Tensor, period: float) -> Tensor:
     return torch.remainder(angle + period / 2, period) - period / 2
 
 
-def lobe_kernel(
-    n_orientations: int, reach_px: float, radius_px: int, device: torch.device | None = None
-) -> Tensor:
+def lobe_kernel(n_orientations: int, reach_px: float, radius_px: int, device: torch.device | None = None) -> Tensor:
     """Forward lobe (O_to, O_from, 2r+1, 2r+1); entry at (dy, dx) is the support p gets from q = p + (dy, dx).
 
     Sums to 1 over everything an orientation listens to; the backward lobe is its point reflection.

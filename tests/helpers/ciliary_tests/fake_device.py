@@ -60,7 +60,7 @@ class Watch(TorchDispatchMode):
 
 @contextmanager
 def fake_device(name: str = "cuda") -> Iterator[Watch]:
-    """Tensors of the device ``name`` have shapes and no numbers within; fails, in the end, if anything lay elsewhere."""
+    """Within, tensors of the device have shapes and no numbers; fails, in the end, if anything lay elsewhere."""
     with FakeTensorMode(allow_non_fake_inputs=True), Watch(name) as watch:
         yield watch
     assert not watch.here, f"made on another device than {name}: {dict(watch.here)}"
