@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ciliary.cortex.device import widest
 from ciliary.cortex.motion.energy import N_DIRECTIONS, ComponentOut
 from ciliary.cortex.ops.smoothing import gaussian_blur
 
@@ -54,5 +55,7 @@ def pattern_cells(component: ComponentOut, settings: PatternSettings | None = No
 
 def plane_weights(device: torch.device | None = None) -> Tensor:
     """(8, 8): weights of component directions (columns) for pattern directions (rows); a row sums to 0."""
-    angle = torch.arange(N_DIRECTIONS, dtype=torch.float32, device=device) * (2 * math.pi / N_DIRECTIONS)
+    angle = torch.arange(N_DIRECTIONS, dtype=torch.float64 if device is None else widest(device), device=device) * (
+        2 * math.pi / N_DIRECTIONS
+    )
     return torch.cos(angle[:, None] - angle[None, :])

@@ -54,7 +54,7 @@ def merge_by_contrast(
     unit_size: float,
     n_clusters: int,
 ) -> Tensor:
-    """:func:`merge_patches` by :func:`contrast_linkage`: its rounds hang on values, so that it is one operator to torch."""
+    """:func:`merge_patches` by :func:`contrast_linkage`: its rounds hang on values: one operator to torch."""
     linkage = contrast_linkage(exponent=exponent, contour_weight=contour_weight, unit_size=unit_size)
     return merge_patches(total, size, length, strength, linkage=linkage, n_clusters=n_clusters)
 

@@ -13,7 +13,17 @@ from ciliary.tuning.cli.options import (
     one_of,
     option,
 )
-from ciliary.tuning.cli.settings import Depth, Features, FeaturesWeights, Inherited, Learned, Seed, Settings
+from ciliary.tuning.cli.settings import (
+    Depth,
+    Device,
+    Features,
+    FeaturesWeights,
+    Inherited,
+    Learned,
+    OnDevice,
+    Seed,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from ciliary.tuning.benchmarks.data import ReadSettings
@@ -100,7 +110,7 @@ class ExamSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchmarkSettings(Settings):
+class BenchmarkSettings(OnDevice):
     """Measure what a candidate setting costs (one image and its views through the whole cortex), per stage and size.
 
     An image of long side s is 3:2, and has views beside itself.
@@ -126,6 +136,7 @@ class BenchmarkSettings(Settings):
     features_weights: FeaturesWeights = None
     inherited: Inherited = "none"
     seed: Seed = 0
+    device: Device = "cpu"
     out: Annotated[Path, option("--out", "FILE", "JSON record")] = Path("runs/benchmark.json")
     compare: Annotated[
         Path | None, option("--compare", "FILE", "an older record; exit code 1 if something is slower")

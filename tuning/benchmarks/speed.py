@@ -20,6 +20,7 @@ from skimage import data
 from torch import Tensor
 
 from ciliary.cortex import Cortex, default_unit
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.profile import watch
 from ciliary.envs.batch import ImageBatch, make_batch
 from ciliary.envs.evaluator import Evaluator
@@ -82,7 +83,7 @@ def run_benchmark(
                 features=settings.features,
                 features_weights=settings.features_weights,
                 inherited=settings.inherited,
-            )
+            ).to(choose_device(settings.device))
             rows = []
             for size_px in settings.sizes_px:
                 for population in settings.populations:
