@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -14,22 +14,25 @@ from ciliary.cortex.options import DEVICES
 
 P = ParamSpec("P")
 R = TypeVar("R")
+#: Devices whose longest number is float32.
+WITHOUT_DOUBLE = frozenset({"mps"})
 
 
-def choose_device(asked: str = "auto") -> torch.device:
+def choose_device(asked: str = "auto", among: Collection[str] = DEVICES) -> torch.device:
     """The device of a name of :data:`~ciliary.cortex.options.DEVICES`.
 
     Args:
-        asked: ``auto`` is ``cuda`` where there is one, else ``cpu``; ``mps`` only where it is asked for.
+        asked: ``auto`` is ``cuda`` where there is one, else ``mps``, else ``cpu``.
+        among: what is open to choice.
 
     Raises:
         ValueError: an unknown name, or there is no such device here.
     """
-    if asked not in DEVICES:
-        raise ValueError(f"unknown device {asked!r}; choose from {', '.join(DEVICES)}")
+    if asked not in among:
+        raise ValueError(f"unknown device {asked!r}; choose from {', '.join(among)}")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if asked == "auto":
-        return torch.device("cuda" if there["cuda"] else "cpu")
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name] and name in among))
     if not there[asked]:
         raise ValueError(f"torch {torch.__version__} sees no {asked} device here; use the device cpu or auto")
     return torch.device(asked)
@@ -44,6 +47,11 @@ def device_of(perceiver: object) -> torch.device:
     return tensors[0].device if tensors else torch.device("cpu")
 
 
+def widest(device: torch.device) -> torch.dtype:
+    """Double precision, where a device has it: Apple's have not."""
+    return torch.float32 if device.type in WITHOUT_DOUBLE else torch.float64
+
+
 def has_numbers(tensor: Tensor) -> bool:
     """Whether values can be read: not of tensors that are a shape only (``meta``, torch's fake ones), nor in compiling.
 
@@ -53,7 +61,7 @@ def has_numbers(tensor: Tensor) -> bool:
 
 
 def kept(max_size: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Tensors that hang on numbers and a device alone, made once for each: an ``lru_cache`` that keeps no mere shapes.
+    """Tensors that hang on numbers and a device alone, made once: a ``lru_cache`` that keeps no shapes.
 
     A tensor without numbers (:func:`has_numbers`) would be met again where there are some. A compiler takes them as
     constants.

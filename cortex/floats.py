@@ -12,7 +12,7 @@ import torch
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_AUTOCAST = ("cpu", "cuda")
+_AUTOCAST = ("cpu", "cuda", "mps") if torch.backends.mps.is_available() else ("cpu", "cuda")
 
 
 def single_precision(function: Callable[P, R]) -> Callable[P, R]:

@@ -6,12 +6,11 @@ Nothing need be inhibited: what is resolved has no more to give.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ciliary.cortex.device import kept
 from ciliary.cortex.dorsal.expectation import octaves
 from ciliary.cortex.eye.lattice import FoveatedLattice
 
@@ -33,7 +32,7 @@ def expected_gain(
         step: only every so many cells of each axis are looked at; between them it is interpolated.
     """
     height, width = density.shape[-2:]
-    left = _left(lattice, (height, width), field_deg, step).to(density).flatten(1)  # (C, h w)
+    left = _left(lattice, (height, width), field_deg, step, density.device).to(density).flatten(1)  # (C, h w)
     rows, columns = -(-height // step), -(-width // step)
     wanted, weight = unresolved.flatten(1)[:, None], density.flatten(1)[:, :, None]
     # Some looks at a time: what does not fit the processor's cache takes five times as long.
@@ -45,13 +44,15 @@ def expected_gain(
     return F.interpolate(gain, scale_factor=float(step), mode="bilinear")[..., :height, :width]
 
 
-@lru_cache(maxsize=8)
-def _left(lattice: FoveatedLattice, size: tuple[int, int], field_deg: tuple[float, float], step: int) -> Tensor:
+@kept(8)
+def _left(
+    lattice: FoveatedLattice, size: tuple[int, int], field_deg: tuple[float, float], step: int, device: torch.device
+) -> Tensor:
     """What stays unresolved at each place after a look at each of C others, (C, h, w)."""
     cells = [(n, side / n) for n, side in zip(size, field_deg, strict=True)]
-    y, x = ((torch.arange(n) + 0.5) * cell for n, cell in cells)
+    y, x = ((torch.arange(n, device=device) + 0.5) * cell for n, cell in cells)
     # A step's look is in the middle of the cells that it stands for.
-    at_y, at_x = ((torch.arange(-(-n // step)) + 0.5) * step * cell for n, cell in cells)
+    at_y, at_x = ((torch.arange(-(-n // step), device=device) + 0.5) * step * cell for n, cell in cells)
     away = torch.hypot(at_y[:, None, None, None] - y[:, None], at_x[:, None, None] - x)
     spacing = lattice.finest_deg * (1 + away / lattice.e2_deg)
     spacing = torch.where(away > lattice.reach_deg, torch.full_like(spacing, torch.inf), spacing)

@@ -45,7 +45,9 @@ def whole_field_flow(flow: FlowOut, settings: ResidualSettings | None = None) ->
     settings = settings or ResidualSettings()
     field, trust = flow.flow_px_per_frame, flow.confidence + _TINY
     h, w = field.shape[-2:]
-    y, x = torch.meshgrid(*(torch.linspace(-1, 1, n).to(field) for n in (h, w)), indexing="ij")
+    y, x = torch.meshgrid(
+        *(torch.linspace(-1, 1, n, dtype=field.dtype, device=field.device) for n in (h, w)), indexing="ij"
+    )
     basis = torch.stack([torch.ones_like(y), y, x], -1).flatten(0, 1)  # (hw, 3)
     target = field.flatten(2).transpose(1, 2)  # (B, hw, 2)
     weight = trust.flatten(1)

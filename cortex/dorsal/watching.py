@@ -55,6 +55,6 @@ def watch(
         raise ValueError(f"expected frames (T, 3, H, W) with T >= 2, got {tuple(frames.shape)}")
     motion = see_motion(frames[None], settings, is_last_only=True)[0]
     residual = residual_motion(motion.flow)
-    maps = conspicuity(retina(frames[-1:], default_theta(1)).opponent, px_per_deg=px_per_deg)
+    maps = conspicuity(retina(frames[-1:], default_theta(1, frames.device)).opponent, px_per_deg=px_per_deg)
     still, moved = priority(maps, weights), priority(maps, weights, motion=residual)
     return MotionLook(frames[-1], motion, residual, still, moved)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ciliary.cortex.device import kept
+from ciliary.cortex.device import kept, widest
 
 _MM = 1e-3
 _SOFT_EDGE_PX2 = 0.3  # what a kernel's soft edge adds to its radius squared (1/3 for large ones)
@@ -106,10 +106,10 @@ def convolve_disc(planes: Tensor, diameter_px: Tensor, *, radius_px: int, wraps:
 def _cosines(n: int, radius_px: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Transform of an even kernel of which offsets 0 .. radius are given: (n, radius + 1)."""
     # Products modulo n: the cosine of a large angle would be rounded.
-    turns = torch.arange(n)[:, None] * torch.arange(radius_px + 1) % n
-    cosines = torch.cos(2 * math.pi / n * turns.double())
+    turns = torch.arange(n, device=device)[:, None] * torch.arange(radius_px + 1, device=device) % n
+    cosines = torch.cos(2 * math.pi / n * turns.to(widest(device)))
     cosines[:, 1:] *= 2
-    return cosines.to(device=device, dtype=dtype)
+    return cosines.to(dtype)
 
 
 @lru_cache(maxsize=256)

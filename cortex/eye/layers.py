@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ciliary.cortex.device import has_numbers
+
 #: A surface that much nearer than what is around it hides something; the hidden part is wholly there at twice that.
 HIDDEN_GAP_DPT = 0.25
 _FARNESS = 40.0  # weight of far over near in what is hidden: e^-40 over the whole range
@@ -117,7 +119,8 @@ def _even_levels(distance_dpt: Tensor, n_layers: int) -> Tensor:
 
 def _own_levels(level_dpt: Tensor, light: Tensor) -> Tensor:
     level_dpt = level_dpt.to(light).reshape(-1, level_dpt.shape[-1])
-    if level_dpt.shape[0] not in (1, len(light)) or bool((level_dpt.diff(dim=1) <= 0).any()):
+    is_wrong = level_dpt.shape[0] not in (1, len(light))
+    if is_wrong or (has_numbers(level_dpt) and bool((level_dpt.diff(dim=1) <= 0).any())):
         raise ValueError(f"expected level_dpt (L,) or ({len(light)}, L), ascending, got {level_dpt.tolist()}")
     return level_dpt.expand(len(light), -1)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ciliary.cortex.device import widest
 from ciliary.cortex.integration.looks import Looks, edges_of
 from ciliary.cortex.ops.basins import global_label
 from ciliary.cortex.ops.smoothing import gaussian_blur
@@ -62,7 +63,7 @@ def tally(looks: Looks, regions: Tensor) -> Evidence:
     segments, look, n_segments = number(looks)
     n = int(regions.max()) + 1
     name = global_label(regions, n).view(b, 1, h * w)
-    trust = None if looks.reliability is None else looks.reliability.flatten().double()
+    trust = None if looks.reliability is None else looks.reliability.flatten().to(widest(name.device))
 
     def count(index: Tensor, n_columns: int) -> Tensor:
         # Of whole numbers, or of doubles: the same in whatever order.

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ciliary.cortex.device import device_of, to_device
 from ciliary.cortex.eye.mosaic import Mosaic
 from ciliary.cortex.integration.evidence import atoms_of, cut_by
 from ciliary.cortex.integration.looks import Looks, join_looks
@@ -66,7 +67,7 @@ def perceive_glances(
     Raises:
         ValueError: no mosaic.
     """
-    seen = list(mosaics)
+    seen = [to_device(one, device_of(perceiver)) for one in mosaics]
     percepts = [perceive_mosaic(perceiver, one, theta=theta, discounts_acuity=discounts_acuity) for one in seen]
     looks = glance_looks(percepts, seen, acuity_exponent=acuity_exponent)
     # No border of the sharpest look is lost: of one glance it is the percept of that glance.
@@ -87,6 +88,7 @@ def perceive_mosaic(
         discounts_acuity: a cortex is told how fine each place was seen, and discounts edges where that changes
             (:mod:`ciliary.cortex.stages.m1_acuity`). Other perceivers cannot be told.
     """
+    mosaic = to_device(mosaic, device_of(perceiver))
     image = displayed(mosaic)
     cues: Any = perceiver.cues(image)
     if discounts_acuity and isinstance(cues, Cues):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from ciliary.cortex.device import kept, widest
 from ciliary.cortex.motion.pathways import MagnoOut, ParvoOut
 from ciliary.cortex.ops.loggabor import log_gabor, spectrum_of
 
@@ -109,11 +109,13 @@ def motion_energy(
             stride=stride,
         )
         rows, columns = (
-            _pool_matrix(n, padded // stride, pad_px, stride, settings.cell_px, settings.pool_share * wavelength)
+            _pool_matrix(
+                n, padded // stride, pad_px, stride, settings.cell_px, settings.pool_share * wavelength, inputs.device
+            )
             for n, padded in zip((h, w), spectrum.shape[-2:], strict=True)
         )
         rows, columns = rows.to(inputs), columns.T.to(inputs)
-        inside.append(_inside((h, w), settings.cell_px, wavelength).to(inputs))
+        inside.append(_inside((h, w), settings.cell_px, wavelength, inputs.device).to(inputs))
         scales.append([rows @ product @ columns for product in _products(*response.unbind(1))])
     pooled = [torch.stack(scale, 2) for scale in zip(*scales, strict=True)]  # each (B, O, S, h, w)
     fast, slow, opponent, past, cosine, sine, cos_y, sin_y, cos_x, sin_x = pooled
@@ -163,22 +165,25 @@ def _stride(wavelength_px: float) -> int:
     return min(8, 1 << max(0, math.floor(math.log2(wavelength_px / 4))))
 
 
-@lru_cache(maxsize=64)
-def _pool_matrix(n: int, n_samples: int, pad_px: int, stride: int, cell_px: int, sigma_px: float) -> Tensor:
+@kept(64)
+def _pool_matrix(
+    n: int, n_samples: int, pad_px: int, stride: int, cell_px: int, sigma_px: float, device: torch.device
+) -> Tensor:
     """(cells, samples): Gaussian means about the middles of n pixels' cells, of samples ``stride`` pixels apart."""
-    middle = torch.arange(math.ceil(n / cell_px), dtype=torch.float64) * cell_px + (cell_px - 1) / 2
-    sample = torch.arange(n_samples, dtype=torch.float64) * stride - pad_px
+    wide = widest(device)
+    middle = torch.arange(math.ceil(n / cell_px), dtype=wide, device=device) * cell_px + (cell_px - 1) / 2
+    sample = torch.arange(n_samples, dtype=wide, device=device) * stride - pad_px
     exponent = -0.5 * ((sample[None] - middle[:, None]) / sigma_px) ** 2
     weight = torch.exp(exponent) * (exponent > -_TAIL)
     return (weight / weight.sum(1, keepdim=True)).float()
 
 
-@lru_cache(maxsize=64)
-def _inside(size: tuple[int, int], cell_px: int, wavelength_px: float) -> Tensor:
+@kept(64)
+def _inside(size: tuple[int, int], cell_px: int, wavelength_px: float, device: torch.device) -> Tensor:
     """(h, w) in [0, 1] of cells: 0 at the border, 1 a wavelength and more away from it."""
     sides = []
     for n in size:
-        middle = torch.arange(math.ceil(n / cell_px)) * cell_px + cell_px / 2
+        middle = torch.arange(math.ceil(n / cell_px), device=device) * cell_px + cell_px / 2
         away = torch.minimum(middle, n - middle).clamp_min(0) / wavelength_px
         sides.append(1 - torch.exp(-0.5 * (away / _BORDER).square()))
     return sides[0][:, None] * sides[1][None, :]

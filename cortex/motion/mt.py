@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ciliary.cortex.device import widest
 from ciliary.cortex.motion.energy import N_DIRECTIONS, ComponentOut
 from ciliary.cortex.ops.smoothing import gaussian_blur
 
@@ -47,12 +48,14 @@ def pattern_cells(component: ComponentOut, settings: PatternSettings | None = No
     settings = settings or PatternSettings()
     v1 = component.direction
     v1 = gaussian_blur(v1, v1.new_full((len(v1),), settings.pool_cells))
-    drive = torch.einsum("pd,bdhw->bphw", plane_weights().to(v1), v1).relu().square()
+    drive = torch.einsum("pd,bdhw->bphw", plane_weights(v1.device).to(v1), v1).relu().square()
     pool = drive.mean(1, keepdim=True)
     return PatternOut(drive / (N_DIRECTIONS * pool + settings.semi_saturation**2))
 
 
-def plane_weights() -> Tensor:
+def plane_weights(device: torch.device | None = None) -> Tensor:
     """(8, 8): weights of component directions (columns) for pattern directions (rows); a row sums to 0."""
-    angle = torch.arange(N_DIRECTIONS, dtype=torch.float64) * (2 * math.pi / N_DIRECTIONS)
+    angle = torch.arange(N_DIRECTIONS, dtype=torch.float64 if device is None else widest(device), device=device) * (
+        2 * math.pi / N_DIRECTIONS
+    )
     return torch.cos(angle[:, None] - angle[None, :])

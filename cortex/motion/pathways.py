@@ -80,8 +80,9 @@ def pathways_step(
         )
     changes = torch.cat([state.changes[:, 1:], (frame - state.frame)[:, None]], 1)
     is_biphasic = settings.partner == "biphasic"
-    second = change_kernel(SLOW, settings) if is_biphasic else pending_kernel(FAST, settings)
-    kernels = torch.stack([change_kernel(FAST, settings), second]).to(frame)
+    at = frame.device
+    second = change_kernel(SLOW, settings, at) if is_biphasic else pending_kernel(FAST, settings, at)
+    kernels = torch.stack([change_kernel(FAST, settings, at), second]).to(frame)
     fast, slow = torch.einsum("kn,bnhw->kbhw", kernels, changes)[:, :, None]
     slow = slow if is_biphasic else frame[:, None] - slow
     on_off = torch.cat([fast.relu(), (-fast).relu()], 1)

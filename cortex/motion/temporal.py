@@ -13,13 +13,17 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from ciliary.cortex.device import kept, widest
 
 #: Orders of the fast and of the slow filter.
 FAST, SLOW = 3, 5
 PARTNERS = ("monophasic", "biphasic")
 _TAIL = 18.0  # k t beyond which less than 1e-3 of the slow filter's step response is left
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -86,24 +90,24 @@ def gain(frequency_hz: Tensor, order: int, *, rate_per_s: float) -> Tensor:
     return _shape(2 * math.pi * frequency_hz / rate_per_s, order) / _peak(order)
 
 
-@lru_cache(maxsize=32)
-def change_kernel(order: int, settings: TemporalSettings) -> Tensor:
+@kept(32)
+def change_kernel(order: int, settings: TemporalSettings, device: torch.device = _CPU) -> Tensor:
     """Weights (N,) of the last N changes from frame to frame, oldest first, in f_n's response at the newest's end."""
-    return step_response(_ages_ms(settings), order, rate_per_s=settings.rate_per_s).float()
+    return step_response(_ages_ms(settings, device), order, rate_per_s=settings.rate_per_s).float()
 
 
-@lru_cache(maxsize=32)
-def pending_kernel(order: int, settings: TemporalSettings) -> Tensor:
+@kept(32)
+def pending_kernel(order: int, settings: TemporalSettings, device: torch.device = _CPU) -> Tensor:
     """(N,) in [0, 1]: share of each of the last N changes, oldest first, that s_n does not answer to yet."""
-    kt = _ages_ms(settings) * 1e-3 * settings.rate_per_s
-    parts = [torch.special.gammaincc(torch.tensor(order + n, dtype=kt.dtype), kt) for n in (2.0, 3.0)]
+    kt = _ages_ms(settings, device) * 1e-3 * settings.rate_per_s
+    parts = [torch.special.gammaincc(torch.full_like(kt, order + n), kt) for n in (2.0, 3.0)]
     share: Tensor = 0.5 * (parts[0] + parts[1])
     return share.float()
 
 
-def _ages_ms(settings: TemporalSettings) -> Tensor:
+def _ages_ms(settings: TemporalSettings, device: torch.device) -> Tensor:
     """Of the last N changes when the newest frame ends."""
-    return torch.arange(settings.n_taps, 0, -1, dtype=torch.float64) * settings.frame_ms
+    return torch.arange(settings.n_taps, 0, -1, dtype=widest(device), device=device) * settings.frame_ms
 
 
 def _shape(w: Tensor, order: int) -> Tensor:
@@ -112,4 +116,5 @@ def _shape(w: Tensor, order: int) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _peak(order: int) -> float:
-    return float(_shape(torch.linspace(0, 2, 20001, dtype=torch.float64), order).max())
+    w = np.linspace(0, 2, 20001)
+    return float((w * np.sqrt(4 + w**2) / (1 + w**2) ** ((order + 3) / 2)).max())

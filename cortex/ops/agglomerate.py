@@ -105,7 +105,8 @@ def cut_to(tree: RegionTree, n_left: int) -> Tensor:
         order = order[key[order].argsort(stable=True)]
     index = torch.arange(len(order), device=order.device)
     rank = torch.empty_like(order).index_copy_(0, order, index)
-    n, n_real = (torch.bincount(tree.sample, weights=w).long() for w in (None, tree.is_real.double()))
+    n = torch.bincount(tree.sample)
+    n_real = _counted(tree.is_real, tree.sample)
     rank = rank - (n.cumsum(0) - n)[tree.sample]
     return clusters(tree, rank < (n_real - n_left)[tree.sample])
 
@@ -117,7 +118,7 @@ def clusters(tree: RegionTree, happens: Tensor) -> Tensor:
     for _ in range(len(index).bit_length()):
         parent = parent.index_select(0, parent)
     is_root = (parent == index) & tree.is_real
-    n = torch.bincount(tree.sample, weights=is_root.double()).long()
+    n = _counted(is_root, tree.sample)
     number = is_root.cumsum(0) - 1 - (n.cumsum(0) - n)[tree.sample]
     return torch.where(tree.is_real, number.index_select(0, parent), 0)
 
@@ -128,7 +129,7 @@ def _grow(
     m = len(size)
     index = torch.arange(m, device=size.device)
     tree = RegionTree(index.clone(), torch.full_like(size, torch.inf), torch.zeros_like(index), sample, size > 0)
-    n_merges = torch.bincount(sample, weights=tree.is_real.double()).long() - n_left
+    n_merges = _counted(tree.is_real, sample) - n_left
     mean, size, inside = total / size.clamp_min(1e-6)[:, None], size.clone(), torch.zeros_like(size)
     for i_round in range(m):
         if not len(graph.first):
@@ -152,6 +153,11 @@ def _grow(
         size[first] += size[second]
         graph = join_edges(_of_pictures(graph, ~is_done, where), index.index_copy(0, second, first))
     return tree
+
+
+def _counted(which: Tensor, sample: Tensor) -> Tensor:
+    """(B,) int64: of (M,) bool, how many in each picture."""
+    return torch.zeros_like(torch.bincount(sample)).index_add_(0, sample, which.long())
 
 
 def _costs(mean: Tensor, size: Tensor, graph: RegionGraph, linkage: PairCost, sample: Tensor) -> Tensor:

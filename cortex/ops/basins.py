@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ciliary.cortex.device import widest
 from ciliary.cortex.ops.patches import N_PATCHES, sample_at
 
 
@@ -92,5 +93,5 @@ def _measure(label: Tensor, n: int) -> tuple[Tensor, Tensor]:
         torch.zeros(b * n, dtype=torch.int64, device=label.device).index_add_(0, name, v.flatten())
         for v in (torch.ones_like(label), y, x)
     )
-    centre = torch.stack([s.double() / size.clamp_min(1) for s in sums], -1)
+    centre = torch.stack([s.to(widest(s.device)) / size.clamp_min(1) for s in sums], -1)
     return size.float().reshape(b, n), centre.float().reshape(b, n, 2)

@@ -82,8 +82,8 @@ class ExpertBank(nn.Module):
 
 def spread_parts(visible: Tensor) -> Tensor:
     """(M, number of parts) to (M, d): each part's value at all its entries."""
-    sizes = torch.tensor([part.stop - part.start for part in PARTS.values()], device=visible.device)
-    return visible.repeat_interleave(sizes, 1)
+    index = [i for i, part in enumerate(PARTS.values()) for _ in range(part.start, part.stop)]
+    return visible.index_select(1, torch.tensor(index, device=visible.device))
 
 
 class LearnedM5(nn.Module):

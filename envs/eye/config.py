@@ -14,6 +14,7 @@ from ciliary.cortex.eye.contrast import LEAST_WINDOW_PX
 from ciliary.cortex.eye.lattice import FoveatedLattice
 from ciliary.cortex.eye.parameters import EYE, FOCUS_DPT, PUPIL_MM, WIDTH_DEG
 from ciliary.cortex.eye.receptor import RECEPTORS
+from ciliary.cortex.options import EYE_DEVICES
 from ciliary.envs.config import check_names
 from ciliary.envs.data.active.scene import EyeScene
 from ciliary.envs.data.active.sequences import FRAME_MS
@@ -21,8 +22,6 @@ from ciliary.envs.dynamics import Rules
 
 #: Scenes by name, that are no folder.
 KINDS = ("synthetic", "photographs", "mixed", "moving")
-#: Places are told in float64, which Apple's do not have.
-DEVICES = ("auto", "cpu", "cuda")
 #: The eye's muscles, in the order of the columns of every action.
 MUSCLES = EYE.names
 #: Largest change of the lens in one step. Accommodation runs at up to about 10 dpt/s, a look takes 0.25 s (Campbell &
@@ -137,8 +136,8 @@ class EyeConfig:
             )
         if self.film and (not isinstance(self.scenes, (str, Path)) or self.scenes in KINDS):
             raise ValueError(f"film=True is for a folder of frames; got scenes={self.scenes!r} (moving needs no film)")
-        if not isinstance(self.device, torch.device) and self.device not in DEVICES:
-            raise ValueError(f"expected device of {', '.join(DEVICES)}, got {self.device!r}")
+        if not isinstance(self.device, torch.device) and self.device not in EYE_DEVICES:
+            raise ValueError(f"expected device of {', '.join(EYE_DEVICES)}, got {self.device!r}")
         if self.centre_exponent < 0:
             raise ValueError(f"expected centre_exponent >= 0, got {self.centre_exponent}")
         if self.white_cd_m2 is not None and not self.white_cd_m2 > 0:
@@ -164,7 +163,7 @@ class EyeConfig:
         Raises:
             ValueError: there is no such device here.
         """
-        return self.device if isinstance(self.device, torch.device) else choose_device(self.device)
+        return self.device if isinstance(self.device, torch.device) else choose_device(self.device, EYE_DEVICES)
 
     @property
     def widest_mm(self) -> float:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ciliary.cortex.device import to_device
+from ciliary.cortex.device import has_numbers, to_device
 
 _BLUR_RADIUS_PX = 3  # three sigma of the largest blur a view may have
 
@@ -141,10 +141,10 @@ class WayBack:
 
         Pixels that were outside the view get its border's value: multiply by ``valid`` before use. Differentiable.
         """
-        if not bool(self.is_moved.any()):
+        if has_numbers(field) and not bool(self.is_moved.any()):
             return _flip(field, self.is_flipped)
         moved = F.grid_sample(field, self.grid, mode="bilinear", padding_mode="border", align_corners=False)
-        if bool(self.is_moved.all()):
+        if has_numbers(field) and bool(self.is_moved.all()):
             return moved
         return torch.where(self.is_moved[:, None, None, None], moved, _flip(field, self.is_flipped))
 
@@ -235,7 +235,9 @@ def _is_moved(views: Views) -> Tensor:
 
 def _flip(field: Tensor, is_flipped: Tensor) -> Tensor:
     """Left-right flip of the marked rows: exact, no interpolation."""
-    return torch.where(is_flipped[:, None, None, None], field.flip(-1), field) if bool(is_flipped.any()) else field
+    if has_numbers(is_flipped) and not bool(is_flipped.any()):
+        return field
+    return torch.where(is_flipped[:, None, None, None], field.flip(-1), field)
 
 
 def _blur(image: Tensor, sigma_px: Tensor) -> Tensor:

@@ -141,11 +141,28 @@ def test_what_lies_there_already_is_not_made_anew(images):
     assert to_device(None, "cpu") is None
 
 
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"inherited": "contours"}, marks=pytest.mark.slow)], ids=["none", "contours"]
+)
+def test_a_device_without_double_precision_is_asked_for_none(options, images, monkeypatch):
+    monkeypatch.setattr("ciliary.cortex.device.WITHOUT_DOUBLE", {ELSEWHERE.type})
+    here = Cortex(**options)(images)
+    with OtherDevice(has_double=False) as watched:
+        there = Cortex(**options).to(ELSEWHERE)(images.to(ELSEWHERE))
+        labels = there.labels((90, 70))
+    assert list(dict.fromkeys(watched.mixed)) == []
+    torch.testing.assert_close(numbers(there.masks), here.masks)
+    assert torch.equal(numbers(labels), here.labels((90, 70)))
+
+
 def test_devices_by_name(monkeypatch):
     assert make_perceiver(device="cpu").device == torch.device("cpu")
     assert device_of(object()) == torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == torch.device("cpu")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("auto") == choose_device("mps") == torch.device("mps")
+    assert choose_device("auto", ("auto", "cpu", "cuda")) == torch.device("cpu")
     with pytest.raises(ValueError, match=r"sees no cuda device here; use the device cpu or auto$"):
         choose_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -30,6 +30,22 @@ def test_the_cortex_sees_the_same(double):
     torch.testing.assert_close(seen.boundary, plain.boundary)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_around_it_changes_nothing(dtype, small_image):
+    cortex = Cortex().eval().requires_grad_(False)
+    plain = cortex(small_image)
+    with torch.autocast("cpu", dtype=dtype):
+        seen = cortex(small_image)
+        assert torch.is_autocast_enabled("cpu")
+    assert torch.equal(seen.masks, plain.masks)
+
+
+@pytest.mark.parametrize("change", [Cortex.half, Cortex.bfloat16, Cortex.double, lambda c: c.to("cpu", torch.float16)])
+def test_another_precision_is_refused_in_one_line(change):
+    with pytest.raises(ValueError, match=r"perceives in float32 alone, got torch\.[a-z0-9]+"):
+        change(Cortex())
+
+
 @pytest.mark.parametrize("name", ["Gaze", "Focus"])
 def test_environments_play(double, name):
     env = gym.make(f"Ciliary/{name}-v0")

@@ -17,6 +17,7 @@ from ciliary.cortex.options import (
     CORTEX,
     DEPTHS,
     DEVICES,
+    EYE_DEVICES,
     INHERITED,
     INHERITED_TRUNK,
     LEARNED,
@@ -71,8 +72,11 @@ Depth = Annotated[
 ]
 Device = Annotated[
     str,
-    option("--device", "|".join(DEVICES), "where the cortex lies; auto is cuda where there is one, else cpu"),
+    option("--device", "|".join(DEVICES), "where the cortex lies; auto is cuda where there is one, else mps, else cpu"),
     one_of(*DEVICES),
+]
+EyeDevice = Annotated[
+    str, option("--device", "|".join(EYE_DEVICES), "where the eye, its scenes and its memory lie"), one_of(*EYE_DEVICES)
 ]
 Seed = Annotated[int, option("--seed", "N", "of everything that is drawn"), at_least(0)]
 Size = Annotated[int, option("--size", "PX", "long side that images are shrunk to"), at_least(32)]
@@ -118,11 +122,24 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CortexOptions(Settings):
+class OnDevice(Settings):
+    """Where it is computed; no part of what is."""
+
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device not in ("auto", "cpu"):
+            from ciliary.cortex.device import choose_device  # brings torch
+
+            choose_device(self.device)  # better now than in a worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class CortexOptions(OnDevice):
     """Which cortex looks, and how large it sees."""
 
     size_px: Size = 192
-    device: Device = "auto"
     depth: Depth = "none"
     features: Features = "none"
     features_weights: FeaturesWeights = None
@@ -145,10 +162,6 @@ class CortexOptions(Settings):
             in_its_place = set(self.learned) - {"m5"}  # of stages that would be inherited
             object.__setattr__(self, "inherited", "none" if in_its_place else INHERITS)
         super().__post_init__()
-        if self.device not in ("auto", "cpu"):
-            from ciliary.cortex.device import choose_device  # brings torch
-
-            choose_device(self.device)  # better now than in a worker
         if self.features_weights is not None and self.features == "none":
             raise ValueError("--features-weights is of a backbone; say which with --features NAME")
         if self.inherited_weights is not None and self.inherited == "none":

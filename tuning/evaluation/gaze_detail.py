@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ciliary.agents.eye.gaze import even_grid
+from ciliary.cortex.device import device_of
 from ciliary.cortex.dorsal.expectation import ExpectationNet, unresolved
 from ciliary.cortex.dorsal.itti_koch import itti_koch
 from ciliary.cortex.dorsal.looking import GREY, whole_priority
@@ -104,6 +105,7 @@ def sit(
         mosaics[name] = remembered(light, camera, torch.zeros(1, 1, 2), px_per_deg)
     theirs = [fixations.of(one) for one in fixations.subjects if one != person]
     orders = scan_matches(paths, theirs, photograph=photograph, field=field_deg(size, px_per_deg))
+    image = image.to(device_of(perceiver))
     sharp = labels_of(perceiver(image, perceiver.table.default_theta(1), perceiver.cues(image)))
     found = {}
     for name, mosaic in mosaics.items():
@@ -212,4 +214,4 @@ def _paths(
 
 def labels_of(percept: AbstractPercept) -> np.ndarray:
     """(H, W) of a percept of one image."""
-    return np.asarray(percept.labels()[0].numpy())
+    return np.asarray(percept.labels()[0].cpu().numpy())

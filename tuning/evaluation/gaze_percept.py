@@ -13,6 +13,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from ciliary.cortex.device import to_device
 from ciliary.cortex.dorsal.expectation import octaves
 from ciliary.cortex.eye.lattice import FoveatedLattice
 from ciliary.cortex.integration.glances import perceive_glances, perceive_mosaic
@@ -106,7 +107,7 @@ def sit_together(
     doubts: dict[str, Doubt] = {}
     for name in policies:
         mosaics = list(growing(light, lattice, paths[name], px_per_deg))
-        glanced = perceive_glances(perceiver, mosaics)
+        glanced = to_device(perceive_glances(perceiver, mosaics), "cpu")
         labels = [labels_of(one) for one in (glanced.last, glanced.percept)]
         found[name] = Coverings(*(weighted_covering(one, sharp[0].numpy(), weight) for one in labels))
         if not doubts:

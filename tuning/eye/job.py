@@ -51,14 +51,14 @@ def tell(settings: EyeExam) -> str:
     Raises:
         ValueError, OSError: too few photographs, or a policy that is none.
     """
-    s, config = settings, EyeConfig(in_depth=True)
+    s, config = settings, EyeConfig(in_depth=True, device=settings.device)
     indices = evenly(parts_of(s.scenes)["choose" if s.held_out else "tell"], s.n_images)
     names = [folder(s.scenes, None).names[i] for i in indices]
     played_by = controllers([Path(one) for one in s.policies])
     with Bar(len(indices), title="reading", is_quiet=s.is_quiet) as bar:
         scenes = scenes_of(s.scenes, indices, config, on_scene=bar.advance)
         bar.next("controllers", len(played_by))
-        envs = EyeVectorEnv(_N_TOGETHER, scenes=scenes, in_depth=True)
+        envs = EyeVectorEnv(_N_TOGETHER, scenes=scenes, in_depth=True, device=s.device)
         played: dict[str, Played] = {}
         for name, controller in played_by.items():
             bar.move(len(played), note=name)

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from ciliary.tuning.cli.options import at_least, option
-from ciliary.tuning.cli.settings import Seed, Settings
+from ciliary.tuning.cli.settings import EyeDevice, OnDevice, Seed
 
 DEFAULT_OUT = Path("runs/eye")
 _SCENES = "photographs, set up in depth: planes, strips and slants of .3 to 8 dpt drawn by their names"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EyeTraining(Settings):
+class EyeTraining(OnDevice):
     """Train an eye to move gaze, lens and pupil together: PPO of stable-baselines3 on photographs in depth, no labels.
 
     Play it with the controller eye-policy, examine it with ciliary eye --policies FILE.
@@ -46,11 +46,12 @@ examples      ciliary train eye --scenes osie/images --minutes 60 --seed 0 --out
     with_maps: Annotated[bool, option("--maps", "", "it also looks at the glance and the map of priority")] = False
     is_scratch: Annotated[bool, option("--scratch", "", "no rule, no reflexes: pixels to muscles")] = False
     seed: Seed = 0
+    device: EyeDevice = "cpu"
     out: Annotated[Path, option("--out", "DIR", "folder of this training")] = DEFAULT_OUT / "training"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EyeExam(Settings):
+class EyeExam(OnDevice):
     """How well an eye is moved: hand-written rules and trained policies on photographs in depth that no one chose on.
 
     Every controller meets the same photographs and photons, on Ciliary/Eye-v0 as it is. Printed as Markdown.
@@ -80,4 +81,5 @@ examples      ciliary eye --scenes osie/images --policies runs/eye/*/eye.safeten
     ] = 0
     held_out: Annotated[bool, option("--choosing", "", "on the photographs held out in training: to choose by")] = False
     seed: Seed = 0
+    device: EyeDevice = "cpu"
     out: Annotated[Path, option("--out", "DIR", "where the table goes")] = DEFAULT_OUT

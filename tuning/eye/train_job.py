@@ -102,12 +102,12 @@ class _Job:
         s = self.settings = settings
         self.about, self.stopper, self.run = about, stopper, run
         self.weights, self.checkpoint = s.out / WEIGHTS, s.out / CHECKPOINT
-        config, parts = EyeConfig(in_depth=True), parts_of(s.scenes)
+        config, parts = EyeConfig(in_depth=True, device=s.device), parts_of(s.scenes)
         with Bar(len(parts["learn"]) + len(parts["choose"]), title="reading", is_quiet=s.is_quiet) as bar:
             learned = scenes_of(s.scenes, parts["learn"], config, on_scene=bar.advance)
             self.held_out = scenes_of(s.scenes, parts["choose"], config, on_scene=bar.advance)
-        envs = EyeVectorEnv(s.n_envs, scenes=learned, **QUICK, **ENDLESS)
-        self.judging = EyeVectorEnv(8, scenes=self.held_out, **QUICK)
+        envs = EyeVectorEnv(s.n_envs, scenes=learned, device=s.device, **QUICK, **ENDLESS)
+        self.judging = EyeVectorEnv(8, scenes=self.held_out, device=s.device, **QUICK)
         self.promise = None if s.is_scratch else self._promise(envs)
         arbiter = None if s.is_scratch else Arbiter(settling_rule(), self.promise)
         self.envs = EyeVecEnv(envs, arbiter, has_maps=bool(about["with_maps"]))

@@ -77,7 +77,7 @@ def watch(scene: EyeScene, settings: FocusSettings, *, on_look: Callable[[], obj
     muscle = muscle_of(scene)
     gaze = settings.place or gaze_by_priority(scene)
     options = {"scene": scene, "gaze": gaze, "noise_seed": settings.seed, **resting(scene, muscle)}
-    env = env_of(scene, muscle, has_noise=settings.has_noise)
+    env = env_of(scene, muscle, has_noise=settings.has_noise, device=settings.device)
     windows: list[Tensor] = []
 
     def keep(_: object) -> None:
@@ -112,7 +112,9 @@ def name_of(scene: EyeScene, muscle: str, name: str) -> str:
     return name or BEST["stack" if scene.frames is not None and muscle == LENS else muscle]
 
 
-def env_of(scene: EyeScene, muscle: str, *, has_noise: bool, receptor: str | None = None) -> EyeEnv:
+def env_of(
+    scene: EyeScene, muscle: str, *, has_noise: bool, receptor: str | None = None, device: str = "cpu"
+) -> EyeEnv:
     """An eye with that one muscle; it ends no episode itself. Frames have their camera's photons already.
 
     Light of more than a display's white, and exposures, are a camera's: so are the receptors they fall on, unless it is
@@ -126,6 +128,7 @@ def env_of(scene: EyeScene, muscle: str, *, has_noise: bool, receptor: str | Non
         photon_noise=is_noisy,
         receptor=receptor or ("cones" if muscle == LENS else "sensor"),
         patience=0,
+        device=device,
         coarse=_COARSE,
         mosaic_coarse=_COARSE,
     )

@@ -28,7 +28,7 @@ from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.one_each import Play, run_one_each
 from ciliary.tuning.sessions.outcome import Outcome
 
-_PLACES = ("out", "session", "is_resumed", "is_animated")  # they shape no number
+_PLACES = ("out", "session", "is_resumed", "is_animated", "device")  # they shape no number
 
 
 class _Focusing(Play[FocusInput, EyeScene]):

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option, words
-from ciliary.tuning.cli.settings import Images, Seed, Settings
+from ciliary.tuning.cli.settings import EyeDevice, Images, OnDevice, Seed
 
 EXAMS = ("lens", "colour", "stacks", "pupil", "optics")
 #: Where the gaze goes: what the whole scene's priority map says, or where it is told.
@@ -25,7 +25,7 @@ def _gaze(text: str) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FocusSettings(Settings):
+class FocusSettings(OnDevice):
     """Watch an eye focus: a figure, a film and a JSON of each scene, and a tracked run of each episode.
 
     With --exam DIR nothing is drawn: the lens, the pupil and the optics are examined, and tables are written.
@@ -71,6 +71,7 @@ examples      ciliary focus kitchen/ --gaze 0.2,-0.4
     only: Annotated[
         tuple[str, ...], option("--only", ",".join(EXAMS), "with --exam: these", convert=words), one_of(*EXAMS)
     ] = EXAMS
+    device: EyeDevice = "cpu"
     session: Annotated[str | None, option("--session", "NAME", "name of the session")] = None
     is_resumed: Annotated[bool, option("--resume", "", "open a complete session again")] = False
     is_animated: Annotated[bool, option("--animation/--no-animation", "", "write a GIF beside each figure")] = True
@@ -82,6 +83,8 @@ examples      ciliary focus kitchen/ --gaze 0.2,-0.4
             raise ValueError("--exam has its own scenes; leave SCENE out")
         if self.exam is None and self.only != EXAMS:
             raise ValueError("--only is of --exam DIR; give it, or leave --only out")
+        if self.exam is not None and self.device != "cpu":
+            raise ValueError("--device is of watching; --exam examines on the CPU: leave it out")
         if not self.nearness > 0:
             raise ValueError(f"--nearness must be above 0, got {self.nearness}")
         if self.gaze not in (PRIORITY, CENTRE):

@@ -59,7 +59,7 @@ def tell_detail(settings: GazeSettings) -> tuple[str, tuple[Path, Path]]:
     gazed = read_gaze(s.people)
     shown = Shown.of(gazed, long_side_px=s.size_px, px_per_deg=s.px_per_deg)
     told_on = halves(gazed, s.n_images)[s.half]
-    perceiver = make_perceiver({"inherited": s.detail})
+    perceiver = make_perceiver({"inherited": s.detail}, device=s.device)
     found: list[dict[str, Detail]] = []
     with Bar(len(told_on), title="glances", unit="photographs", is_quiet=s.is_quiet) as bar:
         for i in told_on:

@@ -78,7 +78,7 @@ def tell_percepts(settings: GazeSettings) -> tuple[str, tuple[Path, ...]]:
     shown = Shown.of(gazed, long_side_px=s.size_px, px_per_deg=s.px_per_deg)
     told_on = halves(gazed, s.n_images)[s.half]
     exam = DetailSettings(n_glances=s.n_glances, nets={OWN: read_expectation(s.expectation)})
-    perceiver = make_perceiver({"inherited": s.detail})
+    perceiver = make_perceiver({"inherited": s.detail}, device=s.device)
     size, px_per_deg = shown.photograph, shown.seen_px_per_deg
     coverings: list[dict[str, Coverings]] = []
     doubts: list[dict[str, Doubt]] = []

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ciliary.agents.trace import Ending, Trace, running_best
+from ciliary.cortex.device import to_device
 from ciliary.cortex.dorsal.expectation import ExpectationNet
 from ciliary.cortex.dorsal.looking import GazeLook, Trunk, look_around, mosaics_along
 from ciliary.cortex.dorsal.mixture import GazeMixture
@@ -37,7 +38,7 @@ from ciliary.tuning.sessions.one_each import Play
 
 ENDS = (".png", ".gif", ".json")
 SAVED = (".priority.png", ".labels.png", ".boundary.png", ".uncertainty.png", ".json")
-_PLACES = ("out", "session", "is_resumed", "is_animated", "save")  # they shape no number
+_PLACES = ("out", "session", "is_resumed", "is_animated", "save", "device")  # they shape no number
 
 
 class Gazing(Play[Input, Photograph]):
@@ -55,7 +56,8 @@ class Gazing(Play[Input, Photograph]):
         self, settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None, net: ExpectationNet | None
     ) -> None:
         self.settings, self.mixture, self.trunk, self.net = settings, mixture, trunk, net
-        self.perceiver = None if settings.percept is None else make_perceiver({"inherited": settings.percept})
+        kind = settings.percept
+        self.perceiver = None if kind is None else make_perceiver({"inherited": kind}, device=settings.device)
         self.numbers = {name: text for name, text in settings.as_params().items() if name not in _PLACES}
 
     def load(self, item: Input) -> Photograph:
@@ -86,7 +88,9 @@ class Gazing(Play[Input, Photograph]):
             own_sight=self.net is not None,
             net=self.net,
         )
-        glanced = None if self.perceiver is None else perceive_glances(self.perceiver, mosaics_along(look))
+        glanced = None
+        if self.perceiver is not None:
+            glanced = to_device(perceive_glances(self.perceiver, mosaics_along(look)), "cpu")
         along = what_it_brought(look)
         trace = as_trace(look, along, controller=key.controller, seconds=time.perf_counter() - start)
         record = records.build(key, trace, photograph)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from ciliary.cortex.options import INHERITED
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option
-from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, Seed, Settings, Size
+from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, OnDevice, Seed, Settings, Size
 
 MAPS = ("priority", "learned")
 OWN_SIGHT = "own"
@@ -20,7 +20,7 @@ PX_PER_DEG_HELP = "pixels of the file to a degree of visual angle (its width is 
 
 
 @dataclass(frozen=True, kw_only=True)
-class GazeSettings(Settings):
+class GazeSettings(OnDevice):
     """Where an eye would look in photographs, why, and what it would have seen: a figure, a JSON and a run of each.
 
     Without IMAGE, three bundled photographs are looked at. With --people DIR nothing is drawn: the maps are told beside

@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from ciliary.cortex.device import choose_device, to_device
 from ciliary.cortex.dorsal.watching import watch
 from ciliary.cortex.eye.parameters import WIDTH_DEG
 from ciliary.cortex.motion.perceive import MotionSettings
@@ -64,7 +65,8 @@ def _watch(settings: MotionCommand) -> int:
     temporal = TemporalSettings(frame_ms=settings.frame_ms)
     width = frames.shape[-1]
     px_per_deg = width / WIDTH_DEG if settings.px_per_deg is None else settings.px_per_deg * scale
-    look = watch(frames, px_per_deg=px_per_deg, settings=MotionSettings(temporal=temporal))
+    frames = frames.to(choose_device(settings.device))
+    look = to_device(watch(frames, px_per_deg=px_per_deg, settings=MotionSettings(temporal=temporal)), "cpu")
     note = f"{len(frames)} frames, {settings.frame_ms:g} ms apart; motion is that of {temporal.latency_ms:.0f} ms ago"
     path = write_figure(draw_motion(look, name=name, note=note), settings.out / f"{name}.png")
     _print(settings, [f"motion   {path}"])

@@ -6,14 +6,14 @@ from typing import Annotated, ClassVar
 
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, option
-from ciliary.tuning.cli.settings import Images, Settings, Size
+from ciliary.tuning.cli.settings import Device, Images, OnDevice, Size
 
 DEFAULT_OUT = Path("runs/motion")
 _LEAST_FILMS = 4  # two of either kind of ground
 
 
 @dataclass(frozen=True, kw_only=True)
-class MotionCommand(Settings):
+class MotionCommand(OnDevice):
     """What moves in a sequence, where to and how fast, and whether it draws the eye: a figure. Or the exam: a table.
 
     IMAGE are the frames of one sequence, in the order they are named, a folder's by name. Without any, a patch that
@@ -46,6 +46,7 @@ examples      ciliary motion holiday/frame_00*.jpg --frame-ms 40
     ] = None
     n_scenes: Annotated[int, option("--scenes", "N", "with --exam: made-up scenes of a patch"), at_least(2)] = 24
     size_px: Size = 320
+    device: Device = "cpu"
     out: Annotated[Path, option("--out", "DIR", "where the figure or the table goes")] = DEFAULT_OUT
 
     def __post_init__(self) -> None:
@@ -53,6 +54,8 @@ examples      ciliary motion holiday/frame_00*.jpg --frame-ms 40
         for flag, value in (("--px-per-deg", self.px_per_deg), ("--frame-ms", self.frame_ms)):
             if value is not None and not value > 0:
                 raise ValueError(f"{flag} must be above 0, got {value}")
+        if self.is_exam and self.device != "cpu":
+            raise ValueError("--device is of the figure; --exam examines on the CPU: leave it out")
         if self.is_exam and self.images:
             raise ValueError("--exam has its own sequences; leave IMAGE out")
         if not self.is_exam and (self.run is not None or self.has_ablations or self.has_pursuit):

@@ -105,7 +105,8 @@ class StudyCache:
         trials = self.study.get_trials(deepcopy=False)
         if names is None and not trials:
             self.study.set_user_attr("columns", list(table.names))
-        batches = Counter(_batch_of(trial) for trial in trials)
+        # Another process may have kept the same: each setting of a batch counts once.
+        batches = Counter(batch for batch, _ in {(_batch_of(t), str(t.user_attrs.get("u"))) for t in trials})
         self._stored: dict[bytes, tuple[str, int] | None] = {}  # the batch of each trial
         for trial in trials:
             if "u" in trial.user_attrs and "terms" in trial.user_attrs:

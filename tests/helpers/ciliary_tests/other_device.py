@@ -1,13 +1,13 @@
-"""A device that is not there: tensors that say they lie on it, and what would fail if they really did.
+"""A device that is not there, with numbers: tensors that say they lie on it, and what would fail if they really did.
 
 The numbers are computed on the CPU, by the same operations, so that everything runs: loops over merges, shapes that
 depend on data, backward passes. What is watched is where tensors lie. Not seen by it: what an accelerator's kernels
-cannot do (a dtype, a layout), and other rounding or other order there.
+cannot do (a dtype, a layout), and other rounding or other order there. Where torch itself is asked, without numbers:
+:mod:`ciliary_tests.fake_device`.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ciliary_tests.fake_device import place
 
 #: A device that torch knows the name of, and that nothing here lies on otherwise.
 ELSEWHERE = torch.device("lazy")
@@ -81,12 +84,14 @@ class OtherDevice(TorchDispatchMode):
     """Within it, ``.to(ELSEWHERE)`` and ``device=ELSEWHERE`` do what they say.
 
     Attributes:
-        mixed: every place where tensors of both devices met, as ``file:line operation``.
+        mixed: every place where tensors of both devices met, as ``file:line operation``; on a device without double
+            precision also where a number of it was made there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_double: bool = True) -> None:
         super().__init__()
         self.mixed: list[str] = []
+        self.has_double = has_double
         self._patched = pytest.MonkeyPatch()
 
     def __enter__(self) -> OtherDevice:
@@ -100,7 +105,12 @@ class OtherDevice(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         del types
-        return _run(func, args, kwargs or {}, self.mixed)
+        answer = _run(func, args, kwargs or {}, self.mixed)
+        if not self.has_double and any(
+            x.dtype is torch.float64 for x in tree_leaves(answer) if isinstance(x, Elsewhere)
+        ):
+            self.mixed.append(f"{place()} {func}: double precision")
+        return answer
 
 
 def _made_there(make: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
@@ -117,7 +127,7 @@ def _run(func: Any, args: Any, kwargs: Any, mixed: list[str] | None) -> Any:
     plain_args, plain_kwargs = _plain(args, tensors), _plain(kwargs, tensors)
     is_there = any(isinstance(x, Elsewhere) for x in tensors)
     if is_there and mixed is not None and func not in _MAY_CROSS and (what := _meeting(func, args, tensors)):
-        mixed.append(f"{_place()} {func}: {what}")
+        mixed.append(f"{place(3)} {func}: {what}")
     goes = kwargs.get("device")
     lies_there = is_there if goes is None else torch.device(goes).type == ELSEWHERE.type
     if func is _aten.copy_.default:
@@ -156,17 +166,6 @@ def _meeting(func: Any, args: Any, tensors: list[torch.Tensor]) -> str:
     if torch.Tag.pointwise in func.tags and (leads or not func.name().split(".")[0].endswith("_")):
         here = [x for x in here if x.ndim]  # a number that lies on the CPU may join any tensor
     return ", ".join(f"{tuple(x.shape)} {x.dtype} on the CPU" for x in here)
-
-
-def _place() -> str:
-    """The line of Ciliary that asks, innermost."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if "site-packages" not in name and frame.f_globals.get("__name__", "").startswith("ciliary."):
-            return f"{'/'.join(name.split('/')[-3:])}:{frame.f_lineno}"
-        frame = frame.f_back
-    return "outside"
 
 
 def lying_here(value: Any, name: str = "") -> list[str]:
