@@ -157,14 +157,17 @@ class _One:
 
 @dataclass
 class _Clock:
-    """A display that notes when episodes end."""
+    """A display that notes when episodes end, and what lies in a folder when the first and the last do."""
 
+    n_episodes: int = 0
+    out: Path | None = None
+    files: list[tuple[int, int]] = field(default_factory=list)  # number and bytes
     ends_s: list[float] = field(default_factory=list)
     processor_s: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def begin(self, session: Session, n_episodes: int) -> None:
-        self.problems.clear()
+        self.n_episodes = n_episodes
 
     def episode(self, title: str) -> None:
         """Nothing to show."""
@@ -175,6 +178,9 @@ class _Clock:
     def done(self, *, was_done_before: bool) -> None:
         self.ends_s.append(time.perf_counter())
         self.processor_s.append(processor_s())
+        if self.out is not None and len(self.ends_s) in (1, self.n_episodes):
+            sizes = [path.stat().st_size for path in self.out.rglob("*") if path.is_file()]
+            self.files.append((len(sizes), sum(sizes)))
 
     def note(self, text: str) -> None:
         """Nothing to show."""
@@ -185,19 +191,20 @@ class _Clock:
 
 def _whole(asked: SessionSettings) -> tuple[Timing, dict[str, str | int | float]]:
     """Between the ends of episodes, which leaves out how a session starts; and what it took in all."""
-    clock, start = _Clock(), (time.perf_counter(), processor_s())
+    clock, start = _Clock(out=asked.out), (time.perf_counter(), processor_s())
     _run(asked, clock)
     in_all = time.perf_counter() - start[0], processor_s() - start[1]
     n = len(clock.ends_s)
     intervals = np.diff(clock.ends_s) * 1000
+    n_files, n_bytes = (last - first for first, last in zip(*clock.files, strict=True))
     alone = list(np.diff(clock.processor_s) * 1000) if asked.n_workers == 1 else None  # workers' is known at the end
     more: dict[str, str | int | float] = {
         "per_s": round((n - 1) / (clock.ends_s[-1] - clock.ends_s[0]), 4),
         "start_s": round(clock.ends_s[0] - start[0], 2),
         "processor_s_in_all": round(in_all[1], 2),
         "seconds_in_all": round(in_all[0], 2),
-        "kb_per_image": round(sum(f.stat().st_size for f in asked.out.rglob("*") if f.is_file()) / n / 1024, 1),
-        "files_per_image": round(sum(f.is_file() for f in asked.out.rglob("*")) / n, 2),
+        "kb_per_image": round(n_bytes / (n - 1) / 1024, 1),
+        "files_per_image": round(n_files / (n - 1), 2),
     }
     return Timing.of(list(intervals), alone), more
 
