@@ -16,7 +16,7 @@ from ciliary.agents.episode import Progress
 from ciliary.tuning.benchmarks.pipeline import Flow, Stage, simulate
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings
 from ciliary.tuning.benchmarks.speed_pictures import make_pictures
-from ciliary.tuning.benchmarks.timing import Measured, Timing, Watch, processor_s
+from ciliary.tuning.benchmarks.timing import About, Measured, Timing, Watch, processor_s
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.store import open_store
@@ -50,7 +50,7 @@ def measure_folder(settings: BenchmarkSettings, *, device: str = "cpu") -> Itera
             seed=settings.seed,
             **settings.of_cortex(settings.controller),
         )
-        about = {
+        about: About = {
             "size_px": asked.size_px,
             "controller": asked.controller,
             "device": device,
@@ -96,7 +96,7 @@ def service_times(asked: SessionSettings) -> dict[str, Watch]:
     return watches
 
 
-def _more_workers(services: Mapping[str, Watch], about: Mapping[str, str | int | float]) -> Iterator[Measured]:
+def _more_workers(services: Mapping[str, Watch], about: About) -> Iterator[Measured]:
     """What the queue says of machines that are not here: a core for each worker and one for the main process."""
     for n_workers in SIMULATED_WORKERS:
         flow = simulated(services, n_workers=n_workers, n_cores=n_workers + 1, is_idle=True)
@@ -120,7 +120,7 @@ def simulated(services: Mapping[str, Watch], *, n_workers: int, n_cores: int, is
     if n_workers > 1:
         crew |= {"play": "workers", "keep": "workers"}
     times = {name: watch.processor_ms if is_idle else watch.wall_ms for name, watch in services.items()}
-    stages = [Stage(name, crew[name], np.array(ms) / 1000) for name, ms in times.items()]
+    stages = [Stage(name, crew[name], [one / 1000 for one in ms]) for name, ms in times.items()]
     crews = {"reader": 1, "main": 1, "workers": n_workers}
     # the reader is two ahead, and there is one task more than there are workers
     return simulate(stages, crews, N_SIMULATED, n_cores=n_cores, most_open=n_workers + 3)
@@ -157,14 +157,17 @@ class _One:
 
 @dataclass
 class _Clock:
-    """A display that notes when episodes end."""
+    """A display that notes when episodes end, and what lies in a folder when the first and the last do."""
 
+    n_episodes: int = 0
+    out: Path | None = None
+    files: list[tuple[int, int]] = field(default_factory=list)  # number and bytes
     ends_s: list[float] = field(default_factory=list)
     processor_s: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def begin(self, session: Session, n_episodes: int) -> None:
-        self.problems.clear()
+        self.n_episodes = n_episodes
 
     def episode(self, title: str) -> None:
         """Nothing to show."""
@@ -175,6 +178,9 @@ class _Clock:
     def done(self, *, was_done_before: bool) -> None:
         self.ends_s.append(time.perf_counter())
         self.processor_s.append(processor_s())
+        if self.out is not None and len(self.ends_s) in (1, self.n_episodes):
+            sizes = [path.stat().st_size for path in self.out.rglob("*") if path.is_file()]
+            self.files.append((len(sizes), sum(sizes)))
 
     def note(self, text: str) -> None:
         """Nothing to show."""
@@ -183,21 +189,22 @@ class _Clock:
         self.problems.append(text)
 
 
-def _whole(asked: SessionSettings) -> tuple[Timing, dict[str, str | int | float]]:
+def _whole(asked: SessionSettings) -> tuple[Timing, About]:
     """Between the ends of episodes, which leaves out how a session starts; and what it took in all."""
-    clock, start = _Clock(), (time.perf_counter(), processor_s())
+    clock, start = _Clock(out=asked.out), (time.perf_counter(), processor_s())
     _run(asked, clock)
     in_all = time.perf_counter() - start[0], processor_s() - start[1]
     n = len(clock.ends_s)
     intervals = np.diff(clock.ends_s) * 1000
+    n_files, n_bytes = (last - first for first, last in zip(*clock.files, strict=True))
     alone = list(np.diff(clock.processor_s) * 1000) if asked.n_workers == 1 else None  # workers' is known at the end
-    more: dict[str, str | int | float] = {
+    more: About = {
         "per_s": round((n - 1) / (clock.ends_s[-1] - clock.ends_s[0]), 4),
         "start_s": round(clock.ends_s[0] - start[0], 2),
         "processor_s_in_all": round(in_all[1], 2),
         "seconds_in_all": round(in_all[0], 2),
-        "kb_per_image": round(sum(f.stat().st_size for f in asked.out.rglob("*") if f.is_file()) / n / 1024, 1),
-        "files_per_image": round(sum(f.is_file() for f in asked.out.rglob("*")) / n, 2),
+        "kb_per_image": round(n_bytes / (n - 1) / 1024, 1),
+        "files_per_image": round(n_files / (n - 1), 2),
     }
     return Timing.of(list(intervals), alone), more
 

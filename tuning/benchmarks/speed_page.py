@@ -38,6 +38,8 @@ def tables(record: Mapping[str, Any]) -> Iterator[Table]:
             yield _sessions([line for line in lines if "simulated_per_s" in line["about"]])
     if queue := [line["about"] for line in record.get("measured", ()) if line["part"] == "queue"]:
         yield _queue(queue)
+    if folder := [line for line in record.get("measured", ()) if line["part"] == "folder"]:
+        yield _million(folder)
 
 
 def percepts(record: Mapping[str, Any]) -> Table:
@@ -107,7 +109,10 @@ def _sessions(lines: list[Mapping[str, Any]]) -> Table:
                 f"{about['files_per_image']:.1f}",
             )
         )
-    note = "Processor seconds, kB and files are of all that a session does, its start among them, over its images."
+    note = (
+        "Processor seconds are of all that a session does, its start among them, over its images; kB and files are "
+        "what one more image leaves."
+    )
     return Table("Sessions, measured and simulated", columns, tuple(rows), n_words=0, note=note)
 
 
@@ -128,6 +133,24 @@ def _queue(lines: list[Mapping[str, Any]]) -> Table:
         "main process, nothing else on them, no waits for the disk. One worker is the main process."
     )
     return Table("The same with more workers, simulated", columns, rows, n_words=0, note=note)
+
+
+def _million(lines: list[Mapping[str, Any]]) -> Table:
+    """What a million such pictures come to, by the medians of one."""
+    stages = {line["name"]: line for line in lines if "n_workers" not in line["about"] and line["timing"]["n"] > 1}
+    hours = {name: line["timing"]["processor"]["median_ms"] / 3.6 for name, line in stages.items()}
+    whole = next(line["about"] for line in lines if "kb_per_image" in line["about"])
+    rows = [(name, f"{value:,.1f} h of a core") for name, value in hours.items()]
+    rows += [
+        ("all stages", f"{sum(hours.values()):,.0f} h of a core"),
+        ("on the disk", f"{whole['kb_per_image'] * 1024 / 1000:,.0f} GB"),
+        ("files", f"{whole['files_per_image'] * 1e6:,.0f}"),
+    ]
+    note = (
+        f"Pictures of {whole['size_px']} px, controller {whole['controller']}: processor time of one, times a million. "
+        "Not in it: how a session starts, waits for the disk, transport of the pictures."
+    )
+    return Table("A million images", ("what", "comes to"), tuple(rows), note=note)
 
 
 def page(record: Mapping[str, Any], command: str) -> str:

@@ -12,6 +12,7 @@ import torch
 
 from ciliary.cortex.device import device_of
 from ciliary.cortex.floats import single_precision
+from ciliary.cortex.integration.looks import Looks
 from ciliary.cortex.integration.percept import integrate
 from ciliary.cortex.options import cortex_name
 from ciliary.cortex.perceivers import make_glancing, make_perceiver
@@ -21,7 +22,7 @@ from ciliary.envs.objective.make import make_objective
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings
 from ciliary.tuning.benchmarks.speed_percept import synchroniser
 from ciliary.tuning.benchmarks.speed_pictures import make_pictures, photograph
-from ciliary.tuning.benchmarks.timing import Measured, each, repeat
+from ciliary.tuning.benchmarks.timing import About, Measured, each, repeat
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.sessions.bench import Bench, Task
@@ -47,7 +48,7 @@ def measure_panel(settings: BenchmarkSettings, *, device: str = "cpu") -> Iterat
         image = photograph(size_px)[None]
         batch = calibrated.look(image, [settings.seed])
         images = batch.images[:, 0]
-        about = {"size_px": size_px, "device": device, "inherited": settings.inherited}
+        about: About = {"size_px": size_px, "device": device, "inherited": settings.inherited}
 
         def compare_with(images: torch.Tensor = images, batch: object = batch) -> object:
             return calibrated.objective.make_panel(cortex, images, batch.cues, batch.reference)  # type: ignore[attr-defined]
@@ -56,15 +57,18 @@ def measure_panel(settings: BenchmarkSettings, *, device: str = "cpu") -> Iterat
         if n_members:
             yield Measured("panel", f"panel of {n_members} (calibrated)", "image", timed(compare_with), about)
         own = image.to(device_of(seer))
-        looks = look_at(seer, own, starts, seer.cues(own))
+        looks = look_at(seer, own, starts, None)  # who glances takes no cues
         others = (own.roll(i, -1) for i in count(1))  # it remembers what it saw: each time another picture
 
         def look(others: Iterator[torch.Tensor] = others) -> object:
-            other = next(others)
-            return look_at(seer, other, starts, seer.cues(other))
+            return look_at(seer, next(others), starts, None)
 
         yield Measured("panel", f"{len(starts)} looks", "image", timed(look), about)
-        together = timed(lambda looks=looks: integrate(looks).labels())
+
+        def put_together(looks: Looks = looks) -> object:
+            return integrate(looks).labels()
+
+        together = timed(put_together)
         yield Measured("panel", f"{len(starts)} looks put together", "image", together, about)
 
 
@@ -83,7 +87,7 @@ def measure_episodes(settings: BenchmarkSettings, *, device: str = "cpu") -> Ite
             with tempfile.TemporaryDirectory() as scratch:
                 folder = make_pictures(Path(scratch) / "in", settings.n_repeats + 1, size_px, settings.seed)
                 timing = each(_episodes(asked, folder, Path(scratch)))
-            about = {"size_px": size_px, "device": device, "inherited": asked.inherited}
+            about: About = {"size_px": size_px, "device": device, "inherited": asked.inherited}
             yield Measured("episode", f"{controller}, {asked.answer}", "image", timing, about)
 
 

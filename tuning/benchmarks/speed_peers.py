@@ -9,6 +9,7 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata, util
 from typing import Any
 
@@ -18,7 +19,7 @@ from skimage import color, segmentation
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings
 from ciliary.tuning.benchmarks.speed_pictures import photograph
 from ciliary.tuning.benchmarks.speed_steps import N_STEPS, time_steps
-from ciliary.tuning.benchmarks.timing import Measured, repeat
+from ciliary.tuning.benchmarks.timing import About, Measured, repeat
 
 
 def _grey(method: Callable[..., Any]) -> Callable[[np.ndarray], Any]:
@@ -77,7 +78,7 @@ def measure_peers(settings: BenchmarkSettings, missing: dict[str, str]) -> Itera
             if name in SLOW and size_px > min(settings.sizes_px):
                 continue
             n_repeats = min(3, settings.n_repeats) if name in SLOW else settings.n_repeats
-            timing = repeat(lambda method=method, image=image: method(image), n_repeats=n_repeats)
+            timing = repeat(partial(method, image), n_repeats=n_repeats)
             yield Measured("peers", f"scikit-image {name}", "image", timing, {"size_px": size_px})
     for peer in PEERS:
         yield from _steps(peer, settings, missing)
@@ -97,7 +98,7 @@ def _steps(peer: Peer, settings: BenchmarkSettings, missing: dict[str, str]) -> 
             missing[peer.package] = f"cannot be imported: {error}"
             return
         for name, (single, vector) in peer.make.items():
-            about: dict[str, str | int | float] = {"version": _version(peer.package)}
+            about: About = {"version": _version(peer.package)}
             how = {"n_repeats": settings.n_repeats, "n_steps": N_STEPS, "seed": settings.seed}
             title = f"{peer.package} {name}"
             try:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
 
 import ciliary.envs  # noqa: F401 -- registers ours
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings
-from ciliary.tuning.benchmarks.timing import Measured, Timing, Watch
+from ciliary.tuning.benchmarks.timing import About, Measured, Timing, Watch
 
 #: Ours; those that perceive take the size of the images.
 ENVIRONMENTS = ("Ciliary/Toy-v0", "Ciliary/Accommodation-v0", "Ciliary/Focus-v0", "Ciliary/Gaze-v0", "Ciliary/Eye-v0")
@@ -23,7 +23,7 @@ def measure_steps(settings: BenchmarkSettings, *, device: str = "cpu") -> Iterat
     """Steps of random actions in each of :data:`ENVIRONMENTS`, single and vector."""
     for name in ENVIRONMENTS:
         size_px = settings.episode_sizes_px[0]
-        about: dict[str, str | int | float] = {"device": device}
+        about: About = {"device": device}
         options: dict[str, Any] = {}
         if name in PERCEIVING:
             options = {"size_px": size_px, "cortex": settings.cortex, "device": device}
@@ -84,7 +84,3 @@ def _steps_of(env: Env, actions: list[Any], watch: Watch, *, is_vector: bool) ->
     if is_over:
         env.reset()
     return taken
-
-
-Maker = Callable[[], Env]
-"""Makes an environment."""

@@ -51,6 +51,10 @@ class Timing(Quartiles):
         return cls(wall.median_ms, wall.q25_ms, wall.q75_ms, len(times_ms), processor)
 
 
+About = dict[str, str | int | float]
+"""What else shapes a time."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """One line of a record.
@@ -60,14 +64,14 @@ class Measured:
         name: what was done.
         unit: what one time is of, such as ``image`` or ``step``.
         timing: per unit.
-        about: what else shapes it: size, population, device; JSON types only.
+        about: size, population, device and the like.
     """
 
     part: str
     name: str
     unit: str
     timing: Timing
-    about: dict[str, str | int | float]
+    about: About
 
     @property
     def per_s(self) -> float:

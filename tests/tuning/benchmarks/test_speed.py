@@ -210,6 +210,7 @@ LINE = {
     "timing": {"median_ms": 500.0, "q25_ms": 450.0, "q75_ms": 650.0, "n": 9, "processor": None},
     "about": {
         "size_px": 96,
+        "controller": "panel",
         "n_workers": 2,
         "n_images": 10,
         "per_s": 2.0,
@@ -231,6 +232,17 @@ def test_the_page_says_what_is_in_the_record(record):
     ):
         assert words in text
     assert "nan" not in text
+
+
+def test_a_million_is_a_million_times_one(record):
+    spent = {"median_ms": 36.0, "q25_ms": 36.0, "q75_ms": 36.0}
+    stages = [
+        {**LINE, "name": name, "about": {"size_px": 96}, "timing": {**spent, "n": 5, "processor": spent}}
+        for name in ("read", "play")
+    ]
+    text = speed_page.page({**record, "measured": [*stages, LINE]}, "")
+    for row in ("| read | 10.0 h of a core |", "| all stages | 20 h of a core |", "| on the disk | 123 GB |"):
+        assert row in text
 
 
 def test_other_parts_are_compared_too(record):
