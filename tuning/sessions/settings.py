@@ -223,10 +223,7 @@ class SessionSettings(PerceiverOptions):
         return {name: text for name, text in self.as_params().items() if name not in _PLACES}
 
     def key(self, image: str, fingerprint: str, disturbance: str, *, settings: str | None = None) -> EpisodeKey:
-        """The key of one image (its pixels' fingerprint) under one disturbance.
-
-        ``settings``: :meth:`fingerprint`, from who asks for many keys; it reads files.
-        """
+        """The key of an image under a disturbance; ``settings``: :meth:`fingerprint`, if known: that reads files."""
         settings = self.fingerprint() if settings is None else settings
         return EpisodeKey(image, fingerprint, disturbance, self.controller, self.seed, settings)
 
