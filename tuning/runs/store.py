@@ -35,7 +35,8 @@ _NOTES = {
     "`loss/total` the priority that is not resolved yet, `gaze/*` acuity, degrees and samples after each glance.",
     TRAININGS: "Policies learned, one run a training, and policies registered.",
 }
-_NOISY = ("mlflow.store.db.utils", "mlflow.tracking.fluent", "mlflow.utils.environment", "alembic")
+_TALKER = "mlflow.store.db.utils"
+_NOISY = (_TALKER, "mlflow.tracking.fluent", "mlflow.utils.environment", "alembic")
 _SQLITE = "sqlite:///"
 
 
@@ -116,6 +117,7 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
             reason = masked((str(error).splitlines() or [type(error).__name__])[0])
             hint = driver_hint(uri, error)
             raise StoreError(f"cannot open the tracking store {masked(uri)}: {reason}{hint}") from error
+    logging.getLogger(_TALKER).setLevel(logging.CRITICAL)  # pages, of errors that we tell in a line
     return Store(uri, client, identifier)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import socket
 import threading
 import time
@@ -88,6 +89,7 @@ class Membership:
             check()
             if time.monotonic() > end_s:
                 raise EngineError(f"no answer from a Ray cluster at {address} in {_START_S:.0f} s")
+        _keep_handlers()
         if self._error is not None:
             reason = (str(self._error).strip().splitlines() or [type(self._error).__name__])[0]
             raise EngineError(f"cannot join the Ray cluster at {address}: {reason}") from self._error
@@ -101,6 +103,13 @@ class Membership:
         finally:
             self._is_settled.set()
         self._is_over.wait()
+
+
+def _keep_handlers() -> None:
+    """Ray's core has put a handler of its own before Python's, which tells a page of each SIGTERM: ours comes first."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.getsignal(number))
 
 
 def count_gpus(ray: Any) -> int:
