@@ -123,8 +123,8 @@ class Cortex(nn.Module):
         """
         if (dtype := fn(self._lies).dtype) is not torch.float32:
             raise ValueError(
-                f"a cortex perceives in float32 alone, got {dtype}: with fewer digits it perceives something else; leave "
-                "out .half(), .bfloat16() and the like"
+                f"a cortex perceives in float32 alone, got {dtype}: with fewer digits it perceives something else; "
+                "leave out .half(), .bfloat16() and the like"
             )
         super()._apply(fn, recurse)
         return self
