@@ -70,7 +70,6 @@ def kept(max_size: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(make: Callable[P, R]) -> Callable[P, R]:
         found: dict[Any, R] = {}
 
-        @torch.compiler.assume_constant_result
         @wraps(make)
         def keep(*args: P.args, **words: P.kwargs) -> R:
             key = (args, tuple(words.items()))
@@ -83,6 +82,7 @@ def kept(max_size: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 found[key] = made
             return made
 
+        torch.compiler.assume_constant_result(keep)  # marks it
         return keep
 
     return decorate

@@ -126,7 +126,7 @@ class Cortex(nn.Module):
                 f"a cortex perceives in float32 alone, got {dtype}: with fewer digits it perceives something else; "
                 "leave out .half(), .bfloat16() and the like"
             )
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
     @property

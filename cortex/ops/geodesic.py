@@ -38,7 +38,7 @@ def geodesic_distance(is_seed: Tensor, neighbours: Tensor, cost: Tensor) -> Tens
     Returns:
         (B, N, S); inf where no seed can be reached.
     """
-    distance = relaxed(is_seed, neighbours, cost.detach())
+    distance: Tensor = relaxed(is_seed, neighbours, cost.detach())
     if not cost.requires_grad:
         return distance
     return _along_paths(distance, is_seed, _flat(neighbours), cost, n_doublings=math.ceil(math.log2(cost.shape[1] + 1)))

@@ -52,7 +52,8 @@ def slot_seeds(cue: Tensor, patches: Atoms, length: Tensor, strength: Tensor, th
     given = (cue * patches.size[..., None], patches.size, length, strength)
     weights = (theta["linkage_exponent"], theta["geodesic_barrier_weight"])
     with torch.no_grad():
-        return merge_by_contrast(*given, *weights, patches.unit_px, N_SLOTS_MAX)
+        seed: Tensor = merge_by_contrast(*given, *weights, patches.unit_px, N_SLOTS_MAX)
+    return seed
 
 
 def _linkage(patches: Atoms, theta: Theta) -> Linkage:
