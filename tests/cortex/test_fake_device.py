@@ -157,18 +157,19 @@ def rods(device: str) -> Answer:
 
 def glances() -> Callable[[str], Answer]:
     """Glances with an eye of small lattice."""
-    net = ExpectationNet()
-    return lambda device: seen_by_glances(device, net)
+    net, lattice, prior = ExpectationNet(), FoveatedLattice(12, 24, foveal_spacing_deg=0.15), centre_prior((9, 16))
+    _ = lattice.position_deg, lattice.spacing_deg  # a lattice's own, made once where it is made
+    return lambda device: seen_by_glances(device, net, lattice, prior)
 
 
-def seen_by_glances(device: str, net: ExpectationNet) -> Answer:
+def seen_by_glances(device: str, net: ExpectationNet, lattice: FoveatedLattice, prior: Tensor) -> Answer:
     """Fovea, lattice, mosaic, carrying, what is to be expected of it, where to look next, and the percept."""
-    image, lattice = leaf(2, 3, *SIZE, device=device), FoveatedLattice(12, 24, foveal_spacing_deg=0.15)
+    image = leaf(2, 3, *SIZE, device=device)
     mosaic = blank_mosaic(2, SIZE, PX_PER_DEG, device=device)
     for gaze in torch.rand(2, 2, 2, device=device):
         mosaic = add_glance(mosaic, take_glance(image, lattice, gaze, PX_PER_DEG))
     mosaic = carried(mosaic, *(torch.rand(2, n, *SIZE, device=device) for n in (2, 1)))
-    density = expected_priority(mosaic, lattice, net=net.to(device), prior=centre_prior((9, 16)).to(device))
+    density = expected_priority(mosaic, lattice, net=net.to(device), prior=prior.to(device))
     field = (SIZE[0] / PX_PER_DEG, SIZE[1] / PX_PER_DEG)
     gain = expected_gain(density, torch.rand_like(density), lattice, field_deg=field)
     return (mosaic, mosaic.acuity, density, gain), [image]

@@ -16,10 +16,13 @@ from ciliary.cortex.device import to_device
 from ciliary.cortex.glance import GlancingPerceiver
 from ciliary.cortex.integration.percept import integrate
 from ciliary.cortex.integration.similarity import likeness
+from ciliary.envs.data.active.synthetic import planes_scene
 from ciliary.envs.data.sources import bundled
+from ciliary.envs.eye.single import EyeEnv
 from ciliary.envs.looks import look_at
 from ciliary.envs.objective.panel import draw_panel
 from ciliary.envs.single import AccommodationEnv
+from ciliary.testing.stage import tensors
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; torch sees none")
 
@@ -113,3 +116,28 @@ def test_looks_come_to_the_same(images):
     eye.perceivers[0].to("cuda")  # and looks taken there
     seen = look_at(eye, images[:1].cuda(), u, None)
     assert float(likeness(integrate(seen).segments.cpu(), here.segments)) >= 0.9
+
+
+def test_every_stage_of_a_small_percept_agrees(images):
+    """All soft fields, those of M3 and M4 too, where the merges came out alike; tolerances as above."""
+    cortex = make("none")
+    here = cortex(images)
+    there = to_device(cortex.to("cuda")(images.cuda()), "cpu")
+    for stage in ("retina", "m1", "m2", "m3", "m4"):
+        one, other = tensors(getattr(there, stage)), tensors(getattr(here, stage))
+        for name in one:
+            if one[name].is_floating_point():
+                assert typical_difference(*(x[name].nan_to_num(posinf=0.0) for x in (one, other))) < SOFT, name
+
+
+def test_a_glance_agrees():
+    scenes = planes_scene((0.5, 2.0), size_px=(64, 96), px_per_deg=8.0)
+    found = {}
+    for device in ("cpu", "cuda"):
+        env = EyeEnv(scenes=scenes, device=device, size_px=None, window_px=32, n_layers=3, patience=0)
+        first, _ = env.reset(seed=3)
+        second, reward, _, _, info = env.step(np.full(env.action_space.shape, 0.2, np.float32))
+        found[device] = ([*first.values(), *second.values(), *info["terms"].values()], reward)
+    for one, other in zip(found["cuda"][0], found["cpu"][0], strict=True):
+        assert np.allclose(one, other, atol=SOFT)
+    assert found["cuda"][1] == pytest.approx(found["cpu"][1], abs=SOFT)

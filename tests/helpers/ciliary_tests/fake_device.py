@@ -23,13 +23,15 @@ from torch.utils._pytree import tree_leaves
 #: A name of a device whose backward pass needs no such device: autograd asks CUDA itself for a stream.
 BACKWARD = "cuda" if torch.cuda.is_available() else "lazy:0"
 _aten = torch.ops.aten
-#: What hands a tensor on without computing: numbers and constants on their way to the device.
+#: What hands a tensor on without computing: numbers and constants on their way to the device; and draws by a seed,
+#: which are the host's, so that a seed means the same everywhere.
 _HANDS_ON = {
     _aten.lift_fresh.default,
     _aten.detach.default,
     _aten.alias.default,
     _aten._to_copy.default,
     _aten.copy_.default,
+    _aten.randn.generator,
 }
 
 
