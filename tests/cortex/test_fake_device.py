@@ -48,7 +48,7 @@ SIZE = (32, 48)
 PX_PER_DEG = 8.0
 #: Where values decide on a shape or on how long a loop is: named here, run with numbers by ``test_any_device.py``.
 READS_VALUES = {
-    "ciliary::merge_by_contrast": "rounds of merging; one operator to torch",
+    "ciliary::agglomerate_tables": "rounds of merging; one operator to torch",
     "ciliary::relaxed": "rounds of relaxing; one operator to torch",
     "cortex/ops/watershed.py, region_graph.py, agglomerate.py, basins.py": "as many basins and borders as there are",
     "cortex/integration/*, percept.py's labels": "as many segments as there are",
