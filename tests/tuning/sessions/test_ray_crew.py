@@ -55,6 +55,7 @@ def numbers(found):
     return [(r["key"], r["history"], r["before"], r["after"], r["guard"], r["parameters"]) for r in found.records]
 
 
+@pytest.mark.slow
 def test_episodes_are_those_of_one_process_and_lie_where_theirs_lie(play, settings, tmp_path):
     places = {"figures": "all", "is_bare": False}
     alone = play(None, session="alone", engine="local", n_workers=1, save=tmp_path / "maps", **places)
@@ -98,12 +99,6 @@ def test_an_episode_that_kills_every_worker_fails_and_the_others_are_done(play):
     assert [record["image"] for record in found.records] == ["a", "c", "d"]
     (failed,) = (r for r in records.read(found.folder / records.FILE) if r["status"] == "FAILED")
     assert failed["image"] == "b"
-
-
-def test_nobody_is_hired_when_there_is_nothing_left(play):
-    ray = FakeRay(lambda i, method, arguments: does("b")(i, method, arguments) and i < 2)
-    assert play(ray, ("a", "b")).exit_code == 0
-    assert len(ray.actors) <= 3
 
 
 def test_workers_that_cannot_begin_are_said_in_one_line(play):
