@@ -22,7 +22,7 @@ def choose_device(asked: str = "auto", among: Collection[str] = DEVICES) -> torc
     """The device of a name of :data:`~ciliary.cortex.options.DEVICES`.
 
     Args:
-        asked: ``auto`` is ``cuda`` where there is one, else ``mps``, else ``cpu``.
+        asked: ``auto`` is ``cuda`` where there is one, else ``cpu``; ``mps``, which nobody has tried, when asked only.
         among: what is open to choice.
 
     Raises:
@@ -32,7 +32,7 @@ def choose_device(asked: str = "auto", among: Collection[str] = DEVICES) -> torc
         raise ValueError(f"unknown device {asked!r}; choose from {', '.join(among)}")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if asked == "auto":
-        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name] and name in among))
+        return torch.device("cuda" if there["cuda"] and "cuda" in among else "cpu")
     if not there[asked]:
         raise ValueError(f"torch {torch.__version__} sees no {asked} device here; use the device cpu or auto")
     return torch.device(asked)

@@ -19,7 +19,7 @@ LEARNED: tuple[str, ...] = ("m2", "m3", "m5")
 INHERITED: tuple[str, ...] = ("none", "contours", "all")
 #: The cortex as a perceiver: its name, before the kind that it inherits.
 CORTEX = "cortex"
-#: Where a perceiver lies; ``auto`` is ``cuda`` where there is one, else ``mps``, else ``cpu``.
+#: Where a perceiver lies; ``auto`` is ``cuda`` where there is one, else ``cpu``.
 DEVICES: tuple[str, ...] = ("auto", "cpu", "cuda", "mps")
 #: Where an eye lies: places are told in double precision, which Apple's devices have not.
 EYE_DEVICES: tuple[str, ...] = ("auto", "cpu", "cuda")
