@@ -35,7 +35,7 @@ def v1_energy(signal: Tensor, theta: Theta, *, scale: int) -> Tensor:
     return _energy(spectrum_of(signal, pad_px=_PAD_PX), theta, scale, (h, w))
 
 
-def _energy(spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int]) -> Tensor:
+def _energy(spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int], gain: Tensor | None = None) -> Tensor:
     stride = SCALE_STRIDES[scale]
     response = log_gabor(
         spectrum,
@@ -47,7 +47,7 @@ def _energy(spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int]) -
     response = cut_padding(response, pad_px=_PAD_PX, stride=stride, size=size)
     # Not |z|: its gradient at zero contrast is undefined.
     energy = torch.sqrt(torch.addcmul(response.real.square() + 1e-10, response.imag, response.imag)) - 1e-5
-    return upsample_aligned(energy, stride, size)
+    return upsample_aligned(energy if gain is None else energy * gain, stride, size)
 
 
 def texture_channels(energy: Tensor) -> Tensor:
@@ -128,14 +128,13 @@ def find_edges(retina: RetinaOut, cues: Cues, theta: Theta) -> Edges:
     energies = [_energy(spectrum[:, :1], theta, scale, size) for scale in range(N_SCALES)]
     energy = torch.cat(energies, 1)
     # Colour contours are coarse (Mullen 1985): one scale is enough, and half the work.
-    colours = _energy(spectrum[:, 1:], theta, N_SCALES - 1, size).unbind(1)
+    gain = weight["colour_weight"].unsqueeze(1)
+    colours = _energy(spectrum[:, 1:], theta, N_SCALES - 1, size, gain).unbind(1)
     trust = None if cues.spacing_px is None else _trusted(cues.spacing_px, theta).unsqueeze(2).unbind(1)
+    oriented = [*(found[:, 0] for found in energies), *colours]
     if trust is not None:
-        energies = [found[:, 0] * t for found, t in zip(energies, trust, strict=True)]
-        colours = tuple(found * trust[-1] for found in colours)
-    else:
-        energies = [found[:, 0] for found in energies]
-    oriented_sq = (sum_of_squares(energies) + weight["colour_weight"] ** 2 * sum_of_squares(colours)) / N_SCALES
+        oriented = [found * t for found, t in zip(oriented, (*trust, trust[-1], trust[-1]), strict=True)]
+    strongest_sq = sum_of_squares(oriented).amax(1, keepdim=True) / N_SCALES
 
     colour = torch.cat([retina.opponent[:, :1], weight["colour_weight"] * retina.opponent[:, 1:]], 1)
     texture = weight["texture_weight"] * texture_channels(energy)
@@ -146,7 +145,7 @@ def find_edges(retina: RetinaOut, cues: Cues, theta: Theta) -> Edges:
     if cues.backbone is not None:
         features = torch.cat([local, weight["backbone_weight"] * cues.backbone], 1)
 
-    strength = torch.sqrt(oriented_sq.amax(1, keepdim=True) + 1e-12)
+    strength = torch.sqrt(strongest_sq + 1e-12)
     contour = strength**2 / (strength**2 + _HALF_ENERGY**2)
     rupture = 1 - affinity.mean(1, keepdim=True)
     if trust is not None:  # neighbours differ at the finest scale there is
