@@ -32,7 +32,7 @@ from ciliary.tuning.sessions.settings import SessionSettings
 
 WORKERS = (1, 2)
 STAGES = ("read", "begin", "play", "keep", "track")  # of an image, in their order
-N_SIMULATED = 500
+N_SIMULATED = 3000
 SIMULATED_WORKERS = (1, 2, 4, 8, 16, 32, 64)
 
 
