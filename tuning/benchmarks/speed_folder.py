@@ -6,11 +6,13 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ciliary.agents.episode import Progress
 from ciliary.tuning.benchmarks.pipeline import Flow, Stage, simulate
@@ -32,13 +34,13 @@ from ciliary.tuning.sessions.settings import SessionSettings
 
 WORKERS = (1, 2)
 STAGES = ("read", "begin", "play", "keep", "track")  # of an image, in their order
-N_SIMULATED = 500
+N_SIMULATED = 3000
 SIMULATED_WORKERS = (1, 2, 4, 8, 16, 32, 64)
 
 
 def measure_folder(settings: BenchmarkSettings, *, device: str = "cpu") -> Iterator[Measured]:
     """A folder with one worker and with two; going on where all is done; the stages of an image; what a queue says."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with one_thread(), tempfile.TemporaryDirectory() as scratch:
         folder = make_pictures(Path(scratch) / "in", settings.n_images, settings.episode_sizes_px[0], settings.seed)
         asked = SessionSettings(
             (str(folder),),
@@ -94,6 +96,17 @@ def service_times(asked: SessionSettings) -> dict[str, Watch]:
     finally:
         end(session, outcome, status)
     return watches
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """The main process has as many threads of computation as a worker has: one."""
+    n_before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_before)
 
 
 def _more_workers(services: Mapping[str, Watch], about: About) -> Iterator[Measured]:
