@@ -119,6 +119,7 @@ def _run(app: App, argv: Sequence[str] | None, name: str, *, owns_process: bool)
     if owns_process:
         processor.be_patient()
         processor.flush_denormals()
+        processor.keep_memory()
         if asked.settings.n_threads is not None:
             processor.use_threads(asked.settings.n_threads)
     module, _, function = COMMANDS[asked.command][1].partition(":")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ciliary.agents.episode import Progress
 from ciliary.cortex.floats import single_precision
-from ciliary.tuning.cli.processor import flush_denormals, use_threads
+from ciliary.tuning.cli.processor import flush_denormals, keep_memory, use_threads
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import code_mark
 from ciliary.tuning.runs.record import printable
@@ -95,6 +95,7 @@ class RayWorker:
             sys.path += [path for path in paths if path not in sys.path]
             use_threads(n_threads)
             flush_denormals()
+            keep_memory()
             asked: Equipment = pickle.loads(equipment)
             settings = asked.settings
             own = replace(

@@ -34,7 +34,11 @@ def settings(settings) -> SessionSettings:
 def play(settings, monkeypatch):
     def played(ray, names=NAMES, *, display=None, **more):
         monkeypatch.setattr(ray_crew, "import_ray", lambda: ray)
-        for name in ("use_threads", "flush_denormals"):  # of a process of the worker's own, which this is not
+        for name in (
+            "use_threads",
+            "flush_denormals",
+            "keep_memory",
+        ):  # of a process of the worker's own, which this is not
             monkeypatch.setattr(ray_worker, name, lambda *arguments: None)
         asked = replace(settings, **{"is_bare": True, **more})
         return run_session(asked, inputs_of(*names), make_env=make_toy, display=display or Recorder())
