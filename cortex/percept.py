@@ -135,6 +135,11 @@ class M4Out:
         return self.patches.render(self.assignment)
 
     @cached_property
+    def winner(self) -> Tensor:
+        """(B, H, W) int64, the proto-object that each pixel belongs to most; no mask is drawn for it."""
+        return self.patches.winner(self.assignment.detach())
+
+    @cached_property
     def masks_coarse(self) -> Tensor:
         """(B, S, H//2, W//2): the masks averaged over 2 x 2 pixels, at a quarter of their cost."""
         return self.patches.render(self.assignment, is_coarse=True)
@@ -192,6 +197,8 @@ class Percept:
                 then compared, in bands of rows, so that a photograph of 100 megapixels needs little memory. A slot
                 that wins at none of an image's own pixels is no segment of it at any size.
         """
+        if size is None or tuple(size) == self.m4.patches.image_size:
+            return number(self.m4.winner, self.m4.assignment.shape[2])
         return final_labels(self.masks.detach(), size)
 
     def __getitem__(self, index: Any) -> Percept:
@@ -222,27 +229,31 @@ def final_labels(masks: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         masks: (B, S, H, W) on the simplex over S.
         size: (height, width) to resample to.
     """
-    winner = masks.max(1).indices
+    winner, n_slots = masks.max(1).indices, masks.shape[1]  # several times faster than argmax
+    if size is None or tuple(size) == masks.shape[-2:]:
+        return number(winner, n_slots)
     wins = torch.zeros(masks.shape[:2], dtype=torch.bool, device=masks.device).scatter_(1, winner.flatten(1), True)
-    winners = torch.unique(winner)  # of any image: slots that win nowhere need not be interpolated
+    winners = torch.nonzero(wins.any(0))[:, 0]  # of any image: slots that win nowhere need not be interpolated
     # Each image's own winners only: its labels must not depend on what is beside it in the batch.
-    labels = _argmax_at(torch.where(wins[..., None, None], masks, -1.0)[:, winners], size).flatten(1)
-    used = labels.new_zeros(len(labels), len(winners)).scatter_(1, labels, 1)
-    # Numbered without gaps through a small table: sorting the pixels of a large photograph would be slow.
-    height, width = size or masks.shape[-2:]
-    return (used.cumsum(1) - 1).gather(1, labels).view(-1, height, width)
+    return number(_argmax_at(torch.where(wins[..., None, None], masks, -1.0)[:, winners], size), len(winners))
 
 
-def _argmax_at(masks: Tensor, size: tuple[int, int] | None, band_rows: int = 256) -> Tensor:
+def number(label: Tensor, n: int) -> Tensor:
+    """Labels (B, H, W) in 0 .. n-1, numbered without gaps in each image, in their order."""
+    flat = label.flatten(1)
+    used = flat.new_zeros(len(flat), n).scatter_(1, flat, 1)
+    # Through a small table: sorting the pixels of a large photograph would be slow.
+    return (used.cumsum(1) - 1).gather(1, flat).view_as(label)
+
+
+def _argmax_at(masks: Tensor, size: tuple[int, int], band_rows: int = 256) -> Tensor:
     """``argmax`` over S of (B, S, h, w) masks interpolated to ``size`` (bilinear), band by band of rows.
 
     Between four samples with one winner that winner wins everywhere, interpolation being a convex combination: only
     the pixels near a border, some tenth of an image, are interpolated at all.
     """
-    winner = masks.max(1).indices  # several times faster than argmax
+    winner = masks.max(1).indices
     h, w = masks.shape[-2:]
-    if size is None or tuple(size) == (h, w):
-        return winner
     last = masks.movedim(1, -1).contiguous()
     left, right, x = _between(torch.arange(size[1], device=masks.device), size[1], w)
     bands = []

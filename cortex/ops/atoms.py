@@ -36,3 +36,6 @@ class Atoms(Protocol):
 
     def render(self, values: Tensor, *, is_coarse: bool = False) -> Tensor:
         """Values of the atoms (B, N, C) at every pixel: (B, C, H, W); coarse: (B, C, H//2, W//2), means of 2 x 2."""
+
+    def winner(self, values: Tensor) -> Tensor:
+        """The channel that is largest at every pixel, of values (B, N, C) as they are rendered: (B, H, W) int64."""

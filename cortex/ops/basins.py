@@ -43,6 +43,11 @@ class Basins:
         four = torch.stack([name[:, y : 2 * h : 2, x : 2 * w : 2] for y in (0, 1) for x in (0, 1)], -1)
         return F.embedding_bag(four.reshape(-1, 4), rows, mode="mean").reshape(b, h, w, c).permute(0, 3, 1, 2)
 
+    def winner(self, values: Tensor) -> Tensor:
+        """The channel that is largest at every pixel, of values (B, N, C): (B, H, W) int64."""
+        largest = values.max(2).indices  # of a basin, all of which has one value
+        return largest.flatten().index_select(0, global_label(self.label, values.shape[1])).view_as(self.label)
+
 
 def global_label(label: Tensor, n: int) -> Tensor:
     """Names over the whole batch, b * n + label, flat: (B*H*W,)."""

@@ -46,6 +46,12 @@ class Patches:
             return from_cells(around @ share, self.grid, cell_px // 2, (h // 2, w // 2))
         return from_cells(around @ self.share, self.grid, cell_px, (h, w))
 
+    def winner(self, values: Tensor) -> Tensor:
+        """The channel that is largest at every pixel, of values (B, N, C) as they are rendered: (B, H, W) int64."""
+        around = neighbourhood(values, self.grid).transpose(2, 3)  # (B, N, C, 9)
+        largest = (around @ self.share.detach()).max(2).indices
+        return from_cells(largest[:, :, None], self.grid, self.cell_px, self.image_size)[:, 0]
+
 
 def grid_for(h: int, w: int) -> tuple[int, int, int]:
     """(rows, columns, cell_px) of the patch grid of an image."""

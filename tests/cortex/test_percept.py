@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ciliary.cortex import Cortex
 from ciliary.cortex.ops.patches import Patches
-from ciliary.cortex.percept import M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut, _argmax_at
+from ciliary.cortex.percept import M1Out, M2Out, M3Out, M4Out, Percept, RetinaOut, _argmax_at, final_labels
 
 
 def random_masks(seed, batch=2, n_slots=5, size=(12, 18), sharpness=3.0):
@@ -46,7 +47,7 @@ def percept_of(masks):
     b = len(masks)
     patches = patches_of(b, masks.shape[-2:])
     m4 = numbered(M4Out, b, patches=patches, assignment=masks.flatten(2)[..., :1].transpose(1, 2))
-    m4.__dict__["masks"] = masks  # where the cached property keeps what it drew
+    m4.__dict__ |= {"masks": masks, "winner": masks.max(1).indices}  # where cached properties keep what they drew
     m3 = numbered(M3Out, b, patches=patches)
     return Percept(numbered(RetinaOut, b), numbered(M1Out, b), numbered(M2Out, b), m3, m4)
 
@@ -215,3 +216,16 @@ def test_masks_are_drawn_once_and_kept():
     assert m4.masks.shape == (b, n_slots, 2, 2)
     torch.testing.assert_close(m4.masks, share.transpose(1, 2)[..., None].expand(-1, -1, 2, 2))
     torch.testing.assert_close(m4.masks_coarse, share.transpose(1, 2)[..., None])
+
+
+@pytest.mark.parametrize("kind", ["none", "contours"])
+@pytest.mark.parametrize("size", [(40, 56), (33, 47)])
+def test_labels_are_those_of_the_masks_which_are_not_drawn(kind, size):
+    image = torch.rand(3, 3, *size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        percept = Cortex(inherited=kind)(image)
+        labels = percept.labels()
+        assert "masks" not in percept.m4.__dict__
+        assert torch.equal(labels, final_labels(percept.masks))
+        assert torch.equal(labels, percept.labels(size))
+        assert (labels.flatten(1).amax(1) + 1).tolist() == [len(one.unique()) for one in labels]
