@@ -47,7 +47,7 @@ def percept_of(masks):
     b = len(masks)
     patches = patches_of(b, masks.shape[-2:])
     m4 = numbered(M4Out, b, patches=patches, assignment=masks.flatten(2)[..., :1].transpose(1, 2))
-    m4.__dict__ |= {"masks": masks, "winner": masks.max(1).indices}  # where cached properties keep what they drew
+    m4.__dict__.update(masks=masks, winner=masks.max(1).indices)  # where cached properties keep what they drew
     m3 = numbered(M3Out, b, patches=patches)
     return Percept(numbered(RetinaOut, b), numbered(M1Out, b), numbered(M2Out, b), m3, m4)
 
