@@ -137,7 +137,8 @@ class M4Out:
     @cached_property
     def winner(self) -> Tensor:
         """(B, H, W) int64, the proto-object that each pixel belongs to most; no mask is drawn for it."""
-        return self.patches.winner(self.assignment.detach())
+        drawn = self.__dict__.get("masks")
+        return self.patches.winner(self.assignment.detach()) if drawn is None else drawn.detach().max(1).indices
 
     @cached_property
     def masks_coarse(self) -> Tensor:
@@ -197,8 +198,9 @@ class Percept:
                 then compared, in bands of rows, so that a photograph of 100 megapixels needs little memory. A slot
                 that wins at none of an image's own pixels is no segment of it at any size.
         """
-        if size is None or tuple(size) == self.m4.patches.image_size:
-            return number(self.m4.winner, self.m4.assignment.shape[2])
+        if size is None or tuple(size) == self.boundary.shape[-2:]:
+            winner = self.m4.winner
+            return number(winner, int(winner.max()) + 1)
         return final_labels(self.masks.detach(), size)
 
     def __getitem__(self, index: Any) -> Percept:
