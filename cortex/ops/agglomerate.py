@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 from ciliary.cortex.ops.pair_cost import PairCost, PairInputs, contrast_cost
 from ciliary.cortex.ops.region_graph import RegionGraph, graph_of_tables, join_edges
@@ -49,7 +49,7 @@ def agglomerate(
     return cut_to(region_tree(total, size, graph, linkage=linkage, n_left=n_left, sample=sample), n_left)
 
 
-@torch.library.custom_op("ciliary::agglomerate_tables", mutates_args=())
+@library.custom_op("ciliary::agglomerate_tables", mutates_args=())
 def agglomerate_tables(
     total: Tensor,
     size: Tensor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 N_NEIGHBOURS = 8
 _ROUNDS_PER_CHECK = 4
@@ -45,7 +45,7 @@ def geodesic_distance(is_seed: Tensor, neighbours: Tensor, cost: Tensor) -> Tens
     return _along_paths(distance, is_seed, _flat(neighbours), cost, n_doublings=math.ceil(math.log2(cost.shape[1] + 1)))
 
 
-@torch.library.custom_op("ciliary::relaxed", mutates_args=())
+@library.custom_op("ciliary::relaxed", mutates_args=())
 def relaxed(is_seed: Tensor, neighbours: Tensor, cost: Tensor) -> Tensor:
     """:func:`geodesic_distance` without gradient. How many rounds it takes hangs on values: one operator to torch."""
     b, n, s = is_seed.shape

@@ -39,7 +39,7 @@ def keep_memory() -> None:
     """Let the C library keep what is freed, and hand it out again: some 10 % faster.
 
     glibc maps every large block anew, and each of its pages is filled with zeros by the kernel when it is first
-    touched: half a million of them in a hundred percepts. What the process holds at most is as much as before. Nothing
+    touched: 400,000 of them in 300 percepts. What the process holds at most is as much as before. Nothing
     happens with another C library, or where ``MALLOC_TRIM_THRESHOLD_`` is set: that stays.
     """
     if "MALLOC_TRIM_THRESHOLD_" in os.environ:

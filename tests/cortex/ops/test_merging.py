@@ -168,3 +168,15 @@ def test_gradient_of_heights_is_the_slope():
     with torch.no_grad():
         expected = (value(exponent + 1e-3) - value(exponent - 1e-3)) / 2e-3
     assert slope.item() == pytest.approx(expected.item(), rel=1e-2)
+
+
+def test_slots_that_touch_nothing_leave_the_gradient_finite():
+    length = torch.zeros(2, 5, 5)
+    length[:, 0, 1] = length[:, 1, 0] = 1.0
+    x = slot_cues(n=5, b=2).requires_grad_()
+    strength = (0.3 * length).requires_grad_()
+    tree = tree_of(x, length, strength)
+    slopes = torch.autograd.grad(tree.height[torch.isfinite(tree.height)].sum(), (x, strength))
+    assert all(torch.isfinite(slope).all() for slope in slopes)
+    assert slopes[0][:, :2].abs().sum() > 0
+    assert slopes[0][:, 2:].abs().sum() == 0  # what never merges has no say

@@ -98,7 +98,7 @@ def buffer_of(n, size, settings, tmp_path):
     return buffer, DictReplayBuffer(2 * size, envs.observation_space, envs.action_space, n_envs=2)
 
 
-@pytest.mark.parametrize("n", [3, 5, 8])
+@pytest.mark.parametrize("n", [0, 3, 5, 8])
 def test_experience_comes_back_oldest_first(tmp_path, n):
     settings = RlSettings(algo="sac", out=tmp_path)
     old, new = buffer_of(n, 5, settings, tmp_path)
@@ -108,7 +108,8 @@ def test_experience_comes_back_oldest_first(tmp_path, n):
     assert new.rewards[:n_held, 0].tolist() == list(range(n - n_held, n))
     assert new.timeouts[:n_held, 1].tolist() == [i % 2 for i in range(n - n_held, n)]
     for key, x in new.next_observations.items():
-        assert (x[:n_held].reshape(n_held, -1)[:, :1].ravel() == np.arange(n - n_held, n)[: len(x)]).all(), key
+        expected = np.arange(n - n_held, n).reshape(-1, *[1] * (x.ndim - 1))
+        assert (x[:n_held] == expected).all(), key
 
 
 def test_a_smaller_buffer_keeps_the_latest(tmp_path):
