@@ -33,7 +33,7 @@ SEGMENTERS: dict[str, Callable[[np.ndarray], Any]] = {
     "quickshift": lambda image: segmentation.quickshift(image),
     "chan_vese": _grey(segmentation.chan_vese),
 }
-SLOW = ("quickshift", "chan_vese")  # seconds an image; measured at the smallest size only
+SLOW = ("quickshift", "chan_vese")  # ten times the others; measured at the smallest size only
 
 
 @dataclass(frozen=True)
