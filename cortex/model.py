@@ -22,6 +22,7 @@ from ciliary.cortex.stages.inherited import TRUNK, load_inherited
 from ciliary.cortex.stages.m2_taught import GivenM2
 from ciliary.cortex.stages.table import TABLE
 from ciliary.cortex.stages.weights import load_stages, stage_names
+from ciliary.cortex.v4.code import add_curves
 
 MIN_SIDE_PX = 32
 _RANGE_SLACK = 1e-3  # rounding, of a resampled or mirrored image
@@ -48,6 +49,7 @@ class Cortex(nn.Module):
         weights: file of learned stages in place of the one that comes with the project.
         recognise: M5 answers too (it does when it is learned or given, or there are ``deep`` features).
         deep: backbone as a cue of recognition, ``"none"`` or ``"efficientnet_lite0"``.
+        curvature: M5 answers too, and says which bends, corners and ends lie where (:mod:`ciliary.cortex.v4`).
         searches_all: nothing is called inert, as in version 0.1: parameters that can do nothing are searched too.
         retina, m1, m2, m3, m4, m5: stages of your own, in place of ours; modules with the same call and answer, or
             ``module:object`` that is or makes one.
@@ -79,6 +81,7 @@ class Cortex(nn.Module):
         weights: Path | str | None = None,
         recognise: bool = False,
         deep: str = "none",
+        curvature: bool = False,
         searches_all: bool = False,
         retina: nn.Module | str | None = None,
         m1: nn.Module | str | None = None,
@@ -91,6 +94,7 @@ class Cortex(nn.Module):
         # Of no size, and no weight: a cortex of mathematics alone has no other tensor that says where it lies.
         self.register_buffer("_lies", torch.empty(0), persistent=False)
         self.searches_all = searches_all
+        self.sees_curvature = curvature
         self.name = cortex_name(inherited)
         self._table = table_for(inherited)
         self.look_spread = LOOK_SPREADS[inherited]
@@ -110,7 +114,7 @@ class Cortex(nn.Module):
             given.setdefault("m2", GivenM2())
         names = [name for name in stage_names(learned) if name not in given]
         stages = load_inherited(inherited, inherited_weights) | (load_stages(names, weights) if names else {}) | given
-        recognises = recognise or deep != "none" or "m5" in stages
+        recognises = recognise or curvature or deep != "none" or "m5" in stages
         for name, row in TABLE.items():
             self.add_module(name, stages.get(name) or (row.make() if name != "m5" or recognises else None))
 
@@ -198,7 +202,8 @@ class Cortex(nn.Module):
         m2 = self.m2(m1, theta)
         m3 = self.m3(m1, m2, theta)
         m4 = self.m4(m3, theta)
-        return Percept(retina, m1, m2, m3, m4, None if self.m5 is None else self.m5(retina, m1, m4, cues))
+        m5 = None if self.m5 is None else self.m5(retina, m1, m4, cues)
+        return Percept(retina, m1, m2, m3, m4, add_curves(m5, m1, m2, m4) if self.sees_curvature else m5)
 
 
 def own_stage(stage: nn.Module | str) -> nn.Module:

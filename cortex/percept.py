@@ -156,6 +156,8 @@ class M5Out:
     completed: Tensor  # (B, S, d) the description with what was hidden filled in
     weight: Tensor  # (B, S) how much each counts: objectness times the root of its share of the area, summing to 1
     pooled: Tensor | None = None  # (B, S, C') deep features pooled over the masks, or None
+    curves: Tensor | None = None  # (B, S, d'') V4's code of each proto-object's contours, length 1 (0: none), or None
+    figure: Tensor | None = None  # (B, P, U) V4's cells over a raster of the whole image as one figure, or None
 
 
 @dataclass(frozen=True)

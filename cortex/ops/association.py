@@ -66,11 +66,16 @@ def _spectra(n_orientations: int, stride: int, h: int, w: int, device: torch.dev
 
 def reach_weights(reach_px: Tensor) -> Tensor:
     """(B, reaches) weights of the fixed kernels, linear in log reach between neighbours."""
-    knots = torch.log(torch.tensor(REACHES_PX, device=reach_px.device))
-    position = (torch.log(reach_px) - knots[0]) / (knots[1] - knots[0])
-    left = position.detach().floor().clamp(0, len(REACHES_PX) - 2).long()
-    t = (position - left)[:, None]
-    knot = torch.eye(len(REACHES_PX), device=reach_px.device)
+    return log_weights(reach_px, REACHES_PX)
+
+
+def log_weights(value: Tensor, knots: tuple[float, ...]) -> Tensor:
+    """Values (...) between knots evenly spaced on a log scale, to the weight of each, (..., n): two are not 0."""
+    log_knots = torch.log(torch.tensor(knots, device=value.device))
+    position = (torch.log(value) - log_knots[0]) / (log_knots[1] - log_knots[0])
+    left = position.detach().floor().clamp(0, len(knots) - 2).long()
+    t = (position - left)[..., None]
+    knot = torch.eye(len(knots), device=value.device)
     return knot[left] * (1 - t) + knot[left + 1] * t
 
 

@@ -14,6 +14,7 @@ from ciliary.tuning.benchmarks.episodes import Episode, draw_episodes, most_shot
 from ciliary.tuning.benchmarks.findings import Findings, numbers_of, percent, rounded
 from ciliary.tuning.benchmarks.naming import (
     CLASSIFIERS,
+    MATCHED,
     VOTES,
     calibration_error,
     confidence,
@@ -23,12 +24,15 @@ from ciliary.tuning.benchmarks.naming import (
 from ciliary.tuning.benchmarks.pictures import NamedImages
 from ciliary.tuning.benchmarks.representations import (
     BOTH,
+    CELLS,
     DEEP,
+    FIGURE,
     GLOBAL,
     GLOBAL_DEEP,
     LEARNED,
     MATHEMATICAL,
     RANDOM,
+    SHAPED,
     WORDS,
     Representation,
 )
@@ -36,11 +40,12 @@ from ciliary.tuning.benchmarks.tokens import Features, Tokens
 from ciliary.tuning.runs.tables import Table
 
 # Of one vector an image, its only "part" is the image: votes would be plain nearest neighbours.
-NO_SETS = (GLOBAL, GLOBAL_DEEP)
+NO_SETS = (GLOBAL, GLOBAL_DEEP, FIGURE)
 # What the exam is about, as differences.
 PAIRS = (
     (LEARNED, MATHEMATICAL), (LEARNED, RANDOM), (LEARNED, GLOBAL), (MATHEMATICAL, RANDOM), (MATHEMATICAL, GLOBAL),
-    (DEEP, GLOBAL_DEEP), (BOTH, DEEP), (BOTH, GLOBAL_DEEP),
+    (DEEP, GLOBAL_DEEP), (BOTH, DEEP), (BOTH, GLOBAL_DEEP), (SHAPED, LEARNED), (SHAPED, MATHEMATICAL),
+    (FIGURE, GLOBAL),
 )  # fmt: skip
 
 
@@ -137,6 +142,8 @@ def possible_shots(named: NamedImages, shots: Sequence[int]) -> tuple[list[int],
 
 def classifiers_for(representation: str) -> tuple[str, ...]:
     """Classifiers that mean something for a representation."""
+    if representation == CELLS:
+        return (MATCHED,)
     return tuple(c for c in CLASSIFIERS if c != VOTES or representation not in NO_SETS)
 
 
@@ -216,7 +223,8 @@ def _explained(found: Mapping[str, Representation]) -> Table:
 
 
 def _curves(results: Sequence[Named], shots: Sequence[int], n_classes: int) -> Curves:
-    panels: dict[str, dict[str, list[Interval]]] = {name: {} for name in CLASSIFIERS}
+    used = {one.classifier for one in results}
+    panels: dict[str, dict[str, list[Interval]]] = {name: {} for name in (*CLASSIFIERS, MATCHED) if name in used}
     for one in results:
         panels[one.classifier].setdefault(one.representation, []).append(one.accuracy)
     return Curves(

@@ -105,7 +105,7 @@ def write_findings(
 def _sit(settings: ExamSettings, named: NamedImages, eye: Eye, net: ExpertBank | None) -> tuple[Findings, float]:
     """Perceive and examine; also the median seconds of perceiving an image, when it was perceived."""
     look = settings.look
-    found = representations(look)
+    found = representations(look, has_runs=named.has_runs)
     conditions = CONDITIONS if settings.exam == OCCLUSION else ()
     common = {"n_episodes": settings.n_episodes, "seed": settings.seed}
     n_images = len(named.train) + len(named.test) * (1 + len(conditions))

@@ -19,6 +19,7 @@ from ciliary.tuning.benchmarks.episodes import Episode
 from ciliary.tuning.benchmarks.tokens import Features, unit
 
 VOTES, PROTOTYPE, LINEAR = "votes", "prototype", "linear"
+MATCHED = "matched"  # of official runs alone: every pair of images is compared
 CLASSIFIERS = (VOTES, PROTOTYPE, LINEAR)
 Key = TypeVar("Key", bound=Hashable)
 _BAND = 2048  # vectors compared with all examples at once
@@ -59,6 +60,22 @@ def votes(
     return targets.image_sums(np.maximum.reduceat(matches[:, order], starts, axis=1))
 
 
+def matched(train: Features, targets: Features, one: Episode, labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """How well each image and its likeliest example find their vectors in each other, (N, C); 0 where not asked.
+
+    Both ways, as a chamfer or Hausdorff distance is: the mean over the image's vectors of the best cosine in the
+    example, and over the example's in the image; :func:`votes` goes one way only.
+    """
+    scores = np.zeros((len(targets), n_classes), np.float32)
+    asked, example = targets.of(one.query), train.of(one.support)
+    cosine = asked.vectors @ example.vectors.T
+    there = asked.image_sums(np.maximum.reduceat(cosine, example.starts, axis=1))
+    back = example.image_sums(np.maximum.reduceat(cosine, asked.starts, axis=0).T).T
+    for name in range(n_classes):
+        scores[one.query, name] = ((there + back) / 2)[:, labels[one.support] == name].max(1)
+    return scores
+
+
 def prototypes(
     train: Features, targets: Features, support: np.ndarray, labels: np.ndarray, n_classes: int
 ) -> np.ndarray:
@@ -93,7 +110,7 @@ def name_all(
     """Scores (E, N, C) of E episodes for each set of images to name, set after set.
 
     Args:
-        classifier: one of :data:`CLASSIFIERS`.
+        classifier: one of :data:`CLASSIFIERS`, or ``MATCHED``, which answers for the images each episode asks for.
         train: training images, of which each episode names its support.
         labels: of all training images.
         targets: sets of images to name.
@@ -103,12 +120,14 @@ def name_all(
     Raises:
         ValueError: an unknown classifier.
     """
-    if classifier not in CLASSIFIERS:
+    if classifier not in (*CLASSIFIERS, MATCHED):
         raise ValueError(f"no classifier {classifier!r}; choose from {', '.join(CLASSIFIERS)}")
     heads = [fit_head(train, one.support, labels) for one in episodes] if classifier == LINEAR else []
     for name, images in targets.items():
         if classifier == LINEAR:
             scores = [head_scores(head, images) for head in heads]
+        elif classifier == MATCHED:
+            scores = [matched(train, images, one, labels, n_classes) for one in episodes]
         elif classifier == VOTES:
             matches = best_matches(images, train)
             scores = [votes(matches, images, one.support, labels, n_classes) for one in episodes]

@@ -40,6 +40,7 @@ class Look:
         n_tokens: proto-objects kept of each image; those beyond the 16 heaviest hardly weigh anything.
         batch_size: images in one pass.
         inherited: stages that people's drawings taught.
+        curvature: V4 answers beside M5's code.
     """
 
     learned: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ class Look:
     n_tokens: int = 16
     batch_size: int = 16
     inherited: str = "none"
+    curvature: bool = False
 
     def __post_init__(self) -> None:
         if self.n_tokens < 1 or self.batch_size < 1:
@@ -64,7 +66,8 @@ class Look:
         path = self.weights or SHIPPED
         weights = hashlib.sha256(path.read_bytes()).hexdigest() if self.learned else ""
         parts = [sorted(self.learned), weights, self.deep, self.n_tokens, code_mark(rooms=("cortex",)), _FORMAT]
-        return json.dumps(parts + ([inherited_mark(self.inherited)] if self.inherited != "none" else []))
+        parts += [inherited_mark(self.inherited)] if self.inherited != "none" else []
+        return json.dumps([*parts, "V4"] if self.curvature else parts)
 
     def cortex(self) -> Cortex:
         """The cortex, in eval mode.
@@ -73,7 +76,12 @@ class Look:
             ProviderUnavailable, FileNotFoundError, ValueError: as :class:`~ciliary.cortex.model.Cortex`.
         """
         return Cortex(
-            learned=self.learned, weights=self.weights, inherited=self.inherited, recognise=True, deep=self.deep
+            learned=self.learned,
+            weights=self.weights,
+            inherited=self.inherited,
+            recognise=True,
+            deep=self.deep,
+            curvature=self.curvature,
         ).eval()
 
 

@@ -12,6 +12,8 @@ import torch
 from ciliary.cortex.description import N_DESCRIPTION
 from ciliary.cortex.stages.m5_learned import N_CODE, ExpertBank
 from ciliary.cortex.stages.m5_recognition import recognise
+from ciliary.cortex.v4.code import EXTENT, RASTER
+from ciliary.cortex.v4.place import raster
 from ciliary.tuning.benchmarks.perceive import Look
 from ciliary.tuning.benchmarks.tokens import Features, Tokens, sets, single, unit
 
@@ -24,6 +26,10 @@ GLOBAL = "global description"
 DEEP = "deep on proto-objects"
 BOTH = "M5 code + deep"
 GLOBAL_DEEP = "global deep"
+CURVES = "V4 on proto-objects"
+SHAPED = "M5 code + V4"
+FIGURE = "V4 of the figure"
+CELLS = "V4 cells of the figure"
 RANDOM_SEED = 0
 
 WORDS = {
@@ -34,15 +40,30 @@ WORDS = {
     DEEP: "the backbone's last map averaged over each proto-object",
     BOTH: "code and deep features of each proto-object, each with the same say",
     GLOBAL_DEEP: "the backbone's last map averaged over the whole image",
+    CURVES: "which bends, corners and ends lie where on each proto-object",
+    SHAPED: "code and V4 of each proto-object, each with the same say",
+    FIGURE: "which bends, corners and ends lie where in the whole image, taken as one figure",
+    CELLS: "the same, place by place, for a match that lets each place move",
 }
 
 
-def representations(look: Look) -> dict[str, Representation]:
-    """Name -> function, of all there is with this cortex; see :data:`WORDS` for what they are."""
+def representations(look: Look, *, has_runs: bool = False) -> dict[str, Representation]:
+    """Name -> function, of all there is with this cortex; see :data:`WORDS` for what they are.
+
+    Args:
+        look: which cortex.
+        has_runs: whether examples are those of official runs, few enough to be matched place by place.
+    """
     own: dict[str, Representation] = {LEARNED: learned_code} if look.has_learned_m5 else {}
     found = own | {MATHEMATICAL: mathematical_code, RANDOM: random_features, GLOBAL: global_description}
+    code = learned_code if look.has_learned_m5 else mathematical_code
+    if look.curvature:
+        found |= {
+            CURVES: curves,
+            SHAPED: lambda tokens: _side_by_side(code(tokens), curves(tokens)),
+            FIGURE: lambda tokens: single(_given(tokens.figure).reshape(len(tokens), -1)),
+        } | ({CELLS: figure_cells} if has_runs else {})
     if look.deep != "none":
-        code = learned_code if look.has_learned_m5 else mathematical_code
         found |= {
             DEEP: lambda tokens: sets(_given(tokens.pooled), tokens.weight),
             BOTH: lambda tokens: _side_by_side(code(tokens), sets(_given(tokens.pooled), tokens.weight)),
@@ -74,13 +95,38 @@ def global_description(tokens: Tokens) -> Features:
     return single(_recognised(mean, np.ones_like(tokens.weight[:, :1]))[:, 0])
 
 
+def curves(tokens: Tokens) -> Features:
+    """V4's code of each proto-object."""
+    return sets(_given(tokens.curves), tokens.weight)
+
+
+def figure_cells(tokens: Tokens) -> Features:
+    """A vector for each place of the figure where V4 answers: what answers there, and where it is.
+
+    The place is a population of its own, Gaussian fields over the frame: the cosine of two vectors is that of what
+    answers, plus ``_PLACE_SHARE`` times a Gaussian of their distance. So a match may move, at a price.
+    """
+    figure = _given(tokens.figure)
+    strength = np.linalg.norm(figure, axis=2)
+    strength = np.where(strength >= _LEAST_ANSWER * strength.max(1, keepdims=True), strength, 0)
+    distance = np.linalg.norm(PLACES[:, None] - PLACES[None], axis=2)
+    place = unit(np.exp(-0.5 * (distance / _PLACE_WIDTH) ** 2)) * np.sqrt(_PLACE_SHARE)
+    vectors = np.concatenate([unit(figure), np.broadcast_to(place, (len(figure), *place.shape))], 2)
+    weight = strength / np.maximum(strength.sum(1, keepdims=True), 1e-12)
+    return sets(vectors, weight, least_weight=1e-9)
+
+
+_PLACE_SHARE, _PLACE_WIDTH, _LEAST_ANSWER = 1.0, 0.6, 0.1
+PLACES = raster(RASTER, EXTENT, torch.device("cpu")).numpy()
+
+
 def _recognised(description: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return recognise(torch.from_numpy(description), torch.from_numpy(weight)).code.numpy()
 
 
 def _given(deep: np.ndarray | None) -> np.ndarray:
     if deep is None:
-        raise ValueError("expected tokens with deep features; perceive with a deep backbone")
+        raise ValueError("expected tokens with such features; perceive with a cortex that has them")
     return deep.astype(np.float32)
 
 

@@ -98,7 +98,9 @@ class ExamSettings(Settings):
         """Which cortex looks."""
         from ciliary.tuning.benchmarks.perceive import Look
 
-        return Look(self.learned, self.weights, self.deep, self.n_tokens, inherited=self.inherited)
+        has_curvature = self.exam == FEW_SHOT
+        own = (self.learned, self.weights, self.deep, self.n_tokens)
+        return Look(*own, inherited=self.inherited, curvature=has_curvature)
 
 
 #: Parts of the benchmark, in their order.

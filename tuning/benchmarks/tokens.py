@@ -46,6 +46,14 @@ class Features:
         """(M,) bool, the vectors of these images."""
         return np.isin(self.image, images)
 
+    def of(self, images: np.ndarray) -> Features:
+        """These images alone, in this order."""
+        ends = np.append(self.starts[1:], len(self.vectors))
+        rows = [np.arange(self.starts[i], ends[i]) for i in images]
+        starts = np.cumsum([0, *(len(own) for own in rows[:-1])])
+        index = np.concatenate(rows)
+        return Features(self.vectors[index], self.weight[index], starts)
+
     def image_sums(self, values: np.ndarray) -> np.ndarray:
         """Values (M, C) of the vectors to their weighted mean in each image, (N, C)."""
         return np.add.reduceat(values * self.weight[:, None], self.starts)
@@ -89,6 +97,8 @@ class Tokens:
         seconds: (N,) what it took to perceive each image.
         pooled: (N, T, C') deep features of each, or None.
         deep: (N, C') deep features of the whole image, or None.
+        curves: (N, T, d'') V4's code of each, or None.
+        figure: (N, P, U) V4's cells over the whole image as one figure, or None.
     """
 
     description: np.ndarray
@@ -98,6 +108,8 @@ class Tokens:
     seconds: np.ndarray
     pooled: np.ndarray | None = None
     deep: np.ndarray | None = None
+    curves: np.ndarray | None = None
+    figure: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -141,4 +153,6 @@ def tokens_of(m5: M5Out, deep: Tensor | None, *, n_tokens: int, seconds: float) 
         # Half precision: two decimals more than the features are worth, at half the room.
         pooled=None if m5.pooled is None else picked(m5.pooled).astype(np.float16),
         deep=None if deep is None else deep.mean((2, 3)).numpy(),
+        curves=None if m5.curves is None else picked(m5.curves).astype(np.float16),
+        figure=None if m5.figure is None else m5.figure.numpy().astype(np.float16),
     )
