@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_difference
+from ciliary.tuning.benchmarks import ink
 from ciliary.tuning.benchmarks.curves import Curves, draw_curves
 from ciliary.tuning.benchmarks.episodes import Episode, draw_episodes, most_shots, unit_accuracy, unit_words
 from ciliary.tuning.benchmarks.findings import Findings, numbers_of, percent, rounded
@@ -105,13 +106,15 @@ def few_shot(
             results += _name(named, representation(train), representation(test), draws, name, classifier)
         if progress is not None:
             progress(1)
+    if named.has_runs:
+        results += _by_ink(named, kept[0], draws[kept[0]])
     n_drawn = len(draws[kept[0]])
     units = {key: {n: one.units for n, one in own.items()} for key, own in _by_key(results).items()}
     return Findings(
         tables=(
             _table(results, kept),
             *differences(units, {n: f"{n}-shot" for n in kept}, title="What it gains"),
-            _explained(found),
+            _explained([*found, *(ink.WORDS if named.has_runs else ())]),
         ),
         figures={"Named rightly": draw_curves(_curves(results, kept, named.n_classes))},
         numbers={"chance": 1 / named.n_classes, "results": [_record(one) for one in results]},
@@ -178,6 +181,15 @@ def _name(
     return results
 
 
+def _by_ink(named: NamedImages, n_shots: int, episodes: Sequence[Episode]) -> list[Named]:
+    """What can be had without a cortex."""
+    results = []
+    for name, scores in ink.ink_scores(named, episodes).items():
+        units = unit_accuracy(scores, named, episodes)
+        results.append(Named(name, ink.NEAREST, n_shots, units, units, float("nan")))
+    return results
+
+
 def _by_key(results: Sequence[Named]) -> dict[tuple[str, str], dict[int, Named]]:
     """(representation, classifier) -> number of examples -> result."""
     found: dict[tuple[str, str], dict[int, Named]] = {}
@@ -217,14 +229,16 @@ def differences(units: Units, columns: Mapping[Any, str], *, title: str) -> list
     return [Table(title, names, tuple(rows), n_words=2, note=note)] if rows else []
 
 
-def _explained(found: Mapping[str, Representation]) -> Table:
-    rows = tuple((name, WORDS.get(name, "")) for name in found)
+def _explained(names: Sequence[str]) -> Table:
+    rows = tuple((name, {**WORDS, **ink.WORDS}.get(name, "")) for name in names)
     return Table("What images are named by", ("named by", "what it is"), rows, n_words=2)
 
 
 def _curves(results: Sequence[Named], shots: Sequence[int], n_classes: int) -> Curves:
     used = {one.classifier for one in results}
-    panels: dict[str, dict[str, list[Interval]]] = {name: {} for name in (*CLASSIFIERS, MATCHED) if name in used}
+    panels: dict[str, dict[str, list[Interval]]] = {
+        name: {} for name in (*CLASSIFIERS, MATCHED, ink.NEAREST) if name in used
+    }
     for one in results:
         panels[one.classifier].setdefault(one.representation, []).append(one.accuracy)
     return Curves(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ FIGURE = "V4 of the figure"
 CELLS = "V4 cells of the figure"
 RANDOM_SEED = 0
 
-WORDS = {
+WORDS: Mapping[str, str] = {
     LEARNED: "codes of the learned M5, one a proto-object",
     MATHEMATICAL: "codes of M5 without learning, of the same proto-objects",
     RANDOM: f"the mathematical codes, projected at random to {N_CODE} numbers (seed {RANDOM_SEED})",
@@ -126,7 +126,7 @@ def _recognised(description: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 def _given(deep: np.ndarray | None) -> np.ndarray:
     if deep is None:
-        raise ValueError("expected tokens with such features; perceive with a cortex that has them")
+        raise ValueError("expected tokens with such features; perceive with a deep backbone, or with V4")
     return deep.astype(np.float32)
 
 

@@ -9,7 +9,16 @@ from ciliary.tuning.benchmarks.data import ReadSettings, read_named
 from ciliary.tuning.benchmarks.episodes import Episode, draw_episodes, most_shots, unit_accuracy
 from ciliary.tuning.benchmarks.few_shot import few_shot, possible_shots
 from ciliary.tuning.benchmarks.perceive import Eye, Look
-from ciliary.tuning.benchmarks.representations import GLOBAL, LEARNED, MATHEMATICAL, RANDOM, WORDS, representations
+from ciliary.tuning.benchmarks.representations import (
+    CELLS,
+    FIGURE,
+    GLOBAL,
+    LEARNED,
+    MATHEMATICAL,
+    RANDOM,
+    WORDS,
+    representations,
+)
 from ciliary_tests.shapes import write_runs
 
 
@@ -94,15 +103,20 @@ def test_runs_are_episodes_of_their_own(runs):
 
 
 def test_naming_of_runs(runs):
-    look = Look(n_tokens=8)
+    look = Look(n_tokens=8, curvature=True)
     eye = Eye(look)
     tokens = [eye.perceive(half.images) for half in (runs.train, runs.test)]
-    found = few_shot(runs, *tokens, representations(look), shots=[1], n_episodes=1, seed=0)
+    found = few_shot(runs, *tokens, representations(look, has_runs=True), shots=[1], n_episodes=1, seed=0)
     assert LEARNED not in {one["representation"] for one in found.numbers["results"]}
     assert len(result(found, MATHEMATICAL, "votes", 1)["episodes"]) == 2
     assert result(found, MATHEMATICAL, "votes", 1)["calibration_error"] is None
     assert "official runs" in found.about["episodes"]
     assert "runs" in found.about["intervals"]
+    # One, two or three upright strokes: V4 tells them, by the whole figure and place by place.
+    assert result(found, FIGURE, "prototype", 1)["accuracy"]["mean"] == 1
+    assert result(found, CELLS, "matched", 1)["accuracy"]["mean"] == 1
+    assert {row[0] for row in found.tables[0].rows} >= {"pixels", "modified Hausdorff distance"}
+    assert {row[0] for row in found.tables[-1].rows} == {row[0] for row in found.tables[0].rows}
 
 
 def test_unit_accuracy_by_hand(shapes, runs):

@@ -8,9 +8,11 @@ import pytest
 from ciliary.tuning.benchmarks.episodes import Episode
 from ciliary.tuning.benchmarks.naming import (
     CLASSIFIERS,
+    MATCHED,
     best_matches,
     fit_head,
     head_scores,
+    matched,
     name_all,
     prototypes,
     votes,
@@ -164,3 +166,24 @@ def test_rows_and_sums():
     assert features.rows(np.array([1])).tolist() == [False, False, True]
     assert features.image_sums(np.array([[4.0], [8], [3]])).tolist() == [[7], [3]]
     assert np.allclose(features.means[0], np.array([1, 3, 0]) / np.sqrt(10))
+
+
+def test_matched_both_ways_by_loops():
+    """Against plain loops; of one image and its own part, one way is perfect and the other is not."""
+    train, targets = random_sets(6, seed=1), random_sets(5, seed=2)
+    labels = np.array([0, 1, 2, 0, 1, 2])
+    one = Episode(np.array([0, 1, 2, 3]), NONE, np.array([1, 4]))
+    scores = matched(train, targets, one, labels, 3)
+    for i in range(5):
+        for name in range(3):
+            best = -np.inf
+            for j in one.support[labels[one.support] == name]:
+                a, b = targets.of(np.array([i])), train.of(np.array([j]))
+                cosine = a.vectors @ b.vectors.T
+                best = max(best, (a.weight @ cosine.max(1) + b.weight @ cosine.max(0)) / 2)
+            assert scores[i, name] == pytest.approx(best if i in one.query else 0, abs=1e-5)
+    whole = sets(np.eye(3, dtype=np.float32)[None], np.full((1, 3), 1 / 3))
+    part = sets(np.eye(3, dtype=np.float32)[None, :1], np.ones((1, 1)))
+    asked = Episode(np.array([0]), NONE, np.array([0]))
+    ((_, found),) = name_all(MATCHED, whole, np.array([0]), {"test": part}, [asked], 1)
+    assert found[0, 0, 0] == pytest.approx((1 + 1 / 3) / 2)

@@ -13,12 +13,17 @@ from ciliary.cortex.stages.m5_recognition import recognise
 from ciliary.tuning.benchmarks.perceive import Look
 from ciliary.tuning.benchmarks.representations import (
     BOTH,
+    CELLS,
+    CURVES,
     DEEP,
+    FIGURE,
     GLOBAL,
     GLOBAL_DEEP,
     LEARNED,
     MATHEMATICAL,
+    PLACES,
     RANDOM,
+    SHAPED,
     WORDS,
     representations,
 )
@@ -35,7 +40,33 @@ def deep(seen):
 def test_all_there_is():
     assert set(representations(Look())) == {MATHEMATICAL, RANDOM, GLOBAL}
     assert set(representations(Look(("m2",)))) == {MATHEMATICAL, RANDOM, GLOBAL}
-    assert set(representations(Look(("m5",), deep="efficientnet_lite0"))) == set(WORDS)
+    every = Look(("m5",), deep="efficientnet_lite0", curvature=True)
+    assert set(representations(every, has_runs=True)) == set(WORDS)
+    assert set(representations(every)) == set(WORDS) - {CELLS}
+
+
+def test_v4_is_what_it_says(seen):
+    rng = np.random.default_rng(1)
+    (n, t), p = seen[1].weight.shape, len(PLACES)
+    figure = rng.random((n, p, 5)).astype(np.float16)
+    figure[0, 1:] = 0  # one place answers
+    tokens = replace(seen[1], curves=rng.random((n, t, 9)).astype(np.float16), figure=figure)
+    found = {name: f(tokens) for name, f in representations(Look(curvature=True), has_runs=True).items()}
+    assert found[CURVES].vectors.shape[1] == 9
+    assert found[SHAPED].vectors.shape[1] == 9 + found[MATHEMATICAL].vectors.shape[1]
+    assert found[FIGURE].vectors.shape == (n, p * 5)
+    cells = found[CELLS]
+    assert len(cells.of(np.array([0])).vectors) == 1
+    assert np.allclose(np.add.reduceat(cells.weight, cells.starts), 1, atol=1e-5)
+    what, where = cells.vectors[:, :5], cells.vectors[:, 5:]
+    assert np.allclose((what**2).sum(1), 0.5, atol=1e-5)
+    # Of two places far apart nothing is left of the place's half; of neighbours much is.
+    own = cells.of(np.array([1]))
+    place = own.vectors[:, 5:]
+    assert len(own.vectors) == p
+    assert place[0] @ place[-1] < 1e-3
+    assert 0.3 < place[0] @ place[1] < 0.5
+    assert np.allclose((where**2).sum(1), 0.5, atol=1e-5)
 
 
 def test_each_is_of_length_1_and_weighs_1(deep):
