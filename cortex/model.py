@@ -17,7 +17,7 @@ from ciliary.cortex.floats import single_precision
 from ciliary.cortex.loading import load_object
 from ciliary.cortex.options import cortex_name
 from ciliary.cortex.parameters import COLUMNS_V0, LOOK_SPREADS, ParameterTable, Theta, check_theta, table_for
-from ciliary.cortex.percept import Cues, Percept
+from ciliary.cortex.percept import Cues, M5Out, Percept
 from ciliary.cortex.stages.inherited import TRUNK, load_inherited
 from ciliary.cortex.stages.m2_taught import GivenM2
 from ciliary.cortex.stages.table import TABLE
@@ -202,8 +202,10 @@ class Cortex(nn.Module):
         m2 = self.m2(m1, theta)
         m3 = self.m3(m1, m2, theta)
         m4 = self.m4(m3, theta)
-        m5 = None if self.m5 is None else self.m5(retina, m1, m4, cues)
-        return Percept(retina, m1, m2, m3, m4, add_curves(m5, m1, m2, m4) if self.sees_curvature else m5)
+        m5: M5Out | None = None if self.m5 is None else self.m5(retina, m1, m4, cues)
+        if m5 is not None and self.sees_curvature:
+            m5 = add_curves(m5, m1, m2, m4)
+        return Percept(retina, m1, m2, m3, m4, m5)
 
 
 def own_stage(stage: nn.Module | str) -> nn.Module:

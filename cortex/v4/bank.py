@@ -57,8 +57,8 @@ def _cells(device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     for opening in OPENINGS:
         for ray in range(N_RAYS if opening < N_RAYS // 2 else N_RAYS // 2):
             points = ray * STEP_RAD if opening == N_RAYS // 2 else (ray + opening / 2) * STEP_RAD + math.pi
-            bend = 2 * math.cos(opening * STEP_RAD / 2)
-            rows.append((ray, (ray + opening) % N_RAYS, points % (2 * math.pi), bend))
+            curvature = 2 * math.cos(opening * STEP_RAD / 2)
+            rows.append((ray, (ray + opening) % N_RAYS, points % (2 * math.pi), curvature))
     rows += [(ray, ray, (ray * STEP_RAD + math.pi) % (2 * math.pi), 2.0) for ray in range(N_RAYS)]
     first, second, direction, bend = (torch.tensor(column, device=device) for column in zip(*rows, strict=True))
     return first, second, direction, bend
@@ -112,7 +112,8 @@ def respond(oriented: Tensor) -> Tensor:
     most = torch.maximum(most, most.roll(-2, 1))
     most = torch.maximum(most, most.roll(-4, 1))
     away = torch.maximum(most, most.roll(-1, 1)).roll(-2, 1)  # of the nine from the second next on
-    return here * torch.cat([pairs, (ray * (1 - away)).square()], 1)
+    answers: Tensor = here * torch.cat([pairs, (ray * (1 - away)).square()], 1)
+    return answers
 
 
 def respond_at_scales(oriented: Tensor) -> list[Tensor]:

@@ -80,10 +80,11 @@ def _at(centre: Tensor, spread: Tensor, n_halved: int) -> tuple[Tensor, Tensor]:
 def _at_own_scale(seen: Sequence[Tensor], spread: Tensor) -> Tensor:
     """Answers (B, S, K, U) of each scale to those of rays as long as the shape's spread (B, S, 2) asks for."""
     reach = (_REACH_SHARE * STRIDES[0] * spread.prod(-1).sqrt()).clamp(REACHES_PX[0], REACHES_PX[-1])
-    return (torch.stack(tuple(seen), -1) * log_weights(reach, REACHES_PX)[:, :, None, None]).sum(-1)
+    mixed: Tensor = (torch.stack(tuple(seen), -1) * log_weights(reach, REACHES_PX)[:, :, None, None]).sum(-1)
+    return mixed
 
 
 def _coded(pooled: Tensor) -> Tensor:
     """Geometric mean of the three that a cell joins, then divisive normalisation (Heeger 1992) over the last axis."""
-    root = (pooled + _NOISE) ** (1 / 3) - _NOISE ** (1 / 3)
+    root: Tensor = (pooled + _NOISE) ** (1 / 3) - _NOISE ** (1 / 3)
     return root / torch.sqrt(root.square().sum(-1, keepdim=True) + _HALF_LENGTH**2)
