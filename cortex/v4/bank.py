@@ -98,7 +98,8 @@ def rays(oriented: Tensor) -> Tensor:
     """How far a contour leaves each point along each ray: (B, N_RAYS, h, w) in [0, 1] of :func:`oriented_contour`."""
     kernel = _ray_kernels(oriented.device)
     found = F.conv2d(oriented, kernel, padding=kernel.shape[-1] // 2, groups=N_ORIENTATIONS)
-    return found.unflatten(1, (N_ORIENTATIONS, 2)).transpose(1, 2).flatten(1, 2)
+    ordered: Tensor = found.unflatten(1, (N_ORIENTATIONS, 2)).transpose(1, 2).flatten(1, 2)
+    return ordered
 
 
 def respond(oriented: Tensor) -> Tensor:

@@ -46,7 +46,8 @@ def figure_curves(answers: Sequence[Tensor], contour: Tensor) -> Tensor:
     centre, spread = moments(contour.square())
     cells = raster(RASTER, EXTENT, contour.device)
     seen = [pool(x, *_at(centre, spread, i), cells, RASTER_WIDTH) for i, x in enumerate(answers)]
-    return _coded(_at_own_scale(seen, spread)[:, 0].flatten(1)).unflatten(1, (-1, N_CELLS))
+    coded: Tensor = _coded(_at_own_scale(seen, spread)[:, 0].flatten(1)).unflatten(1, (-1, N_CELLS))
+    return coded
 
 
 def object_curves(answers: Sequence[Tensor], masks: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ KINDS = (
     {},
     {"inherited": "contours"},
     pytest.param({"inherited": "all", "depth": "learned", "deep": "efficientnet_lite0"}, marks=pytest.mark.slow),
-    pytest.param({"depth": "pictorial", "recognise": True}, marks=pytest.mark.slow),
+    pytest.param({"depth": "pictorial", "curvature": True}, marks=pytest.mark.slow),
 )
 
 

@@ -40,6 +40,8 @@ from ciliary.cortex.motion.perceive import motion_step
 from ciliary.cortex.ops.basins import Basins
 from ciliary.cortex.percept import M3Out
 from ciliary.cortex.stages.retina import retina
+from ciliary.cortex.v4.bank import respond_at_scales
+from ciliary.cortex.v4.code import figure_curves, object_curves
 from ciliary.testing.stage import arguments, with_cues
 from ciliary_tests.fake_device import BACKWARD, devices_of, fake_device
 from ciliary_tests.learned import write_untrained
@@ -204,8 +206,16 @@ def remembered(device: str) -> Answer:
     return (track, shifted(mask, by), splatted(mask, flow), mean_flow(mask, flow)), [place, mask]
 
 
+def curves(device: str) -> Answer:
+    """V4's codes of an oriented contour."""
+    oriented, masks = leaf(2, 6, 17, 24, device=device), leaf(2, 5, 16, 24, device=device)
+    answers = respond_at_scales(oriented)
+    return (object_curves(answers, masks), figure_curves(answers, oriented[:, :1])), [oriented, masks]
+
+
 CASES = {
     "percept": lambda: perceived(),
+    "V4": lambda: curves,
     "percept that recognises": lambda: perceived(recognise=True, depth="pictorial"),
     **{name: (lambda name=name: stage(name, recognise=True)) for name in ("retina", "m1", "m2", "m3", "m4", "m5")},
     "m1 of contours": lambda: stage("m1", inherited="contours"),
