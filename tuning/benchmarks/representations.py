@@ -12,7 +12,7 @@ import torch
 from ciliary.cortex.description import N_DESCRIPTION
 from ciliary.cortex.stages.m5_learned import N_CODE, ExpertBank
 from ciliary.cortex.stages.m5_recognition import recognise
-from ciliary.cortex.v4.code import EXTENT, RASTER
+from ciliary.cortex.v4.code import EXTENT, RASTER, join_curves
 from ciliary.cortex.v4.place import raster
 from ciliary.tuning.benchmarks.perceive import Look
 from ciliary.tuning.benchmarks.tokens import Features, Tokens, sets, single, unit
@@ -41,7 +41,7 @@ WORDS: Mapping[str, str] = {
     BOTH: "code and deep features of each proto-object, each with the same say",
     GLOBAL_DEEP: "the backbone's last map averaged over the whole image",
     CURVES: "which bends, corners and ends lie where on each proto-object",
-    SHAPED: "code and V4 of each proto-object, each with the same say",
+    SHAPED: "code and V4 of each proto-object, V4 with half the say",
     FIGURE: "which bends, corners and ends lie where in the whole image, taken as one figure",
     CELLS: "the same, place by place, for a match that lets each place move",
 }
@@ -60,7 +60,7 @@ def representations(look: Look, *, has_runs: bool = False) -> dict[str, Represen
     if look.curvature:
         found |= {
             CURVES: curves,
-            SHAPED: lambda tokens: _side_by_side(code(tokens), curves(tokens)),
+            SHAPED: lambda tokens: _joined(code(tokens), curves(tokens)),
             FIGURE: lambda tokens: single(_given(tokens.figure).reshape(len(tokens), -1)),
         } | ({CELLS: figure_cells} if has_runs else {})
     if look.deep != "none":
@@ -128,6 +128,11 @@ def _given(deep: np.ndarray | None) -> np.ndarray:
     if deep is None:
         raise ValueError("expected tokens with such features; perceive with a deep backbone, or with V4")
     return deep.astype(np.float32)
+
+
+def _joined(code: Features, curved: Features) -> Features:
+    joint = join_curves(torch.from_numpy(code.vectors), torch.from_numpy(curved.vectors))
+    return Features(joint.numpy(), code.weight, code.starts)
 
 
 def _side_by_side(a: Features, b: Features) -> Features:

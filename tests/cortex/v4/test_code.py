@@ -8,7 +8,7 @@ import torch
 from ciliary.cortex import Cortex
 from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.v4.bank import N_CELLS, oriented_contour, respond_at_scales
-from ciliary.cortex.v4.code import N_CURVES, RASTER, figure_curves, object_curves
+from ciliary.cortex.v4.code import N_CURVES, RASTER, figure_curves, join_curves, object_curves
 from ciliary.cortex.v4.place import moments, pool, pool_within, raster, rings
 from ciliary_tests.v4_figures import cross, disc, picture
 
@@ -129,6 +129,13 @@ def test_the_cortex_says_it_when_asked(cortex):
     assert plain.curves is None
     assert plain.figure is None
     torch.testing.assert_close(plain.code, m5.code)
+
+
+def test_v4_has_half_the_say_beside_the_code():
+    code, curves = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 0.6, 0.8]])
+    expected = torch.tensor([[1.0, 0, 0, 0.3, 0.4]]) / 1.25**0.5
+    torch.testing.assert_close(join_curves(code, curves), expected)
+    torch.testing.assert_close(join_curves(code, 0 * curves)[:, :2], code)  # an object without contours
 
 
 def test_gradients_are_finite_on_a_blank_too(cortex):
