@@ -8,6 +8,7 @@ draw_m1(seen)  # a matplotlib Figure: a notebook shows it, ``.savefig`` keeps it
 draw_m4(seen)
 """
 
+from ciliary.cortex.plot.curves import draw_curves as draw_curves
 from ciliary.cortex.plot.early import draw_filters as draw_filters
 from ciliary.cortex.plot.early import draw_m1 as draw_m1
 from ciliary.cortex.plot.early import draw_m2 as draw_m2

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 FEW_SHOT, OCCLUSION, ENERGY = EXAMS = ("few-shot", "occlusion", "energy")
 
 EPILOG = f"""\
-exams         few-shot   how well test images are named from 1, 5, 20 examples of each class
+exams         few-shot   how well test images are named from 1, 5, 20 examples of each class, by M5's codes and by V4;
+                         official runs also by their pixels and by where the ink lies
               occlusion  the same behind grey, noise and black squares of 25, 50 and 75 %, and how well M5 fills in
                          a hidden part of what it is told of a proto-object
               energy     operations and sparsity of each stage, experts that answer, and naming with fewer of them
