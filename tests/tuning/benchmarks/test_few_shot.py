@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from ciliary.tuning.benchmarks.data import ReadSettings, read_named
 from ciliary.tuning.benchmarks.episodes import Episode, draw_episodes, most_shots, unit_accuracy
 from ciliary.tuning.benchmarks.few_shot import few_shot, possible_shots
 from ciliary.tuning.benchmarks.perceive import Eye, Look
+from ciliary.tuning.benchmarks.pictures import Pictures
 from ciliary.tuning.benchmarks.representations import (
     CELLS,
     FIGURE,
@@ -141,3 +144,23 @@ def test_episodes_that_cannot_be(shapes, shots, n_episodes):
 def test_no_number_of_examples_is_left(shapes):
     with pytest.raises(ValueError, match="has only 6"):
         possible_shots(shapes, [10, 20])
+
+
+@pytest.mark.slow
+def test_characters_are_named_by_v4(data_root):
+    """Three of Omniglot's official runs: the figure's curvature, matched, names most; M5's codes do not."""
+    folder = data_root / "omniglot_small"
+    if not folder.exists():
+        pytest.skip("no Omniglot here")
+    whole = read_named(folder)
+    halves = [
+        Pictures(half.images[half.task < 3], half.labels[half.task < 3], half.task[half.task < 3])
+        for half in (whole.train, whole.test)
+    ]
+    named = replace(whole, train=halves[0], test=halves[1])
+    look = Look(curvature=True)
+    tokens = [Eye(look).perceive(half.images) for half in halves]
+    found = few_shot(named, *tokens, representations(look, has_runs=True), shots=[1], n_episodes=1, seed=0)
+    assert result(found, CELLS, "matched", 1)["accuracy"]["mean"] >= 0.6
+    assert result(found, FIGURE, "prototype", 1)["accuracy"]["mean"] >= 0.6
+    assert result(found, MATHEMATICAL, "votes", 1)["accuracy"]["mean"] < 0.5
