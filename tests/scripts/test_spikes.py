@@ -29,7 +29,13 @@ def test_a_table_between_one_region_and_no_spikes(tmp_path):
     assert main(["spikes", "--labelled", str(data), "--out", str(tmp_path / "out"), *codes, *QUICK]) == 0
     with (tmp_path / "out" / "spikes.csv").open() as file:
         rows = {(row["told_by"], row["after_ms"]): row for row in csv.DictReader(file)}
-    assert [key[0] for key in rows] == ["one region", *2 * ["latency"], *2 * ["rate"], *2 * ["poisson"], "without spikes"]
+    assert [key[0] for key in rows] == [
+        "one region",
+        *2 * ["latency"],
+        *2 * ["rate"],
+        *2 * ["poisson"],
+        "without spikes",
+    ]
     assert all(0 < float(row["covering"]) <= 1 for row in rows.values())
     for code in ("latency", "rate", "poisson"):
         early, late = (float(rows[code, ms]["v1_kspikes"]) for ms in ("10.0", "20.0"))

@@ -25,7 +25,7 @@ FROZEN = {
     "focus": "--controller --nearness --looks --out --quiet",
     "track": "--as --exam --fixations --slots --seed --size --out --quiet",
     "motion": "--frame-ms --px-per-deg --size --out --exam --quiet",
-    "spikes": "--labelled --codes --times --tau-ms --reset --images --split --seed --size --inherited --out --quiet",
+    "spikes": "--labelled --codes --times --tau-ms --reset --images --split --seed --size --out --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
