@@ -72,4 +72,4 @@ examples      ciliary spikes photo.jpg --times 10,20,50,100
         from ciliary.cortex.neurons.lif import LIF
         from ciliary.cortex.spiking import make_spiking  # brings torch
 
-        return make_spiking(code, LIF(tau_ms=self.tau_ms, reset=self.reset), seed=self.seed)  # type: ignore[arg-type]
+        return make_spiking(code, LIF(self.tau_ms, reset=self.reset, dt_ms=0.5), seed=self.seed)  # type: ignore[arg-type]
