@@ -41,7 +41,7 @@ from ciliary.cortex.ops.basins import Basins
 from ciliary.cortex.percept import M3Out
 from ciliary.cortex.stages.retina import retina
 from ciliary.testing.stage import arguments, with_cues
-from ciliary_tests.fake_device import BACKWARD, devices_of, fake_device
+from ciliary_tests.fake_device import BACKWARD, devices_of, fake_device, flat
 from ciliary_tests.learned import write_untrained
 
 SIZE = (32, 48)
@@ -232,13 +232,6 @@ def check(case: Callable[[str], Answer], device: str, *, with_gradient: bool) ->
         if with_gradient and leaves:
             found = torch.autograd.grad(torch.stack(ends).sum(), leaves, allow_unused=True)
             assert devices_of([x for x in found if x is not None]) == {watch.device}
-
-
-def flat(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    parts = list(vars(value).values()) if hasattr(value, "__dataclass_fields__") else value
-    return [x for part in parts for x in flat(part)] if isinstance(parts, (list, tuple)) else []
 
 
 #: Trees of merges, some ten thousand operators: what takes seconds.
