@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -94,11 +94,11 @@ def devices_of(value: Any) -> set[str]:
 
 
 def flat(value: Any) -> list[Tensor]:
-    """All tensors in dataclasses, mappings, sequences."""
+    """All tensors in dataclasses (their fields, not what was drawn of them), mappings, sequences."""
     if isinstance(value, Tensor):
         return [value]
     if is_dataclass(value):
-        value = list(vars(value).values())
+        value = [getattr(value, f.name) for f in fields(value)]
     elif isinstance(value, dict):
         value = list(value.values())
     return [x for part in value for x in flat(part)] if isinstance(value, (list, tuple)) else []
