@@ -205,3 +205,39 @@ def test_all_of_it_lies_there_and_is_the_same(name, device):
     assert [len(part) for part in there] == [len(part) for part in here]
     for one, other in zip(flat(there), flat(here), strict=True):
         torch.testing.assert_close(numbers(one), other.detach(), rtol=0, atol=0, equal_nan=True)
+
+
+# --- the watch itself
+
+
+def test_sizes_are_those_of_the_numbers():
+    with numbered_device() as watch:
+        there = torch.tensor([0.0, 2.0, 3.0], device="cuda")
+        at = there.nonzero()
+        assert (tuple(at.shape), at.device.type) == ((2, 1), "cuda")
+        assert float(there[at[:, 0]].sum()) == 5.0
+        assert there[there > 2].tolist() == [3.0]
+        assert there.cpu().numpy().tolist() == [0.0, 2.0, 3.0]
+        assert sum(watch.reads.values()) == 3  # two sizes and a number
+        with pytest.raises(TypeError, match="cpu"):
+            there.numpy()
+
+
+def test_two_devices_do_not_meet():
+    here = torch.ones(3)
+    with numbered_device(), pytest.raises(RuntimeError, match="two devices"):
+        _ = torch.ones(3, device="cuda") + here
+
+
+def test_what_lies_on_the_host_is_named():
+    told = r"made on another device than cuda: .*aten\.neg\.default"
+    with pytest.raises(AssertionError, match=told), numbered_device():
+        _ = -torch.ones(3, device="cuda").cpu()
+
+
+def test_an_operator_of_our_own_is_taken_apart():
+    with numbered_device() as watch:
+        seeds, step = torch.eye(2, device="cuda").bool()[None], torch.ones(1, 2, 1, device="cuda")
+        relaxed(seeds, step.long(), step)
+    assert watch.there["aten.amin.default"] > 0
+    assert not any("ciliary" in name for name in watch.there)
