@@ -73,7 +73,8 @@ def episode_of_looks(cortex: Cortex) -> Arrays:
         cortex=GlancingPerceiver([cortex]), objective="looks", with_looks=True, shape_px=SHAPE_PX, source="coffee"
     )
     first, _ = env.reset(seed=0)
-    u = np.stack([env.default_u, np.clip(env.default_u + 0.1, -1, 1)])
+    env.step(np.full(env.n_parameters, 0.1, np.float32))
+    u = np.stack([env.default_u, env.u])
     env.take_looks(u)
     told = np.array([*env.judge_looks().values()])
     return [*first.values(), *env.evaluate(u).terms.values(), env.looks.disagreement(u), told]
