@@ -23,6 +23,8 @@ from ciliary_tests.fake_device import BACKWARD
 from ciliary_tests.fake_stage import StageThere
 from ciliary_tests.untaught import untaught
 
+pytestmark = pytest.mark.slow  # each exam is some hundred answers
+
 
 class ContractThere(StageContract):
     make: ClassVar[Callable[[], nn.Module]]
@@ -37,73 +39,62 @@ class TestRetina(ContractThere):
     make = Retina
 
 
-@pytest.mark.slow
 class TestM1(ContractThere):
     name = "m1"
     make = M1
 
 
-@pytest.mark.slow
 class TestM2(ContractThere):
     name = "m2"
     make = M2
     ignored = M2.inert
 
 
-@pytest.mark.slow
 class TestM3(ContractThere):
     name = "m3"
     make = M3
     choosing = frozenset({"linkage_exponent"})  # as on the CPU
 
 
-@pytest.mark.slow
 class TestM4(ContractThere):
     name = "m4"
     make = M4
 
 
-@pytest.mark.slow
 class TestM5(ContractThere):
     name = "m5"
     make = M5
     batch_tolerance = 1e-4
 
 
-@pytest.mark.slow
 class TestLearnedM2(ContractThere):
     name = "m2"
     make = LEARNED_STAGES["m2"]
     ignored = LEARNED_STAGES["m2"].inert
 
 
-@pytest.mark.slow
 class TestLearnedM3(ContractThere):
     name = "m3"
     make = LEARNED_STAGES["m3"]
     choosing = frozenset({"linkage_exponent"})
 
 
-@pytest.mark.slow
 class TestLearnedM5(ContractThere):
     name = "m5"
     make = LEARNED_STAGES["m5"]
     batch_tolerance = 1e-4
 
 
-@pytest.mark.slow
 class TestM1OfContours(ContractThere):
     name = "m1"
     make = staticmethod(lambda: untaught()["m1"])
 
 
-@pytest.mark.slow
 class TestM2OfContours(ContractThere):
     name = "m2"
     make = staticmethod(lambda: untaught()["m2"])
 
 
-@pytest.mark.slow
 class TestM3OfContours(ContractThere):
     name = "m3"
     make = staticmethod(lambda: untaught()["m3"])
@@ -112,7 +103,6 @@ class TestM3OfContours(ContractThere):
     batch_tolerance = 1e-3
 
 
-@pytest.mark.slow
 class TestM4OfContours(ContractThere):
     name = "m4"
     make = staticmethod(lambda: untaught()["m4"])

@@ -177,7 +177,12 @@ CASES: dict[str, tuple[Callable[[], list[Tensor]], Callable[[], Callable[..., An
     "glances": (lambda: [*photographs(), *rand((2, 1, *SIZE))], glimpsed, ["ciliary/cortex/glance.py"]),
 }
 LONG = {"mathematical", "contours", "all", "glances"}
-NAMES = [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in CASES]
+LONG_BACKWARD = {*LONG, "basins", "tables", "looks"}
+NAMES = [
+    pytest.param(name, device, marks=[pytest.mark.slow] if name in long else [])
+    for device, long in (("cuda", LONG), (BACKWARD, LONG_BACKWARD))
+    for name in CASES
+]
 
 
 def outcome(case: Callable[..., Any], given: list[Tensor], device: str, *, with_gradient: bool) -> list[list[Tensor]]:
@@ -192,8 +197,7 @@ def outcome(case: Callable[..., Any], given: list[Tensor], device: str, *, with_
     return [found, [x for x in slopes if x is not None]]
 
 
-@pytest.mark.parametrize("device", ["cuda", BACKWARD])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "device"), NAMES)
 def test_all_of_it_lies_there_and_is_the_same(name, device):
     give, make, host = CASES[name]
     given, with_gradient = give(), device == BACKWARD

@@ -174,7 +174,9 @@ def seen(scene: EyeScene, settings: dict[str, Any], device: str) -> Arrays:
     return [*found, *obs.values(), np.array([paid, *info["terms"].values()])]
 
 
-@pytest.mark.parametrize("name", [pytest.param(x, marks=pytest.mark.slow) if x == "things" else x for x in SCENES])
+@pytest.mark.parametrize(
+    "name", [x if x in ("dim", "planes") else pytest.param(x, marks=pytest.mark.slow) for x in SCENES]
+)
 def test_an_eye_lies_there_and_sees_the_same(name):
     make, settings = SCENES[name]
     scene = make()
