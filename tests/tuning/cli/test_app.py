@@ -25,6 +25,7 @@ FROZEN = {
     "focus": "--controller --nearness --looks --out --quiet",
     "track": "--as --exam --fixations --slots --seed --size --out --quiet",
     "motion": "--frame-ms --px-per-deg --size --out --exam --quiet",
+    "spikes": "--labelled --codes --times --tau-ms --reset --images --split --seed --size --out --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -68,6 +69,8 @@ WORDS |= {
     "--objective": "raw",
     "--map": "learned",
     "--as": "moved",
+    "--codes": "rate",
+    "--reset": "soft",
 }
 NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"]}
 NEEDED |= {"train gaze": ["--people", "x"], "eye": ["--scenes", "x"], "train eye": ["--scenes", "x"]}
