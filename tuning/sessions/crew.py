@@ -10,22 +10,15 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
-
-import gymnasium as gym
-from optuna.storages import BaseStorage
 
 from ciliary.agents.episode import Progress
 from ciliary.tuning.cli.processor import be_worker, n_cores
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.sessions.bench import Bench, Cut, Result, Task
-from ciliary.tuning.sessions.make_env import make_controller
-from ciliary.tuning.sessions.settings import SessionSettings
-from ciliary.tuning.sessions.study_cache import open_storage
+from ciliary.tuning.sessions.job import Equipment, Workbench
+from ciliary.tuning.sessions.task import Cut, Result, Task
 
 PATIENCE_S = 0.2  # between looks whether somebody asked us to stop
 
@@ -52,7 +45,7 @@ class Alone:
         stopper: knows whether a signal has come.
     """
 
-    def __init__(self, bench: Bench, on_batch: Callable[[Progress], object], stopper: Stopper) -> None:
+    def __init__(self, bench: Workbench, on_batch: Callable[[Progress], object], stopper: Stopper) -> None:
         self._bench, self._on_batch, self._stopper = bench, on_batch, stopper
 
     def run(self, tasks: Iterable[Task], *, is_stoppable: bool = True) -> Iterator[tuple[Task, Result]]:
@@ -71,23 +64,6 @@ class Alone:
         """See :class:`Crew`."""
 
 
-@dataclass(frozen=True)
-class Equipment:
-    """What a worker builds its bench from; pickled once a worker."""
-
-    settings: SessionSettings
-    make_env: Callable[..., gym.Env[Any, Any]]
-    folder: Path
-    searches_all: bool = False
-
-    def build(self, storage: BaseStorage | None = None) -> Bench:
-        """A bench of one's own; without a storage it opens that of the settings, if they name one."""
-        settings, more = self.settings, {"searches_all": True} if self.searches_all else {}
-        if storage is None and settings.storage is not None:
-            storage = open_storage(settings.storage)
-        return Bench(settings, self.make_env(settings, **more), make_controller(settings), storage, self.folder)
-
-
 class Workers:
     """Fresh processes, which share the cores among them; a worker that dies costs the episodes at work, not the rest.
 
@@ -97,7 +73,7 @@ class Workers:
         stopper: knows whether a signal has come.
     """
 
-    def __init__(self, n: int, equipment: Equipment, stopper: Stopper) -> None:
+    def __init__(self, n: int, equipment: Equipment[Any], stopper: Stopper) -> None:
         self.n, self._equipment, self._stopper = n, equipment, stopper
         self._context = multiprocessing.get_context("spawn")  # a fork after torch has started its threads may hang
         self._stop, self._lock = self._context.Event(), self._context.Lock()
@@ -153,13 +129,13 @@ class Workers:
 class _Worker:
     """What a worker process holds."""
 
-    bench: Bench | None = None
+    bench: Workbench | None = None
     error: Exception | None = None
     stop: Any
     lock: Any
 
 
-def _start(equipment: Equipment, n_threads: int, stop: Any, lock: Any) -> None:
+def _start(equipment: Equipment[Any], n_threads: int, stop: Any, lock: Any) -> None:
     be_worker(n_threads)
     _Worker.stop, _Worker.lock = stop, lock
     try:

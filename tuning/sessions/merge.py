@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.sessions.session import PLAN
+from ciliary.tuning.sessions.conduct import PLAN
 
 _SHARDED = re.compile(r"(.+)-shard(\d+)of(\d+)(-\d+)?")
 

@@ -20,7 +20,7 @@ from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import StoreError, open_store
 from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.display import print_outcome
-from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.made import Made
 from ciliary.tuning.sessions.merge import Gathered, gather
 from ciliary.tuning.sessions.merge_settings import MergeSettings
 from ciliary.tuning.sessions.outcome import Outcome, first_line

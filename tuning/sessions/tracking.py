@@ -16,7 +16,7 @@ import numpy as np
 
 from ciliary.tuning.runs.record import EpisodeKey, printable
 from ciliary.tuning.runs.run import Metric, Run, at
-from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.made import Made
 from ciliary.tuning.sessions.settings import SessionSettings
 
 Theta = Mapping[str, np.ndarray]
