@@ -89,6 +89,8 @@ examples      ciliary focus kitchen/ --gaze 0.2,-0.4
             raise ValueError("--only is of --exam DIR; give it, or leave --only out")
         if self.exam is not None and self.device != "cpu":
             raise ValueError("--device is of watching; --exam examines on the CPU: leave it out")
+        if self.exam is not None and self.is_parted:
+            raise ValueError("--workers, --engine and --shard are of watching; leave them out, or --exam")
         if not self.nearness > 0:
             raise ValueError(f"--nearness must be above 0, got {self.nearness}")
         if self.gaze not in (PRIORITY, CENTRE):

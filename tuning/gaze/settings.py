@@ -127,6 +127,8 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
             raise ValueError(
                 "--save and --centre are of photographs; --people tells each map with and without a centre"
             )
+        if self.people is not None and self.is_parted:
+            raise ValueError("--workers, --engine and --shard are of photographs; leave them out, or --people")
         if self.percept is not None and self.people is not None:
             raise ValueError("--percept is of photographs; with --people ask for --detail KIND --compare together")
         if self.weights is not None:

@@ -82,7 +82,7 @@ def _crew(job: Job[I, L], session: Session, display: Display, stopper: Stopper) 
 
         return RayCrew(job.equip(session), stopper, display.note)
     if settings.n_workers > 1:
-        return Workers(settings.n_workers, job.equip(session), stopper)
+        return Workers(settings.n_workers, job.equip(session), stopper, display.note)
     return Alone(job.bench(session), display.batch, stopper)
 
 

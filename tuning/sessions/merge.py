@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ciliary.tuning.runs import record as records
+from ciliary.tuning.runs.store import SESSIONS
 from ciliary.tuning.sessions.conduct import PLAN
 
 _SHARDED = re.compile(r"(.+)-shard(\d+)of(\d+)(-\d+)?")
@@ -76,6 +77,12 @@ def gather(folders: Sequence[Path], base: str | None = None) -> Gathered:
     place_of = {name: i for i, name in enumerate(disturbances)}
     merged = sorted(by_key.values(), key=lambda r: (order.get(r["image"], -1), place_of.get(r["disturbance"], -1)))
     return Gathered(base, merged, missing, n_twice)
+
+
+def experiment_of(folders: Sequence[Path], base: str) -> str:
+    """Which experiment the runs of these shards belong to; before plans told it there was but one."""
+    plans = (json.loads((place / PLAN).read_text(encoding="utf-8")) for place in find_sessions(folders, base)[base])
+    return str(next(plans).get("experiment", SESSIONS))
 
 
 def _missing_shards(plans: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -64,6 +64,11 @@ class SessionOptions(OnDevice):
         """Whether others than this process do the episodes."""
         return self.n_workers > 1 or self.engine != "local"
 
+    @property
+    def is_parted(self) -> bool:
+        """The same, or only a shard of it is done here."""
+        return self.is_shared or bool(self.shard)
+
     def own_part(self, items: Sequence[T]) -> Sequence[T]:
         """What of all inputs is this shard's; all, without shards."""
         return parts.part(items, self.shard)
