@@ -54,13 +54,13 @@ class Gazing(Job[Input, Photograph]):
 
     def __init__(self, settings: GazeSettings, means: Means) -> None:
         super().__init__(settings)
-        self._means = means
+        self._means, self._fingerprint = means, settings.fingerprint()
 
     def load(self, item: Input) -> tuple[Photograph, EpisodeKey]:
         """The photograph, known again by its pixels."""
         photograph, settings = item.load(), self.settings
         pixels = mark_of(photograph)
-        return photograph, EpisodeKey(item.name, pixels, "none", f"gaze-{settings.sight}", 0, settings.fingerprint())
+        return photograph, EpisodeKey(item.name, pixels, "none", f"gaze-{settings.sight}", 0, self._fingerprint)
 
     def run_name(self, key: EpisodeKey) -> str:
         """The photograph, and what is done."""

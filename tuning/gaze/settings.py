@@ -1,5 +1,6 @@
 """How gaze is looked at, told beside people's and fitted: the settings of ``gaze`` and ``train gaze``."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -8,6 +9,7 @@ from ciliary.cortex.options import INHERITED
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option
 from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, Seed, Settings, Size
+from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.sessions.options import SessionOptions
 
 MAPS = ("priority", "learned")
@@ -138,6 +140,14 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
     def called(self) -> str:
         """What is done."""
         return "gaze"
+
+    def fingerprint(self) -> str:
+        """The same of numbers and of files, by what is in them: they may be fitted anew under their old names."""
+        files = {name: path for name in ("weights", "expectation") if (path := getattr(self, name)) is not None}
+        if not files:
+            return super().fingerprint()
+        marks = {name: digest(path.read_bytes()) for name, path in files.items()}
+        return digest(json.dumps({**self.numbers(), **marks}, sort_keys=True).encode())
 
 
 @dataclass(frozen=True, kw_only=True)
