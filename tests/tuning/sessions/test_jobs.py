@@ -73,13 +73,14 @@ def test_a_session_that_cannot_be_ended_keeps_its_results(played, monkeypatch):
     assert outcome.problems == ["the session's run could not be ended: Locked: database is locked"]
 
 
-def test_a_record_is_kept_before_it_is_drawn(played, monkeypatch):
+def test_a_record_is_kept_before_it_is_drawn(played, out, monkeypatch):
     def die(drawings):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(made, "drawn", die)
     with pytest.raises(KeyboardInterrupt):
         played("a")
+    assert [record["image"] for record in records.read(out / "s" / records.FILE)] == ["a"]
     monkeypatch.undo()
     outcome, _ = played("a", "b")
     assert (outcome.name, kept(outcome)) == ("s", [("a", "FINISHED"), ("b", "FINISHED")])
