@@ -32,6 +32,7 @@ class Focusing(Job[FocusInput, FoundScene]):
     """Focusing, as a session knows it."""
 
     experiment = FOCUSING
+    n_ahead = 0  # a stack may be hundreds of megabytes
     settings: FocusSettings
 
     def load(self, item: FocusInput) -> tuple[FoundScene, EpisodeKey]:

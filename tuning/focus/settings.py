@@ -43,10 +43,9 @@ exam          DIR holds depth/, stacks/ and hdr/, or some of them; --only lens,c
               --controller the lens exam tells that one alone, between floor and ceiling
 output        OUT/<session>/figures/<scene>.png and .gif, <scene>.json, episodes.jsonl; OUT/mlflow.db, the runs.
               --exam: OUT/focus.md and OUT/focus_<exam>.csv
-{IN_WORDS}
-
 many scenes   --workers 2 watches two scenes at a time; --shard 3/8 does the third of eight parts of them, under a
               session of its own, and `ciliary merge OUT` puts these together; --engine ray gives scenes to a cluster
+{IN_WORDS}
 
 examples      ciliary focus kitchen/ --gaze 0.2,-0.4
               ciliary focus stack/ room.hdr --controller lens-hill

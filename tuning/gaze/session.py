@@ -28,7 +28,6 @@ from ciliary.tuning.gaze.settings import OWN_SIGHT, GazeSettings
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import save_episode, save_map, summary_of, write_page
 from ciliary.tuning.runs.record import EpisodeKey
-from ciliary.tuning.runs.run import Metric
 from ciliary.tuning.runs.store import GAZING
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import Input, mark_of
@@ -125,7 +124,7 @@ class GazeBench(Workbench):
             )
         drawings = [*_drawings(look, glanced, name, s)]
         figures, problems = keep_and_draw(record, drawings, {"json": records.printable(str(page))}, keep)
-        return Made(record, trace.theta_moved, figures, {}, problems, tuple(metrics_of(along)))
+        return Made(record, trace.theta_moved, figures, {}, problems)
 
 
 def what_it_brought(look: GazeLook) -> dict[str, np.ndarray]:
@@ -144,11 +143,6 @@ def what_it_brought(look: GazeLook) -> dict[str, np.ndarray]:
         "degrees": np.concatenate([[0.0], np.cumsum(steps)]),
         "samples": np.array(samples),
     }
-
-
-def metrics_of(along: dict[str, np.ndarray]) -> list[Metric]:
-    """``gaze/<name>``, a step a fixation."""
-    return [(f"gaze/{name}", float(x), step) for name, values in along.items() for step, x in enumerate(values)]
 
 
 def as_trace(look: GazeLook, along: dict[str, np.ndarray], *, controller: str, seconds: float) -> Trace:

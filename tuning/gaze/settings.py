@@ -52,10 +52,9 @@ output        OUT/<image>.png, the figure, OUT/<image>.gif, the film, and OUT/<i
               after each fixation.
               --people: OUT/gaze.md and OUT/gaze.csv, with --ablations OUT/gaze_ablations.csv, with --detail
               OUT/detail.md and OUT/detail.csv, with --compare OUT/detail_<what>.md and .csv.
-{IN_WORDS}
-
 many images   --workers 2 looks at two photographs at a time; --shard 3/8 does the third of eight parts of them, under a
               session of its own, and `ciliary merge OUT` puts these together; --engine ray gives them to a cluster
+{IN_WORDS}
 
 examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
               ciliary gaze --people osie/ --images 100

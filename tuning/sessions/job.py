@@ -115,12 +115,14 @@ class Job(ABC, Generic[I, L]):
         settings: of the session.
         disturbances: in how many ways each input is shown.
         draws_all: whether each episode is drawn as soon as it was played.
+        n_ahead: how many inputs are read while one is worked on.
     """
 
     experiment: str
     is_disturbed: bool = False
     disturbances: tuple[str, ...] = ("none",)
     draws_all: bool = True
+    n_ahead: int = 2
 
     def __init__(self, settings: SessionOptions) -> None:
         self.settings = settings

@@ -82,7 +82,7 @@ class Loop(Generic[I, L]):
     def _tasks(self, inputs: Sequence[I]) -> Iterator[Task]:
         """Episodes to be played, each with its run open; what is done, cannot be read or is of another shard is not."""
         rows = self.job.rows(inputs, self.display.note)
-        for (item, row), reading in read_ahead(rows, lambda one: self.job.load(one[0])):
+        for (item, row), reading in read_ahead(rows, lambda one: self.job.load(one[0]), n=self.job.n_ahead):
             if self._is_over():
                 return
             loaded = self._loaded(item, row, reading)

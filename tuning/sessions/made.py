@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ciliary.tuning.runs.record import printable
-from ciliary.tuning.runs.run import Metric
 
 Drawing = tuple[str, Path, Callable[[Path], "Path | None"]]
 """Role, file, and what draws it there (or gives None, if there is nothing to draw)."""
@@ -29,7 +28,6 @@ class Made:
         figures: role -> file.
         pictures: trial -> what its regions look like, (H, W, 3) uint8.
         problems: a line for each figure that could not be drawn.
-        metrics: what else is measured, each with its step.
     """
 
     record: dict[str, Any]
@@ -37,7 +35,6 @@ class Made:
     figures: Mapping[str, Path]
     pictures: Mapping[int, np.ndarray]
     problems: tuple[str, ...]
-    metrics: tuple[Metric, ...] = ()
 
 
 def keep_and_draw(

@@ -67,6 +67,14 @@ def runs_of(out, experiment):
     return {run.info.run_name: run.info.status for run in found}
 
 
+def measured(out, run_name, metric):
+    """What a metric was, step by step."""
+    client = MlflowClient(tracking_uri=tracking_uri(out))
+    experiment = client.get_experiment_by_name(GAZING).experiment_id
+    run = client.search_runs([experiment], f"attributes.run_name = '{run_name}'")[0]
+    return [one.value for one in client.get_metric_history(run.info.run_id, metric)]
+
+
 def test_a_store_that_is_gone_costs_no_scene_and_is_told_once(stacks, out, monkeypatch, capsys):
     asked = ["focus", str(stacks), "--looks", "2", "--no-animation", "--quiet", "--out", str(out), "--session", "s"]
 
@@ -128,6 +136,7 @@ def test_merged_shards_of_gaze_are_the_whole(photos, out, capsys):
     assert app.main(["merge", str(out), "--quiet"]) == 0
     assert numbers(kept(out / "s-merged")) == numbers(kept(out / "whole"))
     assert runs_of(out, GAZING)["s-merged"] == "FINISHED"
+    assert len(measured(out, "a gaze", "gaze/acuity")) == len(measured(out, "a none gaze-whole", "gaze/acuity")) == 2
     plan = json.loads((out / "s-shard2of2" / "plan.json").read_text(encoding="utf-8"))
     assert (plan["own"], plan["experiment"]) == (["b"], GAZING)
     (out / "s-shard2of2" / records.FILE).unlink()
