@@ -48,18 +48,9 @@ class Focusing(Job[FocusInput, FoundScene]):
         """The scene, and what is done."""
         return f"{key.image} focus"
 
-    def equip(self, session: Session) -> FocusEquipment:
+    def equip(self, session: Session) -> Equipment[FocusSettings]:
         """Nothing but the settings."""
-        return FocusEquipment(self.settings, session.folder)
-
-
-@dataclass(frozen=True)
-class FocusEquipment(Equipment[FocusSettings]):
-    """What a worker builds its bench from."""
-
-    def build(self) -> FocusBench:
-        """A bench of one's own."""
-        return FocusBench(self.settings, self.folder)
+        return Equipment(self.settings, session.folder, FocusBench)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,29 +64,21 @@ class Gazing(Job[Input, Photograph]):
         """The photograph, and what is done."""
         return f"{key.image} gaze"
 
-    def equip(self, session: Session) -> GazeEquipment:
+    def equip(self, session: Session) -> Equipment[GazeSettings]:
         """The settings, which name the rest."""
-        return GazeEquipment(self.settings, session.folder)
+        return Equipment(self.settings, session.folder, GazeBench)
 
     def bench(self, session: Session) -> GazeBench:
         """That of this process has what was read already."""
         return GazeBench(self.settings, session.folder, self._means)
 
 
-@dataclass(frozen=True)
-class GazeEquipment(Equipment[GazeSettings]):
-    """What a worker builds its bench from."""
-
-    def build(self) -> GazeBench:
-        """A bench of one's own."""
-        return GazeBench(self.settings, self.folder, read_means(self.settings))
-
-
 class GazeBench(Workbench):
     """What makes an episode of gaze; its files lie where the settings say, not in the session's folder."""
 
-    def __init__(self, settings: GazeSettings, folder: Path, means: Means) -> None:
-        self.settings, self.folder, self.means = settings, folder, means
+    def __init__(self, settings: GazeSettings, folder: Path, means: Means | None = None) -> None:
+        self.settings, self.folder = settings, folder
+        self.means = read_means(settings) if means is None else means
         kind = settings.percept
         self.perceiver = None if kind is None else make_perceiver({"inherited": kind}, device=settings.device)
 

@@ -82,15 +82,22 @@ class Workbench(ABC):
 
 
 @dataclass(frozen=True)
-class Equipment(ABC, Generic[S]):
-    """What a worker builds its bench from; pickled once a worker."""
+class Equipment(Generic[S]):
+    """What a worker builds its bench from; pickled once a worker.
+
+    Attributes:
+        settings: of the session.
+        folder: of the session.
+        make_bench: makes a bench of these two; pickled by its name.
+    """
 
     settings: S
     folder: Path
+    make_bench: Callable[[S, Path], Workbench]
 
-    @abstractmethod
     def build(self) -> Workbench:
         """A bench of one's own."""
+        return self.make_bench(self.settings, self.folder)
 
     @property
     def places(self) -> dict[str, Path]:

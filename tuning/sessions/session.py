@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -49,19 +50,19 @@ def run_session(settings: SessionSettings, inputs: Sequence[Input], *, make_env:
     return conduct(Accommodating(settings, make_env), inputs, display)
 
 
-@dataclass(frozen=True)
-class Instruments(Equipment[SessionSettings]):
-    """What a worker builds its bench from."""
-
-    make_env: MakeEnv
-    searches_all: bool = False
-
-    def build(self, storage: BaseStorage | None = None) -> Bench:
-        """A bench of one's own; without a storage it opens that of the settings, if they name one."""
-        settings, more = self.settings, {"searches_all": True} if self.searches_all else {}
-        if storage is None and settings.storage is not None:
-            storage = open_storage(settings.storage)
-        return Bench(settings, self.make_env(settings, **more), make_controller(settings), storage, self.folder)
+def make_bench(
+    settings: SessionSettings,
+    folder: Path,
+    *,
+    make_env: MakeEnv,
+    searches_all: bool = False,
+    storage: BaseStorage | None = None,
+) -> Bench:
+    """A bench of one's own; without a storage it opens that of the settings, if they name one."""
+    more = {"searches_all": True} if searches_all else {}
+    if storage is None and settings.storage is not None:
+        storage = open_storage(settings.storage)
+    return Bench(settings, make_env(settings, **more), make_controller(settings), storage, folder)
 
 
 class Accommodating(Job[Input, Photograph]):
@@ -119,15 +120,18 @@ class Accommodating(Job[Input, Photograph]):
         """See :func:`~ciliary.tuning.sessions.tracking.episode_params`."""
         return tracking.episode_params(self.settings, key)
 
-    def equip(self, session: Session) -> Instruments:
+    def equip(self, session: Session) -> Equipment[SessionSettings]:
         """Environment, controller, studies."""
-        return Instruments(self.settings, session.folder, self._make_env, session.searches_all)
+        return Equipment(self.settings, session.folder, self._maker(session))
 
     def bench(self, session: Session) -> Bench:
         """The bench of this process, whose controller remembers what lies in the session's output folder."""
-        bench = self.equip(session).build(self._storage)
+        bench = self._maker(session)(self.settings, session.folder, storage=self._storage)
         bench.controller = with_memories(bench.controller, self.settings, session.store, bench.table)
         return bench
+
+    def _maker(self, session: Session) -> partial[Bench]:
+        return partial(make_bench, make_env=self._make_env, searches_all=session.searches_all)
 
     def after(self, loop: Loop[Input, Photograph], crew: Crew) -> None:
         """Draw those that gained most, if that is asked for; also of what was done till a signal came."""

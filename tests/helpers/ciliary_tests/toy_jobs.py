@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 from ciliary.tuning.runs.record import EpisodeKey
@@ -16,7 +15,7 @@ class Locked(Exception):
 
 
 class ToyBench(Workbench):
-    def __init__(self, folder):
+    def __init__(self, settings, folder):
         self.folder = folder
 
     def make(self, task, on_batch, keep):
@@ -37,12 +36,6 @@ class ToyBench(Workbench):
         return Made(record, {}, figures, {}, problems)
 
 
-@dataclass(frozen=True)
-class ToyEquipment(Equipment):
-    def build(self):
-        return ToyBench(self.folder)
-
-
 class ToyJob(Job):
     experiment = GAZING
 
@@ -56,7 +49,7 @@ class ToyJob(Job):
         return f"{key.image} toy"
 
     def equip(self, session):
-        return ToyEquipment(self.settings, session.folder)
+        return Equipment(self.settings, session.folder, ToyBench)
 
 
 def items_of(*names):
