@@ -45,6 +45,12 @@ def find_sessions(folders: Sequence[Path], base: str | None = None) -> dict[str,
     return found
 
 
+def experiment_of(folders: Sequence[Path], base: str) -> str:
+    """Which experiment the runs of these shards belong to; before plans told it there was but one."""
+    plans = (json.loads((place / PLAN).read_text(encoding="utf-8")) for place in find_sessions(folders, base)[base])
+    return str(next(plans).get("experiment", SESSIONS))
+
+
 def gather(folders: Sequence[Path], base: str | None = None) -> Gathered:
     """Read the sessions of all shards.
 
@@ -77,12 +83,6 @@ def gather(folders: Sequence[Path], base: str | None = None) -> Gathered:
     place_of = {name: i for i, name in enumerate(disturbances)}
     merged = sorted(by_key.values(), key=lambda r: (order.get(r["image"], -1), place_of.get(r["disturbance"], -1)))
     return Gathered(base, merged, missing, n_twice)
-
-
-def experiment_of(folders: Sequence[Path], base: str) -> str:
-    """Which experiment the runs of these shards belong to; before plans told it there was but one."""
-    plans = (json.loads((place / PLAN).read_text(encoding="utf-8")) for place in find_sessions(folders, base)[base])
-    return str(next(plans).get("experiment", SESSIONS))
 
 
 def _missing_shards(plans: Sequence[Mapping[str, Any]]) -> list[str]:
