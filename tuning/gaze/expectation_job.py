@@ -20,7 +20,7 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.gaze.expectation_data import Lessons, make_lessons
-from ciliary.tuning.gaze.job import trunk_of
+from ciliary.tuning.gaze.means import trunk_of
 from ciliary.tuning.gaze.settings import ExpectationTraining
 from ciliary.tuning.runs.files import write_atomically
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -31,7 +31,6 @@ from ciliary.tuning.runs.secrets import masked
 
 if TYPE_CHECKING:
     from ciliary.agents.trace import Trace
-    from ciliary.envs.data.reading import Photograph
 
 FILE = "episodes.jsonl"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # new lines and escape sequences among them
@@ -52,10 +51,26 @@ class EpisodeKey:
         return "|".join(str(value) for value in asdict(self).values())
 
 
+class Shown(Protocol):
+    """What a record tells of an input: a photograph's, or a scene's."""
+
+    @property
+    def path(self) -> Path | None:
+        """Where it lies; None for one in memory."""
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(height, width), before any resizing."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What had to be done to show it."""
+
+
 def build(
     key: EpisodeKey,
     trace: Trace,
-    photograph: Photograph,
+    shown: Shown,
     *,
     files: Mapping[str, str] | None = None,
     status: str = "FINISHED",
@@ -66,7 +81,7 @@ def build(
     Args:
         key: identity of the episode.
         trace: of the episode.
-        photograph: what was seen.
+        shown: what was seen.
         files: what was written for it (role -> path).
         status: how its run ends.
         objective: what the totals were measured by, as ``SessionSettings.mark`` names it.
@@ -76,7 +91,7 @@ def build(
     history["u"] = np.asarray(trace.u).tolist()
     record: dict[str, Any] = plain(
         {
-            **_head(key, photograph, status),
+            **_head(key, shown, status),
             "objective": objective,
             "n_trials": len(trace.u),
             "n_evaluations": trace.n_evaluations,
@@ -97,20 +112,20 @@ def build(
     return record
 
 
-def build_failed(key: EpisodeKey, error: BaseException, photograph: Photograph) -> dict[str, Any]:
+def build_failed(key: EpisodeKey, error: BaseException, shown: Shown) -> dict[str, Any]:
     """The record of an episode which an exception ended."""
-    record: dict[str, Any] = plain({**_head(key, photograph, "FAILED"), "error": f"{type(error).__name__}: {error}"})
+    record: dict[str, Any] = plain({**_head(key, shown, "FAILED"), "error": f"{type(error).__name__}: {error}"})
     return record
 
 
-def _head(key: EpisodeKey, photograph: Photograph, status: str) -> dict[str, Any]:
+def _head(key: EpisodeKey, shown: Shown, status: str) -> dict[str, Any]:
     return {
         "key": str(key),
         "status": status,
         **asdict(key),
-        "path": None if photograph.path is None else str(photograph.path),
-        "original_size": list(photograph.original_size),
-        "notes": list(photograph.notes),
+        "path": None if shown.path is None else str(shown.path),
+        "original_size": list(shown.original_size),
+        "notes": list(shown.notes),
         "versions": versions(),
     }
 

@@ -35,12 +35,29 @@ _MAX_FIGURES = 12
 
 
 class TerminalDisplay:
-    """Progress and problems on stderr, so that stdout holds the table alone. A context manager."""
+    """Progress and problems on stderr, so that stdout holds the table alone. A context manager.
 
-    def __init__(self, *, n_trials: int, is_quiet: bool = False) -> None:
-        self._is_quiet = is_quiet
+    Args:
+        command: who tells it.
+        n_trials: most of an episode; 1 where it has no parts.
+        trials: what an episode's parts are called.
+        inputs: what episodes are of.
+        is_quiet: only problems.
+    """
+
+    def __init__(
+        self,
+        command: str = "accommodate",
+        *,
+        n_trials: int = 1,
+        trials: str = "trials",
+        inputs: str = "images",
+        is_quiet: bool = False,
+    ) -> None:
+        self._command, self._inputs, self._is_quiet = command, inputs, is_quiet
         self._n_trials = n_trials
-        self._bar = Bar(None, title="opening the tracking store", unit="trials", is_quiet=is_quiet)
+        unit = trials if n_trials > 1 else inputs
+        self._bar = Bar(None, title="opening the tracking store", unit=unit, is_quiet=is_quiet)
         self.console = self._bar.console
         self._n_over, self._n_left, self._start_s = 0, 0, time.perf_counter()
 
@@ -73,17 +90,17 @@ class TerminalDisplay:
         self._bar.move(
             self._n_over * self._n_trials,
             total=(self._n_over + self._n_left) * self._n_trials,
-            note=pace(self._n_over, time.perf_counter() - self._start_s, unit="images"),
+            note=pace(self._n_over, time.perf_counter() - self._start_s, unit=self._inputs),
         )
 
     def note(self, text: str) -> None:
         """One plain line on stderr, unless quiet."""
         if not self._is_quiet:
-            self._say(f"accommodate: {text}")
+            self._say(f"{self._command}: {text}")
 
     def problem(self, text: str) -> None:
         """One plain line on stderr, even when quiet."""
-        self._say(f"accommodate: {text}")
+        self._say(f"{self._command}: {text}")
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False)
@@ -168,6 +185,19 @@ def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | Non
     _line(console, f"records  {outcome.folder / 'episodes.jsonl'}")
     if outcome.is_stopped:
         _line(console, "The same command goes on from here.")
+    _line(console, f"see the runs with:\n  {outcome.command}")
+
+
+def print_files(outcome: Outcome, titles: Mapping[str, str]) -> None:
+    """Where the files of these roles are, each under its title, and how the runs are seen; on stdout."""
+    console = Console(highlight=False)
+    width = max(8, *map(len, titles.values())) + 1
+    for record in outcome.records:
+        for role, title in titles.items():
+            if role in record["files"]:
+                _line(console, f"{title:{width}}{record['files'][role]}")
+    state = "stopped" if outcome.is_stopped else "done"
+    _line(console, f"session {outcome.name} {state}: {len(outcome.records)} episodes, {len(outcome.problems)} failed")
     _line(console, f"see the runs with:\n  {outcome.command}")
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.sessions.session import PLAN
+from ciliary.tuning.runs.store import SESSIONS
+from ciliary.tuning.sessions.conduct import PLAN
 
 _SHARDED = re.compile(r"(.+)-shard(\d+)of(\d+)(-\d+)?")
 
@@ -42,6 +43,12 @@ def find_sessions(folders: Sequence[Path], base: str | None = None) -> dict[str,
                 found.setdefault(name[1], [])
                 found[name[1]] += [] if place in found[name[1]] else [place]
     return found
+
+
+def experiment_of(folders: Sequence[Path], base: str) -> str:
+    """Which experiment the runs of these shards belong to; before plans told it there was but one."""
+    plans = (json.loads((place / PLAN).read_text(encoding="utf-8")) for place in find_sessions(folders, base)[base])
+    return str(next(plans).get("experiment", SESSIONS))
 
 
 def gather(folders: Sequence[Path], base: str | None = None) -> Gathered:

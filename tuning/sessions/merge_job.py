@@ -20,8 +20,8 @@ from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import StoreError, open_store
 from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.display import print_outcome
-from ciliary.tuning.sessions.episode import Made
-from ciliary.tuning.sessions.merge import Gathered, gather
+from ciliary.tuning.sessions.made import Made
+from ciliary.tuning.sessions.merge import Gathered, experiment_of, gather
 from ciliary.tuning.sessions.merge_settings import MergeSettings
 from ciliary.tuning.sessions.outcome import Outcome, first_line
 from ciliary.tuning.sessions.resume import Session, check_name, open_session
@@ -71,7 +71,7 @@ def merge(gathered: Gathered, settings: MergeSettings, *, out: Path) -> Outcome:
     """Keep and track what was gathered as one session; what an earlier merge did is not done again."""
     named = _Named(check_name(f"{gathered.base}-merged"), out, settings.as_params())
     check_writable(out)
-    store = open_store(out)
+    store = open_store(out, experiment=experiment_of([Path(folder) for folder in settings.folders], gathered.base))
     session = open_session(store, named)
     outcome = Outcome(session.name, session.folder, store.command, records=gathered.records)
     outcome.problems += gathered.missing

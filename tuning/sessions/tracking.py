@@ -16,7 +16,7 @@ import numpy as np
 
 from ciliary.tuning.runs.record import EpisodeKey, printable
 from ciliary.tuning.runs.run import Metric, Run, at
-from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.made import Made
 from ciliary.tuning.sessions.settings import SessionSettings
 
 Theta = Mapping[str, np.ndarray]
@@ -24,11 +24,12 @@ Theta = Mapping[str, np.ndarray]
 
 
 def trial_metrics(record: Mapping[str, Any], theta: Theta) -> Iterator[Metric]:
-    """Per trial: ``loss/<term>``, ``best/total``, ``theta/<name>``."""
+    """Per trial: ``loss/<term>``, ``best/total``, ``theta/<name>``; of gaze, per fixation: ``gaze/<name>``."""
     history = record["history"]
     series = {f"loss/{name}": values for name, values in history.items() if name not in ("u", "best_so_far")}
     series["best/total"] = history["best_so_far"]
     series |= {f"theta/{name}": values.tolist() for name, values in theta.items()}
+    series |= {f"gaze/{name}": values for name, values in record.get("gaze", {}).items()}
     for key, values in series.items():
         yield from ((key, float(value), step) for step, value in enumerate(values) if value is not None)
 
@@ -72,7 +73,7 @@ def history_csv(record: Mapping[str, Any], theta: Theta) -> str:
 def track_episode(run: Run, made: Made) -> None:
     """Write a whole episode to its run and end it."""
     record = made.record
-    run.write([*trial_metrics(record, made.theta), *episode_metrics(record), *made.metrics])
+    run.write([*trial_metrics(record, made.theta), *episode_metrics(record)])
     run.uses(record["image"], digest=record["fingerprint"], source=record["path"] or record["image"])
     run.keep_text(history_csv(record, made.theta), "history.csv")
     run.keep_text(json.dumps(record, indent=1, ensure_ascii=False), "episode.json")

@@ -14,11 +14,11 @@ from ciliary.cortex.percept import Percept
 from ciliary.envs.batch import ImageBatch
 from ciliary.tuning.runs.run import Run
 from ciliary.tuning.sessions import outcome as outcomes
-from ciliary.tuning.sessions.bench import Task
-from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.made import Made
 from ciliary.tuning.sessions.playing import Played
 from ciliary.tuning.sessions.session import run_session
 from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.sessions.task import Task
 from ciliary_tests.worlds import Recorder, inputs_of, make_toy
 
 FIRST, N = 2, 7
