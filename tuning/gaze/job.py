@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import torch
 from rich.console import Console
 
 from ciliary.cortex.cues import make_backbone
@@ -53,8 +54,8 @@ def run(settings: GazeSettings) -> int:
         return STOPPED
 
 
-def trunk_of(mixture: GazeMixture | None) -> Trunk | None:
-    """Maps of the backbone that a mixture names; None without.
+def trunk_of(mixture: GazeMixture | None, device: str | torch.device = "cpu") -> Trunk | None:
+    """Maps of the backbone that a mixture names, which lies on ``device``; None without.
 
     Raises:
         ProviderUnavailable, ValueError: there is no such backbone here.
@@ -62,7 +63,7 @@ def trunk_of(mixture: GazeMixture | None) -> Trunk | None:
     if mixture is None or mixture.features == "none":
         return None
     backbone = make_backbone(mixture.features)
-    return None if backbone is None else backbone.maps
+    return None if backbone is None else backbone.to(device).maps
 
 
 def _tell(settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None) -> int:
