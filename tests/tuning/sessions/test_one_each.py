@@ -39,7 +39,7 @@ class Playing(one_each.Play):
 
 
 @pytest.fixture
-def played(tmp_path, monkeypatch):
+def played(out, monkeypatch):
     monkeypatch.setattr(one_each.tracking, "track_episode", lambda run, made: run.finish())
     monkeypatch.setattr(one_each.tracking, "session_metrics", lambda records, problems: {})
     monkeypatch.setattr(one_each.tracking, "describe_session", lambda *arguments: "")
@@ -48,7 +48,7 @@ def played(tmp_path, monkeypatch):
     def play(*names):
         said: list[str] = []
         items = [SimpleNamespace(name=name, label=f"{name}.png") for name in names]
-        settings = GazeSettings(out=tmp_path, is_quiet=True)
+        settings = GazeSettings(out=out, is_quiet=True)
         return one_each.run_one_each(settings, items, Playing(), say=said.append), said
 
     return play
