@@ -103,7 +103,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("device", ["cuda", BACKWARD])
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=pytest.mark.slow), BACKWARD])
 def test_the_loss_and_its_slopes_lie_there(case: Callable[[Net, str], Loss], device: str):
     net = CASES[case]().train()
     with fake_device(device) as watch:
