@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from ciliary.cortex.cues import make_backbone
 from ciliary.cortex.dorsal.expectation import ExpectationNet, read_expectation
 from ciliary.cortex.dorsal.looking import Trunk
@@ -38,8 +40,8 @@ def read_means(settings: GazeSettings) -> Means:
     return Means(mixture, trunk_of(mixture), net)
 
 
-def trunk_of(mixture: GazeMixture | None) -> Trunk | None:
-    """Maps of the backbone that a mixture names; None without.
+def trunk_of(mixture: GazeMixture | None, device: str | torch.device = "cpu") -> Trunk | None:
+    """Maps of the backbone that a mixture names, which lies on ``device``; None without.
 
     Raises:
         ProviderUnavailable, ValueError: there is no such backbone here.
@@ -47,4 +49,4 @@ def trunk_of(mixture: GazeMixture | None) -> Trunk | None:
     if mixture is None or mixture.features == "none":
         return None
     backbone = make_backbone(mixture.features)
-    return None if backbone is None else backbone.maps
+    return None if backbone is None else backbone.to(device).maps

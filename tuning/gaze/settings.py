@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from ciliary.cortex.options import INHERITED
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option
-from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, Seed, Settings, Size
+from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, OnDevice, Seed, Size
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.sessions.options import SessionOptions
 
@@ -150,7 +150,7 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
 
 
 @dataclass(frozen=True, kw_only=True)
-class GazeTraining(Settings):
+class GazeTraining(OnDevice):
     """Fit the weights of a density of gaze, 13 or 77, to people's fixations. Minutes; concave, so the fit is the best.
 
     Use it with ciliary gaze --weights FILE.
@@ -183,7 +183,7 @@ examples      ciliary train gaze --people osie/ --features efficientnet_lite0 --
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpectationTraining(Settings):
+class ExpectationTraining(OnDevice):
     """Teach the eye's expectation: from what glances saw, the priority that the whole photograph would have.
 
     Without labels: photographs and their own priority teach it. Use it with EyeConfig(expectation=FILE).

@@ -18,7 +18,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -181,10 +181,34 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def stream(path: Path) -> Iterator[dict[str, Any]]:
     """The same one by one: a long session's do not fit in memory together."""
+    yield from (record for _, record in placed(path))
+
+
+def placed(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same, each with the byte at which its line begins: :func:`read_at` reads it again."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        yield from _whole(lines)
+    with path.open("rb") as lines:
+        start = 0
+        for line in lines:
+            record = _whole(line)
+            if record is not None:
+                yield start, record
+            start += len(line)
+
+
+def read_at(path: Path, start: int) -> dict[str, Any]:
+    """The record whose line begins at a byte.
+
+    Raises:
+        ValueError: there is no record: the file has been written anew.
+    """
+    with path.open("rb") as lines:
+        lines.seek(start)
+        record = _whole(lines.readline())
+    if record is None:
+        raise ValueError(f"{path} was changed while it was read; try again")
+    return record
 
 
 def without_history(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,11 +219,9 @@ def without_history(record: Mapping[str, Any]) -> dict[str, Any]:
 _IN_THE_FILE = ("history", "statistics", "parameters", "versions", "ending", "frozen", "notes")
 
 
-def _whole(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(record, dict) and "key" in record:
-            yield record
+def _whole(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line.decode("utf-8", "replace"))
+    except json.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) and "key" in record else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ciliary.agents.episode import Progress as Batch
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS
 from ciliary.envs.objective.terms import TERMS
 from ciliary.tuning.cli.progress import Bar, pace
-from ciliary.tuning.sessions.outcome import Outcome
+from ciliary.tuning.sessions.outcome import Told
 from ciliary.tuning.sessions.resume import Session
 
 COLUMNS = ("total", "predicted_score", *TERMS, *RECOGNITION_TERMS)  # those that were measured are shown
@@ -32,6 +33,7 @@ _SHORT = {
 }
 _MIN_WIDTH = 104  # a table that goes into a file must not be folded to the width of no terminal
 _MAX_FIGURES = 12
+_MOST_ROWS = 1000
 
 
 class TerminalDisplay:
@@ -106,21 +108,21 @@ class TerminalDisplay:
         self.console.print(text, markup=False)
 
 
-def results_table(records: list[dict[str, Any]], *, is_narrow: bool = False) -> Table:
-    """Loss and terms before and after (the lines of a cell), trials, seconds and which setting the guard let pass."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("image", overflow="fold", min_width=12)
-    table.add_column("", no_wrap=True)
-    terms = [
-        name for name in COLUMNS if any(name in record[side] for record in records for side in ("before", "after"))
-    ]
-    for name in terms:
-        heading = _SHORT.get(name, name) if is_narrow else name.replace("_", " ")
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("trials", justify="right", no_wrap=True)
-    table.add_column("sec" if is_narrow else "seconds", justify="right", no_wrap=True)
-    table.add_column("applied", no_wrap=True)
+def results_tables(records: Sequence[Mapping[str, Any]], *, is_narrow: bool = False) -> Iterator[Table]:
+    """Loss and terms before and after (the lines of a cell), trials, seconds and which setting the guard let pass.
+
+    One table, or of a long session one for each :data:`_MOST_ROWS` episodes, with the means under the last: a table is
+    laid out in memory, 10 kB an episode.
+    """
+    means = _Means()
     for record in records:
+        means.add(record)
+    terms = [name for name in COLUMNS if name in means.names]
+    table = _empty_table(terms, is_narrow=is_narrow)
+    for record in records:
+        if table.row_count == _MOST_ROWS:
+            yield table
+            table = _empty_table(terms, is_narrow=is_narrow)
         values = [f"{_number(record['before'].get(t))}\n{_better(record, t)}" for t in terms]
         disturbance = "undisturbed" if record["disturbance"] == "none" else record["disturbance"]
         table.add_row(
@@ -133,18 +135,50 @@ def results_table(records: list[dict[str, Any]], *, is_narrow: bool = False) -> 
             end_section=True,
         )
     if len(records) > 1:
-        means = [_mean(records, side, t) for t in terms for side in ("before", "after")]
-        pairs = [f"{before}\n{after}" for before, after in zip(means[::2], means[1::2], strict=True)]
-        seconds = sum(r["seconds"] for r in records)
         table.add_row(
             f"[bold]mean[/]\n[dim]of {len(records)}[/]",
             "[dim]before\nafter[/]",
-            *pairs,
+            *(f"{means.of('before', t)}\n{means.of('after', t)}" for t in terms),
             "",
-            f"{seconds:.1f}\n[dim]sum[/]",
+            f"{means.seconds:.1f}\n[dim]sum[/]",
             "",
         )
+    yield table
+
+
+def _empty_table(terms: Sequence[str], *, is_narrow: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("image", overflow="fold", min_width=12)
+    table.add_column("", no_wrap=True)
+    for name in terms:
+        heading = _SHORT.get(name, name) if is_narrow else name.replace("_", " ")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("trials", justify="right", no_wrap=True)
+    table.add_column("sec" if is_narrow else "seconds", justify="right", no_wrap=True)
+    table.add_column("applied", no_wrap=True)
     return table
+
+
+class _Means:
+    """Of what was measured in any episode, over those in which it was; and the seconds of all."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.seconds = 0.0
+        self._sums: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        self.seconds += record["seconds"]
+        for side in ("before", "after"):
+            self.names |= record[side].keys()
+            for name, value in record[side].items():
+                if value is not None:
+                    total, n = self._sums.get((side, name), (0.0, 0))
+                    self._sums[side, name] = total + value, n + 1
+
+    def of(self, side: str, name: str) -> str:
+        total, n = self._sums.get((side, name), (0.0, 0))
+        return _number(total / n if n else None)
 
 
 def verdict(record: Mapping[str, Any]) -> str:
@@ -156,13 +190,14 @@ def verdict(record: Mapping[str, Any]) -> str:
     return word if record.get("guard") is None else f"{word}\n[dim]guard[/]"
 
 
-def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | None = None) -> None:
+def print_outcome(outcome: Told, *, save: Path | None, console: Console | None = None) -> None:
     """The table, where things are, and how to see the runs; on stdout."""
     console = console or Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, _MIN_WIDTH)
     if outcome.records:
-        console.print(results_table(outcome.records, is_narrow=console.width < _MIN_WIDTH))
+        for table in results_tables(outcome.records, is_narrow=console.width < _MIN_WIDTH):
+            console.print(table)
     state = "stopped" if outcome.is_stopped else "done"
     words = [f"session {outcome.name} {state}: {len(outcome.records)} episodes"]
     if outcome.n_before:
@@ -170,7 +205,8 @@ def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | Non
     if outcome.problems:
         words.append(f"{len(outcome.problems)} failed")
     _line(console, ", ".join(words))
-    figures = [r["files"] for r in outcome.records if "figure" in r.get("files", {})]
+    drawn = (r["files"] for r in outcome.records if "figure" in r.get("files", {}))
+    figures = [*islice(drawn, _MAX_FIGURES + 1)]
     if len(figures) <= _MAX_FIGURES:
         for files in figures:
             _line(console, f"figure   {files['figure']}")
@@ -179,7 +215,7 @@ def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | Non
             if "stages" in files:
                 _line(console, f"stages   {files['stages']}")
     else:
-        _line(console, f"figures  {outcome.folder / 'figures'} ({len(figures)} pages)")
+        _line(console, f"figures  {outcome.folder / 'figures'} ({len(figures) + sum(1 for _ in drawn)} pages)")
     if save is not None and outcome.records:
         _line(console, f"saved    {save}")
     _line(console, f"records  {outcome.folder / 'episodes.jsonl'}")
@@ -188,7 +224,7 @@ def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | Non
     _line(console, f"see the runs with:\n  {outcome.command}")
 
 
-def print_files(outcome: Outcome, titles: Mapping[str, str]) -> None:
+def print_files(outcome: Told, titles: Mapping[str, str]) -> None:
     """Where the files of these roles are, each under its title, and how the runs are seen; on stdout."""
     console = Console(highlight=False)
     width = max(8, *map(len, titles.values())) + 1
@@ -220,8 +256,3 @@ def _better(record: Mapping[str, Any], term: str) -> str:
         return text
     is_better = after > before if term in _HIGHER_IS_BETTER else after < before
     return f"[green]{text}[/]" if is_better else f"[red]{text}[/]"
-
-
-def _mean(records: list[dict[str, Any]], side: str, term: str) -> str:
-    values = [r[side][term] for r in records if r[side].get(term) is not None]
-    return _number(sum(values) / len(values)) if values else "–"

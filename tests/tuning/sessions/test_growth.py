@@ -19,6 +19,7 @@ from ciliary.tuning.sessions.playing import Played
 from ciliary.tuning.sessions.session import run_session
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.sessions.task import Task
+from ciliary_tests import worlds
 from ciliary_tests.worlds import Recorder, inputs_of, make_toy
 
 FIRST, N = 2, 7
@@ -40,10 +41,14 @@ class Counting(Recorder):
             self.alive.append({kind.__name__: n[kind] for kind in PASSING})
 
 
-def test_nothing_of_an_episode_outlives_it_but_the_first_histories(settings, monkeypatch):
+def test_nothing_of_an_episode_outlives_it_but_the_first_histories(settings, monkeypatch, request):
     monkeypatch.setattr(outcomes, "MOST_WHOLE", FIRST)
+    monkeypatch.setattr(worlds, "seen", worlds.seen.__wrapped__)  # the helper's own memory of percepts
     display = Counting()
     asked = replace(settings, is_bare=True)
+    gc.collect()
+    gc.freeze()  # what is there before is not counted, nor gone through twice
+    request.addfinalizer(gc.unfreeze)
     found = run_session(asked, inputs_of(*(f"p{i}" for i in range(N))), make_env=make_toy, display=display)
     early, late = display.alive
     assert late == early
