@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,6 +24,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # Examples are drawn the same way everywhere, and a slow machine is not a failure.
 hypothesis.settings.register_profile("ciliary", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.load_profile("ciliary")
+
+
+def pytest_collection_finish() -> None:
+    """Python looks for garbage less often, and never among what is imported by now: it took a sixth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)

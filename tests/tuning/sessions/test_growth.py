@@ -41,14 +41,13 @@ class Counting(Recorder):
             self.alive.append({kind.__name__: n[kind] for kind in PASSING})
 
 
-def test_nothing_of_an_episode_outlives_it_but_the_first_histories(settings, monkeypatch, request):
+def test_nothing_of_an_episode_outlives_it_but_the_first_histories(settings, monkeypatch):
     monkeypatch.setattr(outcomes, "MOST_WHOLE", FIRST)
     monkeypatch.setattr(worlds, "seen", worlds.seen.__wrapped__)  # the helper's own memory of percepts
     display = Counting()
     asked = replace(settings, is_bare=True)
     gc.collect()
     gc.freeze()  # what is there before is not counted, nor gone through twice
-    request.addfinalizer(gc.unfreeze)
     found = run_session(asked, inputs_of(*(f"p{i}" for i in range(N))), make_env=make_toy, display=display)
     early, late = display.alive
     assert late == early

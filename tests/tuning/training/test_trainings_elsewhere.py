@@ -55,7 +55,7 @@ def photographs():
     return bundled(96, ("coffee", "chelsea"))
 
 
-@pytest.mark.parametrize("name", ["m2", "m3", "m5"])
+@pytest.mark.parametrize("name", [pytest.param("m2", marks=pytest.mark.slow), "m3", "m5"])
 def test_a_phase(name, photographs, monkeypatch, tmp_path):
     monkeypatch.setattr(maturing, "N_CHECK_BATCHES", 1)
     phase = PhaseSettings((name,), 1, 1e-3, WEIGHTS[name], n_rounds=1, n_pairs=16)

@@ -38,11 +38,11 @@ def test_contours(labelled, tmp_path, buckets):
         root = tmp_path / str(device)
         make_pool(labelled, root, seed=0, buckets=buckets, device=device)
         add_trunk(root, lambda image: (image.mean(1, keepdim=True),), device=device)
-        how = Learning(n_steps=2, shares=(0.5, 0.5), in_bfloat16=False)
+        how = Learning(n_steps=1, shares=(0.5, 0.5), in_bfloat16=False)
         nets.append(learn(Pool(root), (0, 1), how, device=device, on_step=lambda step, loss: losses.append(loss)))
     here, there = nets
     assert lying_here(dict(there.state_dict())) == [f".{name}" for name in parts(there)]  # back on the CPU
-    assert losses[2:] == pytest.approx(losses[:2], rel=1e-4)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
     off = [(numbers(a) - b).abs().mean() for a, b in zip(there.parameters(), here.parameters(), strict=True)]
     assert max(off) < 5e-5  # where a slope is rounding Adam goes either way, a whole step of .002
     pools = [Pool(tmp_path / str(device)).arrays[buckets[0].name] for device in DEVICES]
