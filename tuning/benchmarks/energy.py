@@ -85,7 +85,8 @@ def energy(
     """
     (n_shots,), notes = possible_shots(named, [n_shots])
     images = named.test.images
-    watched = images[torch.linspace(0, len(images) - 1, min(N_WATCHED, len(images))).round().long()].float() / 255
+    shown = torch.linspace(0, len(images) - 1, min(N_WATCHED, len(images))).round().long()
+    watched = images[shown].to(cortex.device).float() / 255
     costs = stage_costs(cortex, watched[:1])
     activity = stage_gini(cortex, watched)
     tables = [_cost_table(costs, activity, named.size_px)]
