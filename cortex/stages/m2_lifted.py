@@ -1,0 +1,69 @@
+"""M2 with its contours lifted to position and angle: completed by what runs along them from either side.
+
+V1 as Petitot (2003) and Citti & Sarti (2006) have it: a boundary is lifted to the orientations that narrow cells say it
+has there, and completed by the diffusion of that geometry (:mod:`ciliary.cortex.ops.direction_process`). The completion
+of a place is that of its best direction: what comes along it and what comes against it (Williams & Jacobs 1997).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ciliary.cortex.ops.direction_process import two_way_density
+from ciliary.cortex.ops.loggabor import cut_padding, log_gabor, spectrum_of
+from ciliary.cortex.ops.smoothing import halve
+from ciliary.cortex.parameters import Theta
+from ciliary.cortex.percept import M1Out, M2Out
+from ciliary.cortex.stages.m2_grouping import STRIDE, complete, contain, from_both_sides
+
+#: Orientations of the lift. M1's six answer to 25 degrees around each: too broad to tell a bend from a crossing.
+N_LIFTED = 16
+# Half the variance of direction a pixel, rad^2: 16 degrees in 20 px.
+_WANDER_RAD2_PER_PX = 0.002
+# How steeply a place is left to the orientation, and a contour to the place, that answers most.
+_SHARPNESS = 4
+_GAIN = 4.0
+_PAD_PX = 16  # of half resolution
+
+
+def lift(m1: M1Out, theta: Theta) -> Tensor:
+    """M1's boundary by position and angle, (B, N_LIFTED, H/2, W/2) in [0, 1]: thin across, and narrow in angle.
+
+    Channel o has the tangent pi * o / N_LIFTED. The boundary's strength is M1's, of all its cues; its angle is that of
+    the finest scale of luminance.
+    """
+    luminance = halve(m1.features[:, :1])
+    h, w = luminance.shape[-2:]
+    response = log_gabor(
+        spectrum_of(luminance, pad_px=_PAD_PX),
+        theta["wavelength_px"] / STRIDE,
+        theta["bandwidth_octaves"],
+        n_orientations=N_LIFTED,
+    )
+    response = cut_padding(response, pad_px=_PAD_PX, stride=1, size=(h, w))[:, 0]
+    energy = torch.sqrt(response.real.square() + response.imag.square() + 1e-10)
+    boundary = halve(m1.boundary)
+    angle = energy / energy.amax(1, keepdim=True)
+    ridge = boundary / (F.max_pool2d(boundary, 3, 1, 1) + 1e-6)
+    return boundary * (ridge * angle) ** _SHARPNESS
+
+
+def lifted_support(m1: M1Out, oriented: Tensor, seeding: Tensor, theta: Theta) -> Tensor:
+    """What the direction process says, a :data:`~ciliary.cortex.stages.m2_grouping.Support`."""
+    del oriented
+    path = theta["association_reach_px"]
+    started = lift(m1, theta) * seeding
+    ahead, behind = two_way_density(started, path, torch.full_like(path, _WANDER_RAD2_PER_PX), stride=STRIDE)
+    return _GAIN * from_both_sides(ahead.clamp_min(0), behind.clamp_min(0))
+
+
+class LiftedM2(nn.Module):
+    """M2 whose completion is :func:`lifted_support`: ``Cortex(m2=LiftedM2())``."""
+
+    inert = frozenset({"taught_share"})  # parameters that it does not read
+
+    def forward(self, m1: M1Out, theta: Theta) -> M2Out:
+        """See :func:`~ciliary.cortex.stages.m2_grouping.group`."""
+        return contain(m1, *complete(m1, theta, lifted_support), theta)
