@@ -46,6 +46,21 @@ def two_way_density(
     Raises:
         ValueError: O is odd.
     """
+    both, each = _solved(oriented, mean_path_px / stride, wander_rad2_per_px * stride, stride=stride, has_heading=True)
+    return both + each, both - each
+
+
+def spread_heat(oriented: Tensor, length_px: Tensor, wander_rad2_per_px: Tensor, *, stride: int) -> Tensor:
+    """The sub-Riemannian heat of the same geometry (Citti & Sarti 2006), which has no heading: it runs back and forth.
+
+    Solves (1 - length^2 X^2 - length wander d^2/dtheta^2) p = start with X = cos(theta) d/dx + sin(theta) d/dy:
+    arguments, spread along the orientation, and errors are those of :func:`two_way_density`; returns one (B, O, h, w).
+    """
+    return _solved(oriented, length_px / stride, wander_rad2_per_px * stride, stride=stride, has_heading=False)[0]
+
+
+def _solved(oriented: Tensor, path: Tensor, wander: Tensor, *, stride: int, has_heading: bool) -> tuple[Tensor, Tensor]:
+    """Even and odd half of the density, (B, O, h, w) each; path and wander (B,) in pixels of the grid."""
     _, n_orientations, h, w = oriented.shape
     if n_orientations % 2:
         raise ValueError(f"expected an even number of orientations, got {n_orientations}")
@@ -55,41 +70,42 @@ def two_way_density(
     analysis, even, odd = _harmonics(n_orientations, oriented.dtype, oriented.device)
     spectrum = torch.fft.rfft2(F.pad(oriented, (0, wp - w, 0, hp - h))) * window
     start = torch.einsum("no,bohw->bnhw", analysis, spectrum) * turns[1::2].conj()
-    path, wander = mean_path_px.view(-1, 1, 1) / stride, wander_rad2_per_px.view(-1, 1, 1) * stride
-    along, across = _stopped(start, radius * path, wander * path)
-    both = torch.einsum("on,bnhw->bohw", even, along * turns[1::2])
-    each = torch.einsum("on,bnhw->bohw", odd, across * turns[::2])
-    both, each = (torch.fft.irfft2(x, s=(hp, wp))[..., :h, :w] for x in (both, each))
-    return both + each, both - each
+    path = path.view(-1, 1, 1)
+    turning = wander.view(-1, 1, 1) * path
+    along, across = _stopped(start, radius * path, turning, turning if has_heading else torch.zeros_like(turning))
+    found = (
+        torch.einsum("on,bnhw->bohw", even, along * turns[1::2]),
+        torch.einsum("on,bnhw->bohw", odd, across * turns[::2]),
+    )
+    both, each = (torch.fft.irfft2(x, s=(hp, wp))[..., :h, :w] for x in found)
+    return both, each
 
 
-def _stopped(start: Tensor, reach: Tensor, wander: Tensor) -> tuple[Tensor, Tensor]:
+def _stopped(start: Tensor, reach: Tensor, wander: Tensor, odd_wander: Tensor) -> tuple[Tensor, Tensor]:
     """Solve (1 + wander n^2) y_n + reach / 2 (y_(n+1) - y_(n-1)) = start_n for n = 1-O .. O-1, even ones starting.
 
-    Odd ones are what their neighbours make them, and are put in first: what is left is a diffusion, whose steps are
-    the squares of the odd ones'.
+    Odd ones are what their neighbours make them, and are put in first: what is left is a diffusion. Where odd ones do
+    not decay faster with n (``odd_wander`` 0), it is the heat's.
 
     Args:
         start: (B, O-1, h, w) complex, n = 2-O, 4-O .. O-2.
         reach: (B, h, w), frequency in rad a mean path.
-        wander: (B, 1, 1), half the variance of direction in a mean path.
+        wander, odd_wander: (B, 1, 1), half the variance of direction in a mean path, of even and odd ones.
 
     Returns:
         even and odd y, (B, O-1, h, w) and (B, O, h, w).
     """
     n_even = start.shape[1]
     half = reach / 2
-    odd_decay = [1 + wander * (2 * i - n_even) ** 2 for i in range(n_even + 1)]
+    odd_decay = [1 + odd_wander * (2 * i - n_even) ** 2 for i in range(n_even + 1)]
     link = [half.square() / decay for decay in odd_decay]
     pivots: list[Tensor] = []
     carried: list[Tensor] = []
     for i, given in enumerate(start.unbind(1)):
         pivot = 1 + wander * (2 * i + 1 - n_even) ** 2 + link[i] + link[i + 1]
-        if i:
-            ratio = link[i] / pivots[-1]
-            pivot, given = pivot - link[i] * ratio, given + ratio * carried[-1]
-        pivots.append(pivot)
-        carried.append(given)
+        ratio = link[i] / pivots[-1] if i else None
+        pivots.append(pivot if ratio is None else pivot - link[i] * ratio)
+        carried.append(given if ratio is None else given + ratio * carried[-1])
     even = [carried[-1] / pivots[-1]]
     for i in range(n_even - 2, -1, -1):
         even.append((carried[i] + link[i + 1] * even[-1]) / pivots[i])

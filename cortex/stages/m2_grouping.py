@@ -17,11 +17,12 @@ from ciliary.cortex.percept import N_ORIENTATIONS, M1Out, M2Out
 # Completion and diffusion run at half resolution: their fields are smooth, and they cost a quarter.
 STRIDE = 2
 _N_DIFFUSION_STEPS = 4
-#: From M1, its energy by orientation (B, O, h, w) in [0, 1], how much each place counts (B, 1, h, w) and theta, to the
-#: support that a contour has at each place, (B, 1, h, w) >= 0, at half resolution.
-Support = Callable[[M1Out, Tensor, Tensor, Theta], Tensor]
 # Oriented energy at which an element counts half, in units of retinal contrast.
 _HALF_ENERGY = 0.04
+#: From M1, its energy by orientation (B, O, h, w) in [0, 1], how much each place counts (B, 1, h, w) and theta, to what
+#: supports a contour at each place from ahead and from behind of its orientations, two (B, O', h, w) >= 0, at half
+#: resolution: ahead of channel o is the direction pi * o / O'.
+Sides = Callable[[M1Out, Tensor, Tensor, Theta], tuple[Tensor, Tensor]]
 
 
 def end_stopping(strength: Tensor, orientation: Tensor, reach_px: Tensor) -> Tensor:
@@ -57,38 +58,42 @@ def group(m1: M1Out, theta: Theta) -> M2Out:
     return contain(m1, *complete(m1, theta), theta)
 
 
-def complete(m1: M1Out, theta: Theta, support: Support | None = None) -> tuple[Tensor, Tensor]:
-    """End points and the contour completed along ``support``, each (B, 1, H, W) in [0, 1].
+def complete(m1: M1Out, theta: Theta, sides: Sides | None = None) -> tuple[Tensor, Tensor]:
+    """End points and the contour completed, each (B, 1, H, W) in [0, 1]; ``sides`` as in :func:`find_completion`."""
+    end_points, completion = find_completion(m1, theta, sides)
+    return end_points, 1 - (1 - m1.boundary) * (1 - completion)
+
+
+def find_completion(m1: M1Out, theta: Theta, sides: Sides | None = None) -> tuple[Tensor, Tensor]:
+    """End points, and how far each place is completed, each (B, 1, H, W) in [0, 1].
 
     Args:
-        support: co-circular support if not given.
+        sides: :func:`co_circular_sides` if not given.
     """
     h, w = m1.boundary.shape[-2:]
+    ends, (ahead, behind) = find_sides(m1, theta, sides or co_circular_sides)
+    # Only what has support from both sides bridges a gap: the geometric mean is 0 if either side is silent.
+    support = torch.sqrt(ahead * behind + 1e-8).amax(1, keepdim=True) - 1e-4
+    completion = 1 - torch.exp(-theta["completion_gain"].view(-1, 1, 1, 1) * support.clamp_min(0))
+    completion = F.interpolate(completion, size=(h, w), mode="bilinear", align_corners=False)
+    return F.interpolate(ends, size=(h, w), mode="bilinear", align_corners=False), completion
+
+
+def find_sides(m1: M1Out, theta: Theta, sides: Sides) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """End points (B, 1, h, w), and what ``sides`` says of places that count more where they are ends."""
     oriented = halve(m1.energy.unflatten(1, (-1, N_ORIENTATIONS)).mean(1))
     oriented = oriented**2 / (oriented**2 + _HALF_ENERGY**2)
     strength = halve(m1.boundary)
     orientation = dominant_orientation(oriented.square())
     ends = end_stopping(strength, orientation, theta["association_reach_px"] / (2 * STRIDE))
     seeding = 1 + theta["endstop_gain"].view(-1, 1, 1, 1) * ends
-    found = (support or co_circular_support)(m1, oriented, seeding, theta)
-    completion = 1 - torch.exp(-theta["completion_gain"].view(-1, 1, 1, 1) * found)
-    completion = F.interpolate(completion, size=(h, w), mode="bilinear", align_corners=False)
-    end_points = F.interpolate(ends, size=(h, w), mode="bilinear", align_corners=False)
-    return end_points, 1 - (1 - m1.boundary) * (1 - completion)
+    return ends, sides(m1, oriented, seeding, theta)
 
 
-def co_circular_support(m1: M1Out, oriented: Tensor, seeding: Tensor, theta: Theta) -> Tensor:
-    """What the association field says, a :data:`Support`."""
+def co_circular_sides(m1: M1Out, oriented: Tensor, seeding: Tensor, theta: Theta) -> tuple[Tensor, Tensor]:
+    """What the association field says, :data:`Sides`."""
     del m1
-    return from_both_sides(*two_sided_support(oriented * seeding, theta["association_reach_px"], stride=STRIDE))
-
-
-def from_both_sides(ahead: Tensor, behind: Tensor) -> Tensor:
-    """(B, 1, h, w) of the best orientation of two (B, O, h, w) >= 0.
-
-    Only what has support from both sides bridges a gap: the geometric mean is 0 if either side is silent.
-    """
-    return (torch.sqrt(ahead * behind + 1e-8).amax(1, keepdim=True) - 1e-4).clamp_min(0)
+    return two_sided_support(oriented * seeding, theta["association_reach_px"], stride=STRIDE)
 
 
 def contain(m1: M1Out, end_points: Tensor, contour: Tensor, theta: Theta) -> M2Out:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ciliary.cortex.ops.association import two_sided_support
-from ciliary.cortex.ops.direction_process import _WIDTH_PX, LONGEST_PATH_PX, two_way_density
+from ciliary.cortex.ops.direction_process import _WIDTH_PX, LONGEST_PATH_PX, spread_heat, two_way_density
 
 N = 16
 SIZE = 121
@@ -53,6 +53,17 @@ def test_moments_of_the_process(path_px, wander, stride, channel):
     assert ((ahead - behind)[0] * along).sum().item() / 2 == pytest.approx(1 / (a + d), rel=2e-3)
 
 
+def test_moments_of_the_heat():
+    """It keeps its mass; its variance along the orientation, of a start of every orientation: length^2 in x and y."""
+    every = element(*((MIDDLE, MIDDLE, channel) for channel in range(N)), dtype=torch.float64) / N
+    length = torch.tensor([5.0], dtype=torch.float64)
+    heat = spread_heat(every, length, 0.0 * length + 0.02, stride=1).sum(1)[0]
+    assert heat.sum().item() == pytest.approx(1, rel=1e-3)
+    for axis in (X, Y):
+        assert (heat * axis * axis).sum().item() - _WIDTH_PX**2 == pytest.approx(25.0, rel=1e-2)
+    torch.testing.assert_close(heat, heat.flip(0, 1))
+
+
 def test_a_field_of_ones_has_ones():
     ahead, behind = density(torch.ones(1, 4, 96, 96), path_px=3.0)
     torch.testing.assert_close(ahead[..., 40:56, 40:56], torch.ones(1, 4, 16, 16), atol=1e-3, rtol=0)
@@ -95,7 +106,7 @@ def test_a_turned_picture_has_a_turned_density():
 
 def test_the_opposite_heading_is_the_mirrored_picture():
     oriented = torch.rand(1, N, 32, 40, generator=torch.Generator().manual_seed(0))
-    ahead, behind = density(oriented)
+    _, behind = density(oriented)
     mirrored, _ = density(oriented.flip(2, 3))
     torch.testing.assert_close(behind, mirrored.flip(2, 3), atol=1e-5, rtol=0)
 
