@@ -42,7 +42,8 @@ from ciliary.tuning.runs.tables import Table
 GAPS_PX = (4, 8, 12, 16, 20, 24)
 _ANGLES_RAD = tuple(math.radians(degrees) for degrees in (0, 10, 23, 45, 67, 90, 120, 160))
 _CORNERS = {3: "triangle", 4: "square"}
-_N_CHOSEN_ON, _N_TOLD_ON = 120, 300
+#: On how many the least share of an arm is chosen, and how many others are named.
+N_JUNCTIONS = (120, 300)
 _NONE = "none"
 _TIMES = 5
 Progress = Callable[[], None]
@@ -58,14 +59,12 @@ def sit(
     *,
     size_px: int,
     seed: int,
-    gaps_px: Sequence[int] = GAPS_PX,
-    n_junctions: tuple[int, int] = (_N_CHOSEN_ON, _N_TOLD_ON),
     progress: Progress = lambda: None,
 ) -> Findings:
-    """All of it. ``n_junctions``: on how many the least share of an arm is chosen, and how many are named."""
-    gap, gap_numbers = _gaps(gaps_px, progress)
+    """All of it, on scenes and on BSDS500's photographs as large as ``size_px``."""
+    gap, gap_numbers = _gaps(progress)
     figure, figure_numbers = _figures(progress)
-    junction, junction_numbers = _junctions(seed, n_junctions, progress)
+    junction, junction_numbers = _junctions(seed, progress)
     people, people_numbers = _people(data, size_px, seed, progress)
     timing, milliseconds = _times()
     return Findings(
@@ -87,20 +86,20 @@ def _ratio(one: float, other: float) -> str:
     return f"{ratio:.1f}" if ratio < 100 else "> 100"
 
 
-def _gaps(gaps_px: Sequence[int], progress: Progress) -> tuple[Table, Any]:
+def _gaps(progress: Progress) -> tuple[Table, Any]:
     found: dict[str, dict[int, dict[str, float]]] = {name: {} for name in FIELDS}
-    for gap in gaps_px:
+    for gap in GAPS_PX:
         scenes = [gap_scenes(gap, angle) for angle in _ANGLES_RAD]
         for name, sides in FIELDS.items():
             found[name][gap] = {kind: completed_at([s[kind] for s in scenes], sides) for kind in scenes[0]}
         progress()
     rows = [
-        (name, control, *(_ratio(found[name][gap]["aligned"], found[name][gap][control]) for gap in gaps_px))
+        (name, control, *(_ratio(found[name][gap]["aligned"], found[name][gap][control]) for gap in GAPS_PX))
         for control in CONTROLS
         for name in FIELDS
     ]
     note = "Completion in the middle of a gap between segments that line up, over that of the control; 8 directions."
-    return Table("Gaps", ("", "over", *(f"{gap} px" for gap in gaps_px)), tuple(rows), 2, note), found
+    return Table("Gaps", ("", "over", *(f"{gap} px" for gap in GAPS_PX)), tuple(rows), 2, note), found
 
 
 def _figures(progress: Progress) -> tuple[Table, Any]:
@@ -118,8 +117,8 @@ def _figures(progress: Progress) -> tuple[Table, Any]:
     return Table("Kanizsa's figures", ("", *columns), tuple(rows), 1, "The middle of the illusory edges."), found
 
 
-def _junctions(seed: int, n_junctions: tuple[int, int], progress: Progress) -> tuple[Table, Any]:
-    chosen_on, told_on = (draw_junctions(n, seed + i) for i, n in enumerate(n_junctions))
+def _junctions(seed: int, progress: Progress) -> tuple[Table, Any]:
+    chosen_on, told_on = (draw_junctions(n, seed + i) for i, n in enumerate(N_JUNCTIONS))
     names = np.array([one.name for one in told_on])
     rows, numbers = [], {}
     for title, sides in FIELDS.items():
@@ -130,8 +129,8 @@ def _junctions(seed: int, n_junctions: tuple[int, int], progress: Progress) -> t
         numbers[title] = {"least": least, "all": float(right.mean()), **{k: float(v) for k, v in each.items()}}
         progress()
     note = (
-        f"Percent of {n_junctions[1]} junctions at a known place, by how many directions tell of an arm; chance is 33. "
-        f"What an arm is told at least was chosen on {n_junctions[0]} others."
+        f"Percent of {N_JUNCTIONS[1]} junctions at a known place, by how many directions tell of an arm; chance is 33. "
+        f"What an arm is told at least was chosen on {N_JUNCTIONS[0]} others."
     )
     return Table("Junctions named", ("", "all", *ARMS.values()), tuple(rows), 1, note), numbers
 

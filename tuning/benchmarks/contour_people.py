@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,13 +15,14 @@ from ciliary.envs.data.disturbances import parse_disturbance
 from ciliary.envs.data.labelled import LabelledImage
 from ciliary.envs.episode import resize
 from ciliary.envs.metrics.boundaries import Counts, boundary_counts, summarise, suppress_non_maxima
-from ciliary.envs.metrics.statistics import Interval, bootstrap_of
+from ciliary.envs.metrics.statistics import Bootstrap, Interval, bootstrap_of
 from ciliary.tuning.benchmarks.contour_fields import look
 
 CONDITIONS = ("none", "fog:3")
 #: Quantiles of a contour's ridges, over all images of a condition, at which it is cut: fog leaves contours a tenth of
 #: their strength, and no threshold is asked to be right for both.
 _QUANTILES = np.linspace(0.4, 0.95, 8)
+_HOW = Bootstrap(n_resamples=1000)  # each looks for its own best cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +32,15 @@ class Judged:
     counts: np.ndarray
     cuts: np.ndarray
 
-    @property
+    @cached_property
     def ods(self) -> Interval:
         """F of all images together at the best cut."""
-        return bootstrap_of(self._f, self.counts)
+        return bootstrap_of(self._f, self.counts, how=_HOW)
 
     def over(self, other: Judged) -> Interval:
         """What its F is above another's of the same images, paired."""
         both = np.concatenate([self.counts, other.counts], 1)
-        return bootstrap_of(lambda some: self._f(some[:, :4]) - other._f(some[:, 4:]), both)
+        return bootstrap_of(lambda some: self._f(some[:, :4]) - other._f(some[:, 4:]), both, how=_HOW)
 
     def _f(self, counts: np.ndarray) -> float:
         return summarise([Counts(*counts.sum(0))], self.cuts).ods
