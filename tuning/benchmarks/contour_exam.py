@@ -26,6 +26,7 @@ from ciliary.tuning.benchmarks.contour_fields import (
     completed_at,
     look,
     named_rightly,
+    unrun,
 )
 from ciliary.tuning.benchmarks.contour_people import CONDITIONS, judge
 from ciliary.tuning.benchmarks.contour_scenes import (
@@ -44,14 +45,14 @@ _ANGLES_RAD = tuple(math.radians(degrees) for degrees in (0, 10, 23, 45, 67, 90,
 _CORNERS = {3: "triangle", 4: "square"}
 #: On how many the least share of an arm is chosen, and how many others are named.
 N_JUNCTIONS = (120, 300)
-_NONE = "none"
+_NONE, _UNRUN = "none", "the lift alone"
 _TIMES = 5
 Progress = Callable[[], None]
 
 
 def n_steps(n_images: int) -> int:
     """How often progress is told."""
-    return len(GAPS_PX) + 2 * len(_CORNERS) + len(FIELDS) + len(CONDITIONS) * 4 * n_images
+    return len(GAPS_PX) + 2 * len(_CORNERS) + len(FIELDS) + len(CONDITIONS) * 5 * n_images
 
 
 def sit(
@@ -136,19 +137,20 @@ def _junctions(seed: int, progress: Progress) -> tuple[Table, Any]:
 
 
 def _people(data: Sequence[LabelledImage], size_px: int, seed: int, progress: Progress) -> tuple[Table, Any]:
-    ways = {_NONE: None, TODAY: FIELDS[TODAY], PROCESS: FIELDS[PROCESS]}
+    ways = {_NONE: None, TODAY: FIELDS[TODAY], _UNRUN: unrun, PROCESS: FIELDS[PROCESS]}
+    others = (_NONE, TODAY, _UNRUN)
     rows, numbers = [], {}
     for condition in CONDITIONS:
         judged = judge(data, ways, condition, size_px=size_px, seed=seed, progress=progress)
         for name, one in judged.items():
-            over = {other: one.over(judged[other]) for other in (_NONE, TODAY) if name not in (other, _NONE)}
-            told = [_signed(over[other]) if other in over else "" for other in (_NONE, TODAY)]
+            over = {other: one.over(judged[other]) for other in others if name not in (other, _NONE)}
+            told = [_signed(over[other]) if other in over else "" for other in others]
             rows.append((condition, name, str(one.ods), *told))
             numbers[f"{condition} {name}"] = {"ods": numbers_of(one.ods)} | {
                 f"over {other}": numbers_of(interval) for other, interval in over.items()
             }
     note = f"Boundary F of {len(data)} photographs at one threshold (ODS) of each row; differences are paired, 95 %."
-    columns = ("disturbance", "completion", "ODS", "over none", f"over the {TODAY}")
+    columns = ("disturbance", "completion", "ODS", *(f"over {name}" for name in others))
     return Table("People's contours", columns, tuple(rows), 2, note), numbers
 
 

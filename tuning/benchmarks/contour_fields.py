@@ -24,6 +24,7 @@ from ciliary.tuning.benchmarks.contour_scenes import Junction, Probe
 TODAY, ON_LIFT, HEAT, PROCESS = "association field", "the same, on the lift", "heat, on the lift", "direction process"
 #: Arms that leave a junction, and its name.
 ARMS = {2: "L", 3: "T", 4: "X"}
+_UNRUN_GAIN = 4.0  # boundary F on 16 training photographs, of 1 and 4
 _APART_RAD = math.radians(25)  # two arms that are closer are one
 _THRESHOLDS = np.arange(0.1, 0.8, 0.025)
 
@@ -38,6 +39,13 @@ def _heat(m1: M1Out, oriented: Tensor, seeding: Tensor, theta: Theta) -> tuple[T
     length = theta["association_reach_px"]
     wander = torch.full_like(length, WANDER_RAD2_PER_PX)
     found = spread_heat(lift(m1, theta) * seeding, length, wander, stride=STRIDE).clamp_min(0)
+    return found, found
+
+
+def unrun(m1: M1Out, oriented: Tensor, seeding: Tensor, theta: Theta) -> tuple[Tensor, Tensor]:
+    """The lift as it is, which nothing runs along: what is sharp in it, but no gap closed; :data:`Sides`."""
+    del oriented
+    found = _UNRUN_GAIN * lift(m1, theta) * seeding
     return found, found
 
 

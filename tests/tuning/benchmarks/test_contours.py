@@ -82,7 +82,9 @@ def test_the_exam_makes_a_page(bsds, tmp_path, monkeypatch, capsys):
     numbers = json.loads((tmp_path / "exam_contours.json").read_text())
     gap = numbers["gaps"][PROCESS]["16"]
     assert gap["aligned"] / gap["at right angles"] > 3
-    assert set(numbers["people"]) == {f"{c} {w}" for c in ("none", "fog:3") for w in ("none", TODAY, PROCESS)}
+    assert set(numbers["people"]) == {
+        f"{c} {w}" for c in ("none", "fog:3") for w in ("none", TODAY, "the lift alone", PROCESS)
+    }
     assert (tmp_path / "exam_contours.png").is_file()
     assert "results" in capsys.readouterr().out
 
