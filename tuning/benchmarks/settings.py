@@ -49,7 +49,7 @@ examples      ciliary examine few-shot --data cifar10.npz --learned all --out ru
 
 @dataclass(frozen=True, kw_only=True)
 class ExamSettings(Settings):
-    """The cortex's final exams: naming from few examples, robustness to occlusion, energy."""
+    """The cortex's final exams: naming from few examples, robustness to occlusion, energy; and contours completed."""
 
     epilog: ClassVar[str] = EPILOG
 
