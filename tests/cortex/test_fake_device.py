@@ -206,6 +206,7 @@ CASES = {
     "percept": lambda: perceived(),
     "percept that recognises": lambda: perceived(recognise=True, depth="pictorial"),
     **{name: (lambda name=name: stage(name, recognise=True)) for name in ("retina", "m1", "m2", "m3", "m4", "m5")},
+    "m2 lifted": lambda: stage("m2", m2="ciliary.cortex.stages.m2_lifted:LiftedM2"),
     "m1 of contours": lambda: stage("m1", inherited="contours"),
     "m2 of contours": lambda: stage("m2", inherited="contours"),
     "m4 of contours": objects_of_basins,
