@@ -99,6 +99,8 @@ class ExamSettings(OnDevice):
             raise ValueError(f"{self.exam} takes one number of --shots, got {self.shots}")
         if self.exam == CONTOURS and (self.learned or self.shots or self.deep != "none"):
             raise ValueError("contours are examined in the mathematical cortex: leave --learned, --deep, --shots out")
+        if self.exam == CONTOURS and self.device not in ("auto", "cpu"):
+            raise ValueError("contours are examined on the CPU: leave --device out")
 
     @property
     def tried(self) -> tuple[int, ...]:
