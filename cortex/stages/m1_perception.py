@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ N_TEXTURE = N_SCALES + 2
 # Resolution at which each scale is brought back: its wavelength is at least 4 * 2^scale
 # pixels, so that the filter's tail beyond twice its centre frequency is all that is cut.
 SCALE_STRIDES = (1, 2, 4)
-_PAD_PX = 16
+PAD_PX = 16
 # Quadrature energy at which a contour is half as strong as can be, in units of retinal contrast.
 _HALF_ENERGY = 0.06
 
@@ -32,10 +33,27 @@ _HALF_ENERGY = 0.06
 def v1_energy(signal: Tensor, theta: Theta, *, scale: int) -> Tensor:
     """Quadrature energy (B, C, O, H, W) of (B, C, H, W) at one octave step ``scale`` above ``wavelength_px``."""
     h, w = signal.shape[-2:]
-    return _energy(spectrum_of(signal, pad_px=_PAD_PX), theta, scale, (h, w))
+    return log_gabor_energy(spectrum_of(signal, pad_px=PAD_PX), theta, scale, (h, w))
 
 
-def _energy(spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int], gain: Tensor | None = None) -> Tensor:
+class Energies(Protocol):
+    """Where the energy of V1 comes from."""
+
+    def __call__(
+        self, spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int], colour_gain: Tensor | None = None, /
+    ) -> Tensor:
+        """Energy (B, C, O, H, W) >= 0 at ``size`` of :func:`spectrum_of` (B, C, H', W'), padded by :data:`PAD_PX`.
+
+        Of filters whose wavelength is ``wavelength_px`` * 2^scale; channel o prefers contours of tangent pi*o/O. The
+        gain (B, 1, 1, 1, 1) is what colours are weighed by, which the channels then are; None of contrast.
+        """
+        ...
+
+
+def log_gabor_energy(
+    spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int], colour_gain: Tensor | None = None, /
+) -> Tensor:
+    """The modulus of log-Gabor responses; see :class:`Energies`."""
     stride = SCALE_STRIDES[scale]
     response = log_gabor(
         spectrum,
@@ -44,10 +62,10 @@ def _energy(spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int], g
         n_orientations=N_ORIENTATIONS,
         stride=stride,
     )
-    response = cut_padding(response, pad_px=_PAD_PX, stride=stride, size=size)
+    response = cut_padding(response, pad_px=PAD_PX, stride=stride, size=size)
     # Not |z|: its gradient at zero contrast is undefined.
     energy = torch.sqrt(torch.addcmul(response.real.square() + 1e-10, response.imag, response.imag)) - 1e-5
-    return upsample_aligned(energy if gain is None else energy * gain, stride, size)
+    return upsample_aligned(energy if colour_gain is None else energy * colour_gain, stride, size)
 
 
 def texture_channels(energy: Tensor) -> Tensor:
@@ -115,7 +133,7 @@ class Edges:
     boundary: Tensor  # (B, 1, H, W) in [0, 1]
 
 
-def find_edges(retina: RetinaOut, cues: Cues, theta: Theta) -> Edges:
+def find_edges(retina: RetinaOut, cues: Cues, theta: Theta, energy_of: Energies = log_gabor_energy) -> Edges:
     """V1 energy, cue vectors, V2 affinity and perceptual boundary of :class:`RetinaOut` and the image's cues.
 
     Of a mosaic (``cues.spacing_px``) a scale counts for the boundary as far as
@@ -124,12 +142,12 @@ def find_edges(retina: RetinaOut, cues: Cues, theta: Theta) -> Edges:
     size = (retina.opponent.shape[-2], retina.opponent.shape[-1])
     weight = {name: theta[name].view(-1, 1, 1, 1) for name in _WEIGHTS}
     contrast = retina.on_off[:, :1] - retina.on_off[:, 1:]
-    spectrum = spectrum_of(torch.cat([contrast, retina.opponent[:, 1:]], 1), pad_px=_PAD_PX)
-    energies = [_energy(spectrum[:, :1], theta, scale, size) for scale in range(N_SCALES)]
+    spectrum = spectrum_of(torch.cat([contrast, retina.opponent[:, 1:]], 1), pad_px=PAD_PX)
+    energies = [energy_of(spectrum[:, :1], theta, scale, size) for scale in range(N_SCALES)]
     energy = torch.cat(energies, 1)
     # Colour contours are coarse (Mullen 1985): one scale is enough, and half the work.
     gain = weight["colour_weight"].unsqueeze(1)
-    colours = _energy(spectrum[:, 1:], theta, N_SCALES - 1, size, gain).unbind(1)
+    colours = energy_of(spectrum[:, 1:], theta, N_SCALES - 1, size, gain).unbind(1)
     trust = None if cues.spacing_px is None else _trusted(cues.spacing_px, theta).unsqueeze(2).unbind(1)
     oriented = [*(found[:, 0] for found in energies), *colours]
     if trust is not None:
@@ -161,9 +179,9 @@ def _trusted(spacing_px: Tensor, theta: Theta) -> Tensor:
     return torch.cat([acuity_discount(spacing_px, waves * 2**scale, bandwidth) for scale in range(N_SCALES)], 1)
 
 
-def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
+def perceive(retina: RetinaOut, cues: Cues, theta: Theta, energy_of: Energies = log_gabor_energy) -> M1Out:
     """From :class:`RetinaOut` and the image's :class:`Cues` to :class:`M1Out`."""
-    found = find_edges(retina, cues, theta)
+    found = find_edges(retina, cues, theta, energy_of)
     h, w = found.boundary.shape[-2:]
     position = position_channels(h, w, found.boundary.device).expand(len(found.features), -1, -1, -1)
     points = torch.cat([found.features, theta["position_weight"].view(-1, 1, 1, 1) * position], 1)

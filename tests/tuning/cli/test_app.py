@@ -36,6 +36,7 @@ FROZEN = {
     "train cortex": "--images --config --print-config --out --no-report --quiet",
     "train features": "--images --features-weights --out --quiet",
     "train depth": "--data --check --views --steps --seed --out --quiet",
+    "train filters": "--rule --units --patch-px --steps --size --seed --bsds --out --quiet",
     "train gaze": "--people --features --images --px-per-deg --size --out --quiet",
     "eye": "--scenes --policies --images --ceiling --choosing --seed --out --quiet",
     "train eye": "--scenes --minutes --envs --taught --maps --scratch --seed --out --quiet",
@@ -68,6 +69,7 @@ WORDS |= {
     "--objective": "raw",
     "--map": "learned",
     "--as": "moved",
+    "--rule": "stdp",
 }
 NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"]}
 NEEDED |= {"train gaze": ["--people", "x"], "eye": ["--scenes", "x"], "train eye": ["--scenes", "x"]}
