@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-N_ANGLES = 180
-N_FREQUENCIES = 121
+N_ANGLES = 90
+N_FREQUENCIES = 61
 LOWEST_CPP, HIGHEST_CPP = 1 / 64, 0.5  # cycles per pixel
 _LOUD = 0.5  # half height
 
@@ -45,14 +45,18 @@ def frequencies_cpp(device: torch.device | None = None) -> Tensor:
 
 
 def grating_amplitude(fields: Tensor) -> Tensor:
-    """Amplitude (N, N_ANGLES, N_FREQUENCIES) of answers of fields (N, P, Q); angle k is a tangent of k degrees."""
+    """Amplitude (N, N_ANGLES, N_FREQUENCIES) of answers of fields (N, P, Q); angle k is a tangent of 2 k degrees."""
     frequency = frequencies_cpp(fields.device)
     tangent = torch.arange(N_ANGLES, device=fields.device) * (math.pi / N_ANGLES)
     fy, fx = (torch.outer(part, frequency).flatten() for part in (torch.cos(tangent), -torch.sin(tangent)))
-    y, x = (torch.arange(n, device=fields.device, dtype=fields.dtype) for n in fields.shape[-2:])
-    phase = 2 * math.pi * (fy[:, None, None] * y[:, None] + fx[:, None, None] * x).flatten(1)
+    down, across = (
+        torch.polar(torch.ones_like(phase), phase)
+        for phase in (2 * math.pi * torch.outer(f, _pixels(fields, axis)) for f, axis in ((fy, -2), (fx, -1)))
+    )
+    grating = (down[:, :, None] * across[:, None]).flatten(1).T
     flat = fields.flatten(1)
-    return torch.hypot(flat @ torch.cos(phase).T, flat @ torch.sin(phase).T).unflatten(1, (N_ANGLES, N_FREQUENCIES))
+    amplitude = torch.hypot(flat @ grating.real, flat @ grating.imag)
+    return amplitude.unflatten(1, (N_ANGLES, N_FREQUENCIES))
 
 
 def tuning(fields: Tensor, *, gain: Tensor | None = None) -> Tuning:
@@ -68,8 +72,9 @@ def tuning(fields: Tensor, *, gain: Tensor | None = None) -> Tuning:
     angle, step = best // N_FREQUENCIES, best % N_FREQUENCIES
     unit = torch.arange(len(fields), device=fields.device)
     over_angle, over_frequency = amplitude[unit, :, step], amplitude[unit, angle]
-    centred = over_angle.gather(1, (angle[:, None] + torch.arange(-90, 91, device=fields.device)) % N_ANGLES)
-    left, right = (_fall(side) for side in (centred[:, :91].flip(1), centred[:, 90:]))
+    around = torch.arange(N_ANGLES // 2 + 1, device=fields.device)
+    falls = (_fall(over_angle.gather(1, (angle[:, None] + sign * around) % N_ANGLES)) for sign in (-1, 1))
+    left, right = (steps.mul(180 / N_ANGLES).clamp_max(90) for steps in falls)
     padded = torch.nn.functional.pad(over_frequency, (N_FREQUENCIES, N_FREQUENCIES), value=math.inf)
     offsets = torch.arange(N_FREQUENCIES, device=fields.device)
     middle = step[:, None] + N_FREQUENCIES
@@ -80,7 +85,7 @@ def tuning(fields: Tensor, *, gain: Tensor | None = None) -> Tuning:
     return Tuning(
         angle * (math.pi / N_ANGLES),
         frequencies_cpp(fields.device)[step],
-        ((left.clamp_max(90) + right.clamp_max(90)) / 2),
+        (left + right) / 2,
         (below + above) * per_step,
         1 - resultant / over_angle.sum(1),
         radius_px(fields),
@@ -91,7 +96,7 @@ def centre_px(fields: Tensor) -> Tensor:
     """(N, 2) centre of the squared weights, y and x."""
     power = fields.square()
     power = power / power.sum((1, 2), keepdim=True).clamp_min(1e-20)
-    y, x = (torch.arange(n, device=fields.device, dtype=fields.dtype) for n in fields.shape[-2:])
+    y, x = _pixels(fields, -2), _pixels(fields, -1)
     return torch.stack([power.sum(2) @ y, power.sum(1) @ x], 1)
 
 
@@ -99,9 +104,13 @@ def radius_px(fields: Tensor) -> Tensor:
     """(N,) root mean squared distance of the squared weights from their centre."""
     power = fields.square()
     power = power / power.sum((1, 2), keepdim=True).clamp_min(1e-20)
-    y, x = (torch.arange(n, device=fields.device, dtype=fields.dtype) for n in fields.shape[-2:])
+    y, x = _pixels(fields, -2), _pixels(fields, -1)
     second = power.sum(2) @ y.square() + power.sum(1) @ x.square()
     return (second - centre_px(fields).square().sum(1)).clamp_min(0).sqrt()
+
+
+def _pixels(fields: Tensor, axis: int) -> Tensor:
+    return torch.arange(fields.shape[axis], device=fields.device, dtype=fields.dtype)
 
 
 def _fall(side: Tensor) -> Tensor:

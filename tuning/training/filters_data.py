@@ -18,21 +18,21 @@ SURROUND_PX = 6  # three standard deviations of the retina's surround: how much 
 
 def contrast_maps(
     photographs: Sequence[Photograph], *, on_image: Callable[[UnreadableImage | None], None] = lambda problem: None
-) -> list[Tensor]:
-    """ON less OFF (H, W) of each photograph at the retina's defaults.
+) -> dict[int, Tensor]:
+    """ON less OFF (H, W) at the retina's defaults of each photograph that can be read, by its number.
 
     Args:
         photographs: read one by one; what cannot be read is passed over.
         on_image: called after each, with what was wrong with it.
     """
-    maps, theta = [], default_theta(1)
+    maps, theta = {}, default_theta(1)
     for i in range(len(photographs)):
         try:
             seen = retina(photographs[i].image[None], theta).on_off[0]
         except UnreadableImage as problem:
             on_image(problem)
             continue
-        maps.append(seen[0] - seen[1])
+        maps[i] = seen[0] - seen[1]
         on_image(None)
     return maps
 

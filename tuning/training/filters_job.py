@@ -85,7 +85,8 @@ def _train(asked: FiltersTraining, path: Path) -> dict[str, Path]:
                 complain(COMMAND, problem)
             done()
 
-        maps = contrast_maps(photographs, on_image=on_image)
+        read = contrast_maps(photographs, on_image=on_image)
+        maps = list(read.values())
         if len(maps) < 2:
             raise ValueError(f"expected two photographs or more, got {len(maps)}; one in {HOLD_OUT} is held out")
         generator = torch.Generator().manual_seed(settings.seed)
@@ -97,7 +98,8 @@ def _train(asked: FiltersTraining, path: Path) -> dict[str, Path]:
         fields = through_retina(units.fields)
         shown = show(asked.rule, fields)
         tables = [tuning_table([shown, show_log_gabors(through_retina)]), code_table(asked.rule, units, held_out)]
-        stage, problem = _stage(fields, shown, [photographs[i].image for i in _evenly(len(photographs))])
+        some = list(read)[:: max(1, len(read) // _N_CALIBRATED)]
+        stage, problem = _stage(fields, shown, [photographs[i].image for i in some])
         if asked.bsds is not None and stage is not None:
             tables.append(covering_table(asked.rule, stage, asked.bsds, size_px=asked.size_px, on_image=done))
     if problem:
@@ -134,10 +136,6 @@ def _stage(fields: Tensor, shown: Shown, images: list[Tensor]) -> tuple[GrownM1 
         return calibrate(pool(as_units(fields, shown.tuning, shown.gabors)), images), ""
     except ValueError as error:
         return None, str(error)
-
-
-def _evenly(n: int) -> range:
-    return range(0, n, max(1, n // _N_CALIBRATED))
 
 
 def _in_words(values: Mapping[str, float]) -> str:

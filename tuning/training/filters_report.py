@@ -33,7 +33,7 @@ from ciliary.tuning.training.filters import Grown
 N_ACTIVE = 10  # units that may answer a patch, where rules are compared
 _N_MEASURED = 1000  # patches held out that codes are measured on
 _STRIDE = 2  # of the pixels of people's maps that are scored
-_DRAWN_PX = 49  # of a log-Gabor
+_DRAWN_PX = 41  # of a log-Gabor
 NONE = "–"
 
 
