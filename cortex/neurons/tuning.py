@@ -41,7 +41,8 @@ class Tuning:
 def frequencies_cpp(device: torch.device | None = None) -> Tensor:
     """The frequencies that are tried, in even steps of their logarithm."""
     steps = torch.linspace(math.log2(LOWEST_CPP), math.log2(HIGHEST_CPP), N_FREQUENCIES, device=device)
-    return torch.exp2(steps)
+    frequencies: Tensor = torch.exp2(steps)
+    return frequencies
 
 
 def grating_amplitude(fields: Tensor) -> Tensor:
@@ -56,7 +57,8 @@ def grating_amplitude(fields: Tensor) -> Tensor:
     grating = (down[:, :, None] * across[:, None]).flatten(1).T
     flat = fields.flatten(1)
     amplitude = torch.hypot(flat @ grating.real, flat @ grating.imag)
-    return amplitude.unflatten(1, (N_ANGLES, N_FREQUENCIES))
+    by_grating: Tensor = amplitude.unflatten(1, (N_ANGLES, N_FREQUENCIES))
+    return by_grating
 
 
 def tuning(fields: Tensor, *, gain: Tensor | None = None) -> Tuning:

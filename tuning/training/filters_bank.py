@@ -18,7 +18,7 @@ from ciliary.cortex.stages.m1_grown import GrownM1
 from ciliary.cortex.stages.m1_perception import N_SCALES, PAD_PX, log_gabor_energy
 from ciliary.cortex.stages.retina import retina
 
-#: Units of a complex cell. Of 1, 2, 3 and 4, two covered BSDS500's training photographs best.
+#: Units of a complex cell. Of 1, 2 and 4, two covered BSDS500's training photographs best.
 N_POOLED = 2
 _WORST_R2 = 0.7  # of the Gabor fit: below it a unit is none that M1 uses
 
