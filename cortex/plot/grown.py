@@ -14,7 +14,8 @@ from ciliary.cortex.neurons.gabor import Gabor
 from ciliary.cortex.neurons.tuning import Tuning
 from ciliary.cortex.plot import style
 
-#: De Valois, Albrecht & Thorell 1982: median bandwidth. De Valois, Yund & Hepler 1982: half of the median full width.
+#: De Valois, Albrecht & Thorell 1982: median bandwidth. De Valois, Yund & Hepler 1982: half of the median full width at
+#: half amplitude.
 MACAQUE_OCTAVES, MACAQUE_HALF_DEG = 1.4, 20.0
 #: Ringach 2002: cells by n_x (rows) and n_y (columns) between :data:`RINGACH_EDGES`, as VOneNet tells his figure.
 RINGACH = np.array([[2, 0, 1, 0, 0], [8, 9, 4, 1, 0], [1, 2, 19, 17, 3], [0, 0, 1, 7, 4], [0, 0, 0, 0, 0]])
@@ -30,7 +31,7 @@ def draw_fields(fields: Tensor, *, name: str, note: str = "") -> Figure:
     for i, field in enumerate(fields.detach().cpu().numpy()):
         top, left = i // _COLUMNS * (p + 1), i % _COLUMNS * (q + 1)
         sheet[top : top + p, left : left + q] = field / max(float(np.abs(field).max()), 1e-12)
-    figure = Figure(figsize=(8.0, 8.0 * sheet.shape[0] / sheet.shape[1] + 0.5), facecolor="white", layout="constrained")
+    figure = Figure(figsize=(8.0, 8.0 * sheet.shape[0] / sheet.shape[1] + 0.3), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.imshow(sheet, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
@@ -59,7 +60,7 @@ def draw_tuning(tuned: Tuning, gabors: Sequence[Gabor], *, name: str) -> Figure:
         ax.hist(np.clip(values, edges[0], edges[-1]), edges, color=style.BEFORE)
         style.plain(ax, title, "units")
         ax.set_xlabel(unit, fontsize=8.5, color=style.FAINT)
-        if len(values):
+        if len(values) and title != "Preferred orientation":  # it goes round: there is no median
             ax.axvline(float(np.median(values)), color=style.INK, lw=1.4)
         if macaque is not None:
             ax.axvline(macaque, color=style.AFTER, lw=1.4, ls=(0, (4, 2)))
