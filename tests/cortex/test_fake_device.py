@@ -209,6 +209,7 @@ CASES = {
     "percept that recognises": lambda: perceived(recognise=True, depth="pictorial"),
     **{name: (lambda name=name: stage(name, recognise=True)) for name in ("retina", "m1", "m2", "m3", "m4", "m5")},
     "m1 of contours": lambda: stage("m1", inherited="contours"),
+    "m1 that grew": lambda: stage("m1", m1="ciliary.cortex.stages.m1_grown:grown"),
     "m2 of contours": lambda: stage("m2", inherited="contours"),
     "m4 of contours": objects_of_basins,
     "cues": cue,
