@@ -18,26 +18,22 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from ciliary.cortex.ops.loggabor import crop_spectrum, cut_padding, upsample_aligned
+from ciliary.cortex.ops.loggabor import crop_spectrum, cut_padding, spectrum_of, upsample_aligned
 from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import Cues, M1Out, RetinaOut
 from ciliary.cortex.stages.m1_perception import N_SCALES, PAD_PX, SCALE_STRIDES, perceive
 from ciliary.cortex.stages.weights import FOLDER
 
 SHIPPED = FOLDER / "filters.safetensors"
-PREFIX = "m1."  # of its tensors in the file
+PREFIX = "m1."  # in the file, of the tensors of V1
 
 
-class GrownM1(nn.Module):
-    """:func:`~ciliary.cortex.stages.m1_perception.perceive` with the energy of a grown bank.
-
-    The bank has its own bandwidth; ``bandwidth_octaves`` of theta is not read.
+class GrownV1(nn.Module):
+    """:data:`~ciliary.cortex.stages.m1_perception.V1` by a grown bank.
 
     Args:
         size: orientations, units of each, and height and width of their fields.
     """
-
-    inert = frozenset({"bandwidth_octaves"})
 
     fields: Tensor
     gain: Tensor
@@ -51,15 +47,19 @@ class GrownM1(nn.Module):
         self.register_buffer("wavelength_px", torch.tensor(8.0))  # that the bank prefers as it stands
         self.register_buffer("bandwidth_octaves", torch.tensor(1.5))
 
-    def forward(self, retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
-        """As M1."""
-        own = self.bandwidth_octaves.expand_as(theta["bandwidth_octaves"])  # for what asks how far a filter reaches
-        return perceive(retina, cues, {**theta, "bandwidth_octaves": own}, self.energy)
+    def forward(self, retina: RetinaOut, theta: Theta) -> tuple[Tensor, Tensor]:
+        """Energy of luminance (B, A, O, H, W) and of colours, weighed (B, 2, O, H, W)."""
+        size = (retina.opponent.shape[-2], retina.opponent.shape[-1])
+        contrast = retina.on_off[:, :1] - retina.on_off[:, 1:]
+        spectrum = spectrum_of(torch.cat([contrast, retina.opponent[:, 1:]], 1), pad_px=PAD_PX)
+        gains = self.gain[..., None, None]
+        energies = [self.energy(spectrum[:, :1], theta, scale, size) * gains[scale] for scale in range(N_SCALES)]
+        weight = theta["colour_weight"].view(-1, 1, 1, 1, 1)
+        colours = self.energy(spectrum[:, 1:], theta, N_SCALES - 1, size) * (gains[N_SCALES] * weight)
+        return torch.cat(energies, 1), colours
 
-    def energy(
-        self, spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int], colour_gain: Tensor | None = None, /
-    ) -> Tensor:
-        """See :class:`~ciliary.cortex.stages.m1_perception.Energies`."""
+    def energy(self, spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int]) -> Tensor:
+        """Energy (B, C, O, H, W) of one octave step of a spectrum (B, C, H', W'); no gain yet."""
         stride = SCALE_STRIDES[scale]
         seen = crop_spectrum(spectrum, stride)
         enlarged = theta["wavelength_px"] * 2**scale / self.wavelength_px
@@ -73,9 +73,24 @@ class GrownM1(nn.Module):
             response = cut_padding(response, pad_px=PAD_PX, stride=stride, size=size)
             power = (response.real.square() + response.imag.square()).mean(2)
             cells.append(torch.sqrt(power + 1e-10) - 1e-5)  # not |z|: its gradient at zero contrast is undefined
-        gain = self.gain[scale if colour_gain is None else N_SCALES].view(-1, 1, 1)
-        energy = torch.stack(cells, 2) * (gain if colour_gain is None else gain * colour_gain)
-        return upsample_aligned(energy, stride, size)
+        return upsample_aligned(torch.stack(cells, 2), stride, size)
+
+
+class GrownM1(nn.Module):
+    """M1 on a grown bank, which has its own bandwidth: ``bandwidth_octaves`` of theta is not read."""
+
+    inert = frozenset({"bandwidth_octaves"})
+
+    v1: GrownV1
+
+    def __init__(self, v1: GrownV1) -> None:
+        super().__init__()
+        self.v1 = v1
+
+    def forward(self, retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
+        """As M1."""
+        own = self.v1.bandwidth_octaves.expand_as(theta["bandwidth_octaves"])  # for what asks how far a filter reaches
+        return perceive(retina, cues, {**theta, "bandwidth_octaves": own}, self.v1)
 
 
 def quadrature_transfer(
@@ -131,11 +146,11 @@ def grown(path: Path | str | None = None) -> GrownM1:
             names = [key for key in file.keys() if key.startswith(PREFIX)]  # noqa: SIM118 -- it is no mapping
             state = {name.removeprefix(PREFIX): file.get_tensor(name) for name in names}
         n, k, p, q = state["fields"].shape
-        stage = GrownM1((n, k, p, q))
-        stage.load_state_dict(state)
+        v1 = GrownV1((n, k, p, q))
+        v1.load_state_dict(state)
     except (KeyError, RuntimeError, SafetensorError, TypeError) as error:
         raise ValueError(f"{path} holds no grown filters ({error}); grow some with `ciliary train filters`") from error
-    return stage.eval().requires_grad_(False)
+    return GrownM1(v1).eval().requires_grad_(False)
 
 
 def about(path: Path | str | None = None) -> Mapping[str, Any]:

@@ -12,8 +12,8 @@ from ciliary.cortex import Cortex
 from ciliary.cortex.ops.loggabor import spectrum_of
 from ciliary.cortex.parameters import default_theta
 from ciliary.cortex.percept import N_ORIENTATIONS
-from ciliary.cortex.stages.m1_grown import PREFIX, GrownM1, about, grown, quadrature_transfer
-from ciliary.cortex.stages.m1_perception import N_SCALES, PAD_PX, log_gabor_energy
+from ciliary.cortex.stages.m1_grown import PREFIX, GrownV1, about, grown, quadrature_transfer
+from ciliary.cortex.stages.m1_perception import PAD_PX, v1_of_bank
 from ciliary.cortex.stages.retina import retina
 from ciliary.testing.stage import StageContract, photograph
 from ciliary.tuning.training.filters_bank import Units, calibrate, centred, pool
@@ -21,13 +21,13 @@ from ciliary.tuning.training.filters_report import log_gabor_fields
 
 
 def log_gabor_bank(*, odd=False):
-    """M1 whose units are the log-Gabors of the second scale, as fields of 41 pixels."""
+    """V1 whose units are the log-Gabors of the second scale, as fields of 41 pixels."""
     fields = log_gabor_fields(41, 1)
-    stage = GrownM1((N_ORIENTATIONS, 1, 41, 41))
-    stage.fields.copy_((fields[N_ORIENTATIONS:] if odd else fields[:N_ORIENTATIONS])[:, None])
-    stage.wavelength_px.copy_(2 * default_theta(1)["wavelength_px"][0])
-    stage.bandwidth_octaves.copy_(default_theta(1)["bandwidth_octaves"][0])
-    return calibrate(stage, [photograph("coffee")[0]])
+    v1 = GrownV1((N_ORIENTATIONS, 1, 41, 41))
+    v1.fields.copy_((fields[N_ORIENTATIONS:] if odd else fields[:N_ORIENTATIONS])[:, None])
+    v1.wavelength_px.copy_(2 * default_theta(1)["wavelength_px"][0])
+    v1.bandwidth_octaves.copy_(default_theta(1)["bandwidth_octaves"][0])
+    return calibrate(v1, [photograph("coffee")[0]])
 
 
 class TestGrownM1(StageContract):
@@ -39,30 +39,31 @@ class TestGrownM1(StageContract):
         return grown()
 
 
-def seen(name="astronaut", size=(64, 96)):
-    contrast = retina(photograph(name, size), default_theta(1)).on_off
-    return spectrum_of(contrast[:, :1] - contrast[:, 1:], pad_px=PAD_PX), size
-
-
 @pytest.mark.parametrize("odd", [False, True])
-@pytest.mark.parametrize("scale", range(N_SCALES))
-def test_with_log_gabors_for_units_it_has_their_energy(odd, scale):
+def test_with_log_gabors_for_units_it_has_their_energy(odd):
     """The field is finite, and even or odd: its partner in quadrature is the log-Gabor's other half."""
-    (spectrum, size), theta = seen(), default_theta(1)
-    ours, theirs = (f(spectrum, theta, scale, size) for f in (log_gabor_bank(odd=odd).energy, log_gabor_energy))
-    assert ours.shape == theirs.shape
-    for o in range(N_ORIENTATIONS):
-        both = torch.stack([ours[0, 0, o].flatten(), theirs[0, 0, o].flatten()])
-        assert torch.corrcoef(both)[0, 1] > 0.95
-        assert both[0].mean() / both[1].mean() == pytest.approx(1, abs=0.15)
+    theta = default_theta(1)
+    seen = retina(photograph(), theta)
+    for ours, theirs in zip(log_gabor_bank(odd=odd)(seen, theta), v1_of_bank(seen, theta), strict=True):
+        assert ours.shape == theirs.shape
+        for one, other in zip(ours.flatten(0, 2), theirs.flatten(0, 2), strict=True):
+            assert torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1] > 0.95
+            assert one.mean() / other.mean() == pytest.approx(1, abs=0.3)  # the gains are another photograph's
+
+
+def test_on_the_photograph_of_its_calibration_it_answers_as_strongly():
+    theta = default_theta(1)
+    seen = retina(photograph("coffee"), theta)
+    for ours, theirs in zip(log_gabor_bank()(seen, theta), v1_of_bank(seen, theta), strict=True):
+        torch.testing.assert_close(ours.mean((0, 3, 4)).sum(0), theirs.mean((0, 3, 4)).sum(0), rtol=1e-3, atol=0)
 
 
 def test_energy_of_a_grating_does_not_depend_on_its_phase():
     y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     wave = 2 * math.pi * (y * math.cos(0.5) - x * math.sin(0.5)) / 9
-    stage, theta = grown(), default_theta(1, wavelength_px=9.0)
+    v1, theta = grown().v1, default_theta(1, wavelength_px=9.0)
     inner = [
-        stage.energy(spectrum_of(torch.cos(wave + p)[None, None], pad_px=PAD_PX), theta, 0, (64, 64))[..., 20:44, 20:44]
+        v1.energy(spectrum_of(torch.cos(wave + p)[None, None], pad_px=PAD_PX), theta, 0, (64, 64))[..., 20:44, 20:44]
         for p in (0.0, 0.8, 1.6)
     ]
     strongest = [one[0, 0].mean((1, 2)) for one in inner]
@@ -99,8 +100,8 @@ def test_each_channel_pools_units_of_its_own_orientation():
     from ciliary.cortex.neurons.tuning import tuning
 
     fields = log_gabor_fields(31, 1)[:N_ORIENTATIONS][torch.tensor([3, 0, 5, 1, 4, 2])]
-    stage = pool(Units(fields, tuning(fields), torch.ones(6)), n_pooled=1)
-    again = tuning(stage.fields[:, 0]).orientation_rad
+    v1 = pool(Units(fields, tuning(fields), torch.ones(6)), n_pooled=1)
+    again = tuning(v1.fields[:, 0]).orientation_rad
     wanted = torch.arange(N_ORIENTATIONS) * math.pi / N_ORIENTATIONS
     assert torch.sin(again - wanted).abs().max() < math.radians(2)
     with pytest.raises(ValueError, match="expected 6 units or more"):
@@ -112,8 +113,10 @@ def test_the_shipped_filters_say_where_they_come_from_and_make_a_cortex(tmp_path
     cortex = Cortex(m1="ciliary.cortex.stages.m1_grown:grown")
     assert "bandwidth_octaves" in cortex.inert
     assert cortex(photograph()).masks.isfinite().all()
-    save_file({f"{PREFIX}{name}": value for name, value in grown().state_dict().items()}, tmp_path / "own.safetensors")
-    assert torch.equal(grown(tmp_path / "own.safetensors").fields, grown().fields)
+    save_file(
+        {f"{PREFIX}{name}": value for name, value in grown().v1.state_dict().items()}, tmp_path / "own.safetensors"
+    )
+    assert torch.equal(grown(tmp_path / "own.safetensors").v1.fields, grown().v1.fields)
 
 
 def test_other_files_are_refused(tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.model import Cortex
 from ciliary.cortex.stages.weights import SHIPPED
 from ciliary.tuning.benchmarks.tokens import Tokens, joined, tokens_of
@@ -40,6 +41,7 @@ class Look:
         n_tokens: proto-objects kept of each image; those beyond the 16 heaviest hardly weigh anything.
         batch_size: images in one pass.
         inherited: stages that people's drawings taught.
+        device: where it lies, which is no part of what it sees.
     """
 
     learned: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ class Look:
     n_tokens: int = 16
     batch_size: int = 16
     inherited: str = "none"
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if self.n_tokens < 1 or self.batch_size < 1:
@@ -72,9 +75,10 @@ class Look:
         Raises:
             ProviderUnavailable, FileNotFoundError, ValueError: as :class:`~ciliary.cortex.model.Cortex`.
         """
-        return Cortex(
+        cortex = Cortex(
             learned=self.learned, weights=self.weights, inherited=self.inherited, recognise=True, deep=self.deep
-        ).eval()
+        )
+        return cortex.eval().to(choose_device(self.device))
 
 
 class Eye:
@@ -126,7 +130,7 @@ class Eye:
 def see(cortex: Cortex, images: Tensor, n_tokens: int) -> Tokens:
     """Tokens of one batch (B, 3, P, P) of uint8; the cortex must recognise."""
     start = time.perf_counter()
-    pixels = images.float() / 255
+    pixels = images.to(cortex.device).float() / 255
     cues = cortex.cues(pixels)
     m5 = cortex(pixels, cues=cues).m5
     if m5 is None:

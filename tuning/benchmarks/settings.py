@@ -15,7 +15,17 @@ from ciliary.tuning.cli.options import (
     option,
     words,
 )
-from ciliary.tuning.cli.settings import INHERITS, Depth, Features, FeaturesWeights, Inherited, Learned, Seed, Settings
+from ciliary.tuning.cli.settings import (
+    INHERITS,
+    Depth,
+    Features,
+    FeaturesWeights,
+    Inherited,
+    Learned,
+    OnDevice,
+    Seed,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from ciliary.tuning.benchmarks.data import ReadSettings
@@ -44,7 +54,7 @@ examples      ciliary examine few-shot --data cifar10.npz --learned all --out ru
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExamSettings(Settings):
+class ExamSettings(OnDevice):
     """The cortex's final exams: naming from few examples, robustness to occlusion, energy."""
 
     epilog: ClassVar[str] = EPILOG
@@ -98,7 +108,7 @@ class ExamSettings(Settings):
         """Which cortex looks."""
         from ciliary.tuning.benchmarks.perceive import Look
 
-        return Look(self.learned, self.weights, self.deep, self.n_tokens, inherited=self.inherited)
+        return Look(self.learned, self.weights, self.deep, self.n_tokens, inherited=self.inherited, device=self.device)
 
 
 #: Parts of the benchmark, in their order.

@@ -30,6 +30,7 @@ from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.motion.settings import MotionCommand
 from ciliary.tuning.sessions.merge_settings import MergeSettings
 from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.spikes.settings import SpikesSettings
 from ciliary.tuning.track.settings import TrackSettings
 from ciliary.tuning.training.options import (
     CortexTraining,
@@ -49,6 +50,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "focus": (FocusSettings, "ciliary.tuning.focus.job:run"),
     "track": (TrackSettings, "ciliary.tuning.track.job:run"),
     "motion": (MotionCommand, "ciliary.tuning.motion.job:run"),
+    "spikes": (SpikesSettings, "ciliary.tuning.spikes.job:run"),
     "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
     "compare": (CompareSettings, "ciliary.tuning.evaluation.compare:run"),
     "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),

@@ -71,31 +71,38 @@ class Grown:
 Told = Callable[[int, dict[str, float]], None]
 
 
-def grow(patches: Tensor, settings: GrowSettings, *, on_step: Told = lambda step, values: None) -> Grown:
+def grow(
+    patches: Tensor,
+    settings: GrowSettings,
+    *,
+    device: torch.device | str = "cpu",
+    on_step: Told = lambda step, values: None,
+) -> Grown:
     """Units of one rule; the same patches and settings give the same units.
 
     Args:
         patches: (N, P * P) ON less OFF.
         settings: how.
+        device: where units learn; random numbers are drawn on the CPU, and the answer lies there.
         on_step: called with the number of steps done and, now and then, some numbers.
     """
     whitening = fit_whitening(patches[:_N_FITTED], noise=settings.noise)
     white = whitening(patches)
-    white = white / white.std()
+    white = (white / white.std()).to(device)
     generator = torch.Generator().manual_seed(settings.seed + 1)
     learn = {"sanger": _sanger, "sparse": _sparse, "stdp": _stdp}[settings.rule]
     with torch.no_grad():
         weights, threshold = learn(white, settings, generator, on_step)
-    return Grown(unit_length(weights), whitening, threshold)
+    return Grown(unit_length(weights).cpu(), whitening, None if threshold is None else threshold.cpu())
 
 
 def _sanger(x: Tensor, s: GrowSettings, generator: torch.Generator, on_step: Told) -> tuple[Tensor, None]:
     """Under a Gaussian window (Sanger 1989), without which principal components fill the patch."""
     side = torch.arange(s.patch_px) - (s.patch_px - 1) / 2
-    bell = torch.exp(-0.5 * (side / (s.patch_px / 6)) ** 2)
+    bell = torch.exp(-0.5 * (side / (s.patch_px / 6)) ** 2).to(x.device)
     x = x * torch.outer(bell, bell).flatten()
     x = x / x.square().sum(1).mean().sqrt()  # so that the rate means the same for patches of all sizes
-    weight = 0.1 * unit_length(torch.randn(s.n_units, x.shape[1], generator=generator))
+    weight = 0.1 * unit_length(torch.randn(s.n_units, x.shape[1], generator=generator)).to(x.device)
     for step in range(s.n_steps):
         batch = _draw(x, 100, generator)
         y = batch @ weight.T
@@ -106,10 +113,9 @@ def _sanger(x: Tensor, s: GrowSettings, generator: torch.Generator, on_step: Tol
 
 def _sparse(x: Tensor, s: GrowSettings, generator: torch.Generator, on_step: Told) -> tuple[Tensor, Tensor]:
     """Each unit at the rate asked for: its threshold is homeostasis' setting."""
-    dictionary = unit_length(
-        _draw(x, s.n_units, generator) + 0.5 * torch.randn(s.n_units, x.shape[1], generator=generator)
-    )
-    threshold = torch.ones(s.n_units)
+    some, noise = _draw(x, s.n_units, generator), torch.randn(s.n_units, x.shape[1], generator=generator)
+    dictionary = unit_length(some + 0.5 * noise.to(x.device))
+    threshold = torch.ones(s.n_units, device=x.device)
     for step in range(s.n_steps):
         batch = _draw(x, 200, generator)
         code = lca(batch, dictionary, threshold, n_steps=30)
@@ -133,7 +139,8 @@ def _stdp(x: Tensor, s: GrowSettings, generator: torch.Generator, on_step: Told)
     x = x[power > power.median()]
     n_inputs = 2 * x.shape[1]
     weight = (0.5 + 0.1 * torch.randn(s.n_units, n_inputs, generator=generator)).clamp(0.05, 0.95)
-    threshold = torch.full((s.n_units,), n_inputs / 36)
+    weight = weight.to(x.device)
+    threshold = torch.full((s.n_units,), n_inputs / 36, device=x.device)
     for step in range(s.n_steps):
         batch = _draw(x, 32, generator)
         found = race(torch.cat([batch.relu(), (-batch).relu()], 1), weight, threshold, n_spikes=n_inputs // 7)
@@ -146,4 +153,4 @@ def _stdp(x: Tensor, s: GrowSettings, generator: torch.Generator, on_step: Told)
 
 
 def _draw(x: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    return x[torch.randint(len(x), (n,), generator=generator)]
+    return x[torch.randint(len(x), (n,), generator=generator).to(x.device)]

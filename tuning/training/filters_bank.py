@@ -11,11 +11,10 @@ from torch import Tensor
 
 from ciliary.cortex.neurons.gabor import Gabor
 from ciliary.cortex.neurons.tuning import Tuning, centre_px
-from ciliary.cortex.ops.loggabor import spectrum_of
 from ciliary.cortex.parameters import default_theta
 from ciliary.cortex.percept import N_ORIENTATIONS
-from ciliary.cortex.stages.m1_grown import GrownM1
-from ciliary.cortex.stages.m1_perception import N_SCALES, PAD_PX, log_gabor_energy
+from ciliary.cortex.stages.m1_grown import GrownV1
+from ciliary.cortex.stages.m1_perception import v1_of_bank
 from ciliary.cortex.stages.retina import retina
 
 #: Units of a complex cell. Of 1, 2 and 4, two covered BSDS500's training photographs best.
@@ -38,7 +37,7 @@ def as_units(fields: Tensor, tuned: Tuning, gabors: Sequence[Gabor]) -> Units:
     return Units(fields, tuned, ((r2 - _WORST_R2) / (1 - _WORST_R2)).clamp(0, 1) * tuned.is_band_pass)
 
 
-def pool(units: Units, *, n_pooled: int = N_POOLED) -> GrownM1:
+def pool(units: Units, *, n_pooled: int = N_POOLED) -> GrownV1:
     """Complex cells of some units; their gains are 1.
 
     A cell takes the units that are best, by their quality and by how near they are to the channel's orientation and to
@@ -60,7 +59,7 @@ def pool(units: Units, *, n_pooled: int = N_POOLED) -> GrownM1:
     turn = torch.remainder(turn + math.pi / 2, math.pi) - math.pi / 2
     score = quality * torch.exp(-0.5 * (turn / (step / 2)).square() - 0.5 * apart.square())
     chosen = score.topk(n_pooled, 1).indices
-    made = GrownM1((N_ORIENTATIONS, n_pooled, *units.fields.shape[1:]))
+    made = GrownV1((N_ORIENTATIONS, n_pooled, *units.fields.shape[1:]))
     fields = centred(units.fields[chosen.flatten()])
     fields = fields / fields.flatten(1).norm(dim=1).view(-1, 1, 1)
     made.fields.copy_(fields.unflatten(0, (N_ORIENTATIONS, n_pooled)))
@@ -84,18 +83,18 @@ def centred(fields: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def calibrate(stage: GrownM1, images: Sequence[Tensor]) -> GrownM1:
+def calibrate(v1: GrownV1, images: Sequence[Tensor]) -> GrownV1:
     """Set each cell's gain so that its mean energy over photographs (3, H, W) is that of the log-Gabor in its place."""
-    theta, colours = default_theta(1), torch.ones(1, 1, 1, 1, 1)
-    stage.gain.fill_(1)
-    ours, theirs = torch.zeros_like(stage.gain), torch.zeros_like(stage.gain)
+    theta = default_theta(1)
+    v1.gain.fill_(1)
+    totals = []
     for image in images:
         seen = retina(image[None], theta)
-        channels = torch.cat([seen.on_off[:, :1] - seen.on_off[:, 1:], seen.opponent[:, 1:]], 1)
-        spectrum, size = spectrum_of(channels, pad_px=PAD_PX), (image.shape[-2], image.shape[-1])
-        for total, energy in ((ours, stage.energy), (theirs, log_gabor_energy)):
-            for scale in range(N_SCALES):
-                total[scale] += energy(spectrum[:, :1], theta, scale, size).mean((0, 1, 3, 4))
-            total[N_SCALES] += energy(spectrum[:, 1:], theta, N_SCALES - 1, size, colours).mean((0, 1, 3, 4))
-    stage.gain.copy_(theirs / ours.clamp_min(1e-12))
-    return stage
+        both = [
+            torch.cat([e.mean((0, 3, 4)), c.mean((0, 1, 3, 4))[None]])
+            for e, c in (f(seen, theta) for f in (v1_of_bank, v1))
+        ]
+        totals.append(torch.stack(both))
+    theirs, ours = torch.stack(totals).mean(0)
+    v1.gain.copy_(theirs / ours.clamp_min(1e-12))
+    return v1

@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.plot.grown import draw_fields, draw_tuning
-from ciliary.cortex.stages.m1_grown import PREFIX, GrownM1
+from ciliary.cortex.stages.m1_grown import PREFIX, GrownM1, GrownV1
 from ciliary.envs.data.images import open_images
 from ciliary.envs.data.reading import UnreadableImage
 from ciliary.tuning.cli.complain import complain
@@ -94,27 +95,32 @@ def _train(asked: FiltersTraining, path: Path) -> dict[str, Path]:
         patches = cut_patches(learned, N_PATCHES, settings.patch_px, generator)
         held_out = cut_patches(maps[::HOLD_OUT], _N_HELD_OUT, settings.patch_px, generator)
         held_out = held_out[torch.randperm(len(held_out), generator=generator)]
-        units = grow(patches, settings, on_step=lambda step, values: done(_in_words(values)))
+        units = grow(
+            patches,
+            settings,
+            device=choose_device(asked.device),
+            on_step=lambda step, values: done(_in_words(values)),
+        )
         fields = through_retina(units.fields)
         shown = show(asked.rule, fields)
         tables = [tuning_table([shown, show_log_gabors(through_retina)]), code_table(asked.rule, units, held_out)]
         some = list(read)[:: max(1, len(read) // _N_CALIBRATED)]
-        stage, problem = _stage(fields, shown, [photographs[i].image for i in some])
-        if asked.bsds is not None and stage is not None:
-            tables.append(covering_table(asked.rule, stage, asked.bsds, size_px=asked.size_px, on_image=done))
+        v1, problem = _v1(fields, shown, [photographs[i].image for i in some])
+        if asked.bsds is not None and v1 is not None:
+            tables.append(covering_table(asked.rule, GrownM1(v1), asked.bsds, size_px=asked.size_px, on_image=done))
     if problem:
         complain(COMMAND, f"no M1 can be made of these: {problem}")
     about = {
         "settings": settings.about(),
         "photographs": {"of": [Path(one).name for one in asked.images], "n": len(maps), "size_px": asked.size_px},
-        "is_m1": stage is not None,
+        "is_m1": v1 is not None,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "versions": versions(),
     }
     note = f"{len(fields)} units of {len(learned)} photographs, through the retina"
     page = "# Filters that grew\n\n" + "\n".join(table.markdown() for table in tables)
     return {
-        "filters": write_atomically(path, filters_to_bytes(units, stage, about)),
+        "filters": write_atomically(path, filters_to_bytes(units, v1, about)),
         "report": write_atomically(path.with_suffix(".md"), page.encode()),
         "figure": write_figure(draw_fields(fields, name=asked.rule, note=note), path.with_suffix(".png")),
         "tuning": write_figure(
@@ -123,15 +129,15 @@ def _train(asked: FiltersTraining, path: Path) -> dict[str, Path]:
     }
 
 
-def filters_to_bytes(units: Grown, stage: GrownM1 | None, about: Mapping[str, Any]) -> bytes:
+def filters_to_bytes(units: Grown, v1: GrownV1 | None, about: Mapping[str, Any]) -> bytes:
     """The file: all units' fields on ON less OFF, in half precision, the complex cells of M1, and ``about`` them."""
     tensors = {"units": units.fields.half().contiguous()}
-    if stage is not None:
-        tensors |= {f"{PREFIX}{name}": value.contiguous() for name, value in stage.state_dict().items()}
+    if v1 is not None:
+        tensors |= {f"{PREFIX}{name}": value.contiguous() for name, value in v1.state_dict().items()}
     return save(tensors, {"about": json.dumps(dict(about))})
 
 
-def _stage(fields: Tensor, shown: Shown, images: list[Tensor]) -> tuple[GrownM1 | None, str]:
+def _v1(fields: Tensor, shown: Shown, images: list[Tensor]) -> tuple[GrownV1 | None, str]:
     try:
         return calibrate(pool(as_units(fields, shown.tuning, shown.gabors)), images), ""
     except ValueError as error:

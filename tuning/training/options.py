@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from ciliary.cortex.options import INHERITED, cortex_name, default_objective
 from ciliary.tuning.cli.options import PYTHON_ONLY, at_least, one_of, option, words
-from ciliary.tuning.cli.settings import CortexOptions, FeaturesWeights, Images, Seed, Settings, Size
+from ciliary.tuning.cli.settings import CortexOptions, FeaturesWeights, Images, OnDevice, Seed, Size
 
 ALGORITHMS = ("gradient", "ppo", "sac", "reflex")
 RULES = ("sanger", "sparse", "stdp")
@@ -81,7 +81,7 @@ examples      ciliary train policy --algo ppo --images holiday/ --steps 20000 --
 
 
 @dataclass(frozen=True, kw_only=True)
-class CortexTraining(Settings):
+class CortexTraining(OnDevice):
     """Train the learned parts of the cortex, from newborn to adult, on any folder of photographs. No labels.
 
     Use what it learned with --learned all in the other commands, or cortex.Cortex(learned=True, weights=FILE). With
@@ -131,7 +131,7 @@ examples      ciliary train cortex --images holiday/ --out runs/cortex
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeaturesTraining(Settings):
+class FeaturesTraining(OnDevice):
     """Fit what the channels of a backbone are reduced to: principal components over photographs. Minutes, once a model.
 
     Use it with --features NAME in the other commands, or cortex.Cortex(features="NAME").
@@ -161,7 +161,7 @@ examples      ciliary train features resnet50 --images holiday/
 
 
 @dataclass(frozen=True, kw_only=True)
-class DepthTraining(Settings):
+class DepthTraining(OnDevice):
     """Teach the depth cue that --depth learned uses: a small head on a frozen network's maps, on frames with depth.
 
     Each scene is left out once, to say what the head is worth on a scene it has not seen, and how far to trust it.
@@ -190,7 +190,7 @@ examples      ciliary train depth --data kitchen/ middlebury/ --out runs/depth
 
 
 @dataclass(frozen=True, kw_only=True)
-class FiltersTraining(Settings):
+class FiltersTraining(OnDevice):
     """Grow V1's filters from photographs by a rule of plasticity, and measure them beside log-Gabors and macaque V1.
 
     Without IMAGE, the bundled photographs, which are few: better give some hundred.
