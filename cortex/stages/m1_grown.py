@@ -81,15 +81,16 @@ class GrownM1(nn.Module):
 
     inert = frozenset({"bandwidth_octaves"})
 
-    v1: GrownV1
+    bandwidth_octaves: Tensor
 
     def __init__(self, v1: GrownV1) -> None:
         super().__init__()
         self.v1 = v1
+        self.register_buffer("bandwidth_octaves", v1.bandwidth_octaves.clone())  # whoever stands in for V1 later
 
     def forward(self, retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
         """As M1."""
-        own = self.v1.bandwidth_octaves.expand_as(theta["bandwidth_octaves"])  # for what asks how far a filter reaches
+        own = self.bandwidth_octaves.expand_as(theta["bandwidth_octaves"])  # for what asks how far a filter reaches
         return perceive(retina, cues, {**theta, "bandwidth_octaves": own}, self.v1)
 
 
