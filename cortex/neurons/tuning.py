@@ -61,15 +61,9 @@ def grating_amplitude(fields: Tensor) -> Tensor:
     return by_grating
 
 
-def tuning(fields: Tensor, *, gain: Tensor | None = None) -> Tuning:
-    """What units with receptive fields (N, P, Q) prefer.
-
-    Args:
-        fields: weights of the pixels that they see.
-        gain: (N_FREQUENCIES,) of what lies before them, at :func:`frequencies_cpp`; the retina's, say.
-    """
+def tuning(fields: Tensor) -> Tuning:
+    """What units prefer whose receptive fields are (N, P, Q), the weights of the pixels that they see."""
     amplitude = grating_amplitude(fields)
-    amplitude = amplitude if gain is None else amplitude * gain
     best = amplitude.flatten(1).max(1).indices
     angle, step = best // N_FREQUENCIES, best % N_FREQUENCIES
     unit = torch.arange(len(fields), device=fields.device)

@@ -22,10 +22,6 @@ class Whitening:
         """(N, D) to (N, D)."""
         return (patches - self.mean) @ self.matrix
 
-    def undo(self, white: Tensor) -> Tensor:
-        """(N, D) whitened to patches (N, D)."""
-        return white @ self.inverse + self.mean
-
 
 def fit_whitening(patches: Tensor, *, noise: float = NOISE) -> Whitening:
     """Zero-phase whitening (Bell & Sejnowski 1997) with a low-pass, as of the retina (Atick & Redlich 1992).

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -72,11 +73,8 @@ def draw_tuning(tuned: Tuning, gabors: Sequence[Gabor], *, name: str) -> Figure:
     return figure
 
 
-def _draw_shapes(ax: object, gabors: Sequence[Gabor]) -> None:
+def _draw_shapes(ax: Axes, gabors: Sequence[Gabor]) -> None:
     """(n_x, n_y) of the units over Ringach's cells."""
-    from matplotlib.axes import Axes
-
-    assert isinstance(ax, Axes)
     ax.pcolormesh(RINGACH_EDGES, RINGACH_EDGES, RINGACH.T, cmap="Oranges", vmax=2 * RINGACH.max(), zorder=0)
     low, high = float(RINGACH_EDGES[0]), 2.5
     x, y = (np.clip([getattr(one, n) for one in gabors], low, high) for n in ("n_x", "n_y"))

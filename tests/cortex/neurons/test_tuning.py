@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ciliary.cortex.neurons.gabor import Gabor, fit_gabors
-from ciliary.cortex.neurons.tuning import centre_px, frequencies_cpp, tuning
+from ciliary.cortex.neurons.tuning import centre_px, tuning
 
 SIDE = 27
 
@@ -50,12 +50,6 @@ def test_a_blob_prefers_nothing_and_is_a_low_pass():
 def test_a_narrower_unit_has_less_circular_variance():
     wide, narrow = tuning(drawn(gabor(40, sy=2.0), gabor(40, sy=6.0))).circular_variance.tolist()
     assert 0 < narrow < wide < 1
-
-
-def test_gain_of_what_lies_before_shifts_the_preference():
-    field = drawn(gabor(0))
-    high_pass = frequencies_cpp() ** 2
-    assert tuning(field, gain=high_pass).frequency_cpp > tuning(field).frequency_cpp * 1.05
 
 
 def test_centre_and_radius_of_two_pixels():
