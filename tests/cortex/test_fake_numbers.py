@@ -164,7 +164,7 @@ CASES: dict[str, tuple[Callable[[], list[Tensor]], Callable[[], Callable[..., An
         lambda: remembered,
         ["cortex/memory/assignment.py"],
     ),
-    "segmenter": (photographs, lambda: segmented, ["cortex/segmenters/", "ciliary/cortex/table.py"]),
+    "segmenter": (photographs, lambda: segmented, ["cortex/segmenters/", "cortex/table.py"]),
     "photons": (lambda: rand((2, 3, 8, 12), (2,)), lambda: photons, ["cortex/eye/pupil.py"]),
     "own depth": (photographs, lambda: own_depth, []),
     "mathematical": (photographs, lambda: perceived(recognise=True, depth="pictorial"), []),
@@ -174,7 +174,7 @@ CASES: dict[str, tuple[Callable[[], list[Tensor]], Callable[[], Callable[..., An
         lambda: perceived(inherited="all", depth="learned", deep="efficientnet_lite0"),
         [],
     ),
-    "glances": (lambda: [*photographs(), *rand((2, 1, *SIZE))], glimpsed, ["ciliary/cortex/glance.py"]),
+    "glances": (lambda: [*photographs(), *rand((2, 1, *SIZE))], glimpsed, ["cortex/glance.py"]),
 }
 LONG = {"mathematical", "contours", "all", "glances"}
 LONG_BACKWARD = {*LONG, "basins", "tables", "looks"}

@@ -33,9 +33,9 @@ SHAPE_PX = (32, 48)
 #: What is drawn, told or kept on the host: photographs and views before they go, observations and settings after, and
 #: who is asked in which order.
 HOST = (
-    "ciliary/cortex/glance.py",
-    "ciliary/cortex/table.py",
-    "ciliary/envs/",
+    "cortex/glance.py",
+    "cortex/table.py",
+    "envs/",
     "envs/data/",
     "envs/objective/agreement.py",
     "envs/objective/panel.py",
@@ -43,12 +43,12 @@ HOST = (
 )
 #: The same of an eye: the prior of its gaze, photons drawn by a seed, which thing is which.
 HOST_OF_EYE = (
-    "ciliary/cortex/model.py",
+    "cortex/model.py",
     "cortex/dorsal/priority.py",
     "cortex/eye/lattice.py",
     "cortex/eye/pupil.py",
     "cortex/memory/assignment.py",
-    "data/active/",
+    "envs/data/active/",
     "envs/eye/",
 )
 SIZE = {"size_px": (64, 96), "px_per_deg": 8.0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.inspect.numbers import StageNumbers, measure
 from ciliary.tuning.inspect.probes import Probe, probe
 from ciliary.tuning.inspect.settings import LookSettings
+from ciliary.tuning.inspect.what_and_where import Seen, summary, watch_things
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
 from ciliary.tuning.sessions.inputs import Input
@@ -43,12 +44,14 @@ def tell_numbers(
     """
     named = None if settings.named is None else read_named(settings.named, ReadSettings(n_images=settings.n_named))
     seen: list[list[StageNumbers]] = []
+    moved: list[Mapping[str, Seen]] = []
     with Bar(len(inputs), unit="images", is_quiet=settings.is_quiet) as bar:
         for item in inputs:
             bar.move(title=item.name)
             try:
                 photograph = item.load()
                 seen.append(measure(look(cortex, photograph.image, theta, name=item.name))[0])
+                moved.append(watch_things(cortex, photograph.image))
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
                 say(failure(item.label, error))
             bar.advance()
@@ -60,6 +63,12 @@ def tell_numbers(
     many = "image" if len(seen) == 1 else "images"
     page = f"# What stages cost and how they answer\n\nMeans over {len(seen)} {many} at {settings.size_px} px.\n\n"
     page += rows_to_markdown(rows) if rows else ""
+    if things := summary(moved):
+        page += (
+            "\n## What and where\n\nThe photographs through a window that is shifted or smaller: things found again by "
+            "what they are (M5's description without the place), and how far their place is from where it must be, in "
+            f"sides of the window.\n\n{rows_to_markdown(things)}"
+        )
     if named is not None:
         page += f"\n## How well a line reads each area\n\n{named.source}: {len(named.train.labels)} training images, "
         page += f"{len(named.test.labels)} test images; intervals: 95 %, bootstrap over test images.\n\n"

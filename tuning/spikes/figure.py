@@ -56,8 +56,8 @@ def draw_rows(rows: Sequence[Row]) -> Figure:
             ax.axhline(level, color="black", linewidth=1, linestyle=line, label=name)
     style.plain(left, "Covering of people's regions against time", "covering")
     style.plain(right, "and against synaptic operations", "")
-    left.set_xlabel("ms after the picture appeared")
-    right.set_xlabel("synaptic operations of a photograph, millions")
+    left.set_xlabel("ms after the picture appeared", fontsize=8.5, color=style.FAINT)
+    right.set_xlabel("synaptic operations of a photograph, millions", fontsize=8.5, color=style.FAINT)
     right.set_xscale("log")
-    left.legend(frameon=False)
+    left.legend(frameon=False, fontsize=8, labelcolor=style.INK)
     return figure

@@ -82,8 +82,9 @@ def place(depth: int = 2) -> str:
     """The line of Ciliary that asks, innermost."""
     frame = sys._getframe(depth)
     while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith("ciliary."):
-            return f"{'/'.join(frame.f_code.co_filename.split('/')[-3:])}:{frame.f_lineno}"
+        room, _, module = frame.f_globals.get("__name__", "").partition(".")
+        if room == "ciliary":  # by its name: the folder of a checkout may be called anything
+            return f"{module.replace('.', '/')}.py:{frame.f_lineno}"
         frame = frame.f_back
     return "outside"
 
