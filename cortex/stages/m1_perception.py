@@ -24,7 +24,7 @@ N_TEXTURE = N_SCALES + 2
 # Resolution at which each scale is brought back: its wavelength is at least 4 * 2^scale
 # pixels, so that the filter's tail beyond twice its centre frequency is all that is cut.
 SCALE_STRIDES = (1, 2, 4)
-_PAD_PX = 16
+PAD_PX = 16
 # Quadrature energy at which a contour is half as strong as can be, in units of retinal contrast.
 _HALF_ENERGY = 0.06
 
@@ -32,7 +32,7 @@ _HALF_ENERGY = 0.06
 def v1_energy(signal: Tensor, theta: Theta, *, scale: int) -> Tensor:
     """Quadrature energy (B, C, O, H, W) of (B, C, H, W) at one octave step ``scale`` above ``wavelength_px``."""
     h, w = signal.shape[-2:]
-    return _energy(spectrum_of(signal, pad_px=_PAD_PX), theta, scale, (h, w))
+    return _energy(spectrum_of(signal, pad_px=PAD_PX), theta, scale, (h, w))
 
 
 def _energy(spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int], gain: Tensor | None = None) -> Tensor:
@@ -44,7 +44,7 @@ def _energy(spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int], g
         n_orientations=N_ORIENTATIONS,
         stride=stride,
     )
-    response = cut_padding(response, pad_px=_PAD_PX, stride=stride, size=size)
+    response = cut_padding(response, pad_px=PAD_PX, stride=stride, size=size)
     # Not |z|: its gradient at zero contrast is undefined.
     energy = torch.sqrt(torch.addcmul(response.real.square() + 1e-10, response.imag, response.imag)) - 1e-5
     return upsample_aligned(energy if gain is None else energy * gain, stride, size)
@@ -59,7 +59,7 @@ def v1_of_bank(retina: RetinaOut, theta: Theta) -> tuple[Tensor, Tensor]:
     """:data:`V1` by the bank of log-Gabor filters."""
     size = (retina.opponent.shape[-2], retina.opponent.shape[-1])
     contrast = retina.on_off[:, :1] - retina.on_off[:, 1:]
-    spectrum = spectrum_of(torch.cat([contrast, retina.opponent[:, 1:]], 1), pad_px=_PAD_PX)
+    spectrum = spectrum_of(torch.cat([contrast, retina.opponent[:, 1:]], 1), pad_px=PAD_PX)
     energy = torch.cat([_energy(spectrum[:, :1], theta, scale, size) for scale in range(N_SCALES)], 1)
     # Colour contours are coarse (Mullen 1985): one scale is enough, and half the work.
     gain = theta["colour_weight"].view(-1, 1, 1, 1, 1)

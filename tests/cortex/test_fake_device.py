@@ -208,6 +208,7 @@ CASES = {
     **{name: (lambda name=name: stage(name, recognise=True)) for name in ("retina", "m1", "m2", "m3", "m4", "m5")},
     "m2 lifted": lambda: stage("m2", m2="ciliary.cortex.stages.m2_lifted:LiftedM2"),
     "m1 of contours": lambda: stage("m1", inherited="contours"),
+    "m1 that grew": lambda: stage("m1", m1="ciliary.cortex.stages.m1_grown:grown"),
     "m2 of contours": lambda: stage("m2", inherited="contours"),
     "m4 of contours": objects_of_basins,
     "cues": lambda: cue(depth="pictorial"),

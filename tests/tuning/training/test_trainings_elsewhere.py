@@ -29,6 +29,7 @@ from ciliary.tuning.training.curriculum import Curriculum, PhaseSettings
 from ciliary.tuning.training.depth import TeachSettings, teach, trust_curve
 from ciliary.tuning.training.depth_report import provider_of
 from ciliary.tuning.training.depth_views import DepthViews, see_views
+from ciliary.tuning.training.filters import GrowSettings, grow
 from ciliary_tests.other_device import ELSEWHERE, Elsewhere, OtherDevice, assert_same_weights, lying_here, numbers
 
 CPU = torch.device("cpu")
@@ -200,3 +201,15 @@ def test_expectation(photographs, monkeypatch):
     assert isinstance(told[1][0], Lessons)
     assert_same_weights(nets[1], nets[0])
     assert told[1][1] == pytest.approx(told[0][1], rel=1e-4)
+
+
+# --- filters
+
+
+@pytest.mark.parametrize("rule", ["sanger", "sparse", "stdp"])
+def test_filters(rule):
+    patches = torch.randn(300, 36, generator=torch.Generator().manual_seed(0)).cumsum(1)
+    settings = GrowSettings(rule, n_units=8, n_steps=3, patch_px=6)
+    here, there = (grow(patches, settings, device=device) for device in (CPU, ELSEWHERE))
+    assert torch.equal(here.weights, numbers(there.weights))
+    assert there.weights.device == CPU
