@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from ciliary.cortex.floats import single_precision
 from ciliary.cortex.loading import load_object
 from ciliary.cortex.options import cortex_name
 from ciliary.cortex.parameters import COLUMNS_V0, LOOK_SPREADS, ParameterTable, Theta, check_theta, table_for
-from ciliary.cortex.percept import Cues, M5Out, Percept
+from ciliary.cortex.percept import Cues, LeanPercept, M5Out, Percept
 from ciliary.cortex.stages.inherited import TRUNK, load_inherited
 from ciliary.cortex.stages.m2_taught import GivenM2
 from ciliary.cortex.stages.table import TABLE
@@ -174,12 +174,44 @@ class Cortex(nn.Module):
 
     if TYPE_CHECKING:  # a torch module takes and returns Any
 
-        def __call__(self, image: Tensor, theta: Theta | None = None, cues: Cues | None = None) -> Percept:
+        @overload
+        def __call__(
+            self,
+            image: Tensor,
+            theta: Theta | None = None,
+            cues: Cues | None = None,
+            *,
+            store_intermediate: Literal[True] = True,
+        ) -> Percept: ...
+        @overload
+        def __call__(
+            self,
+            image: Tensor,
+            theta: Theta | None = None,
+            cues: Cues | None = None,
+            *,
+            store_intermediate: Literal[False],
+        ) -> LeanPercept: ...
+        def __call__(
+            self,
+            image: Tensor,
+            theta: Theta | None = None,
+            cues: Cues | None = None,
+            *,
+            store_intermediate: bool = True,
+        ) -> Percept | LeanPercept:
             """As :meth:`forward`."""
             ...
 
     @single_precision
-    def forward(self, image: Tensor, theta: Theta | None = None, cues: Cues | None = None) -> Percept:
+    def forward(
+        self,
+        image: Tensor,
+        theta: Theta | None = None,
+        cues: Cues | None = None,
+        *,
+        store_intermediate: bool = True,
+    ) -> Percept | LeanPercept:
         """Perceive.
 
         Args:
@@ -187,6 +219,7 @@ class Cortex(nn.Module):
                 does the percept.
             theta: one value per sample and parameter, (B,) each, on any device; the defaults when None.
             cues: from :meth:`cues`; computed here when None.
+            store_intermediate: False keeps the proto-objects and the contour alone, and M5 is not asked.
 
         Raises:
             ValueError: on a wrong shape, dtype or range of ``image``, or a theta of another batch size.
@@ -201,6 +234,10 @@ class Cortex(nn.Module):
         m1 = self.m1(retina, cues, theta)
         m2 = self.m2(m1, theta)
         m3 = self.m3(m1, m2, theta)
+        if not store_intermediate:
+            boundary: Tensor = m2.contour
+            del retina, m1, m2
+            return LeanPercept(self.m4(m3, theta), boundary)
         m4 = self.m4(m3, theta)
         m5: M5Out | None = None if self.m5 is None else self.m5(retina, m1, m4, cues)
         if m5 is not None and self.sees_curvature:

@@ -145,6 +145,19 @@ class M4Out:
         """(B, S, H//2, W//2): the masks averaged over 2 x 2 pixels, at a quarter of their cost."""
         return self.patches.render(self.assignment, is_coarse=True)
 
+    def labels(self, size: tuple[int, int] | None = None) -> Tensor:
+        """The final segmentation: (B, H, W) int64, 0 .. number of segments - 1 in each image, without gaps.
+
+        Args:
+            size: (height, width) to resample to; the input's own resolution when None. Soft masks are interpolated,
+                then compared, in bands of rows, so that a photograph of 100 megapixels needs little memory. A slot
+                that wins at none of an image's own pixels is no segment of it at any size.
+        """
+        if size is None or tuple(size) == tuple(self.patches.image_size):
+            winner = self.winner
+            return number(winner, int(winner.max()) + 1)
+        return final_labels(self.masks.detach(), size)
+
 
 @dataclass(frozen=True)
 class M5Out:
@@ -193,17 +206,12 @@ class Percept:
         return self.m1.energy
 
     def labels(self, size: tuple[int, int] | None = None) -> Tensor:
-        """The final segmentation: (B, H, W) int64, 0 .. number of segments - 1 in each image, without gaps.
+        """See :meth:`M4Out.labels`."""
+        return self.m4.labels(size)
 
-        Args:
-            size: (height, width) to resample to; the input's own resolution when None. Soft masks are interpolated,
-                then compared, in bands of rows, so that a photograph of 100 megapixels needs little memory. A slot
-                that wins at none of an image's own pixels is no segment of it at any size.
-        """
-        if size is None or tuple(size) == self.boundary.shape[-2:]:
-            winner = self.m4.winner
-            return number(winner, int(winner.max()) + 1)
-        return final_labels(self.masks.detach(), size)
+    def lean(self) -> LeanPercept:
+        """What later readers of objects need, without the stages before."""
+        return LeanPercept(self.m4, self.boundary)
 
     def __getitem__(self, index: Any) -> Percept:
         """The percept of some samples of the batch; an int keeps a batch axis of 1."""
@@ -215,6 +223,34 @@ class Percept:
         """The same percept without its gradient graph."""
         alone: Percept = _map(self, Tensor.detach)
         return alone
+
+
+@dataclass(frozen=True)
+class LeanPercept:
+    """A percept of which only the objects and the contour were kept: a sixth of the memory."""
+
+    m4: M4Out
+    boundary: Tensor  # (B, 1, H, W) the completed contour of M2, in [0, 1]
+
+    @property
+    def masks(self) -> Tensor:
+        """(B, S, H, W) soft masks of the proto-objects, on the simplex over S."""
+        return self.m4.masks
+
+    @property
+    def masks_coarse(self) -> Tensor:
+        """(B, S, H//2, W//2): the masks averaged over 2 x 2 pixels."""
+        return self.m4.masks_coarse
+
+    def labels(self, size: tuple[int, int] | None = None) -> Tensor:
+        """See :meth:`M4Out.labels`."""
+        return self.m4.labels(size)
+
+    def __getitem__(self, index: Any) -> LeanPercept:
+        """The percept of some samples of the batch; an int keeps a batch axis of 1."""
+        index = slice(index, index + 1 or None) if isinstance(index, int) else index
+        taken: LeanPercept = _map(self, lambda tensor: tensor[index])
+        return taken
 
 
 def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -5,8 +5,9 @@ Nothing is measured, and nothing is registered on the cortex, outside a call of 
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from statistics import median
@@ -21,6 +22,16 @@ from ciliary.cortex.parameters import Theta
 
 if TYPE_CHECKING:
     from ciliary.cortex.model import Cortex
+
+
+#: Of each stage, what later ones read most of.
+GRADIENT_FIELDS: Mapping[str, str] = {
+    "retina": "opponent",
+    "m1": "features",
+    "m2": "barrier",
+    "m3": "assignment",
+    "m4": "assignment",
+}
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,40 @@ def profile(
             cortex(image, theta, cues)
     reports = [_report("cues", cue_times, cues)]
     return reports + [_report(name, timer.times_ms[name], output) for name, output in timer.outputs.items()]
+
+
+def gradient_sizes(
+    cortex: Cortex, image: Tensor, theta: Theta | None = None, *, fields: Mapping[str, str] | None = None
+) -> dict[str, float]:
+    """How much the proto-objects hang on what each stage answers: ||x|| ||dL/dx||, by stage.
+
+    L is how undecided the masks are, the mean over pixels of minus the log share of the mask that wins. Times the
+    field's own size the number has no unit: of a field that is k times as large, and read k times less, it is the same.
+
+    Args:
+        cortex: whose stages.
+        image: (B, 3, H, W) sRGB in [0, 1].
+        theta: settings per sample; the defaults when None.
+        fields: the field of each stage that is looked at; :data:`GRADIENT_FIELDS` when None.
+
+    Returns:
+        stage -> number, nan where the stage has no such field or no gradient reaches it (a choice lies between).
+    """
+    fields = GRADIENT_FIELDS if fields is None else fields
+    theta = cortex.table.default_theta(len(image), image.device) if theta is None else theta
+    theta = {name: value.detach().clone().requires_grad_(True) for name, value in theta.items()}
+    with torch.enable_grad(), watch(cortex, keep_outputs=True) as timer:
+        percept = cortex(image, theta)
+        share = percept.masks.amax(1).clamp_min(1e-6)
+        undecided = -torch.log(share).mean()
+        found = {stage: getattr(timer.outputs.get(stage), name, None) for stage, name in fields.items()}
+        asked = {stage: x for stage, x in found.items() if isinstance(x, Tensor) and x.requires_grad}
+        gradients = torch.autograd.grad(undecided, list(asked.values()), allow_unused=True) if asked else ()
+    sizes = dict.fromkeys(fields, math.nan)
+    for (stage, x), gradient in zip(asked.items(), gradients, strict=True):
+        if gradient is not None:
+            sizes[stage] = float(x.detach().norm() * gradient.norm())
+    return sizes
 
 
 def describe(name: str, x: Tensor) -> FieldReport:

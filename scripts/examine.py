@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The cortex's final exams: naming from few examples, robustness to occlusion, energy.
+"""The cortex's final exams: naming from few examples, robustness to occlusion, energy; and contours.
 
 The same as ``ciliary examine``: ``python scripts/examine.py --help``.
 """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOMS = ("cortex", "envs", "agents", "tuning", "scripts")
 MAX_LINES = 320
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROOM_FILES = sorted(path for room in ROOMS for path in (REPOSITORY / room).rglob("*.py"))
 ALL_FILES = sorted([*ROOM_FILES, *(REPOSITORY / "tests").rglob("*.py")])
@@ -24,22 +26,32 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+parsed = cache(ast.parse)
+
+
+@cache
+def statements(source: str, *, at_load: bool = False) -> tuple[ast.AST, ...]:
+    """Imports, and calls where one may import: wherever in a module, or only those that run when it is loaded."""
+    may_call = "import_module" in source or "__import__" in source  # else expressions, most of it all, are passed over
+    found, left = [], [*parsed(source).body]
+    while left:
+        node = left.pop()
+        is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if at_load and (is_typing or isinstance(node, FUNCTIONS)):
+            continue
+        if isinstance(node, (ast.Import, ast.ImportFrom, ast.Call)):
+            found.append(node)
+        left += (child for child in ast.iter_child_nodes(node) if may_call or not isinstance(child, ast.expr))
+    return tuple(found)
+
+
 def imported(source: str, package: str, *, at_load: bool = False) -> Iterator[str]:
     """Names of ours that a module imports, without ``ciliary.``: wherever in it, or only what runs when it is loaded.
 
     Relative imports and ``import_module("room.x")`` count; what is under ``if TYPE_CHECKING`` does not run.
     """
-    tree = ast.parse(source)
-    skipped: set[ast.AST] = set()
-    if at_load:
-        for node in ast.walk(tree):
-            is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) or is_typing:
-                skipped |= set(ast.walk(node))
-    for node in ast.walk(tree):
+    for node in statements(source, at_load=at_load):
         names: list[str] = []
-        if node in skipped:
-            continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -107,7 +119,7 @@ def test_sources_name_rooms_as_they_are_installed():
     bare = [
         f"{relative(path)}:{node.lineno}"
         for path in ALL_FILES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in statements(path.read_text(encoding="utf-8"))
         if isinstance(node, (ast.Import, ast.ImportFrom)) and not getattr(node, "level", 0)
         for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
         if name.split(".")[0] in ROOMS[:-1]

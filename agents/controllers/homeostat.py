@@ -22,6 +22,7 @@ import numpy as np
 from ciliary.agents.base import ControllerBase
 from ciliary.agents.controllers.columns import columns_of_world
 from ciliary.agents.trace import statistics_of
+from ciliary.cortex.neurons.homeostasis import correction
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "reflex.json"
 
@@ -154,10 +155,17 @@ class ReflexController(ControllerBase):
     def feedback(self, loops: Sequence[tuple[Loop, int, int]], statistics: np.ndarray, n_parameters: int) -> np.ndarray:
         """Change of u (P,) that the loops ask for, before it is clipped; statistics that are not finite ask nothing."""
         step = np.zeros(n_parameters)
-        for loop, i_statistic, i_parameter in loops:
-            error = (statistics[i_statistic] - loop.set_point) / loop.spread
-            if np.isfinite(error):
-                step[i_parameter] += loop.gain * np.sign(error) * max(abs(error) - self.dead_zone, 0.0)
+        if loops:
+            table, i_statistic, i_parameter = zip(*loops, strict=True)
+            held = {name: np.array([getattr(one, name) for one in table]) for name in ("set_point", "spread", "gain")}
+            asked = correction(
+                statistics[list(i_statistic)].astype(np.float64),
+                held["set_point"],
+                gain=held["gain"],
+                spread=held["spread"],
+                dead_zone=self.dead_zone,
+            )
+            np.add.at(step, list(i_parameter), np.where(np.isfinite(asked), asked, 0.0))
         return step
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from ciliary.cortex.device import has_numbers
 from ciliary.cortex.loading import load_object
 
 
@@ -43,7 +44,10 @@ def check_contour(strength: Tensor, image: Tensor) -> Tensor:
         is_tensor = isinstance(strength, Tensor)
         got = f"{tuple(strength.shape)} of {strength.dtype}" if is_tensor else type(strength).__name__
         raise ValueError(f"contours: expected boundary strength {expected} of float, got {got}")
-    low, high = float(strength.min()), float(strength.max())
-    if not (low >= -1e-3 and high <= 1 + 1e-3):
-        raise ValueError(f"contours: expected values in [0, 1], got {low:.3g} to {high:.3g}; apply a sigmoid to logits")
+    if has_numbers(strength):
+        low, high = float(strength.min()), float(strength.max())
+        if not (low >= -1e-3 and high <= 1 + 1e-3):
+            raise ValueError(
+                f"contours: expected values in [0, 1], got {low:.3g} to {high:.3g}; apply a sigmoid to logits"
+            )
     return strength.detach().to(image.device).clamp(0, 1)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ciliary.cortex.cues.base import DepthProvider, check_image, unknown
 from ciliary.cortex.cues.midas import MidasDepth, MidasSettings, depth_from_inverse
+from ciliary.cortex.device import has_numbers
 from ciliary.cortex.loading import load_object
 from ciliary.cortex.options import DEPTHS
 
@@ -57,7 +58,7 @@ class OwnDepth(nn.Module):
         depth = depth.reshape(len(depth), -1, *depth.shape[-2:])
         if depth.shape[:2] != (len(image), 1):
             raise ValueError(f"{self.name}: expected depth ({len(image)}, 1, h, w), got {_kind(depth)}")
-        if not torch.isfinite(depth).all():
+        if has_numbers(depth) and not torch.isfinite(depth).all():
             raise ValueError(f"{self.name}: expected finite depth, got infinite values or NaN; clip them")
         depth = depth.to(image)
         if depth.shape[-2:] != image.shape[-2:]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ciliary.cortex.cues.network import Network
 from ciliary.cortex.cues.projection import Projection
+from ciliary.cortex.device import device_of, widest
 
 N_COMPONENTS = {4: 16, 8: 24, 16: 32}  # at most, of stages up to that stride, px
 N_FULL = 12  # leading components of each stage in the full-size map: memory
@@ -28,7 +29,7 @@ def fit_projection(
     """Principal components of each stage over all photographs; each photograph at each size counts the same.
 
     Args:
-        network: whose stages.
+        network: whose stages; it sees and sums where it lies.
         photographs: (3, H, W) sRGB in [0, 1] each.
         sizes_px: long sides that each is seen at; those above its own are left out, but for the smallest.
         about: where the photographs come from, kept with the projection.
@@ -36,11 +37,12 @@ def fit_projection(
     Raises:
         ValueError: no photographs.
     """
-    moments = [StageMoments(c, s) for c, s in zip(network.channels, network.strides, strict=True)]
+    there = device_of(network)
+    moments = [StageMoments(c, s, there) for c, s in zip(network.channels, network.strides, strict=True)]
     n_photographs = n_views = 0
     for photograph in photographs:
         n_photographs += 1
-        for view in at_sizes(photograph, sizes_px):
+        for view in at_sizes(photograph.to(there), sizes_px):
             n_views += 1
             for own, maps in zip(moments, network(view), strict=True):
                 own.add(maps, (view.shape[-2], view.shape[-1]))
@@ -64,31 +66,38 @@ def at_sizes(photograph: Tensor, sizes_px: Sequence[int]) -> list[Tensor]:
 
 
 class StageMoments:
-    """Sums of one stage over views, in float64."""
+    """Sums of one stage over views, in float64: on the CPU where a device has none."""
 
-    def __init__(self, n_channels: int, stride: int):
+    def __init__(self, n_channels: int, stride: int, device: torch.device | None = None):
         self.stride, self.n_views = stride, 0
-        self.first = torch.zeros(n_channels, dtype=torch.float64)
-        self.second = torch.zeros(n_channels, n_channels, dtype=torch.float64)  # about zero, over cells
-        self.within = torch.zeros(n_channels, n_channels, dtype=torch.float64)  # about each view's mean, over pixels
+        self.device = torch.device("cpu") if device is None or widest(device) != torch.float64 else device
+
+        def zeros(*size: int) -> Tensor:
+            return torch.zeros(*size, dtype=torch.float64, device=self.device)
+
+        self.first = zeros(n_channels)
+        self.second = zeros(n_channels, n_channels)  # about zero, over cells
+        self.within = zeros(n_channels, n_channels)  # about each view's mean, over pixels
 
     def add(self, maps: Tensor, size: tuple[int, int]) -> None:
         """Count one view: maps (1, C, h, w) of an image of ``size``."""
-        x = maps[0].double()
+        x = maps[0].to(self.device).double()
         flat = x.flatten(1)
         self.first += flat.mean(1)
         self.second += flat @ flat.mT / flat.shape[1]
         # The covariance of the maps at every pixel without making them: interpolation is linear and separable.
-        rows, columns = (interpolation(n, len_px, self.stride) for n, len_px in zip(x.shape[1:], size, strict=True))
+        rows, columns = (
+            interpolation(n, len_px, self.stride).to(x) for n, len_px in zip(x.shape[1:], size, strict=True)
+        )
         mean = torch.einsum("chw,h,w->c", x, rows.mean(0), columns.mean(0))
         spread = torch.einsum("chw,hi,wj->cij", x, rows.mT @ rows / size[0], columns.mT @ columns / size[1])
         self.within += spread.flatten(1) @ flat.mT - mean[:, None] * mean
         self.n_views += 1
 
     def components(self, n_stages: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean, axes and scale of :class:`Projection`."""
-        mean = self.first / self.n_views
-        variance, axes = torch.linalg.eigh(self.second / self.n_views - mean[:, None] * mean)
+        """Mean, axes and scale of :class:`Projection`, on the CPU."""
+        mean, second, within = (x.cpu() / self.n_views for x in (self.first, self.second, self.within))
+        variance, axes = torch.linalg.eigh(second - mean[:, None] * mean)
         variance, axes = variance.flip(0), axes.flip(1).mT
         wanted = next((n for stride, n in N_COMPONENTS.items() if self.stride <= stride), max(N_COMPONENTS.values()))
         n = max(1, min(wanted, int((variance > _FLOOR * variance[0].clamp_min(1e-12)).sum())))
@@ -97,7 +106,7 @@ class StageMoments:
         whitened = axes / spread[:, None]
         # Distances in the full-size map are those of the network: what varies more says more, as without whitening.
         scale = spread[:N_FULL]
-        full = (whitened[:N_FULL] * scale[:, None]) @ (self.within / self.n_views)
+        full = (whitened[:N_FULL] * scale[:, None]) @ within
         total = (full * whitened[:N_FULL] * scale[:, None]).sum()
         scale = scale / (n_stages * total.clamp_min(1e-12)).sqrt()
         return mean.float(), whitened.float(), scale.float()

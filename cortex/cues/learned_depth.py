@@ -202,5 +202,5 @@ def load_depth_head(path: Path | str | None = None) -> DepthHead:
 
 def head_to_bytes(head: DepthHead, about: Mapping[str, Any]) -> bytes:
     """The file of a head: safetensors, with where it comes from."""
-    tensors = {name: value.detach().contiguous() for name, value in head.state_dict().items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
     return save(tensors, {"about": json.dumps(dict(about))})

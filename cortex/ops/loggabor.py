@@ -60,7 +60,8 @@ def _polar_grid(h: int, w: int, stride: int, n_orientations: int, device: torch.
     return log_radius, angular
 
 
-def _crop_spectrum(spectrum: Tensor, stride: int) -> Tensor:
+def crop_spectrum(spectrum: Tensor, stride: int) -> Tensor:
+    """The low frequencies (..., H/stride, W/stride) of a spectrum (..., H, W): that of the image made so small."""
     if stride == 1:
         return spectrum
     h, w = spectrum.shape[-2] // stride, spectrum.shape[-1] // stride
@@ -92,7 +93,7 @@ def log_gabor(
     log_sigma = (_LOG_SIGMA_PER_OCTAVE * bandwidth_octaves).view(-1, 1, 1)
     radial = torch.exp(-0.5 * ((log_radius + torch.log(wavelength_px).view(-1, 1, 1)) / log_sigma) ** 2)
     # On real and imaginary parts: for a product with complex numbers, real ones are first made complex.
-    carried = torch.view_as_real(_crop_spectrum(spectrum, stride)) * radial[:, None, :, :, None]
+    carried = torch.view_as_real(crop_spectrum(spectrum, stride)) * radial[:, None, :, :, None]
     response: Tensor = torch.fft.ifft2(torch.view_as_complex(carried[:, :, None] * angular[..., None]))
     return response
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +24,7 @@ N_TEXTURE = N_SCALES + 2
 # Resolution at which each scale is brought back: its wavelength is at least 4 * 2^scale
 # pixels, so that the filter's tail beyond twice its centre frequency is all that is cut.
 SCALE_STRIDES = (1, 2, 4)
-_PAD_PX = 16
+PAD_PX = 16
 # Quadrature energy at which a contour is half as strong as can be, in units of retinal contrast.
 _HALF_ENERGY = 0.06
 
@@ -32,7 +32,7 @@ _HALF_ENERGY = 0.06
 def v1_energy(signal: Tensor, theta: Theta, *, scale: int) -> Tensor:
     """Quadrature energy (B, C, O, H, W) of (B, C, H, W) at one octave step ``scale`` above ``wavelength_px``."""
     h, w = signal.shape[-2:]
-    return _energy(spectrum_of(signal, pad_px=_PAD_PX), theta, scale, (h, w))
+    return _energy(spectrum_of(signal, pad_px=PAD_PX), theta, scale, (h, w))
 
 
 def _energy(spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int], gain: Tensor | None = None) -> Tensor:
@@ -44,10 +44,34 @@ def _energy(spectrum: Tensor, theta: Theta, scale: int, size: tuple[int, int], g
         n_orientations=N_ORIENTATIONS,
         stride=stride,
     )
-    response = cut_padding(response, pad_px=_PAD_PX, stride=stride, size=size)
+    response = cut_padding(response, pad_px=PAD_PX, stride=stride, size=size)
     # Not |z|: its gradient at zero contrast is undefined.
     energy = torch.sqrt(torch.addcmul(response.real.square() + 1e-10, response.imag, response.imag)) - 1e-5
     return upsample_aligned(energy if gain is None else energy * gain, stride, size)
+
+
+#: From the retina and theta to oriented energy of luminance, (B, A, O, H, W), and that of the two colours at the
+#: coarsest scale, weighed already, (B, 2, O, H, W). M1 holds it as its module ``v1``: another one can stand there.
+V1 = Callable[[RetinaOut, Theta], tuple[Tensor, Tensor]]
+
+
+def v1_of_bank(retina: RetinaOut, theta: Theta) -> tuple[Tensor, Tensor]:
+    """:data:`V1` by the bank of log-Gabor filters."""
+    size = (retina.opponent.shape[-2], retina.opponent.shape[-1])
+    contrast = retina.on_off[:, :1] - retina.on_off[:, 1:]
+    spectrum = spectrum_of(torch.cat([contrast, retina.opponent[:, 1:]], 1), pad_px=PAD_PX)
+    energy = torch.cat([_energy(spectrum[:, :1], theta, scale, size) for scale in range(N_SCALES)], 1)
+    # Colour contours are coarse (Mullen 1985): one scale is enough, and half the work.
+    gain = theta["colour_weight"].view(-1, 1, 1, 1, 1)
+    return energy, _energy(spectrum[:, 1:], theta, N_SCALES - 1, size, gain)
+
+
+class BankV1(nn.Module):
+    """:func:`v1_of_bank` as a module."""
+
+    def forward(self, retina: RetinaOut, theta: Theta) -> tuple[Tensor, Tensor]:
+        """See :data:`V1`."""
+        return v1_of_bank(retina, theta)
 
 
 def texture_channels(energy: Tensor) -> Tensor:
@@ -115,23 +139,16 @@ class Edges:
     boundary: Tensor  # (B, 1, H, W) in [0, 1]
 
 
-def find_edges(retina: RetinaOut, cues: Cues, theta: Theta) -> Edges:
+def find_edges(retina: RetinaOut, cues: Cues, theta: Theta, v1: V1 = v1_of_bank) -> Edges:
     """V1 energy, cue vectors, V2 affinity and perceptual boundary of :class:`RetinaOut` and the image's cues.
 
     Of a mosaic (``cues.spacing_px``) a scale counts for the boundary as far as
     :func:`~ciliary.cortex.stages.m1_acuity.acuity_discount` trusts it.
     """
-    size = (retina.opponent.shape[-2], retina.opponent.shape[-1])
     weight = {name: theta[name].view(-1, 1, 1, 1) for name in _WEIGHTS}
-    contrast = retina.on_off[:, :1] - retina.on_off[:, 1:]
-    spectrum = spectrum_of(torch.cat([contrast, retina.opponent[:, 1:]], 1), pad_px=_PAD_PX)
-    energies = [_energy(spectrum[:, :1], theta, scale, size) for scale in range(N_SCALES)]
-    energy = torch.cat(energies, 1)
-    # Colour contours are coarse (Mullen 1985): one scale is enough, and half the work.
-    gain = weight["colour_weight"].unsqueeze(1)
-    colours = _energy(spectrum[:, 1:], theta, N_SCALES - 1, size, gain).unbind(1)
+    energy, colours = v1(retina, theta)
     trust = None if cues.spacing_px is None else _trusted(cues.spacing_px, theta).unsqueeze(2).unbind(1)
-    oriented = [*(found[:, 0] for found in energies), *colours]
+    oriented = [*energy.unbind(1), *colours.unbind(1)]
     if trust is not None:
         oriented = [found * t for found, t in zip(oriented, (*trust, trust[-1], trust[-1]), strict=True)]
     strongest_sq = sum_of_squares(oriented).amax(1, keepdim=True) / N_SCALES
@@ -161,9 +178,9 @@ def _trusted(spacing_px: Tensor, theta: Theta) -> Tensor:
     return torch.cat([acuity_discount(spacing_px, waves * 2**scale, bandwidth) for scale in range(N_SCALES)], 1)
 
 
-def perceive(retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
+def perceive(retina: RetinaOut, cues: Cues, theta: Theta, v1: V1 = v1_of_bank) -> M1Out:
     """From :class:`RetinaOut` and the image's :class:`Cues` to :class:`M1Out`."""
-    found = find_edges(retina, cues, theta)
+    found = find_edges(retina, cues, theta, v1)
     h, w = found.boundary.shape[-2:]
     position = position_channels(h, w, found.boundary.device).expand(len(found.features), -1, -1, -1)
     points = torch.cat([found.features, theta["position_weight"].view(-1, 1, 1, 1) * position], 1)
@@ -190,8 +207,12 @@ def soft_regions(points: Tensor, theta: Theta) -> Tensor:
 
 
 class M1(nn.Module):
-    """:func:`perceive` as a module."""
+    """:func:`perceive` as a module, on a :data:`V1`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.v1 = BankV1()
 
     def forward(self, retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
         """See :func:`perceive`."""
-        return perceive(retina, cues, theta)
+        return perceive(retina, cues, theta, self.v1)

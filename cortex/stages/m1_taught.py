@@ -15,6 +15,7 @@ from ciliary.cortex.stages.m1_perception import (
     N_COLOUR,
     N_REGIONS_MAX,
     N_SCALES,
+    BankV1,
     Edges,
     find_edges,
     position_channels,
@@ -71,6 +72,7 @@ class TaughtM1(nn.Module):
 
     def __init__(self, trunk_channels: tuple[int, ...] = ()) -> None:
         super().__init__()
+        self.v1 = BankV1()
         self.net = CodeNet(trunk_channels)
 
     def forward(self, retina: RetinaOut, cues: Cues, theta: Theta) -> M1Out:
@@ -79,7 +81,7 @@ class TaughtM1(nn.Module):
         Raises:
             ValueError: the network sees a trunk's maps and there are none.
         """
-        edges = find_edges(retina, cues, theta)
+        edges = find_edges(retina, cues, theta, self.v1)
         trunk: tuple[Tensor, ...] = ()
         if self.net.n_trunk:
             if cues.trunk is None:

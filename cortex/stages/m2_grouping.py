@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,10 +15,14 @@ from ciliary.cortex.parameters import Theta
 from ciliary.cortex.percept import N_ORIENTATIONS, M1Out, M2Out
 
 # Completion and diffusion run at half resolution: their fields are smooth, and they cost a quarter.
-_STRIDE = 2
+STRIDE = 2
 _N_DIFFUSION_STEPS = 4
 # Oriented energy at which an element counts half, in units of retinal contrast.
 _HALF_ENERGY = 0.04
+#: From M1, its energy by orientation (B, O, h, w) in [0, 1], how much each place counts (B, 1, h, w) and theta, to what
+#: supports a contour at each place from ahead and from behind of its orientations, two (B, O', h, w) >= 0, at half
+#: resolution: ahead of channel o is the direction pi * o / O'.
+Sides = Callable[[M1Out, Tensor, Tensor, Theta], tuple[Tensor, Tensor]]
 
 
 def end_stopping(strength: Tensor, orientation: Tensor, reach_px: Tensor) -> Tensor:
@@ -52,24 +58,42 @@ def group(m1: M1Out, theta: Theta) -> M2Out:
     return contain(m1, *complete(m1, theta), theta)
 
 
-def complete(m1: M1Out, theta: Theta) -> tuple[Tensor, Tensor]:
-    """End points and the contour completed along co-circular support, each (B, 1, H, W) in [0, 1]."""
+def complete(m1: M1Out, theta: Theta, sides: Sides | None = None) -> tuple[Tensor, Tensor]:
+    """End points and the contour completed, each (B, 1, H, W) in [0, 1]; ``sides`` as in :func:`find_completion`."""
+    end_points, completion = find_completion(m1, theta, sides)
+    return end_points, 1 - (1 - m1.boundary) * (1 - completion)
+
+
+def find_completion(m1: M1Out, theta: Theta, sides: Sides | None = None) -> tuple[Tensor, Tensor]:
+    """End points, and how far each place is completed, each (B, 1, H, W) in [0, 1].
+
+    Args:
+        sides: :func:`co_circular_sides` if not given.
+    """
     h, w = m1.boundary.shape[-2:]
-    column = {name: theta[name].view(-1, 1, 1, 1) for name in ("completion_gain", "endstop_gain")}
+    ends, (ahead, behind) = find_sides(m1, theta, sides or co_circular_sides)
+    # Only what has support from both sides bridges a gap: the geometric mean is 0 if either side is silent.
+    support = torch.sqrt(ahead * behind + 1e-8).amax(1, keepdim=True) - 1e-4
+    completion = 1 - torch.exp(-theta["completion_gain"].view(-1, 1, 1, 1) * support.clamp_min(0))
+    completion = F.interpolate(completion, size=(h, w), mode="bilinear", align_corners=False)
+    return F.interpolate(ends, size=(h, w), mode="bilinear", align_corners=False), completion
+
+
+def find_sides(m1: M1Out, theta: Theta, sides: Sides) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """End points (B, 1, h, w), and what ``sides`` says of places that count more where they are ends."""
     oriented = halve(m1.energy.unflatten(1, (-1, N_ORIENTATIONS)).mean(1))
     oriented = oriented**2 / (oriented**2 + _HALF_ENERGY**2)
     strength = halve(m1.boundary)
     orientation = dominant_orientation(oriented.square())
-    ends = end_stopping(strength, orientation, theta["association_reach_px"] / (2 * _STRIDE))
+    ends = end_stopping(strength, orientation, theta["association_reach_px"] / (2 * STRIDE))
+    seeding = 1 + theta["endstop_gain"].view(-1, 1, 1, 1) * ends
+    return ends, sides(m1, oriented, seeding, theta)
 
-    seeds = oriented * (1 + column["endstop_gain"] * ends)
-    ahead, behind = two_sided_support(seeds, theta["association_reach_px"], stride=_STRIDE)
-    # Only what has support from both sides bridges a gap: the geometric mean is 0 if either side is silent.
-    support = torch.sqrt(ahead * behind + 1e-8).amax(1, keepdim=True) - 1e-4
-    completion = 1 - torch.exp(-column["completion_gain"] * support.clamp_min(0))
-    completion = F.interpolate(completion, size=(h, w), mode="bilinear", align_corners=False)
-    end_points = F.interpolate(ends, size=(h, w), mode="bilinear", align_corners=False)
-    return end_points, 1 - (1 - m1.boundary) * (1 - completion)
+
+def co_circular_sides(m1: M1Out, oriented: Tensor, seeding: Tensor, theta: Theta) -> tuple[Tensor, Tensor]:
+    """What the association field says, :data:`Sides`."""
+    del m1
+    return two_sided_support(oriented * seeding, theta["association_reach_px"], stride=STRIDE)
 
 
 def contain(m1: M1Out, end_points: Tensor, contour: Tensor, theta: Theta) -> M2Out:
@@ -87,8 +111,8 @@ def stabilise(regions: Tensor, barrier: Tensor, time_px2: Tensor) -> Tensor:
     """
     log_regions = torch.log(regions.clamp_min(1e-6))
     # The strongest barrier of a block counts: a thin contour must not leak at half resolution.
-    conductance = 1 - F.max_pool2d(barrier, _STRIDE, ceil_mode=True)
-    diffused = diffuse(log_regions, conductance, time=time_px2 / _STRIDE**2, n_steps=_N_DIFFUSION_STEPS)
+    conductance = 1 - F.max_pool2d(barrier, STRIDE, ceil_mode=True)
+    diffused = diffuse(log_regions, conductance, time=time_px2 / STRIDE**2, n_steps=_N_DIFFUSION_STEPS)
     return torch.softmax(diffused, 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -58,13 +59,16 @@ class ExpertBank(nn.Module):
         chosen = torch.zeros_like(full).scatter(-1, kept.indices, kept.values)
         return full, chosen / chosen.sum(-1, keepdim=True)
 
-    def forward(self, standard: Tensor, visible: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(
+        self, standard: Tensor, visible: Tensor | None = None, relay: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Ask the experts.
 
         Args:
             standard: (M, d) of :meth:`standardise`.
             visible: (M, number of parts) 1 where a part of the description is known, 0 where it is hidden; all when
                 None.
+            relay: what becomes of the experts' hidden units (M, E, 24) on their way to the answer; nothing when None.
 
         Returns:
             hidden code (M, 48), completed standardised description (M, d), gate (M, E), and the gate before k were
@@ -75,6 +79,7 @@ class ExpertBank(nn.Module):
         seen = torch.cat([standard * spread_parts(visible), visible], 1)
         full, gate = self.gate(seen)
         hidden = F.relu(torch.einsum("mi,eij->mej", seen, self.enter) + self.enter_bias)
+        hidden = hidden if relay is None else relay(hidden)
         answer = torch.einsum("mej,ejk->mek", hidden, self.leave)
         joined = (gate[..., None] * answer).sum(1)
         return joined, self.decoder(joined), gate, full

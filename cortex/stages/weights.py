@@ -89,9 +89,9 @@ def provenance(path: Path | str | None = None) -> dict[str, Any]:
 
 
 def stages_to_bytes(stages: Mapping[str, nn.Module], about: Mapping[str, Any]) -> bytes:
-    """The file of some learned stages."""
+    """The file of some learned stages, wherever they lie."""
     tensors = {
-        f"{name}.{key}": value.detach().contiguous()
+        f"{name}.{key}": value.detach().cpu().contiguous()
         for name, stage in stages.items()
         for key, value in stage.state_dict().items()
     }

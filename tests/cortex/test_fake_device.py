@@ -1,7 +1,9 @@
 """The whole of the cortex, the eye and what looks for them under torch's fake tensors, on a device that is not there.
 
-Forward on ``cuda``; forward and backward on a device whose backward pass runs without it. Not here, but with numbers in
-``test_any_device.py``: what reads values to go on (:data:`READS_VALUES`).
+Forward on ``cuda``; forward and backward on a device whose backward pass runs without it. Here tensors have no numbers;
+what reads values to go on has them beside it: ``test_fake_numbers.py`` (basins and their trees, labels, integration,
+assignment, segmenters, photons, whole percepts), ``test_fake_contracts.py`` (the exam of every stage), and those of
+``tests/envs`` (whole episodes).
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ciliary.cortex import PARAMETERS, Cortex, Cues
 from ciliary.cortex.dorsal.conspicuity import conspicuity
@@ -43,20 +45,11 @@ from ciliary.cortex.stages.retina import retina
 from ciliary.cortex.v4.bank import respond_at_scales
 from ciliary.cortex.v4.code import figure_curves, object_curves
 from ciliary.testing.stage import arguments, with_cues
-from ciliary_tests.fake_device import BACKWARD, devices_of, fake_device
+from ciliary_tests.fake_device import BACKWARD, devices_of, fake_device, flat
 from ciliary_tests.learned import write_untrained
 
 SIZE = (32, 48)
 PX_PER_DEG = 8.0
-#: Where values decide on a shape or on how long a loop is: named here, run with numbers by ``test_any_device.py``.
-READS_VALUES = {
-    "ciliary::agglomerate_tables": "rounds of merging; one operator to torch",
-    "ciliary::relaxed": "rounds of relaxing; one operator to torch",
-    "cortex/ops/watershed.py, region_graph.py, agglomerate.py, basins.py": "as many basins and borders as there are",
-    "cortex/integration/*, percept.py's labels": "as many segments as there are",
-    "cortex/memory/assignment.py, segmenters/*": "on the host, by SciPy and scikit-image",
-    "cortex/eye/pupil.py's draw_photons": "drawn on the host, so that a seed means the same everywhere",
-}
 Answer = tuple[Any, list[Tensor]]
 
 
@@ -120,9 +113,14 @@ def objects_of_basins() -> Callable[[str], Answer]:
     return case
 
 
-def cue() -> Callable[[str], Answer]:
-    """Depth that is pictorial; what networks say of depth is in ``test_any_device.py``."""
-    cortex = Cortex(depth="pictorial")
+def dimmed(image: Tensor) -> Tensor:
+    """A user's own network."""
+    return image[:, :1] / 2
+
+
+def cue(**options: Any) -> Callable[[str], Answer]:
+    """What depends on the image alone."""
+    cortex = Cortex(**options)
     return lambda device: ([cortex.to(device).cues(image_on(device))], [])
 
 
@@ -218,10 +216,14 @@ CASES = {
     "V4": lambda: curves,
     "percept that recognises": lambda: perceived(recognise=True, depth="pictorial"),
     **{name: (lambda name=name: stage(name, recognise=True)) for name in ("retina", "m1", "m2", "m3", "m4", "m5")},
+    "m2 lifted": lambda: stage("m2", m2="ciliary.cortex.stages.m2_lifted:LiftedM2"),
     "m1 of contours": lambda: stage("m1", inherited="contours"),
+    "m1 that grew": lambda: stage("m1", m1="ciliary.cortex.stages.m1_grown:grown"),
     "m2 of contours": lambda: stage("m2", inherited="contours"),
     "m4 of contours": objects_of_basins,
-    "cues": cue,
+    "cues": lambda: cue(depth="pictorial"),
+    "cues of networks": lambda: cue(depth="learned", features="efficientnet_lite0", deep="efficientnet_lite0"),
+    "cues of a user": lambda: cue(depth=f"{__name__}:dimmed", contours=dimmed),
     "optics": lambda: optics,
     "optics of planes": lambda: one_plane_each,
     "receptors": lambda: receptors,
@@ -244,15 +246,8 @@ def check(case: Callable[[str], Answer], device: str, *, with_gradient: bool) ->
             assert devices_of([x for x in found if x is not None]) == {watch.device}
 
 
-def flat(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    parts = list(vars(value).values()) if hasattr(value, "__dataclass_fields__") else value
-    return [x for part in parts for x in flat(part)] if isinstance(parts, (list, tuple)) else []
-
-
-#: Trees of merges, some ten thousand operators: what takes seconds.
-LONG = {"percept", "percept that recognises", "m3", "m4", "m5", "m4 of contours"}
+#: Trees of merges, some ten thousand operators, and networks: what takes seconds.
+LONG = {"percept", "percept that recognises", "m3", "m4", "m5", "m4 of contours", "cues of networks"}
 NAMES = [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in CASES]
 
 
@@ -270,3 +265,10 @@ def test_and_so_do_its_gradients(name):
 def test_learned_stages(name, tmp_path):
     weights = write_untrained(tmp_path / "weights.safetensors")
     check(stage(name, learned=True, weights=weights), BACKWARD, with_gradient=True)
+
+
+@pytest.mark.parametrize("device", ["cuda", BACKWARD])
+def test_depth_of_a_hub(device, monkeypatch):
+    """Whatever network the hub has, what is done before and after it."""
+    monkeypatch.setattr("ciliary.cortex.cues.midas.load_midas", lambda settings: nn.Conv2d(3, 1, 3, 2, 1))
+    check(cue(depth="midas"), device, with_gradient=False)

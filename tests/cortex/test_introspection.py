@@ -1,7 +1,7 @@
 """Introspection: its numbers on a cortex whose outputs are known, and that it leaves nothing behind."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ciliary.cortex import Cortex
 from ciliary.cortex.options import STAGES
 from ciliary.cortex.parameters import PARAMETERS, default_theta
-from ciliary.cortex.profile import describe, profile, render, watch
+from ciliary.cortex.profile import GRADIENT_FIELDS, describe, gradient_sizes, profile, render, watch
 
 
 @dataclass(frozen=True)
@@ -168,3 +168,48 @@ def test_the_real_cortex_field_by_field_and_inside_its_patches():
     m3 = next(r for r in reports if r.stage == "m3")
     assert m3.memory_bytes > 4 * math.prod(patches.shape)
     assert len({len(line) for line in render(reports).splitlines() if line.startswith("  ")}) == 1
+
+
+def test_a_gradient_has_no_unit():
+    """Of a stage that answers k times as much, and is read k times less, the number stays."""
+    image = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    cortex = Cortex().eval()
+    sizes = gradient_sizes(cortex, image)
+    assert sizes.keys() == set(GRADIENT_FIELDS)
+    assert all(size > 0 for size in sizes.values())
+    assert gradient_sizes(cortex, image) == sizes
+    assert not any(p.requires_grad for p in cortex.table.default_theta(1).values())
+
+
+def test_a_gradient_that_does_not_arrive_is_none():
+    assert math.isnan(gradient_sizes(Cortex().eval(), torch.rand(1, 3, 32, 48), fields={"m3": "patches"})["m3"])
+
+
+@pytest.mark.parametrize("inherited", ["none", "contours"])
+def test_a_lean_percept_is_the_same_objects_in_less_memory(inherited):
+    image = torch.rand(2, 3, 40, 56, generator=torch.Generator().manual_seed(0))
+    cortex = Cortex(inherited=inherited).eval()
+    with torch.no_grad():
+        whole, lean = cortex(image), cortex(image, store_intermediate=False)
+    assert torch.equal(lean.labels(), whole.labels())
+    assert torch.equal(lean.labels((80, 112)), whole.labels((80, 112)))
+    assert torch.equal(lean.masks_coarse, whole.masks_coarse)
+    assert torch.equal(lean[1].boundary, whole[1].boundary)
+    assert held(lean) < 0.5 * held(whole)
+
+
+def held(percept):
+    """Bytes of a percept's storages, shared ones counted once."""
+    storages = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in walk(percept)}
+    return sum(storages.values())
+
+
+def walk(value):
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from walk(one)
+    elif is_dataclass(value):
+        for f in fields(value):
+            yield from walk(getattr(value, f.name))

@@ -37,7 +37,8 @@ def test_a_stack_has_its_pages_and_its_run_and_what_is_broken_is_named(script, s
     out = tmp_path / "out"
     assert script.main([str(stack), str(broken), str(tmp_path / "none"), "--gaze", "centre", "--out", str(out)]) == 3
     printed = capsys.readouterr()
-    assert [line.split(":")[0] for line in printed.err.splitlines()] == ["focus", "focus"]
+    assert [line.split(":")[0] for line in printed.err.splitlines()] == ["focus"] * 3
+    assert f"focus: {stack}: " in printed.err  # what had to be done to it
     assert "none" in printed.err
     assert "torn" in printed.err
     (session,) = [path for path in out.iterdir() if (path / "episodes.jsonl").is_file()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 
 import numpy as np
@@ -65,6 +66,41 @@ def test_broken_images_are_named_and_the_rest_goes_on(script, photo, tmp_path, q
     for name in names:
         assert sum(name in line for line in lines) == 1
     assert [p.name for p in out.iterdir()] == ["photo"]
+
+
+def test_numbers_of_stages_and_how_well_each_is_read(script, photo, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for half, n in (("train", 8), ("test", 4)):  # dark ones and light ones
+        labels = np.arange(n) % 2
+        light = np.where(labels == 0, 60, 180)[:, None, None, None]
+        arrays[f"{half}_images"] = (light + rng.integers(0, 40, (n, 32, 32, 3))).astype(np.uint8)
+        arrays[f"{half}_labels"] = labels
+    np.savez(tmp_path / "named.npz", **arrays, classes=["dark", "light"])
+    arguments = [
+        "--numbers",
+        "--named",
+        str(tmp_path / "named.npz"),
+        "--per-class",
+        "4",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert script.main([str(photo), "--size", "48", "--inherited", "none", *arguments]) == 0
+    page = capsys.readouterr().out
+    lines = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| ")}
+    assert {"retina", "m1", "m2", "m3", "m4", "m5", "guessing"} <= lines.keys()
+    with (tmp_path / "out" / "numbers.csv").open() as file:
+        rows = {row["stage"]: row for row in csv.DictReader(file)}
+    for stage in ("retina", "m1", "m2", "m3", "m4"):
+        assert float(rows[stage]["time_ms"]) > 0
+        assert float(rows[stage]["gradient"]) > 0
+    assert rows["m5"]["gradient"] == ""  # what it answers, nothing of the masks hangs on
+
+
+def test_named_images_are_for_numbers(script, photo, capsys):
+    assert script.main([str(photo), "--named", "x.npz"]) == 2
+    assert "--numbers" in capsys.readouterr().err
 
 
 def test_nothing_to_look_at(script, tmp_path, capsys):

@@ -16,6 +16,7 @@ from ciliary.cortex.stages.m5_learned import ExpertBank
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_difference
 from ciliary.tuning.benchmarks.curves import Curves, draw_costs, draw_curves
 from ciliary.tuning.benchmarks.episodes import draw_episodes, unit_accuracy, unit_words
+from ciliary.tuning.benchmarks.expert_spikes import naming_in_time, spikes_table
 from ciliary.tuning.benchmarks.few_shot import possible_shots
 from ciliary.tuning.benchmarks.findings import Findings, millions, numbers_of, percent, rounded
 from ciliary.tuning.benchmarks.naming import CLASSIFIERS, name_all
@@ -84,7 +85,8 @@ def energy(
     """
     (n_shots,), notes = possible_shots(named, [n_shots])
     images = named.test.images
-    watched = images[torch.linspace(0, len(images) - 1, min(N_WATCHED, len(images))).round().long()].float() / 255
+    shown = torch.linspace(0, len(images) - 1, min(N_WATCHED, len(images))).round().long()
+    watched = images[shown].to(cortex.device).float() / 255
     costs = stage_costs(cortex, watched[:1])
     activity = stage_gini(cortex, watched)
     tables = [_cost_table(costs, activity, named.size_px)]
@@ -95,16 +97,19 @@ def energy(
     else:
         load = expert_load(test)
         frugal = _fewer(named, train, test, net, n_shots, n_episodes, seed, progress)
+        told = naming_in_time(named, train, test, net, draw_episodes(named, n_shots, n_episodes, seed=seed))
         with torch.no_grad():
             m5 = cortex(watched[:1]).m5
         n_slots = 1 if m5 is None else m5.weight.shape[1]
         n_counting = float((test.weight >= LEAST_WEIGHT).sum(1).mean())
         tables += [_bank_table(load, net.n_active, n_slots, n_counting), _frugal_table(frugal, net.n_active, n_shots)]
+        tables.append(spikes_table(told, n_shots))
         numbers |= {
             "experts": {"n": load.n_experts, "active": load.n_active, "effective": load.n_effective,
                         "load": load.share.round(6).tolist(), "objects_that_count": n_counting},
             "shots": n_shots,
             "naming": [_record(one) for one in frugal],
+            "naming_told_by_spikes": [asdict(one) for one in told],
         }  # fmt: skip
         figures = {"Accuracy against active experts": draw_curves(_frugal_curves(frugal, named.n_classes)), **figures}
     return Findings(

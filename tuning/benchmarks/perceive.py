@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.model import Cortex
 from ciliary.cortex.stages.weights import SHIPPED
 from ciliary.tuning.benchmarks.tokens import Tokens, joined, tokens_of
@@ -41,6 +42,7 @@ class Look:
         batch_size: images in one pass.
         inherited: stages that people's drawings taught.
         curvature: V4 answers beside M5's code.
+        device: where it lies, which is no part of what it sees.
     """
 
     learned: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ class Look:
     batch_size: int = 16
     inherited: str = "none"
     curvature: bool = False
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if self.n_tokens < 1 or self.batch_size < 1:
@@ -75,14 +78,15 @@ class Look:
         Raises:
             ProviderUnavailable, FileNotFoundError, ValueError: as :class:`~ciliary.cortex.model.Cortex`.
         """
-        return Cortex(
+        cortex = Cortex(
             learned=self.learned,
             weights=self.weights,
             inherited=self.inherited,
             recognise=True,
             deep=self.deep,
             curvature=self.curvature,
-        ).eval()
+        )
+        return cortex.eval().to(choose_device(self.device))
 
 
 class Eye:
@@ -134,7 +138,7 @@ class Eye:
 def see(cortex: Cortex, images: Tensor, n_tokens: int) -> Tokens:
     """Tokens of one batch (B, 3, P, P) of uint8; the cortex must recognise."""
     start = time.perf_counter()
-    pixels = images.float() / 255
+    pixels = images.to(cortex.device).float() / 255
     cues = cortex.cues(pixels)
     m5 = cortex(pixels, cues=cues).m5
     if m5 is None:

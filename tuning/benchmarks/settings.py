@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from ciliary.cortex.options import DEEP, DEVICES, LEARNED
 from ciliary.tuning.cli.exit_codes import IN_WORDS
@@ -15,13 +15,23 @@ from ciliary.tuning.cli.options import (
     option,
     words,
 )
-from ciliary.tuning.cli.settings import INHERITS, Depth, Features, FeaturesWeights, Inherited, Learned, Seed, Settings
+from ciliary.tuning.cli.settings import (
+    INHERITS,
+    Depth,
+    Features,
+    FeaturesWeights,
+    Inherited,
+    Learned,
+    OnDevice,
+    Seed,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from ciliary.tuning.benchmarks.data import ReadSettings
     from ciliary.tuning.benchmarks.perceive import Look
 
-FEW_SHOT, OCCLUSION, ENERGY = EXAMS = ("few-shot", "occlusion", "energy")
+FEW_SHOT, OCCLUSION, ENERGY, CONTOURS = EXAMS = ("few-shot", "occlusion", "energy", "contours")
 
 EPILOG = f"""\
 exams         few-shot   how well test images are named from 1, 5, 20 examples of each class, by M5's codes and by V4;
@@ -29,6 +39,9 @@ exams         few-shot   how well test images are named from 1, 5, 20 examples o
               occlusion  the same behind grey, noise and black squares of 25, 50 and 75 %, and how well M5 fills in
                          a hidden part of what it is told of a proto-object
               energy     operations and sparsity of each stage, experts that answer, and naming with fewer of them
+              contours   M2's completion and the one lifted to position and angle: gaps, illusory figures, junctions,
+                         people's contours in fog; --data is BSDS500's folder, and --split, --images, --size (192),
+                         --seed and --out are all it takes
 data          an .npz of small images (train_images, train_labels, test_images, test_labels, classes), 64 px;
               a folder with train/ and val/ of class folders, or class folders alone (every third image is held out),
               middle square of 160 px; a .zip of Omniglot's one-shot runs, 96 px: the official runs, of one example
@@ -41,12 +54,13 @@ interrupted   The same command goes on where it stood: what was perceived is kep
 examples      ciliary examine few-shot --data cifar10.npz --learned all --out runs/examine/cifar
               ciliary examine occlusion --data imagenette --learned all --deep efficientnet_lite0
               ciliary examine energy --data mine --learned all --images 20
+              ciliary examine contours --data bsds500 --images 50
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExamSettings(Settings):
-    """The cortex's final exams: naming from few examples, robustness to occlusion, energy."""
+class ExamSettings(OnDevice):
+    """The cortex's final exams: naming from few examples, robustness to occlusion, energy; and contours completed."""
 
     epilog: ClassVar[str] = EPILOG
 
@@ -74,6 +88,9 @@ class ExamSettings(Settings):
         int | None, option("--queries", "N", "at most so many test images of a class (as --images)"), at_least(1)
     ] = None
     n_tokens: Annotated[int, option("--tokens", "N", "heaviest proto-objects kept of an image"), at_least(1)] = 16
+    split: Annotated[
+        Literal["train", "val"], option("--split", "val|train", "of BSDS500 (contours)"), one_of("val", "train")
+    ] = "val"
     seed: Annotated[int, option("--seed", "N", "of draws and occluders"), at_least(0)] = 0
     out: Annotated[Path, option("--out", "DIR", "what is kept")] = Path("runs/examine")
 
@@ -81,6 +98,10 @@ class ExamSettings(Settings):
         super().__post_init__()
         if self.exam != FEW_SHOT and len(self.shots) > 1:
             raise ValueError(f"{self.exam} takes one number of --shots, got {self.shots}")
+        if self.exam == CONTOURS and (self.learned or self.shots or self.deep != "none"):
+            raise ValueError("contours are examined in the mathematical cortex: leave --learned, --deep, --shots out")
+        if self.exam == CONTOURS and self.device not in ("auto", "cpu"):
+            raise ValueError("contours are examined on the CPU: leave --device out")
 
     @property
     def tried(self) -> tuple[int, ...]:
@@ -99,9 +120,8 @@ class ExamSettings(Settings):
         """Which cortex looks."""
         from ciliary.tuning.benchmarks.perceive import Look
 
-        has_curvature = self.exam == FEW_SHOT
         own = (self.learned, self.weights, self.deep, self.n_tokens)
-        return Look(*own, inherited=self.inherited, curvature=has_curvature)
+        return Look(*own, inherited=self.inherited, curvature=self.exam == FEW_SHOT, device=self.device)
 
 
 #: Parts of the benchmark, in their order.

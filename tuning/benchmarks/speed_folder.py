@@ -20,17 +20,18 @@ from ciliary.tuning.benchmarks.settings import BenchmarkSettings
 from ciliary.tuning.benchmarks.speed_pictures import make_pictures
 from ciliary.tuning.benchmarks.timing import About, Measured, Timing, Watch, processor_s
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.store import open_store
 from ciliary.tuning.sessions import tracking
-from ciliary.tuning.sessions.bench import Bench, Task
-from ciliary.tuning.sessions.episode import Made
-from ciliary.tuning.sessions.inputs import Input, collect
+from ciliary.tuning.sessions.bench import Bench
+from ciliary.tuning.sessions.conduct import begin, end
+from ciliary.tuning.sessions.inputs import Input, collect, mark_of
+from ciliary.tuning.sessions.made import Made
 from ciliary.tuning.sessions.make_env import make_controller, make_env
 from ciliary.tuning.sessions.outcome import Outcome
 from ciliary.tuning.sessions.resume import Session
-from ciliary.tuning.sessions.session import begin, end, run_session
+from ciliary.tuning.sessions.session import run_session
 from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.sessions.task import Task
 
 WORKERS = (1, 2)
 STAGES = ("read", "begin", "play", "keep", "track")  # of an image, in their order
@@ -147,8 +148,7 @@ class _One:
 
     def read(self) -> None:
         self._photograph = self._item.load()
-        pixels = digest(np.ascontiguousarray(self._photograph.image).tobytes())
-        self._key = self._asked.key(self._item.name, pixels, "none")
+        self._key = self._asked.key(self._item.name, mark_of(self._photograph), "none")
 
     def begin(self) -> None:
         tags, params = {"key": self._key, **asdict(self._key)}, tracking.episode_params(self._asked, self._key)

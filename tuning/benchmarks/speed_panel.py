@@ -25,10 +25,11 @@ from ciliary.tuning.benchmarks.speed_pictures import make_pictures, photograph
 from ciliary.tuning.benchmarks.timing import About, Measured, each, repeat
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.fingerprints import digest
-from ciliary.tuning.sessions.bench import Bench, Task
+from ciliary.tuning.sessions.bench import Bench
 from ciliary.tuning.sessions.inputs import collect
 from ciliary.tuning.sessions.make_env import make_controller, make_env
 from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.sessions.task import Task
 
 CONTROLLERS = ("panel", "policy")  # the default, and the one that answers with a single setting at once
 

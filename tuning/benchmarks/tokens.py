@@ -142,17 +142,17 @@ def tokens_of(m5: M5Out, deep: Tensor | None, *, n_tokens: int, seconds: float) 
     weight = torch.where(total > 0, weight / total.clamp_min(1e-12), 1 / weight.shape[1])
 
     def picked(x: Tensor) -> np.ndarray:
-        return x.gather(1, index[..., None].expand(-1, -1, x.shape[-1])).numpy()
+        return x.gather(1, index[..., None].expand(-1, -1, x.shape[-1])).cpu().numpy()
 
     return Tokens(
         description=picked(m5.description),
         code=picked(m5.code),
         gate=picked(m5.gate),
-        weight=weight.numpy(),
+        weight=weight.cpu().numpy(),
         seconds=np.full(len(weight), seconds / len(weight)),
         # Half precision: two decimals more than the features are worth, at half the room.
         pooled=None if m5.pooled is None else picked(m5.pooled).astype(np.float16),
-        deep=None if deep is None else deep.mean((2, 3)).numpy(),
+        deep=None if deep is None else deep.mean((2, 3)).cpu().numpy(),
         curves=None if m5.curves is None else picked(m5.curves).astype(np.float16),
-        figure=None if m5.figure is None else m5.figure.numpy().astype(np.float16),
+        figure=None if m5.figure is None else m5.figure.cpu().numpy().astype(np.float16),
     )

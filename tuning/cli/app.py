@@ -30,8 +30,15 @@ from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.motion.settings import MotionCommand
 from ciliary.tuning.sessions.merge_settings import MergeSettings
 from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.spikes.settings import SpikesSettings
 from ciliary.tuning.track.settings import TrackSettings
-from ciliary.tuning.training.options import CortexTraining, DepthTraining, FeaturesTraining, PolicySettings
+from ciliary.tuning.training.options import (
+    CortexTraining,
+    DepthTraining,
+    FeaturesTraining,
+    FiltersTraining,
+    PolicySettings,
+)
 
 #: Command -> its settings, and ``module:function`` of its job.
 COMMANDS: dict[str, tuple[type[Settings], str]] = {
@@ -43,6 +50,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "focus": (FocusSettings, "ciliary.tuning.focus.job:run"),
     "track": (TrackSettings, "ciliary.tuning.track.job:run"),
     "motion": (MotionCommand, "ciliary.tuning.motion.job:run"),
+    "spikes": (SpikesSettings, "ciliary.tuning.spikes.job:run"),
     "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
     "compare": (CompareSettings, "ciliary.tuning.evaluation.compare:run"),
     "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),
@@ -50,6 +58,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train cortex": (CortexTraining, "ciliary.tuning.training.cortex_job:run"),
     "train features": (FeaturesTraining, "ciliary.tuning.training.features_job:run"),
     "train depth": (DepthTraining, "ciliary.tuning.training.depth_job:run"),
+    "train filters": (FiltersTraining, "ciliary.tuning.training.filters_job:run"),
     "train gaze": (GazeTraining, "ciliary.tuning.gaze.train_job:run"),
     "train expectation": (ExpectationTraining, "ciliary.tuning.gaze.expectation_job:run"),
     "train eye": (EyeTraining, "ciliary.tuning.eye.train_job:run"),
@@ -57,7 +66,8 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
 }
 GROUPS = {
-    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, or fit a backbone for it."
+    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, or fit a "
+    "backbone for it."
 }
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],

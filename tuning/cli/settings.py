@@ -72,7 +72,7 @@ Depth = Annotated[
 ]
 Device = Annotated[
     str,
-    option("--device", "|".join(DEVICES), "where the cortex lies; auto is cuda where there is one, else mps, else cpu"),
+    option("--device", "|".join(DEVICES), "where it is computed; auto is cuda where there is one, else cpu"),
     one_of(*DEVICES),
 ]
 EyeDevice = Annotated[

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ciliary.agents import ControllerBase, Trace, make_controller, run_episode
 from ciliary.agents.controllers.search import SAMPLERS
+from ciliary.agents.episode import Progress
 from ciliary.cortex.dorsal.looking import look_around
 from ciliary.cortex.eye.optics import retinal_image
 from ciliary.cortex.eye.parameters import FOCUS_DPT, PUPIL_MM
@@ -68,7 +69,9 @@ class Watched:
         return y, x
 
 
-def watch(scene: EyeScene, settings: FocusSettings, *, on_look: Callable[[], object] = lambda: None) -> Watched:
+def watch(
+    scene: EyeScene, settings: FocusSettings, *, on_look: Callable[[Progress], object] = lambda _: None
+) -> Watched:
     """Play the episode that the settings ask for.
 
     Raises:
@@ -80,10 +83,10 @@ def watch(scene: EyeScene, settings: FocusSettings, *, on_look: Callable[[], obj
     env = env_of(scene, muscle, has_noise=settings.has_noise, device=settings.device)
     windows: list[Tensor] = []
 
-    def keep(_: object) -> None:
+    def keep(progress: Progress) -> None:
         assert env.world.sighting is not None
         windows.append(env.world.sighting.window[0].clone())
-        on_look()
+        on_look(progress)
 
     controller = controller_of(scene, muscle, settings.controller)
     trace = run_episode(env, controller, settings.seed, options, settings.n_trials, on_batch=keep)

@@ -45,6 +45,24 @@ class FocusInput:
     load: Callable[[], EyeScene]
 
 
+@dataclass(frozen=True, eq=False)
+class FoundScene:
+    """A scene that was read, and where it lies."""
+
+    scene: EyeScene
+    path: Path
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(height, width), as it is watched."""
+        return self.scene.size_px
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What had to be done to it."""
+        return self.scene.notes
+
+
 def muscle_of(scene: EyeScene) -> str:
     """What there is to move: the pupil where light spans more than a display's white, or exposures; else the lens."""
     if scene.frames is not None:

@@ -10,11 +10,13 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.focus.exam import run_exams
 from ciliary.tuning.focus.inputs import collect
-from ciliary.tuning.focus.session import run_focus_session
+from ciliary.tuning.focus.session import Focusing
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.runs.files import NotWritable
 from ciliary.tuning.runs.store import StoreError
-from ciliary.tuning.sessions.one_each import tell_outcome
+from ciliary.tuning.sessions.conduct import conduct
+from ciliary.tuning.sessions.display import TerminalDisplay, print_files
+from ciliary.tuning.sessions.ray_cluster import EngineError
 
 
 def run(settings: FocusSettings) -> int:
@@ -28,7 +30,7 @@ def run(settings: FocusSettings) -> int:
     except KeyboardInterrupt:
         _complain("stopped; what was written stays")
         return STOPPED
-    except (StoreError, NotWritable) as error:
+    except (StoreError, NotWritable, EngineError) as error:
         _complain(error)
         return NOTHING
 
@@ -43,13 +45,16 @@ def _focus(settings: FocusSettings) -> int:
     if not inputs:
         return NOTHING
     try:
-        outcome = run_focus_session(settings, inputs, say=_complain)
+        with TerminalDisplay(
+            "focus", n_trials=settings.n_trials, trials="looks", inputs="scenes", is_quiet=settings.is_quiet
+        ) as display:
+            outcome = conduct(Focusing(settings), inputs, display)
     except ValueError as error:
         _complain(error)
         return USAGE
     outcome.problems[:0] = missing
     if not settings.is_quiet:
-        tell_outcome(outcome, {"figure": "figure", "animation": "animation"})
+        print_files(outcome, {"figure": "figure", "animation": "animation"})
     return outcome.exit_code
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option, words
-from ciliary.tuning.cli.settings import EyeDevice, Images, OnDevice, Seed
+from ciliary.tuning.cli.settings import EyeDevice, Images, Seed
+from ciliary.tuning.sessions.options import SessionOptions
 
 EXAMS = ("lens", "colour", "stacks", "pupil", "optics")
 #: Where the gaze goes: what the whole scene's priority map says, or where it is told.
@@ -25,7 +26,7 @@ def _gaze(text: str) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FocusSettings(OnDevice):
+class FocusSettings(SessionOptions):
     """Watch an eye focus: a figure, a film and a JSON of each scene, and a tracked run of each episode.
 
     With --exam DIR nothing is drawn: the lens, the pupil and the optics are examined, and tables are written.
@@ -42,12 +43,16 @@ exam          DIR holds depth/, stacks/ and hdr/, or some of them; --only lens,c
               --controller the lens exam tells that one alone, between floor and ceiling
 output        OUT/<session>/figures/<scene>.png and .gif, <scene>.json, episodes.jsonl; OUT/mlflow.db, the runs.
               --exam: OUT/focus.md and OUT/focus_<exam>.csv
+many scenes   --workers 2 watches two scenes at a time; --shard 3/8 does the third of eight parts of them, under a
+              session of its own, and `ciliary merge OUT` puts these together; --engine ray gives scenes to a cluster
 {IN_WORDS}
 
 examples      ciliary focus kitchen/ --gaze 0.2,-0.4
               ciliary focus stack/ room.hdr --controller lens-hill
               ciliary focus --exam active/ --only lens
 """
+
+    untold: ClassVar[tuple[str, ...]] = ("images", "exam", "only")
 
     images: Images = field(default=(), kw_only=False)
     controller: Annotated[
@@ -72,8 +77,6 @@ examples      ciliary focus kitchen/ --gaze 0.2,-0.4
         tuple[str, ...], option("--only", ",".join(EXAMS), "with --exam: these", convert=words), one_of(*EXAMS)
     ] = EXAMS
     device: EyeDevice = "cpu"
-    session: Annotated[str | None, option("--session", "NAME", "name of the session")] = None
-    is_resumed: Annotated[bool, option("--resume", "", "open a complete session again")] = False
     is_animated: Annotated[bool, option("--animation/--no-animation", "", "write a GIF beside each figure")] = True
     out: Annotated[Path, option("--out", "DIR", "where everything goes")] = Path("runs/focus")
 
@@ -85,6 +88,8 @@ examples      ciliary focus kitchen/ --gaze 0.2,-0.4
             raise ValueError("--only is of --exam DIR; give it, or leave --only out")
         if self.exam is not None and self.device != "cpu":
             raise ValueError("--device is of watching; --exam examines on the CPU: leave it out")
+        if self.exam is not None and self.is_parted:
+            raise ValueError("--workers, --engine and --shard are of watching; leave them out, or --exam")
         if not self.nearness > 0:
             raise ValueError(f"--nearness must be above 0, got {self.nearness}")
         if self.gaze not in (PRIORITY, CENTRE):
@@ -98,10 +103,6 @@ examples      ciliary focus kitchen/ --gaze 0.2,-0.4
         return (0.0, 0.0) if self.gaze == CENTRE else _gaze(self.gaze)
 
     @property
-    def session_base(self) -> str:
-        """The name asked for, or what was moved and the seed."""
-        return self.session or f"focus-seed{self.seed}"
-
-    def as_params(self) -> dict[str, str]:
-        """The settings as strings, for the parameters of a tracked run."""
-        return {k: str(v) for k, v in self.values().items() if k not in ("images", "exam", "only")}
+    def called(self) -> str:
+        """What is done, and the seed."""
+        return f"focus-seed{self.seed}"

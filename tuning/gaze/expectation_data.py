@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ciliary.cortex.device import widest
 from ciliary.cortex.dorsal.expectation import PX_PER_DEG, STEP_PX, sheet
 from ciliary.cortex.dorsal.looking import Trunk, whole_priority
 from ciliary.cortex.dorsal.mixture import GazeMixture
@@ -52,10 +53,14 @@ def make_lessons(
     seed: int,
     mixture: GazeMixture | None,
     trunk: Trunk | None,
+    device: torch.device | str = "cpu",
     on_view: Callable[[], None],
     on_broken: Callable[[UnreadableImage], None],
 ) -> Lessons:
-    """Views of photographs, each seen by one path of glances, half of them drawn by its priority, half anywhere."""
+    """Views of photographs, each seen by one path of glances, half of them drawn by its priority, half anywhere.
+
+    Paths are drawn on the CPU; what is seen lies on ``device``, as the trunk does.
+    """
     lattice = FoveatedLattice()
     px_per_deg = SIZE_PX[1] / WIDTH_DEG
     size = tuple(round(side * PX_PER_DEG / px_per_deg) for side in SIZE_PX)
@@ -68,13 +73,13 @@ def make_lessons(
             continue
         rng = np.random.default_rng((seed, i))
         for _ in range(n_views):
-            view = crop(image, rng)
+            view = crop(image, rng).to(device)
             _, pull = whole_priority(view, px_per_deg=px_per_deg, mixture=mixture, trunk=trunk)
             exponent = _TARGET_EXPONENT if mixture is None else 1.0
             cells = (size[0] // STEP_PX, size[1] // STEP_PX)
             density = normalised(F.interpolate(pull**exponent, size=cells, mode="area"))
-            light, mosaic = srgb_to_linear(view), blank_mosaic(1, (size[0], size[1]), PX_PER_DEG)
-            for gaze in _path(density, rng, px_per_deg):
+            light, mosaic = srgb_to_linear(view), blank_mosaic(1, (size[0], size[1]), PX_PER_DEG, device=view.device)
+            for gaze in _path(density, rng, px_per_deg).to(view.device, widest(view.device)):
                 mosaic = add_glance(mosaic, take_glance(light, lattice, gaze[None], px_per_deg))
                 seen.append(sheet(mosaic, lattice).half())
             target.append(density)
@@ -82,8 +87,8 @@ def make_lessons(
             on_view()
     if not target:
         raise ValueError("expected at least one photograph that can be read, got none")
-    view_of = torch.arange(len(target)).repeat_interleave(N_GLANCES)
-    return Lessons(torch.cat(seen), torch.cat(target), view_of, torch.tensor(owner))
+    view_of = torch.arange(len(target), device=device).repeat_interleave(N_GLANCES)
+    return Lessons(torch.cat(seen), torch.cat(target), view_of, torch.tensor(owner, device=device))
 
 
 def crop(image: Tensor, rng: np.random.Generator) -> Tensor:
@@ -101,7 +106,7 @@ def _path(density: Tensor, rng: np.random.Generator, px_per_deg: float) -> Tenso
     """Gazes (N_GLANCES, 2) in degrees."""
     height, width = density.shape[-2:]
     half = np.array(SIZE_PX) / px_per_deg / 2
-    weight = density.flatten().double().numpy()
+    weight = density.flatten().cpu().double().numpy()
     cell = rng.choice(len(weight), N_GLANCES, p=weight / weight.sum())
     drawn = (np.stack([cell // width, cell % width], 1) + 0.5) / (height, width) * 2 - 1
     anywhere = rng.uniform(-1, 1, (N_GLANCES, 2))

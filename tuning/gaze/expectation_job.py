@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.dorsal.expectation import ExpectationNet
 from ciliary.cortex.dorsal.mixture import read_mixture
 from ciliary.cortex.stages.weights import stages_to_bytes
@@ -20,7 +21,7 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.gaze.expectation_data import Lessons, make_lessons
-from ciliary.tuning.gaze.job import trunk_of
+from ciliary.tuning.gaze.means import trunk_of
 from ciliary.tuning.gaze.settings import ExpectationTraining
 from ciliary.tuning.runs.files import write_atomically
 
@@ -61,6 +62,7 @@ def train(settings: ExpectationTraining) -> tuple[Path, str]:
         ProviderUnavailable, UnreadableImage, ValueError, OSError: as they are.
     """
     s = settings
+    there = choose_device(s.device)
     mixture = None if s.weights is None else read_mixture(s.weights)
     photographs = open_images(list(s.images), _READ_PX)
     if len(photographs) < _HELD_OUT:
@@ -72,7 +74,8 @@ def train(settings: ExpectationTraining) -> tuple[Path, str]:
             n_views=s.n_views,
             seed=s.seed,
             mixture=mixture,
-            trunk=trunk_of(mixture),
+            trunk=trunk_of(mixture, there),
+            device=there,
             on_view=bar.advance,
             on_broken=_complain,
         )
@@ -101,13 +104,13 @@ def train(settings: ExpectationTraining) -> tuple[Path, str]:
 def teach(lessons: Lessons, learned: Tensor, *, seed: int, n_epochs: int, bar: Bar) -> ExpectationNet:
     """The network after so many epochs, in eval mode: Adam with one cycle of its rate (Smith and Topin 2019)."""
     torch.manual_seed(seed)
-    net = ExpectationNet().train()
+    net = ExpectationNet().to(lessons.seen.device).train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=_LEARNING_RATE, weight_decay=_DECAY)
     n_steps = -(-len(learned) // _BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=n_steps * n_epochs)
     draw = torch.Generator().manual_seed(seed)
     for _ in range(n_epochs):
-        for rows in learned[torch.randperm(len(learned), generator=draw)].split(_BATCH):
+        for rows in learned[torch.randperm(len(learned), generator=draw).to(learned.device)].split(_BATCH):
             seen, target = lessons.seen[rows].float(), lessons.target[lessons.view[rows]]
             if torch.rand((), generator=draw) < 0.5:
                 seen, target = seen.flip(-1), target.flip(-1)

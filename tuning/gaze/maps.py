@@ -45,19 +45,28 @@ class Shown:
         px_per_deg: of the files.
         size_px: (height, width) that they are looked at.
         how: of the maps.
+        device: where they are looked at.
     """
 
     photograph: tuple[int, int]
     px_per_deg: float
     size_px: tuple[int, int]
     how: ConspicuitySettings = field(default_factory=ConspicuitySettings)
+    device: torch.device | str = "cpu"
 
     @classmethod
-    def of(cls, gazed: GazeSet, *, long_side_px: int, px_per_deg: float | None) -> Shown:
+    def of(
+        cls,
+        gazed: GazeSet,
+        *,
+        long_side_px: int,
+        px_per_deg: float | None,
+        device: torch.device | str = "cpu",
+    ) -> Shown:
         """As the first photograph says; its width is 33.3 degrees unless ``px_per_deg`` of the file is given."""
         height, width = gazed[0].image.shape[-2:]
         size = fit_size((height, width), long_side_px)
-        return cls((height, width), px_per_deg or width / WIDTH_DEG, size)
+        return cls((height, width), px_per_deg or width / WIDTH_DEG, size, device=device)
 
     @property
     def seen_px_per_deg(self) -> float:
@@ -96,11 +105,12 @@ class Shown:
                 f"{self.photograph[0]}; photographs of one table are of one size"
             )
         height, width = (min(scale * small, side) for small, side in zip(self.size_px, size, strict=True))
-        return F.interpolate(one.image[None], size=(height, width), mode="bilinear", antialias=True).clamp(0, 1)
+        image = one.image[None].to(self.device)
+        return F.interpolate(image, size=(height, width), mode="bilinear", antialias=True).clamp(0, 1)
 
     def sharp(self, image: Tensor) -> Conspicuity:
         """Maps of (1, 3, H, W) without a blur of their own."""
-        opponent = retina(image, default_theta(1)).opponent
+        opponent = retina(image, default_theta(1, image.device)).opponent
         return conspicuity(opponent, px_per_deg=self.seen_px_per_deg, settings=replace(self.how, blur_deg=0.0))
 
 
@@ -146,15 +156,15 @@ def maps_to_tell(
         sharp = shown.sharp(image)
         maps = blurred(sharp, shown.how.blur_deg * shown.cells_per_deg)
         for name, values in maps._asdict().items():
-            found[name][i] = values[0, 0]
+            found[name][i] = values[0, 0].cpu()
         for name, settings in {PRIORITY: None, **ablations}.items():
-            found[name][i] = priority(maps, settings)[0, 0]
+            found[name][i] = priority(maps, settings)[0, 0].cpu()
         if with_classic:
             classic = itti_koch(shown.look(gazed, i, scale=_ITTI_SCALE))
-            found[CLASSIC][i] = F.interpolate(classic, size=shown.cells, mode="bilinear")[0, 0]
+            found[CLASSIC][i] = F.interpolate(classic, size=shown.cells, mode="bilinear")[0, 0].cpu()
         if mixture is not None and mixed is not None:
             seen = None if trunk is None else trunk(image)
-            mixed[i] = attraction(mixture, sharp, cells_per_deg=shown.cells_per_deg, trunk=seen)[0, 0]
+            mixed[i] = attraction(mixture, sharp, cells_per_deg=shown.cells_per_deg, trunk=seen)[0, 0].cpu()
         on_image()
     return found, mixed
 

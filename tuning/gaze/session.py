@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ciliary.agents.episode import Progress
 from ciliary.agents.trace import Ending, Trace, running_best
 from ciliary.cortex.device import to_device
-from ciliary.cortex.dorsal.expectation import ExpectationNet
-from ciliary.cortex.dorsal.looking import GazeLook, Trunk, look_around, mosaics_along
-from ciliary.cortex.dorsal.mixture import GazeMixture
+from ciliary.cortex.dorsal.looking import GazeLook, look_around, mosaics_along
 from ciliary.cortex.dorsal.search import believe
 from ciliary.cortex.eye.fovea import field_deg
 from ciliary.cortex.eye.lattice import FoveatedLattice
@@ -24,88 +22,100 @@ from ciliary.cortex.perceivers import make_perceiver
 from ciliary.cortex.plot.gaze import draw_gaze
 from ciliary.envs.data.sources import Photograph
 from ciliary.tuning.gaze.film import write_gaze_film
+from ciliary.tuning.gaze.means import Means, read_means
 from ciliary.tuning.gaze.settings import OWN_SIGHT, GazeSettings
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import save_episode, save_map, summary_of, write_page
-from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
-from ciliary.tuning.runs.run import Metric
 from ciliary.tuning.runs.store import GAZING
-from ciliary.tuning.sessions.episode import Drawing, Made, drawn
 from ciliary.tuning.sessions.figures import write_figure
-from ciliary.tuning.sessions.inputs import Input
-from ciliary.tuning.sessions.one_each import Play
+from ciliary.tuning.sessions.inputs import Input, mark_of
+from ciliary.tuning.sessions.job import Equipment, Job, Workbench
+from ciliary.tuning.sessions.made import Drawing, Keep, Made, keep_and_draw
+from ciliary.tuning.sessions.resume import Session
+from ciliary.tuning.sessions.task import Task
 
 ENDS = (".png", ".gif", ".json")
 SAVED = (".priority.png", ".labels.png", ".boundary.png", ".uncertainty.png", ".json")
-_PLACES = ("out", "session", "is_resumed", "is_animated", "save", "device")  # they shape no number
 
 
-class Gazing(Play[Input, Photograph]):
+class Gazing(Job[Input, Photograph]):
     """Looking at photographs, as a session knows it.
 
     Args:
         settings: of the job.
-        mixture, trunk: of the learned map.
-        net: of an eye by its own sight.
+        means: those of this process; workers read theirs.
     """
 
-    experiment, unit, what = GAZING, "photographs", "gaze"
+    experiment = GAZING
+    settings: GazeSettings
 
-    def __init__(
-        self, settings: GazeSettings, mixture: GazeMixture | None, trunk: Trunk | None, net: ExpectationNet | None
-    ) -> None:
-        self.settings, self.mixture, self.trunk, self.net = settings, mixture, trunk, net
+    def __init__(self, settings: GazeSettings, means: Means) -> None:
+        super().__init__(settings)
+        self._means, self._fingerprint = means, settings.fingerprint()
+
+    def load(self, item: Input) -> tuple[Photograph, EpisodeKey]:
+        """The photograph, known again by its pixels."""
+        photograph, settings = item.load(), self.settings
+        pixels = mark_of(photograph)
+        return photograph, EpisodeKey(item.name, pixels, "none", f"gaze-{settings.sight}", 0, self._fingerprint)
+
+    def run_name(self, key: EpisodeKey) -> str:
+        """The photograph, and what is done."""
+        return f"{key.image} gaze"
+
+    def equip(self, session: Session) -> Equipment[GazeSettings]:
+        """The settings, which name the rest."""
+        return Equipment(self.settings, session.folder, GazeBench)
+
+    def bench(self, session: Session) -> GazeBench:
+        """That of this process has what was read already."""
+        return GazeBench(self.settings, session.folder, self._means)
+
+
+class GazeBench(Workbench):
+    """What makes an episode of gaze; its files lie where the settings say, not in the session's folder."""
+
+    def __init__(self, settings: GazeSettings, folder: Path, means: Means | None = None) -> None:
+        self.settings, self.folder = settings, folder
+        self.means = read_means(settings) if means is None else means
         kind = settings.percept
         self.perceiver = None if kind is None else make_perceiver({"inherited": kind}, device=settings.device)
-        self.numbers = {name: text for name, text in settings.as_params().items() if name not in _PLACES}
 
-    def load(self, item: Input) -> Photograph:
-        """The photograph."""
-        return item.load()
-
-    def key(self, item: Input, photograph: Photograph) -> EpisodeKey:
-        """The photograph's pixels and the settings that shape its numbers."""
-        pixels = np.ascontiguousarray(photograph.image).tobytes()
-        shape = digest(json.dumps(self.numbers, sort_keys=True).encode())
-        return EpisodeKey(item.name, digest(pixels), "none", f"gaze-{self.settings.sight}", 0, shape)
-
-    def make(
-        self, item: Input, photograph: Photograph, key: EpisodeKey, *, folder: Path, check: Callable[[], object]
-    ) -> Made:
-        """Look, draw, and write the JSON; the files lie where the settings say, not in the session's folder."""
-        del folder
-        s, start = self.settings, time.perf_counter()
-        check()
+    def make(self, task: Task, on_batch: Callable[[Progress], object], keep: Keep) -> Made:
+        """Look, write the JSON, keep, and draw: a photograph is looked at to its end."""
+        del on_batch
+        photograph: Photograph = task.shown
+        s, means, name, start = self.settings, self.means, task.stem, time.perf_counter()
         scale = photograph.image.shape[2] / photograph.original_size[1]
         look = look_around(
             photograph.image,
             px_per_deg=None if s.px_per_deg is None else s.px_per_deg * scale,
             n_fixations=s.n_fixations,
             centre_exponent=s.centre,
-            mixture=self.mixture,
-            trunk=self.trunk,
-            own_sight=self.net is not None,
-            net=self.net,
+            mixture=means.mixture,
+            trunk=means.trunk,
+            own_sight=means.net is not None,
+            net=means.net,
         )
         glanced = None
         if self.perceiver is not None:
             glanced = to_device(perceive_glances(self.perceiver, mosaics_along(look)), "cpu")
         along = what_it_brought(look)
-        trace = as_trace(look, along, controller=key.controller, seconds=time.perf_counter() - start)
-        record = records.build(key, trace, photograph)
-        page = write_page(s.out / f"{item.name}.json", as_page(look, photograph, s))
+        trace = as_trace(look, along, controller=task.key.controller, seconds=time.perf_counter() - start)
+        record = records.build(task.key, trace, photograph)
+        record["gaze"] = {role: values.tolist() for role, values in along.items()}
+        page = write_page(s.out / f"{name}.json", as_page(look, photograph, s))
         if s.save is not None:
             field = look.priority / look.priority.max()
-            save_map(field, photograph.original_size, s.save / f"{item.name}.priority.png")
+            save_map(field, photograph.original_size, s.save / f"{name}.priority.png")
         if s.save is not None and glanced is not None:
             save_episode(
-                s.save, item.name, percept=glanced.percept, size=photograph.original_size, summary=summary_of(record)
+                s.save, name, percept=glanced.percept, size=photograph.original_size, summary=summary_of(record)
             )
-        figures, problems = drawn(_drawings(look, glanced, item.name, s))
-        record["gaze"] = {name: along[name].tolist() for name in along}
-        record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | {"json": str(page)}
-        return Made(record, trace.theta_moved, figures, {}, problems, tuple(metrics_of(along)))
+        drawings = [*_drawings(look, glanced, name, s)]
+        figures, problems = keep_and_draw(record, drawings, {"json": records.printable(str(page))}, keep)
+        return Made(record, trace.theta_moved, figures, {}, problems)
 
 
 def what_it_brought(look: GazeLook) -> dict[str, np.ndarray]:
@@ -124,11 +134,6 @@ def what_it_brought(look: GazeLook) -> dict[str, np.ndarray]:
         "degrees": np.concatenate([[0.0], np.cumsum(steps)]),
         "samples": np.array(samples),
     }
-
-
-def metrics_of(along: dict[str, np.ndarray]) -> list[Metric]:
-    """``gaze/<name>``, a step a fixation."""
-    return [(f"gaze/{name}", float(x), step) for name, values in along.items() for step, x in enumerate(values)]
 
 
 def as_trace(look: GazeLook, along: dict[str, np.ndarray], *, controller: str, seconds: float) -> Trace:

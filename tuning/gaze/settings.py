@@ -1,5 +1,6 @@
 """How gaze is looked at, told beside people's and fitted: the settings of ``gaze`` and ``train gaze``."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -7,7 +8,9 @@ from typing import Annotated, ClassVar
 from ciliary.cortex.options import INHERITED
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option
-from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, OnDevice, Seed, Settings, Size
+from ciliary.tuning.cli.settings import Features, FeaturesWeights, Images, OnDevice, Seed, Size
+from ciliary.tuning.runs.fingerprints import digest
+from ciliary.tuning.sessions.options import SessionOptions
 
 MAPS = ("priority", "learned")
 OWN_SIGHT = "own"
@@ -20,7 +23,7 @@ PX_PER_DEG_HELP = "pixels of the file to a degree of visual angle (its width is 
 
 
 @dataclass(frozen=True, kw_only=True)
-class GazeSettings(OnDevice):
+class GazeSettings(SessionOptions):
     """Where an eye would look in photographs, why, and what it would have seen: a figure, a JSON and a run of each.
 
     Without IMAGE, three bundled photographs are looked at. With --people DIR nothing is drawn: the maps are told beside
@@ -49,11 +52,17 @@ output        OUT/<image>.png, the figure, OUT/<image>.gif, the film, and OUT/<i
               after each fixation.
               --people: OUT/gaze.md and OUT/gaze.csv, with --ablations OUT/gaze_ablations.csv, with --detail
               OUT/detail.md and OUT/detail.csv, with --compare OUT/detail_<what>.md and .csv.
+many images   --workers 2 looks at two photographs at a time; --shard 3/8 does the third of eight parts of them, under a
+              session of its own, and `ciliary merge OUT` puts these together; --engine ray gives them to a cluster
 {IN_WORDS}
 
 examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
               ciliary gaze --people osie/ --images 100
 """
+
+    untold: ClassVar[tuple[str, ...]] = (
+        *("images", "people", "n_images", "ablations", "detail", "compare", "half", "n_glances"),
+    )
 
     images: Images = field(default=(), kw_only=False)
     people: Annotated[Path | None, option("--people", "DIR", "photographs and where people looked: a table")] = None
@@ -95,8 +104,6 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
     out: Annotated[Path, option("--out", "DIR", "where figures and tables go")] = DEFAULT_OUT
     save: Annotated[Path | None, option("--save", "DIR", "also write priority maps here")] = None
     is_animated: Annotated[bool, option("--animation/--no-animation", "", "write a GIF beside each figure")] = True
-    session: Annotated[str | None, option("--session", "NAME", "name of the session")] = None
-    is_resumed: Annotated[bool, option("--resume", "", "open a complete session again")] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,24 +128,29 @@ examples      ciliary gaze photo.jpg holiday/ --fixations 6 --save maps
             raise ValueError(
                 "--save and --centre are of photographs; --people tells each map with and without a centre"
             )
+        if self.people is not None and self.is_parted:
+            raise ValueError("--workers, --engine and --shard are of photographs; leave them out, or --people")
         if self.percept is not None and self.people is not None:
             raise ValueError("--percept is of photographs; with --people ask for --detail KIND --compare together")
         if self.weights is not None:
             object.__setattr__(self, "map", "learned")
 
     @property
-    def session_base(self) -> str:
-        """The name asked for, or what is done."""
-        return self.session or "gaze"
+    def called(self) -> str:
+        """What is done."""
+        return "gaze"
 
-    def as_params(self) -> dict[str, str]:
-        """The settings as strings, for the parameters of a tracked run."""
-        others = ("images", "people", "n_images", "ablations", "detail", "compare", "half", "n_glances")
-        return {k: str(v) for k, v in self.values().items() if k not in others}
+    def fingerprint(self) -> str:
+        """The same of numbers and of files, by what is in them: they may be fitted anew under their old names."""
+        files = {name: path for name in ("weights", "expectation") if (path := getattr(self, name)) is not None}
+        if not files:
+            return super().fingerprint()
+        marks = {name: digest(path.read_bytes()) for name, path in files.items()}
+        return digest(json.dumps({**self.numbers(), **marks}, sort_keys=True).encode())
 
 
 @dataclass(frozen=True, kw_only=True)
-class GazeTraining(Settings):
+class GazeTraining(OnDevice):
     """Fit the weights of a density of gaze, 13 or 77, to people's fixations. Minutes; concave, so the fit is the best.
 
     Use it with ciliary gaze --weights FILE.
@@ -171,7 +183,7 @@ examples      ciliary train gaze --people osie/ --features efficientnet_lite0 --
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpectationTraining(Settings):
+class ExpectationTraining(OnDevice):
     """Teach the eye's expectation: from what glances saw, the priority that the whole photograph would have.
 
     Without labels: photographs and their own priority teach it. Use it with EyeConfig(expectation=FILE).

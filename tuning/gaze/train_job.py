@@ -11,6 +11,7 @@ import torch
 
 from ciliary.cortex.cues.base import ProviderUnavailable, UnknownBackbone
 from ciliary.cortex.cues.models import make_backbone
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.dorsal.mixture import GazeMixture, mixture_text
 from ciliary.envs.data.gaze import GazeSet, read_gaze
 from ciliary.envs.metrics.gaze_baselines import PEOPLE_SIGMA_DEG, all_counts, centre_bias
@@ -57,13 +58,14 @@ def train(settings: GazeTraining) -> tuple[Path, Table, str]:
     """
     s = settings
     gazed = read_gaze(s.people)
-    shown = Shown.of(gazed, long_side_px=s.size_px, px_per_deg=s.px_per_deg)
+    there = choose_device(s.device)
+    shown = Shown.of(gazed, long_side_px=s.size_px, px_per_deg=s.px_per_deg, device=there)
     indices = halves(gazed, s.n_images)
     backbone = None if s.features == "none" else make_backbone(s.features, weights=s.features_weights)
-    trunk = None if backbone is None else backbone.maps
+    trunk = None if backbone is None else backbone.to(there).maps
     with Bar(len(indices["choose"]), title="to fit on", unit="photographs", is_quiet=s.is_quiet) as bar:
         maps = maps_to_fit(gazed, shown, indices["choose"], trunk=trunk, on_image=bar.advance)
-        counts, prior = _fixations(gazed.only(indices["choose"]), shown)
+        counts, prior = (x.to(there) for x in _fixations(gazed.only(indices["choose"]), shown))
         l2 = choose_ridge(maps, counts, prior)
         fitted = fit_mixture(maps, counts, prior, l2=l2)
         about = {
@@ -74,7 +76,7 @@ def train(settings: GazeTraining) -> tuple[Path, Table, str]:
             "size_px": s.size_px,
             "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         }
-        mixture = GazeMixture(fitted.weights, fitted.prior_exponent, s.features, about)
+        mixture = GazeMixture(fitted.weights.cpu(), fitted.prior_exponent, s.features, about)
         path = write_atomically(s.out / WEIGHTS, mixture_text(mixture).encode())
         told_on = indices["tell"]
         bar.next("to tell on", len(told_on))

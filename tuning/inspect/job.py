@@ -25,6 +25,7 @@ from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.inspect.numbers import measure
+from ciliary.tuning.inspect.numbers_job import paths_of, tell_numbers
 from ciliary.tuning.inspect.page import WORDS, Section, without_heading, write_page
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.sessions.figures import write_figure
@@ -69,6 +70,8 @@ def run(settings: LookSettings) -> int:
         _complain(line)
     inputs = set_apart(inputs, (settings.out, [f"/{PAGE}", *(f"/{name}.png" for name in FIGURES)]), say=_complain)
     try:
+        if settings.only_numbers:
+            return _tell_numbers(cortex, theta, inputs, settings, problems)
         n_done = _look_at_all(cortex, theta, inputs, settings, problems)
     except KeyboardInterrupt:
         _complain("stopped; what was written stays")
@@ -88,6 +91,26 @@ def theta_of(changes: Mapping[str, float], table: ParameterTable = PARAMETERS) -
     for name, value in changes.items():
         table.check_value(name, value)
     return table.default_theta(1, **changes)
+
+
+def _tell_numbers(
+    cortex: Cortex, theta: Theta, inputs: Sequence[Input], settings: LookSettings, problems: list[str]
+) -> int:
+    def say(line: str) -> None:
+        problems.append(line)
+        _complain(line)
+
+    try:
+        page, n_done = tell_numbers(settings, cortex, theta, inputs, say)
+    except (ValueError, OSError) as error:
+        _complain(error)
+        return NOTHING
+    if not settings.is_quiet:
+        lines = [page, *(f"numbers  {path}" for path in paths_of(settings.out))]
+        Console(highlight=False, soft_wrap=True).print("\n".join(lines), markup=False)
+    if not n_done:
+        return NOTHING
+    return SOME_FAILED if problems else ALL_WELL
 
 
 def _look_at_all(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from ciliary.cortex.plot.look import Look
-from ciliary.cortex.profile import StageReport, profile
+from ciliary.cortex.profile import StageReport, gradient_sizes, profile
 
 #: The field by which the activity of a stage is judged.
 ACTIVITY = {
@@ -32,17 +33,20 @@ class StageNumbers:
     field: str  # whose activity: of :data:`ACTIVITY`, empty for the cues
     share_active: float | None
     gini: float | None
+    gradient: float | None  # see :func:`ciliary.cortex.profile.gradient_sizes`
     n_not_finite: int
 
 
 def measure(look: Look, *, n_repeats: int = 3) -> tuple[list[StageNumbers], list[StageReport]]:
-    """Time and activity of each stage at the setting of a look, and the reports of all fields behind them.
+    """Time, activity and gradient of each stage at the setting of a look, and the reports of all fields behind them.
 
     Looks ``n_repeats`` + 1 times more: times are medians, the first pass does not count.
     """
     reports = profile(look.cortex, look.image[None].to(look.cortex.device), look.theta, n_repeats=n_repeats)
+    gradients = gradient_sizes(look.cortex, look.image[None].to(look.cortex.device), look.theta)
     rows = []
     for report in reports:
+        gradient = gradients.get(report.stage, math.nan)
         name = ACTIVITY.get(report.stage, "")
         field = next((f for f in report.fields if f.name == name), None)
         active = None if field is None else share_active(getattr(getattr(look.percept, report.stage), name))
@@ -54,6 +58,7 @@ def measure(look: Look, *, n_repeats: int = 3) -> tuple[list[StageNumbers], list
                 name,
                 active,
                 None if field is None else field.gini,
+                None if math.isnan(gradient) else gradient,
                 sum(f.n_nan for f in report.fields) + _n_infinite(report),
             )
         )

@@ -62,7 +62,8 @@ def write_page(
             title=title,
             facts=facts,
             sections=sections,
-            numbers=_rows(numbers),
+            numbers=rows_of(numbers),
+            columns=COLUMNS,
             fields=render(list(reports)),
             changed=[f"{p.name} = {value:.4g} (default {p.default:g})" for p, value in moved],
             parameters=[(p.name, p.stage, f"{value:.4g}", f"{p.default:g}", p.unit) for p, value in values],
@@ -95,7 +96,11 @@ def without_heading(path: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _rows(numbers: Sequence[StageNumbers]) -> list[tuple[str, ...]]:
+#: Of the table that :func:`rows_of` fills.
+COLUMNS = ("stage", "time (ms)", "output (MiB)", "field judged", "share active", "Gini", "gradient", "not finite")
+
+
+def rows_of(numbers: Sequence[StageNumbers]) -> list[tuple[str, ...]]:
     """The table of what stages cost and how they answer, and its sum."""
     rows = [
         (
@@ -105,6 +110,7 @@ def _rows(numbers: Sequence[StageNumbers]) -> list[tuple[str, ...]]:
             row.field or "–",
             _number(row.share_active),
             _number(row.gini),
+            _number(row.gradient),
             str(row.n_not_finite),
         )
         for row in numbers
@@ -112,7 +118,7 @@ def _rows(numbers: Sequence[StageNumbers]) -> list[tuple[str, ...]]:
     time_ms, memory_mib = sum(row.time_ms for row in numbers), sum(row.memory_mib for row in numbers)
     return [
         *rows,
-        ("all", f"{time_ms:.1f}", f"{memory_mib:.2f}", "", "", "", str(sum(r.n_not_finite for r in numbers))),
+        ("all", f"{time_ms:.1f}", f"{memory_mib:.2f}", "", "", "", "", str(sum(r.n_not_finite for r in numbers))),
     ]
 
 

@@ -18,11 +18,11 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -31,7 +31,6 @@ from ciliary.tuning.runs.secrets import masked
 
 if TYPE_CHECKING:
     from ciliary.agents.trace import Trace
-    from ciliary.envs.data.reading import Photograph
 
 FILE = "episodes.jsonl"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # new lines and escape sequences among them
@@ -52,10 +51,26 @@ class EpisodeKey:
         return "|".join(str(value) for value in asdict(self).values())
 
 
+class Shown(Protocol):
+    """What a record tells of an input: a photograph's, or a scene's."""
+
+    @property
+    def path(self) -> Path | None:
+        """Where it lies; None for one in memory."""
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(height, width), before any resizing."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What had to be done to show it."""
+
+
 def build(
     key: EpisodeKey,
     trace: Trace,
-    photograph: Photograph,
+    shown: Shown,
     *,
     files: Mapping[str, str] | None = None,
     status: str = "FINISHED",
@@ -66,7 +81,7 @@ def build(
     Args:
         key: identity of the episode.
         trace: of the episode.
-        photograph: what was seen.
+        shown: what was seen.
         files: what was written for it (role -> path).
         status: how its run ends.
         objective: what the totals were measured by, as ``SessionSettings.mark`` names it.
@@ -76,7 +91,7 @@ def build(
     history["u"] = np.asarray(trace.u).tolist()
     record: dict[str, Any] = plain(
         {
-            **_head(key, photograph, status),
+            **_head(key, shown, status),
             "objective": objective,
             "n_trials": len(trace.u),
             "n_evaluations": trace.n_evaluations,
@@ -97,20 +112,20 @@ def build(
     return record
 
 
-def build_failed(key: EpisodeKey, error: BaseException, photograph: Photograph) -> dict[str, Any]:
+def build_failed(key: EpisodeKey, error: BaseException, shown: Shown) -> dict[str, Any]:
     """The record of an episode which an exception ended."""
-    record: dict[str, Any] = plain({**_head(key, photograph, "FAILED"), "error": f"{type(error).__name__}: {error}"})
+    record: dict[str, Any] = plain({**_head(key, shown, "FAILED"), "error": f"{type(error).__name__}: {error}"})
     return record
 
 
-def _head(key: EpisodeKey, photograph: Photograph, status: str) -> dict[str, Any]:
+def _head(key: EpisodeKey, shown: Shown, status: str) -> dict[str, Any]:
     return {
         "key": str(key),
         "status": status,
         **asdict(key),
-        "path": None if photograph.path is None else str(photograph.path),
-        "original_size": list(photograph.original_size),
-        "notes": list(photograph.notes),
+        "path": None if shown.path is None else str(shown.path),
+        "original_size": list(shown.original_size),
+        "notes": list(shown.notes),
         "versions": versions(),
     }
 
@@ -166,10 +181,34 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def stream(path: Path) -> Iterator[dict[str, Any]]:
     """The same one by one: a long session's do not fit in memory together."""
+    yield from (record for _, record in placed(path))
+
+
+def placed(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same, each with the byte at which its line begins: :func:`read_at` reads it again."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        yield from _whole(lines)
+    with path.open("rb") as lines:
+        start = 0
+        for line in lines:
+            record = _whole(line)
+            if record is not None:
+                yield start, record
+            start += len(line)
+
+
+def read_at(path: Path, start: int) -> dict[str, Any]:
+    """The record whose line begins at a byte.
+
+    Raises:
+        ValueError: there is no record: the file has been written anew.
+    """
+    with path.open("rb") as lines:
+        lines.seek(start)
+        record = _whole(lines.readline())
+    if record is None:
+        raise ValueError(f"{path} was changed while it was read; try again")
+    return record
 
 
 def without_history(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,11 +219,9 @@ def without_history(record: Mapping[str, Any]) -> dict[str, Any]:
 _IN_THE_FILE = ("history", "statistics", "parameters", "versions", "ending", "frozen", "notes")
 
 
-def _whole(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(record, dict) and "key" in record:
-            yield record
+def _whole(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line.decode("utf-8", "replace"))
+    except json.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) and "key" in record else None

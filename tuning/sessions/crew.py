@@ -7,25 +7,19 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
-
-import gymnasium as gym
-from optuna.storages import BaseStorage
 
 from ciliary.agents.episode import Progress
 from ciliary.tuning.cli.processor import be_worker, n_cores
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.sessions.bench import Bench, Cut, Result, Task
-from ciliary.tuning.sessions.make_env import make_controller
-from ciliary.tuning.sessions.settings import SessionSettings
-from ciliary.tuning.sessions.study_cache import open_storage
+from ciliary.tuning.sessions.job import Equipment, Workbench
+from ciliary.tuning.sessions.task import Cut, Result, Task
 
 PATIENCE_S = 0.2  # between looks whether somebody asked us to stop
 
@@ -52,7 +46,7 @@ class Alone:
         stopper: knows whether a signal has come.
     """
 
-    def __init__(self, bench: Bench, on_batch: Callable[[Progress], object], stopper: Stopper) -> None:
+    def __init__(self, bench: Workbench, on_batch: Callable[[Progress], object], stopper: Stopper) -> None:
         self._bench, self._on_batch, self._stopper = bench, on_batch, stopper
 
     def run(self, tasks: Iterable[Task], *, is_stoppable: bool = True) -> Iterator[tuple[Task, Result]]:
@@ -71,54 +65,46 @@ class Alone:
         """See :class:`Crew`."""
 
 
-@dataclass(frozen=True)
-class Equipment:
-    """What a worker builds its bench from; pickled once a worker."""
-
-    settings: SessionSettings
-    make_env: Callable[..., gym.Env[Any, Any]]
-    folder: Path
-    searches_all: bool = False
-
-    def build(self, storage: BaseStorage | None = None) -> Bench:
-        """A bench of one's own; without a storage it opens that of the settings, if they name one."""
-        settings, more = self.settings, {"searches_all": True} if self.searches_all else {}
-        if storage is None and settings.storage is not None:
-            storage = open_storage(settings.storage)
-        return Bench(settings, self.make_env(settings, **more), make_controller(settings), storage, self.folder)
-
-
 class Workers:
-    """Fresh processes, which share the cores among them; a worker that dies costs the episodes at work, not the rest.
+    """Fresh processes, which share the cores among them; a worker that dies costs its own episode, not the rest.
+
+    Who dies takes the pool along. What was at work is done again one at a time, so that it is known whose fault it was.
 
     Args:
         n: how many.
         equipment: of each.
         stopper: knows whether a signal has come.
+        say: is told, in a line, of a worker that died.
     """
 
-    def __init__(self, n: int, equipment: Equipment, stopper: Stopper) -> None:
-        self.n, self._equipment, self._stopper = n, equipment, stopper
+    def __init__(self, n: int, equipment: Equipment[Any], stopper: Stopper, say: Callable[[str], object]) -> None:
+        self.n, self._equipment, self._stopper, self._say = n, equipment, stopper, say
         self._context = multiprocessing.get_context("spawn")  # a fork after torch has started its threads may hang
-        self._stop, self._lock = self._context.Event(), self._context.Lock()
         self._pool: ProcessPoolExecutor | None = None
+        self._is_cut = False
 
     def run(self, tasks: Iterable[Task], *, is_stoppable: bool = True) -> Iterator[tuple[Task, Result]]:
         """See :class:`Crew`."""
-        self._stop.clear()
-        left, waiting = iter(tasks), dict[Future[Result], Task]()
-        has_more = True
+        left, waiting, broken = iter(tasks), dict[Future[Result], Task](), list[Task]()
+        has_more, self._is_cut = True, False
+        if self._pool is not None:
+            self._stop.clear()
         while has_more or waiting:
-            while has_more and len(waiting) <= self.n:  # one more than there are workers, so that none waits
+            while has_more and not broken and len(waiting) <= self.n:  # one more than workers, so that none waits
                 task = next(left, None)
                 has_more = task is not None
                 if task is not None:
                     waiting[self._submit(task)] = task
-            done, _ = wait(waiting, timeout=PATIENCE_S, return_when=FIRST_COMPLETED)
-            if is_stoppable and self._stopper.is_asked:
-                self._stop.set()
-            for future in done:
-                yield waiting.pop(future), self._result(future)
+            for future in self._ended(waiting, is_stoppable):
+                task, result = waiting.pop(future), self._result(future)
+                if result is None:
+                    broken.append(task)
+                else:
+                    yield task, result
+            if broken and not waiting:
+                self._say(f"a worker died; done again, one by one: {', '.join(task.label for task in broken)}")
+                yield from self._one_by_one(broken, is_stoppable)
+                broken.clear()
 
     def close(self) -> None:
         """See :class:`Crew`."""
@@ -129,10 +115,33 @@ class Workers:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
+    def _one_by_one(self, tasks: Sequence[Task], is_stoppable: bool) -> Iterator[tuple[Task, Result]]:
+        """What was at work when a worker died: what was kept by then is not kept again."""
+        keys = {str(task.key) for task in tasks}
+        file = self._equipment.folder / records.FILE
+        kept = {r["key"]: r for r in records.stream(file) if r["key"] in keys and r.get("status") == "FINISHED"}
+        for task in tasks:
+            future = self._submit(replace(task, known=kept.get(str(task.key), task.known)))
+            while not self._ended([future], is_stoppable):
+                pass
+            advice = "(often: out of memory); --resume does it again, with fewer --workers"
+            yield task, self._result(future) or RuntimeError(f"a worker died {advice}")
+
+    def _ended(self, futures: Collection[Future[Result]], is_stoppable: bool) -> set[Future[Result]]:
+        """Those that have ended, after a short wait for one that does."""
+        done, _ = wait(futures, timeout=PATIENCE_S, return_when=FIRST_COMPLETED)
+        if is_stoppable and self._stopper.is_asked and self._pool is not None:
+            self._is_cut = True
+            self._stop.set()
+        return done
+
     def _submit(self, task: Task) -> Future[Result]:
         if self._pool is None:
             n_threads = self._equipment.settings.n_threads or max(1, n_cores() // self.n)
-            start = (self._equipment, n_threads, self._stop, self._lock)
+            self._stop, lock = self._context.Event(), self._context.Lock()  # whoever died may have held the last ones
+            if self._is_cut:
+                self._stop.set()
+            start = (self._equipment, n_threads, self._stop, lock)
             self._pool = ProcessPoolExecutor(self.n, self._context, initializer=_start, initargs=start)
         try:
             return self._pool.submit(_work, task)
@@ -141,11 +150,12 @@ class Workers:
             self._pool = None
             return self._submit(task)
 
-    def _result(self, future: Future[Result]) -> Result:
+    def _result(self, future: Future[Result]) -> Result | None:
+        """What came of a task; None if a worker died."""
         try:
             return future.result()
         except BrokenProcessPool:
-            return RuntimeError("a worker died (often: out of memory); --resume does it again, with fewer --workers")
+            return None
         except Exception as error:  # noqa: BLE001 -- what came back could not be read
             return error
 
@@ -153,13 +163,13 @@ class Workers:
 class _Worker:
     """What a worker process holds."""
 
-    bench: Bench | None = None
+    bench: Workbench | None = None
     error: Exception | None = None
     stop: Any
     lock: Any
 
 
-def _start(equipment: Equipment, n_threads: int, stop: Any, lock: Any) -> None:
+def _start(equipment: Equipment[Any], n_threads: int, stop: Any, lock: Any) -> None:
     be_worker(n_threads)
     _Worker.stop, _Worker.lock = stop, lock
     try:

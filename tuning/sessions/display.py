@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ciliary.agents.episode import Progress as Batch
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS
 from ciliary.envs.objective.terms import TERMS
 from ciliary.tuning.cli.progress import Bar, pace
-from ciliary.tuning.sessions.outcome import Outcome
+from ciliary.tuning.sessions.outcome import Told
 from ciliary.tuning.sessions.resume import Session
 
 COLUMNS = ("total", "predicted_score", *TERMS, *RECOGNITION_TERMS)  # those that were measured are shown
@@ -32,15 +33,33 @@ _SHORT = {
 }
 _MIN_WIDTH = 104  # a table that goes into a file must not be folded to the width of no terminal
 _MAX_FIGURES = 12
+_MOST_ROWS = 1000
 
 
 class TerminalDisplay:
-    """Progress and problems on stderr, so that stdout holds the table alone. A context manager."""
+    """Progress and problems on stderr, so that stdout holds the table alone. A context manager.
 
-    def __init__(self, *, n_trials: int, is_quiet: bool = False) -> None:
-        self._is_quiet = is_quiet
+    Args:
+        command: who tells it.
+        n_trials: most of an episode; 1 where it has no parts.
+        trials: what an episode's parts are called.
+        inputs: what episodes are of.
+        is_quiet: only problems.
+    """
+
+    def __init__(
+        self,
+        command: str = "accommodate",
+        *,
+        n_trials: int = 1,
+        trials: str = "trials",
+        inputs: str = "images",
+        is_quiet: bool = False,
+    ) -> None:
+        self._command, self._inputs, self._is_quiet = command, inputs, is_quiet
         self._n_trials = n_trials
-        self._bar = Bar(None, title="opening the tracking store", unit="trials", is_quiet=is_quiet)
+        unit = trials if n_trials > 1 else inputs
+        self._bar = Bar(None, title="opening the tracking store", unit=unit, is_quiet=is_quiet)
         self.console = self._bar.console
         self._n_over, self._n_left, self._start_s = 0, 0, time.perf_counter()
 
@@ -73,37 +92,37 @@ class TerminalDisplay:
         self._bar.move(
             self._n_over * self._n_trials,
             total=(self._n_over + self._n_left) * self._n_trials,
-            note=pace(self._n_over, time.perf_counter() - self._start_s, unit="images"),
+            note=pace(self._n_over, time.perf_counter() - self._start_s, unit=self._inputs),
         )
 
     def note(self, text: str) -> None:
         """One plain line on stderr, unless quiet."""
         if not self._is_quiet:
-            self._say(f"accommodate: {text}")
+            self._say(f"{self._command}: {text}")
 
     def problem(self, text: str) -> None:
         """One plain line on stderr, even when quiet."""
-        self._say(f"accommodate: {text}")
+        self._say(f"{self._command}: {text}")
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False)
 
 
-def results_table(records: list[dict[str, Any]], *, is_narrow: bool = False) -> Table:
-    """Loss and terms before and after (the lines of a cell), trials, seconds and which setting the guard let pass."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("image", overflow="fold", min_width=12)
-    table.add_column("", no_wrap=True)
-    terms = [
-        name for name in COLUMNS if any(name in record[side] for record in records for side in ("before", "after"))
-    ]
-    for name in terms:
-        heading = _SHORT.get(name, name) if is_narrow else name.replace("_", " ")
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("trials", justify="right", no_wrap=True)
-    table.add_column("sec" if is_narrow else "seconds", justify="right", no_wrap=True)
-    table.add_column("applied", no_wrap=True)
+def results_tables(records: Sequence[Mapping[str, Any]], *, is_narrow: bool = False) -> Iterator[Table]:
+    """Loss and terms before and after (the lines of a cell), trials, seconds and which setting the guard let pass.
+
+    One table, or of a long session one for each :data:`_MOST_ROWS` episodes, with the means under the last: a table is
+    laid out in memory, 10 kB an episode.
+    """
+    means = _Means()
     for record in records:
+        means.add(record)
+    terms = [name for name in COLUMNS if name in means.names]
+    table = _empty_table(terms, is_narrow=is_narrow)
+    for record in records:
+        if table.row_count == _MOST_ROWS:
+            yield table
+            table = _empty_table(terms, is_narrow=is_narrow)
         values = [f"{_number(record['before'].get(t))}\n{_better(record, t)}" for t in terms]
         disturbance = "undisturbed" if record["disturbance"] == "none" else record["disturbance"]
         table.add_row(
@@ -116,18 +135,50 @@ def results_table(records: list[dict[str, Any]], *, is_narrow: bool = False) -> 
             end_section=True,
         )
     if len(records) > 1:
-        means = [_mean(records, side, t) for t in terms for side in ("before", "after")]
-        pairs = [f"{before}\n{after}" for before, after in zip(means[::2], means[1::2], strict=True)]
-        seconds = sum(r["seconds"] for r in records)
         table.add_row(
             f"[bold]mean[/]\n[dim]of {len(records)}[/]",
             "[dim]before\nafter[/]",
-            *pairs,
+            *(f"{means.of('before', t)}\n{means.of('after', t)}" for t in terms),
             "",
-            f"{seconds:.1f}\n[dim]sum[/]",
+            f"{means.seconds:.1f}\n[dim]sum[/]",
             "",
         )
+    yield table
+
+
+def _empty_table(terms: Sequence[str], *, is_narrow: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("image", overflow="fold", min_width=12)
+    table.add_column("", no_wrap=True)
+    for name in terms:
+        heading = _SHORT.get(name, name) if is_narrow else name.replace("_", " ")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("trials", justify="right", no_wrap=True)
+    table.add_column("sec" if is_narrow else "seconds", justify="right", no_wrap=True)
+    table.add_column("applied", no_wrap=True)
     return table
+
+
+class _Means:
+    """Of what was measured in any episode, over those in which it was; and the seconds of all."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.seconds = 0.0
+        self._sums: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        self.seconds += record["seconds"]
+        for side in ("before", "after"):
+            self.names |= record[side].keys()
+            for name, value in record[side].items():
+                if value is not None:
+                    total, n = self._sums.get((side, name), (0.0, 0))
+                    self._sums[side, name] = total + value, n + 1
+
+    def of(self, side: str, name: str) -> str:
+        total, n = self._sums.get((side, name), (0.0, 0))
+        return _number(total / n if n else None)
 
 
 def verdict(record: Mapping[str, Any]) -> str:
@@ -139,13 +190,14 @@ def verdict(record: Mapping[str, Any]) -> str:
     return word if record.get("guard") is None else f"{word}\n[dim]guard[/]"
 
 
-def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | None = None) -> None:
+def print_outcome(outcome: Told, *, save: Path | None, console: Console | None = None) -> None:
     """The table, where things are, and how to see the runs; on stdout."""
     console = console or Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, _MIN_WIDTH)
     if outcome.records:
-        console.print(results_table(outcome.records, is_narrow=console.width < _MIN_WIDTH))
+        for table in results_tables(outcome.records, is_narrow=console.width < _MIN_WIDTH):
+            console.print(table)
     state = "stopped" if outcome.is_stopped else "done"
     words = [f"session {outcome.name} {state}: {len(outcome.records)} episodes"]
     if outcome.n_before:
@@ -153,7 +205,8 @@ def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | Non
     if outcome.problems:
         words.append(f"{len(outcome.problems)} failed")
     _line(console, ", ".join(words))
-    figures = [r["files"] for r in outcome.records if "figure" in r.get("files", {})]
+    drawn = (r["files"] for r in outcome.records if "figure" in r.get("files", {}))
+    figures = [*islice(drawn, _MAX_FIGURES + 1)]
     if len(figures) <= _MAX_FIGURES:
         for files in figures:
             _line(console, f"figure   {files['figure']}")
@@ -162,12 +215,25 @@ def print_outcome(outcome: Outcome, *, save: Path | None, console: Console | Non
             if "stages" in files:
                 _line(console, f"stages   {files['stages']}")
     else:
-        _line(console, f"figures  {outcome.folder / 'figures'} ({len(figures)} pages)")
+        _line(console, f"figures  {outcome.folder / 'figures'} ({len(figures) + sum(1 for _ in drawn)} pages)")
     if save is not None and outcome.records:
         _line(console, f"saved    {save}")
     _line(console, f"records  {outcome.folder / 'episodes.jsonl'}")
     if outcome.is_stopped:
         _line(console, "The same command goes on from here.")
+    _line(console, f"see the runs with:\n  {outcome.command}")
+
+
+def print_files(outcome: Told, titles: Mapping[str, str]) -> None:
+    """Where the files of these roles are, each under its title, and how the runs are seen; on stdout."""
+    console = Console(highlight=False)
+    width = max(8, *map(len, titles.values())) + 1
+    for record in outcome.records:
+        for role, title in titles.items():
+            if role in record["files"]:
+                _line(console, f"{title:{width}}{record['files'][role]}")
+    state = "stopped" if outcome.is_stopped else "done"
+    _line(console, f"session {outcome.name} {state}: {len(outcome.records)} episodes, {len(outcome.problems)} failed")
     _line(console, f"see the runs with:\n  {outcome.command}")
 
 
@@ -190,8 +256,3 @@ def _better(record: Mapping[str, Any], term: str) -> str:
         return text
     is_better = after > before if term in _HIGHER_IS_BETTER else after < before
     return f"[green]{text}[/]" if is_better else f"[red]{text}[/]"
-
-
-def _mean(records: list[dict[str, Any]], side: str, term: str) -> str:
-    values = [r[side][term] for r in records if r[side].get(term) is not None]
-    return _number(sum(values) / len(values)) if values else "–"

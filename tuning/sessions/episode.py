@@ -5,8 +5,7 @@ A figure of the episode is added in :func:`draw`, under the role by which MLflow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,35 +21,12 @@ from ciliary.envs.data.reading import Photograph
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import save_episode, summary_of
 from ciliary.tuning.runs.record import EpisodeKey
-from ciliary.tuning.runs.run import Metric
 from ciliary.tuning.sessions.animation import animate_episode, shots_of
 from ciliary.tuning.sessions.figures import draw_episode, title, write_figure
+from ciliary.tuning.sessions.made import Drawing, Keep, Made, keep_and_draw
 from ciliary.tuning.sessions.panels import count_recommended
 from ciliary.tuning.sessions.playing import Played
 from ciliary.tuning.sessions.settings import SessionSettings
-
-Drawing = tuple[str, Path, Callable[[Path], "Path | None"]]
-
-
-@dataclass(frozen=True, eq=False)
-class Made:
-    """What an episode left.
-
-    Attributes:
-        record: see :mod:`ciliary.tuning.runs.record`.
-        theta: physical values of the trials by parameter name, each (T,).
-        figures: role -> file.
-        pictures: trial -> what its regions look like, (H, W, 3) uint8.
-        problems: a line for each figure that could not be drawn.
-        metrics: what else is measured, each with its step.
-    """
-
-    record: dict[str, Any]
-    theta: Mapping[str, np.ndarray]
-    figures: Mapping[str, Path]
-    pictures: Mapping[int, np.ndarray]
-    problems: tuple[str, ...]
-    metrics: tuple[Metric, ...] = ()
 
 
 def make(
@@ -63,8 +39,8 @@ def make(
     controller: ControllerBase,
     folder: Path,
     stem: str,
+    keep: Keep,
     is_drawn: bool = True,
-    keep: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> Made:
     """Save the maps, keep the record, then draw; a figure that cannot be drawn costs no result.
 
@@ -77,8 +53,8 @@ def make(
         controller: who played.
         folder: of the session.
         stem: names the files.
-        is_drawn: whether it is drawn.
         keep: writes the record down, which names the figures that are to come.
+        is_drawn: whether it is drawn.
 
     Raises:
         OSError: the maps cannot be written.
@@ -92,32 +68,9 @@ def make(
     drawings: list[Drawing] = []
     if is_drawn:
         drawings = draw(played, record, settings, env=env, controller=controller, folder=folder, stem=stem)
-    record["files"] = {role: records.printable(str(path)) for role, path, _ in drawings} | saved
-    if keep is not None:
-        keep(record)
-    figures, problems = drawn(drawings)
-    record["files"] = {role: records.printable(str(path)) for role, path in figures.items()} | saved
+    figures, problems = keep_and_draw(record, drawings, saved, keep)
     pictures = pictures_of(played) if is_drawn else {}
     return Made(record, played.trace.theta_moved, figures, pictures, problems)
-
-
-def drawn(drawings: Iterable[Drawing]) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Draw what is beside the result: role -> file, and a line for each that could not be drawn; none costs the rest.
-
-    Args:
-        drawings: role, file, and what draws it there (or gives None, if there is nothing to draw).
-    """
-    figures: dict[str, Path] = {}
-    problems = []
-    for role, path, drawing in drawings:
-        try:
-            made = drawing(path)
-        except Exception as error:  # noqa: BLE001 -- of Matplotlib, of a font, of a full disk: the result is worth more
-            problems.append(f"no {role}: {type(error).__name__}: {error}")
-            continue
-        if made is not None:
-            figures[role] = made
-    return figures, tuple(problems)
 
 
 def draw(

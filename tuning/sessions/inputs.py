@@ -8,10 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ciliary.envs.data.images import as_photograph
 from ciliary.envs.data.opening import is_signed
 from ciliary.envs.data.sources import Photograph, bundled, expand_paths, read_image
 from ciliary.tuning.runs.files import is_own, plan_stems
+from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import FILE, printable
 
 N = TypeVar("N", bound=Any)  # a dataclass with a name
@@ -64,6 +67,11 @@ def collect(paths: Sequence[Any], long_side_px: int) -> tuple[list[Input], list[
     for name, image in zip(names[len(files) :], held, strict=True):
         inputs.append(Input(name, name, partial(as_photograph, image, name, long_side_px)))
     return inputs, [printable(str(problem)) for problem in problems], notes
+
+
+def mark_of(photograph: Photograph) -> str:
+    """Twelve hex digits of its pixels."""
+    return digest(np.ascontiguousarray(photograph.image).tobytes())
 
 
 def set_apart(items: Sequence[N], *places: tuple[Path, Sequence[str]], say: Callable[[str], object]) -> list[N]:

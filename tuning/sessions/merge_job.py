@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.files import NotWritable, check_writable
 from ciliary.tuning.runs.record import EpisodeKey
+from ciliary.tuning.runs.shortened import Shortened
 from ciliary.tuning.runs.store import StoreError, open_store
 from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.display import print_outcome
-from ciliary.tuning.sessions.episode import Made
-from ciliary.tuning.sessions.merge import Gathered, gather
+from ciliary.tuning.sessions.made import Made
+from ciliary.tuning.sessions.merge import Gathered, experiment_of, gather
 from ciliary.tuning.sessions.merge_settings import MergeSettings
-from ciliary.tuning.sessions.outcome import Outcome, first_line
+from ciliary.tuning.sessions.outcome import exit_code, first_line
 from ciliary.tuning.sessions.resume import Session, check_name, open_session
 
 
@@ -51,7 +52,21 @@ def run(settings: MergeSettings) -> int:
         if gathered.n_twice:
             complain("merge", f"{gathered.n_twice} episodes stood in several shards; each counts once")
         print_outcome(outcome, save=None)
-    return outcome.exit_code
+    return exit_code(outcome)
+
+
+@dataclass
+class Merged:
+    """What came of a merge, as :class:`~ciliary.tuning.sessions.outcome.Outcome` is of a session."""
+
+    name: str
+    folder: Path
+    command: str
+    problems: list[str]
+    records: Shortened = field(default_factory=Shortened)
+    run_ids: dict[str, str] = field(default_factory=dict)
+    n_before: int = 0
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,22 +82,25 @@ class _Named:
         return dict(self.params)
 
 
-def merge(gathered: Gathered, settings: MergeSettings, *, out: Path) -> Outcome:
-    """Keep and track what was gathered as one session; what an earlier merge did is not done again."""
+def merge(gathered: Gathered, settings: MergeSettings, *, out: Path) -> Merged:
+    """Keep and track what was gathered as one session; what an earlier merge did is not done again.
+
+    One record is in memory at a time.
+    """
     named = _Named(check_name(f"{gathered.base}-merged"), out, settings.as_params())
     check_writable(out)
-    store = open_store(out)
+    store = open_store(out, experiment=experiment_of([Path(folder) for folder in settings.folders], gathered.base))
     session = open_session(store, named)
-    outcome = Outcome(session.name, session.folder, store.command, records=gathered.records)
-    outcome.problems += gathered.missing
+    outcome = Merged(session.name, session.folder, store.command, [*gathered.missing])
     status = "FAILED"
     try:
         file = session.folder / records.FILE
-        known = {record["key"] for record in records.read(file)}
+        known = {record["key"] for record in records.stream(file)}
         with Bar(len(gathered.records), unit="episodes", is_quiet=settings.is_quiet) as bar:
             for record in gathered.records:
                 if record["key"] not in known:
                     records.append(file, record)
+                outcome.records.add(record)
                 try:
                     outcome.run_ids[record["key"]] = session.done.get(record["key"]) or _track(session, record)
                 except Exception as error:  # noqa: BLE001 -- of the store; the record is kept

@@ -13,8 +13,8 @@ from ciliary.tuning.cli.settings import Settings
 class MergeSettings(Settings):
     """Put the sessions of shards together: one table, one summary, one session, every episode once.
 
-    FOLDER is where sessions of `ciliary accommodate --shard I/N` went (their --out), or such a session itself. What is
-    missing is named; given again when it is there, merge adds it.
+    FOLDER is where sessions of `ciliary accommodate --shard I/N` went (their --out), or such a session itself; those of
+    `ciliary gaze` and `ciliary focus` likewise. What is missing is named; given again when it is there, merge adds it.
     """
 
     epilog: ClassVar[str] = f"""\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,6 +38,21 @@ class Display(Protocol):
         """One line about an input or an episode that failed."""
 
 
+class Told(Protocol):
+    """What a person is told of at the end of a session, or of a merge of sessions."""
+
+    name: str
+    folder: Path
+    command: str
+    problems: list[str]
+    n_before: int
+    is_stopped: bool
+
+    @property
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """Of the episodes that ended well, with or without their history."""
+
+
 @dataclass
 class Outcome:
     """What came of a session.
@@ -69,11 +85,16 @@ class Outcome:
     @property
     def exit_code(self) -> int:
         """0 all well, 1 nothing could be done, 3 some inputs failed, 130 stopped by a signal."""
-        if self.is_stopped:
-            return STOPPED
-        if not self.records:
-            return NOTHING
-        return SOME_FAILED if self.problems else ALL_WELL
+        return exit_code(self)
+
+
+def exit_code(told: Told) -> int:
+    """0 all well, 1 nothing could be done, 3 some inputs failed, 130 stopped by a signal."""
+    if told.is_stopped:
+        return STOPPED
+    if not told.records:
+        return NOTHING
+    return SOME_FAILED if told.problems else ALL_WELL
 
 
 def first_line(error: BaseException) -> str:

@@ -18,12 +18,13 @@ from typing import Any
 
 from ciliary.tuning.cli.stopping import Stopper
 from ciliary.tuning.runs import record as records
-from ciliary.tuning.sessions.bench import Cut, Result, Task, is_news
-from ciliary.tuning.sessions.crew import PATIENCE_S, Equipment
-from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.crew import PATIENCE_S
+from ciliary.tuning.sessions.job import Equipment
+from ciliary.tuning.sessions.made import Made
 from ciliary.tuning.sessions.outcome import first_line
 from ciliary.tuning.sessions.ray_cluster import EngineError, Membership, count_gpus, find_address, import_ray
 from ciliary.tuning.sessions.ray_worker import Delivery, RayWorker, mark
+from ciliary.tuning.sessions.task import Cut, Result, Task
 
 MOST_TRIES = 3  # of an episode whose workers die
 MOST_STARTS = 3  # of workers that cannot begin, one after the other
@@ -53,7 +54,7 @@ class RayCrew:
         Stopped: a signal has come before it was joined.
     """
 
-    def __init__(self, equipment: Equipment, stopper: Stopper, say: Callable[[str], object]) -> None:
+    def __init__(self, equipment: Equipment[Any], stopper: Stopper, say: Callable[[str], object]) -> None:
         settings = equipment.settings
         self._equipment, self._stopper, self._say = equipment, stopper, say
         self._n_threads = settings.n_threads or 1
@@ -191,8 +192,8 @@ class RayCrew:
         except Exception as error:  # noqa: BLE001 -- what came back could not be read
             return error
         try:
-            result = delivery.unpack(self._equipment.folder, self._equipment.settings.save)
-            if isinstance(result, Made) and task.is_played and is_news(task, result.record):
+            result = delivery.unpack(self._equipment.places)
+            if isinstance(result, Made) and task.is_played and task.is_news(result.record):
                 records.append(self._equipment.folder / records.FILE, result.record)
         except Exception as error:  # noqa: BLE001 -- of a full disk: this episode's failure
             return error

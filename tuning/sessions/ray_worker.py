@@ -23,12 +23,11 @@ from ciliary.tuning.cli.processor import flush_denormals, keep_memory, use_threa
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import code_mark
 from ciliary.tuning.runs.record import printable
-from ciliary.tuning.sessions.bench import Bench, Cut, Result, Task
-from ciliary.tuning.sessions.crew import Equipment, portable
-from ciliary.tuning.sessions.episode import Made
-from ciliary.tuning.sessions.settings import SessionSettings
-
-_SESSION, _MAPS = "session", "maps"  # folders of the worker that stand for the session's, and for that of --save
+from ciliary.tuning.sessions.crew import portable
+from ciliary.tuning.sessions.job import Equipment, Workbench
+from ciliary.tuning.sessions.made import Made
+from ciliary.tuning.sessions.options import SessionOptions
+from ciliary.tuning.sessions.task import Cut, Result, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +44,15 @@ class Delivery:
     files: Mapping[str, bytes]
     root: str
 
-    def unpack(self, folder: Path, save: Path | None) -> Result:
+    def unpack(self, places: Mapping[str, Path]) -> Result:
         """Write the files where the session has them; the result with their paths there.
 
         Args:
-            folder: of the session.
-            save: where maps go.
+            places: of the session's equipment; each is a folder of the worker's.
 
         Raises:
             OSError: a file cannot be written.
         """
-        places = {_SESSION: folder} | ({} if save is None else {_MAPS: save})
         for name, content in sorted(self.files.items(), key=lambda one: one[0].endswith(".json")):
             kind, _, rest = name.partition("/")
             write_atomically(places[kind] / rest, content)  # a map's JSON comes last: where it is, the maps are
@@ -64,8 +61,12 @@ class Delivery:
             return made
         heads = {printable(f"{self.root}/{kind}"): printable(str(place)) for kind, place in places.items()}
         files = {role: _moved(text, heads) for role, text in made.record["files"].items()}
-        figures = {role: folder / path.relative_to(Path(self.root) / _SESSION) for role, path in made.figures.items()}
+        figures = {role: self._there(path, places) for role, path in made.figures.items()}
         return replace(made, record={**made.record, "files": files}, figures=figures)
+
+    def _there(self, path: Path, places: Mapping[str, Path]) -> Path:
+        kind, *rest = path.relative_to(self.root).parts
+        return places[kind].joinpath(*rest)
 
 
 class RayWorker:
@@ -74,7 +75,7 @@ class RayWorker:
     def __init__(self) -> None:
         self._stopped = 0  # the last round whose episodes are to be cut
         self._root = Path(tempfile.gettempdir()) / f"ciliary-{uuid.uuid4().hex}"
-        self._bench: Bench | None = None
+        self._bench: Workbench | None = None
 
     @single_precision
     def begin(self, equipment: bytes, paths: Sequence[str], place: str, n_threads: int) -> str | Exception:
@@ -96,15 +97,10 @@ class RayWorker:
             use_threads(n_threads)
             flush_denormals()
             keep_memory()
-            asked: Equipment = pickle.loads(equipment)
-            settings = asked.settings
-            own = replace(
-                settings,
-                save=None if settings.save is None else self._root / _MAPS,
-                device="cpu" if settings.device == "cpu" else "auto",  # of the GPUs it sees the one that it was given
-            )
-            self._bench = replace(asked, settings=own, folder=self._root / _SESSION).build()
-            return mark(own)
+            asked: Equipment[SessionOptions] = pickle.loads(equipment)
+            own = asked.moved(self._root)
+            self._bench = own.build()
+            return mark(own.settings)
         except Exception as error:  # noqa: BLE001 -- told by the session
             return portable(error)
 
@@ -139,7 +135,7 @@ class RayWorker:
             raise KeyboardInterrupt
 
 
-def mark(settings: SessionSettings) -> str:
+def mark(settings: SessionOptions) -> str:
     """What a machine computes with: the code, and the files that the settings name. Numbers of others are others."""
     return f"{code_mark()} {settings.fingerprint()}"
 

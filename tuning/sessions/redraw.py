@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -20,12 +20,11 @@ from ciliary.cortex.device import to_device
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.table import ParameterTable
 from ciliary.envs.data.reading import Photograph
-from ciliary.tuning.sessions.episode import Made, draw, drawn, pictures_of
+from ciliary.tuning.sessions.episode import draw, pictures_of
+from ciliary.tuning.sessions.made import Made, drawn
 from ciliary.tuning.sessions.playing import Played
 from ciliary.tuning.sessions.settings import SessionSettings
-
-if TYPE_CHECKING:
-    from ciliary.tuning.sessions.bench import Task
+from ciliary.tuning.sessions.task import Task
 
 
 def redraw(
@@ -34,7 +33,7 @@ def redraw(
     """The figures of an episode whose record is known; its record names them now."""
     assert task.known is not None
     record = dict(task.known)
-    played = recall(env, controller, task.photograph, record)
+    played = recall(env, controller, task.shown, record)
     drawings = draw(played, record, settings, env=env, controller=controller, folder=folder, stem=task.stem)
     figures, problems = drawn(drawings)
     record["files"] = {role: str(path) for role, path in figures.items()} | record.get("files", {})

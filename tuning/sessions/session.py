@@ -1,42 +1,39 @@
-"""A session: many images under many disturbances, one controller, each episode tracked, recorded, drawn and saved."""
+"""The session of ``accommodate``: many images under many disturbances, one controller."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 from optuna.storages import BaseStorage
 
-from ciliary.tuning.cli.stopping import Stopped, Stopper
-from ciliary.tuning.runs import record as records
-from ciliary.tuning.runs.files import check_writable, write_atomically
-from ciliary.tuning.runs.store import Store, StoreError, masked, open_store
+from ciliary.envs.data.reading import Photograph
+from ciliary.tuning.runs.files import plan_stems
+from ciliary.tuning.runs.record import EpisodeKey
+from ciliary.tuning.runs.store import SESSIONS
 from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.bench import Bench
-from ciliary.tuning.sessions.crew import Alone, Crew, Equipment, Workers
+from ciliary.tuning.sessions.best import draw_best
+from ciliary.tuning.sessions.conduct import conduct
+from ciliary.tuning.sessions.crew import Crew
 from ciliary.tuning.sessions.experience import with_memories
-from ciliary.tuning.sessions.inputs import Input
+from ciliary.tuning.sessions.inputs import Input, mark_of
+from ciliary.tuning.sessions.job import Equipment, Job
 from ciliary.tuning.sessions.loop import Loop
 from ciliary.tuning.sessions.make_env import make_controller
-from ciliary.tuning.sessions.outcome import Display, Outcome, first_line
-from ciliary.tuning.sessions.ray_cluster import EngineError
-from ciliary.tuning.sessions.resume import Named, Session, open_session
+from ciliary.tuning.sessions.outcome import Display, Outcome
+from ciliary.tuning.sessions.resume import Session
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.sessions.study_cache import open_storage
 
-PLAN = "plan.json"  # of a session: the images of all shards, so that what is missing can be named
+MakeEnv = Callable[..., gym.Env[Any, Any]]
 
 
-def run_session(
-    settings: SessionSettings,
-    inputs: Sequence[Input],
-    *,
-    make_env: Callable[..., gym.Env[Any, Any]],
-    display: Display,
-) -> Outcome:
-    """Run a session to its end, or to the signal which stops it. Every run it opens is closed.
+def run_session(settings: SessionSettings, inputs: Sequence[Input], *, make_env: MakeEnv, display: Display) -> Outcome:
+    """Accommodate to every image under every disturbance, as :func:`~ciliary.tuning.sessions.conduct.conduct` does it.
 
     Args:
         settings: what to do.
@@ -50,101 +47,93 @@ def run_session(
         StoreError, StorageError: if tracking store or study storage cannot be opened.
         EngineError: whoever was to do the episodes cannot, and none is done.
     """
-    make_controller(settings)  # says now what is wrong with it
-    for folder in (settings.out, settings.save):
-        if folder is not None:
-            check_writable(folder)  # before the work, not after it
-    storage = None if settings.storage is None else open_storage(settings.storage)
-    with Stopper() as stopper:
-        store = open_store(settings.out)
-        session = begin(store, settings)
-        outcome = Outcome(session.name, session.folder, store.command)
-        status = "KILLED"  # until it is known better
-        crew: Crew | None = None
-        try:
-            display.begin(session, len(settings.own_part(inputs)) * len(settings.shown_as))
-            _write_plan(session, settings, inputs)
-            equipment = Equipment(settings, make_env, session.folder, session.searches_all)
-            crew = _crew(equipment, storage, store, display, stopper)
-            loop = Loop(settings, session, outcome, display, stopper)
-            try:
-                loop.all(inputs, crew)
-            except Stopped:
-                outcome.is_stopped = True
-                if not settings.n_best:
-                    raise
-            if settings.n_best:
-                loop.draw_best(settings.n_best, crew)
-            if not outcome.is_stopped:
-                status = "FINISHED" if outcome.records else "FAILED"
-        except Stopped:
-            outcome.is_stopped = True
-        except EngineError as error:  # what is done is done; the session goes on when the command is given again
-            status = "FAILED"
-            if not outcome.records:
-                raise
-            outcome.problems.append(str(error))
-            display.problem(str(error))
-        except Exception:
-            status = "FAILED"
-            raise
-        finally:
-            if crew is not None:
-                crew.close()
-            end(session, outcome, status)
-    return outcome
+    return conduct(Accommodating(settings, make_env), inputs, display)
 
 
-def _crew(equipment: Equipment, storage: BaseStorage | None, store: Store, display: Display, stopper: Stopper) -> Crew:
-    settings = equipment.settings
-    if settings.engine == "ray":
-        from ciliary.tuning.sessions.ray_crew import RayCrew  # the rest needs no cluster
-
-        return RayCrew(equipment, stopper, display.note)
-    if settings.n_workers > 1:
-        return Workers(settings.n_workers, equipment, stopper)
-    return Alone(_bench(equipment, storage, store), display.batch, stopper)
-
-
-def _bench(equipment: Equipment, storage: BaseStorage | None, store: Store) -> Bench:
-    """The bench of this process, whose controller remembers what lies in the session's output folder."""
-    bench = equipment.build(storage)
-    bench.controller = with_memories(bench.controller, equipment.settings, store, bench.table)
-    return bench
+def make_bench(
+    settings: SessionSettings,
+    folder: Path,
+    *,
+    make_env: MakeEnv,
+    searches_all: bool = False,
+    storage: BaseStorage | None = None,
+) -> Bench:
+    """A bench of one's own; without a storage it opens that of the settings, if they name one."""
+    more = {"searches_all": True} if searches_all else {}
+    if storage is None and settings.storage is not None:
+        storage = open_storage(settings.storage)
+    return Bench(settings, make_env(settings, **more), make_controller(settings), storage, folder)
 
 
-def _write_plan(session: Session, settings: SessionSettings, inputs: Sequence[Input]) -> None:
-    plan = {
-        "shard": settings.shard,
-        "images": [item.name for item in inputs],
-        "own": [item.name for item in settings.own_part(inputs)],
-        "disturbances": list(settings.shown_as),
-    }
-    write_atomically(session.folder / PLAN, json.dumps(plan, indent=1, ensure_ascii=False).encode() + b"\n")
+class Accommodating(Job[Input, Photograph]):
+    """Accommodation, as a session knows it.
 
+    Raises:
+        ValueError: there is no such controller.
+    """
 
-def begin(store: Store, settings: Named) -> Session:
-    """Open the session, or ``StoreError`` in one line; ``ValueError`` where its name is none."""
-    try:
-        return open_session(store, settings)
-    except ValueError:
-        raise
-    except Exception as error:
-        raise StoreError(f"cannot open a session in {masked(store.uri)}: {first_line(error)}") from error
+    experiment, is_disturbed = SESSIONS, True
+    settings: SessionSettings
 
+    def __init__(self, settings: SessionSettings, make_env: MakeEnv) -> None:
+        super().__init__(settings)
+        make_controller(settings)  # says now what is wrong with it
+        self._make_env = make_env
+        self._storage: BaseStorage | None = None
+        self._fingerprint = settings.fingerprint()
+        self.disturbances, self.draws_all = settings.shown_as, settings.draws_all
 
-def end(session: Session, outcome: Outcome, status: str) -> None:
-    """End the session's run with its summary. What cannot be tracked any more is a problem, not the end of results."""
-    best = tracking.by_gain(outcome.records)
-    about = tracking.describe_session(outcome.records, outcome.run_ids, outcome.problems, session.store.experiment_id)
-    metrics = tracking.session_metrics(outcome.records, outcome.problems)
-    try:
-        with session.store.outage.briefly():
-            try:
-                if len(best) > 1:
-                    ids = [outcome.run_ids.get(record["key"], "") for record in (best[0], best[-1])]
-                    session.run.tag(best_episode=ids[0], worst_episode=ids[1])
-            finally:  # which frees the session's name, whatever the store says
-                session.close(status, metrics=metrics, files=(session.folder / records.FILE,), description=about)
-    except Exception as error:  # noqa: BLE001 -- MLflow lets its drivers' errors through
-        outcome.problems.append(f"the session's run could not be ended: {first_line(error)}")
+    def prepare(self) -> None:
+        """Open the study storage; ``StorageError`` where it cannot be."""
+        storage = self.settings.storage
+        self._storage = None if storage is None else open_storage(storage)
+
+    def rows(self, inputs: Sequence[Input], say: Callable[[str], object]) -> list[tuple[Input, Mapping[str, str]]]:
+        """Names of pages and maps by which nothing of anybody else's is written over."""
+        names, save = [i.name for i in inputs], self.settings.save
+        stems = plan_stems(names, self.disturbances, save)
+        planned = list(zip(inputs, plan_stems(names, self.disturbances), stems, strict=True))
+        own = self.settings.own_part(planned)
+        for _, wanted, got in own:
+            for disturbance in (d for d in wanted if wanted[d] != got[d]):
+                page = f"{save}/{wanted[disturbance]}.json"
+                say(f"{page} or a map beside it is not ours: saved as {got[disturbance]}.* instead")
+        return [(item, got) for item, _, got in own]
+
+    def load(self, item: Input) -> tuple[Photograph, EpisodeKey]:
+        """The photograph, known again by its pixels."""
+        photograph = item.load()
+        return photograph, self.settings.key(item.name, mark_of(photograph), "none", settings=self._fingerprint)
+
+    def has_all(self, record: Mapping[str, Any], stem: str) -> bool:
+        """Whether the maps that are asked for lie where they are asked for."""
+        if self.settings.save is None:
+            return True
+        page = self.settings.save / f"{stem}.json"
+        return bool(record.get("files", {}).get("json") == str(page)) and page.exists()
+
+    def run_name(self, key: EpisodeKey) -> str:
+        """Image, disturbance, controller."""
+        return f"{key.image} {key.disturbance} {self.settings.controller}"
+
+    def params(self, key: EpisodeKey) -> dict[str, str]:
+        """See :func:`~ciliary.tuning.sessions.tracking.episode_params`."""
+        return tracking.episode_params(self.settings, key)
+
+    def equip(self, session: Session) -> Equipment[SessionSettings]:
+        """Environment, controller, studies."""
+        return Equipment(self.settings, session.folder, self._maker(session))
+
+    def bench(self, session: Session) -> Bench:
+        """The bench of this process, whose controller remembers what lies in the session's output folder."""
+        bench = self._maker(session)(self.settings, session.folder, storage=self._storage)
+        bench.controller = with_memories(bench.controller, self.settings, session.store, bench.table)
+        return bench
+
+    def _maker(self, session: Session) -> partial[Bench]:
+        return partial(make_bench, make_env=self._make_env, searches_all=session.searches_all)
+
+    def after(self, loop: Loop[Input, Photograph], crew: Crew) -> None:
+        """Draw those that gained most, if that is asked for; also of what was done till a signal came."""
+        if self.settings.n_best:
+            draw_best(loop, self.settings.n_best, crew)

@@ -4,21 +4,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from ciliary.cortex.options import CORTEX, GLANCES, default_objective, is_of_looks
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import Check, at_least, one_of, option, words
-from ciliary.tuning.cli.settings import Changes, Images, PerceiverOptions, Workers
+from ciliary.tuning.cli.settings import Changes, Images, PerceiverOptions
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.store import masked
 from ciliary.tuning.sessions import parts
+from ciliary.tuning.sessions.options import SessionOptions
 
 if TYPE_CHECKING:
     from ciliary.cortex.glance import GlancingPerceiver
-
-T = TypeVar("T")
 
 #: Controllers that play the weights that come with the project unless they are given others.
 POLICY_CONTROLLERS = ("policy", "hybrid", "hybrid-cmaes")
@@ -29,12 +28,6 @@ ANSWERS = ("integrated", "best")
 LOOKERS = ("panel", "disagreement")
 
 DEFAULT_OUT = Path("runs/accommodate")
-
-# What can be changed without changing the result of an episode (it names places, not computations).
-_PLACES = (
-    *("images", "out", "save", "session", "storage", "is_resumed", "is_animated", "is_trusted", "shard"),
-    *("disturbances", "controller", "seed"),
-)
 
 EPILOG = f"""\
 answers       integrated: what all looks come to together, and where they disagree; best: one setting for the image
@@ -70,13 +63,17 @@ def distance(texts: Sequence[str]) -> float | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionSettings(PerceiverOptions):
+class SessionSettings(SessionOptions, PerceiverOptions):
     """Accommodate the cortex to photographs, and show what it gained.
 
     Without IMAGE, three bundled photographs are shown in low light and with noise.
     """
 
     epilog: ClassVar[str] = EPILOG
+    unnumbered: ClassVar[tuple[str, ...]] = (
+        *SessionOptions.unnumbered,
+        *("images", "storage", "is_trusted", "disturbances", "controller"),
+    )
 
     images: Images = field(default=(), kw_only=False)
     answer: Annotated[
@@ -130,8 +127,6 @@ class SessionSettings(PerceiverOptions):
     ] = True
     out: Annotated[Path, option("--out", "DIR", "where results go")] = DEFAULT_OUT
     save: Annotated[Path | None, option("--save", "DIR", "write label maps, boundary maps and JSON there")] = None
-    session: Annotated[str | None, option("--session", "NAME", "name of the session")] = None
-    is_resumed: Annotated[bool, option("--resume", "", "open a complete session again")] = False
     storage: Annotated[
         str | None, option("--storage", "URL|FILE", "keep Optuna studies there, and continue those it holds")
     ] = None
@@ -145,24 +140,12 @@ class SessionSettings(PerceiverOptions):
         Check(parts.wrong_figures),
     ] = "all"
     is_bare: Annotated[bool, option("--no-figures", "", "draw nothing, as --figures none")] = False
-    n_workers: Workers = 1
-    engine: Annotated[str, option("--engine", "local|ray", "who does the episodes"), one_of("local", "ray")] = "local"
-    address: Annotated[
-        str | None,
-        option("--address", "HOST:PORT|auto", "of a Ray cluster (one of its own, here)"),
-        Check(parts.wrong_address),
-    ] = None
-    shard: Annotated[
-        str, option("--shard", "I/N", "only the I-th of N parts of the images; see merge"), Check(parts.wrong_shard)
-    ] = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.is_bare:
             object.__setattr__(self, "figures", "none")
-        if self.address is not None and self.engine != "ray":
-            raise ValueError("--address is of a Ray cluster; add --engine ray, or leave it out")
-        if self.controller == "memory" and (self.n_workers > 1 or self.engine != "local"):
+        if self.controller == "memory" and self.is_shared:
             flag = "--workers" if self.engine == "local" else "--engine"
             raise ValueError(f"memory learns from one episode to the next, which workers cannot; leave {flag} out")
         is_looks = not self.objective or is_of_looks(self.objective)
@@ -191,10 +174,9 @@ class SessionSettings(PerceiverOptions):
         return make_glancing(options, device=self.device)
 
     @property
-    def session_base(self) -> str:
-        """The name asked for, or ``<controller>-seed<seed>``."""
-        base = self.session or f"{self.controller.replace(':', '-')}-seed{self.seed}"
-        return base + parts.suffix(self.shard)
+    def called(self) -> str:
+        """``<controller>-seed<seed>``."""
+        return f"{self.controller.replace(':', '-')}-seed{self.seed}"
 
     @property
     def draws_all(self) -> bool:
@@ -206,10 +188,6 @@ class SessionSettings(PerceiverOptions):
         """How many are drawn at the end, of those that gained most."""
         return parts.n_best(self.figures)
 
-    def own_part(self, items: Sequence[T]) -> Sequence[T]:
-        """What of all images is this shard's; all, without shards."""
-        return parts.part(items, self.shard)
-
     def as_params(self) -> dict[str, str]:
         """The settings as strings, for the parameters of a tracked run."""
         values = self._named()
@@ -217,10 +195,6 @@ class SessionSettings(PerceiverOptions):
         values["disturbances"] = ",".join(self.shown_as)
         values["learned"] = ",".join(self.learned) or "none"
         return {name: masked(str(value)) for name, value in values.items() if name != "images"}
-
-    def numbers(self) -> dict[str, str]:
-        """Those of the parameters that shape the numbers of an episode."""
-        return {name: text for name, text in self.as_params().items() if name not in _PLACES}
 
     def key(self, image: str, fingerprint: str, disturbance: str, *, settings: str | None = None) -> EpisodeKey:
         """The key of an image under a disturbance; ``settings``: :meth:`fingerprint`, if known: that reads files."""
@@ -244,11 +218,11 @@ class SessionSettings(PerceiverOptions):
 
     def fingerprint(self) -> str:
         """Twelve hex digits which change whenever a setting that shapes the numbers of an episode changes."""
-        return self._digest_without(_PLACES)
+        return self._digest_without(self.unnumbered)
 
     def study_fingerprint(self) -> str:
         """The same for a study, which may be continued with more trials, with or without the guard."""
-        return self._digest_without((*_PLACES, "n_trials", "use_guard"))
+        return self._digest_without((*self.unnumbered, "n_trials", "use_guard"))
 
     def _digest_without(self, names: tuple[str, ...]) -> str:
         from ciliary.cortex.loading import names_object, object_mark
@@ -287,10 +261,8 @@ class SessionSettings(PerceiverOptions):
             del values["answer"]
         if not self.is_trusted:
             del values["is_trusted"]
-        for name in ("figures", "is_bare", "n_workers", "engine", "address"):  # nothing that a run is known by
+        for name in ("figures", "is_bare"):  # nothing that a run is known by
             del values[name]
-        if not self.shard:
-            del values["shard"]
         if self.features_weights is None:
             del values["features_weights"]
         if self.inherited == "none":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from ciliary.tuning.runs.record import EpisodeKey, printable
 from ciliary.tuning.runs.run import Metric, Run, at
-from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.made import Made
 from ciliary.tuning.sessions.settings import SessionSettings
 
 Theta = Mapping[str, np.ndarray]
@@ -24,11 +25,12 @@ Theta = Mapping[str, np.ndarray]
 
 
 def trial_metrics(record: Mapping[str, Any], theta: Theta) -> Iterator[Metric]:
-    """Per trial: ``loss/<term>``, ``best/total``, ``theta/<name>``."""
+    """Per trial: ``loss/<term>``, ``best/total``, ``theta/<name>``; of gaze, per fixation: ``gaze/<name>``."""
     history = record["history"]
     series = {f"loss/{name}": values for name, values in history.items() if name not in ("u", "best_so_far")}
     series["best/total"] = history["best_so_far"]
     series |= {f"theta/{name}": values.tolist() for name, values in theta.items()}
+    series |= {f"gaze/{name}": values for name, values in record.get("gaze", {}).items()}
     for key, values in series.items():
         yield from ((key, float(value), step) for step, value in enumerate(values) if value is not None)
 
@@ -72,7 +74,7 @@ def history_csv(record: Mapping[str, Any], theta: Theta) -> str:
 def track_episode(run: Run, made: Made) -> None:
     """Write a whole episode to its run and end it."""
     record = made.record
-    run.write([*trial_metrics(record, made.theta), *episode_metrics(record), *made.metrics])
+    run.write([*trial_metrics(record, made.theta), *episode_metrics(record)])
     run.uses(record["image"], digest=record["fingerprint"], source=record["path"] or record["image"])
     run.keep_text(history_csv(record, made.theta), "history.csv")
     run.keep_text(json.dumps(record, indent=1, ensure_ascii=False), "episode.json")
@@ -115,10 +117,12 @@ def describe_session(
         run_id = run_ids.get(record["key"])
         return name if run_id is None else f"[{name}](#/experiments/{experiment_id}/runs/{run_id})"
 
-    ranked = by_gain(records)
+    ranked = _by_gain(records)
     lines = [f"{len(records)} episodes, {len(problems)} failed."]
-    lines += [f"Gained most: {link(ranked[0])}; least: {link(ranked[-1])}."] if len(ranked) > 1 else []
-    rows = [f"| {link(record)} | {_change(record)} |" for record in ranked[:_MOST_ROWS]]
+    if len(ranked) > 1:
+        lines += [f"Gained most: {link(records[ranked[0]])}; least: {link(records[ranked[-1]])}."]
+    shown = (records[i] for i in ranked[:_MOST_ROWS])
+    rows = [f"| {link(record)} | {_change(record)} |" for record in shown]
     lines += ["\n".join(["| episode | total |", "|---|---|", *rows])] if rows else []
     lines += [f"… and {len(ranked) - _MOST_ROWS} more."] if len(ranked) > _MOST_ROWS else []
     lines += ["\n".join(f"- {_plain(problem)}" for problem in problems[:_MOST_ROWS])] if problems else []
@@ -130,22 +134,30 @@ _MOST_ROWS = 50
 
 def by_gain(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Records from the largest gain in the total to the smallest; without those that have none."""
+    return [records[i] for i in _by_gain(records)]
+
+
+def _by_gain(records: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Their places: records may lie in a file."""
 
     def gain(record: Mapping[str, Any]) -> float:
         before, after = _totals(record)
         return float("nan") if before is None or after is None else before - after
 
-    finite = [record for record in records if np.isfinite(gain(record))]
-    return sorted(finite, key=gain, reverse=True)
+    gains = np.fromiter(map(gain, records), np.float64, len(records))
+    order = np.argsort(-gains, kind="stable")
+    return order[np.isfinite(gains[order])]
 
 
 def session_metrics(records: Sequence[Mapping[str, Any]], problems: Sequence[str]) -> dict[str, float]:
     """The summary of a session: means of the totals before and after over its episodes, and counts."""
     means: dict[str, float] = {"n_episodes": len(records), "n_problems": len(problems)}
-    for side in ("before", "after"):
-        totals = [record[side]["total"] for record in records if record[side]["total"] is not None]
-        if totals:
-            means[f"mean/{side}"] = float(np.mean(totals))
+    totals = {"before": array("d"), "after": array("d")}
+    for record in records:
+        for side, values in totals.items():
+            if record[side]["total"] is not None:
+                values.append(record[side]["total"])
+    means |= {f"mean/{side}": float(np.mean(values)) for side, values in totals.items() if values}
     if "mean/before" in means and "mean/after" in means:
         means["accommodated/gain"] = means["mean/before"] - means["mean/after"]
     return means

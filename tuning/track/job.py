@@ -19,9 +19,9 @@ from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPE
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.runs.files import write_page
 from ciliary.tuning.sessions.animation import write_gif
-from ciliary.tuning.sessions.episode import Drawing, drawn
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import collect, set_apart, showcase
+from ciliary.tuning.sessions.made import Drawing, drawn
 from ciliary.tuning.track.clips import Scene, film, glanced, moved, watch
 from ciliary.tuning.track.exam import tell_clip
 from ciliary.tuning.track.follow import Followed, as_record, follow

@@ -60,7 +60,10 @@ def appraise(
         people: (n, 1, H/2, W/2) share of people who drew a border there, if known; only reported, never learned from.
         on_batch: called after each batch.
     """
-    cortices = {"mathematical": Cortex(recognise=True), "newborn": cortex_of(newborn), "trained": cortex_of(trained)}
+    there = batches.device
+    cortices = {"mathematical": Cortex(recognise=True).to(there)}
+    cortices |= {who: cortex_of(stages, there) for who, stages in (("newborn", newborn), ("trained", trained))}
+    teacher = Cortex().to(there)
     found: dict[tuple[str, str, bool], dict[str, list[float]]] = {}
 
     def tell(stage: str, who: str, metrics: Mapping[str, tuple[float, bool]]) -> None:
@@ -70,8 +73,8 @@ def appraise(
     for rows in torch.split(torch.arange(len(batches)), n_batch):
         batch = batches.batch(rows, seed=int(rows[0]))
         images = batch.split(batch.images)[0]
-        joined = joined_borders(percepts_of_settings(Cortex(), images, teaching_settings(n_settings)))
-        drawn = None if people is None else people[rows]
+        joined = joined_borders(percepts_of_settings(teacher, images, teaching_settings(n_settings)))
+        drawn = None if people is None else people[rows].to(there)
         percepts = {who: cortex(batch.images, batch.theta) for who, cortex in cortices.items()}
         plain = percepts["mathematical"]
         labels = plain.m4.masks_coarse[: batch.n].argmax(1)
@@ -81,10 +84,10 @@ def appraise(
             tell("m5", who, recognition_metrics(cortices[who], batch))
         for who in TRIVIAL:
             rng = torch.Generator().manual_seed(int(rows[0]))
-            contour = torch.rand(plain.m2.contour.shape, generator=rng) if who == "random" else None
-            contour = torch.full_like(plain.m2.contour, 0.08) if contour is None else contour
+            contour = torch.full_like(plain.m2.contour, 0.08)
+            contour = torch.rand(contour.shape, generator=rng).to(there) if who == "random" else contour
             tell("m2", who, contour_metrics(contour, joined, drawn, batch))
-            code = torch.randn(len(batch.images), 16, *plain.m3.texture_coarse.shape[-2:], generator=rng)
+            code = torch.randn(len(batch.images), 16, *plain.m3.texture_coarse.shape[-2:], generator=rng).to(there)
             code = code if who == "random" else torch.ones_like(code)
             tell("m3", who, code_metrics(F.normalize(code, dim=1), labels, batch))
             tell("m5", who, _trivial_recognition(cortices["mathematical"], batch, who, rng))
@@ -141,7 +144,7 @@ def recognition_metrics(cortex: Any, batch: Batch) -> dict[str, tuple[float, boo
     net = cortex.m5.net
     a, b = net.standardise(one), net.standardise(other)
     code, _, gate, _ = net(a)
-    visible = hide(len(a), torch.Generator().manual_seed(0))
+    visible = hide(len(a), torch.Generator().manual_seed(0)).to(a.device)
     completed = net(a, visible)[1]
     hidden = 1 - spread_parts(visible)
     error = ((completed - a).square() * hidden).sum() / (a.square() * hidden).sum().clamp_min(1e-6)

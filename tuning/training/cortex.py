@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ciliary.agents.training.pool import split
 from ciliary.cortex import Cortex
+from ciliary.cortex.device import choose_device, to_device
 from ciliary.cortex.stages.table import LEARNED_STAGES
 from ciliary.cortex.stages.weights import stages_to_bytes
 from ciliary.envs.data.images import open_images
@@ -48,16 +49,16 @@ class State:
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
-def newborn(seed: int) -> dict[str, nn.Module]:
+def newborn(seed: int, device: torch.device | str = "cpu") -> dict[str, nn.Module]:
     """All learned stages, untrained; the same seed gives the same. The global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return {name: make() for name, make in LEARNED_STAGES.items()}
+        return {name: make().to(device) for name, make in LEARNED_STAGES.items()}
 
 
-def cortex_of(stages: Mapping[str, nn.Module]) -> Cortex:
-    """A cortex with these stages; those that are missing are the mathematical ones."""
-    return Cortex(**dict(stages))  # type: ignore[arg-type]
+def cortex_of(stages: Mapping[str, nn.Module], device: torch.device | str = "cpu") -> Cortex:
+    """A cortex with these stages, all of it there; those that are missing are the mathematical ones."""
+    return Cortex(**dict(stages)).to(device)  # type: ignore[arg-type]
 
 
 def mature(settings: MatureSettings, *, is_quiet: bool = False) -> Path:
@@ -71,6 +72,7 @@ def mature(settings: MatureSettings, *, is_quiet: bool = False) -> Path:
     """
     out, curriculum = settings.out, settings.curriculum
     weights, checkpoint = out / "cortex.safetensors", out / "checkpoint.pt"
+    device = choose_device(settings.device)
     photographs = [p for source in settings.images for p in open_images(source, 2 * curriculum.long_side_px)]
     training, held_out = split(photographs, curriculum.hold_out)
     about = {"curriculum": curriculum.about(), "n_photographs": len(training), "n_held_out": len(held_out)}
@@ -81,10 +83,12 @@ def mature(settings: MatureSettings, *, is_quiet: bool = False) -> Path:
     parameters |= {k: v for k, v in about.items() if k != "curriculum"}
     with Stopper() as stopper, LearningRun(out, parameters, name="cortex") as run:
         batches, checked = (
-            Batches(some, shape_px=curriculum.shape_px, seed=curriculum.seed + i, spread=curriculum.spread)
+            Batches(
+                some, shape_px=curriculum.shape_px, seed=curriculum.seed + i, spread=curriculum.spread, device=device
+            )
             for i, some in enumerate((training, held_out))
         )
-        state = State(newborn(curriculum.seed))
+        state = State(newborn(curriculum.seed, device))
         if checkpoint.is_file():
             load(state, checkpoint)
         curve = Curve(out / "progress.jsonl", len(state.log))
@@ -130,7 +134,7 @@ def run_phase(
     for stage in state.stages.values():
         stage.requires_grad_(False)
     parameters = [p for stage in phase.trains for p in state.stages[stage].requires_grad_(True).parameters()]
-    cortex = cortex_of(state.stages)
+    cortex = cortex_of(state.stages, batches.device)
     learn, look = (
         prepare(name, phase, cortex, some, curriculum=curriculum, is_training=is_training)
         for some, is_training in ((batches, True), (checked, False))
@@ -215,11 +219,11 @@ def standardise(net: Any, descriptions: Tensor) -> None:
 
 
 def save(state: State, path: Path) -> None:
-    """Everything, atomically."""
+    """Everything, atomically; on the CPU, so that it goes on wherever."""
     values = {k: v for k, v in vars(state).items() if k != "stages"}
     values |= {"stages": {name: stage.state_dict() for name, stage in state.stages.items()}}
     part = path.with_suffix(".part")
-    torch.save(values, part)
+    torch.save(to_device(values, "cpu"), part)
     part.replace(path)
 
 
@@ -229,7 +233,7 @@ def load(state: State, path: Path) -> None:
     Raises:
         ValueError: it was saved of other stages than the state has.
     """
-    values = torch.load(path, weights_only=True)
+    values = torch.load(path, weights_only=True, map_location="cpu")
     stages = values.pop("stages")
     if set(stages) != set(state.stages):
         raise ValueError(f"{path} trains {', '.join(stages)}, not {', '.join(state.stages)}; choose another folder")

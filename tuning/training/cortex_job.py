@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ciliary.agents.training.pool import split
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.plot import style
 from ciliary.cortex.stages.weights import load_stages
 from ciliary.envs.data.images import open_images
@@ -54,12 +55,13 @@ def run(asked: CortexTraining) -> int:
                 learning=Learning(n_steps=asked.n_steps),
                 n_code_steps=min(TeachingSettings.n_code_steps, asked.n_steps),
                 begin=asked.begin,
+                device=asked.device,
             )
             taught = teach(teaching, is_quiet=is_quiet)
             if not is_quiet:
                 print(f"weights    {taught}")
             return ALL_WELL
-        settings = MatureSettings(read_curriculum(asked.config), asked.images, out)
+        settings = MatureSettings(read_curriculum(asked.config), asked.images, out, asked.device)
         weights = mature(settings, is_quiet=is_quiet)
         say = (lambda text: None) if is_quiet else print
         say(f"weights    {weights}")
@@ -81,7 +83,13 @@ def report(settings: MatureSettings, weights: Path, *, is_quiet: bool = False) -
     curriculum = settings.curriculum
     photographs = [p for source in settings.images for p in open_images(source, 2 * curriculum.long_side_px)]
     held_out = split(photographs, curriculum.hold_out)[1]
-    batches = Batches(held_out, shape_px=curriculum.shape_px, seed=curriculum.seed + 1, spread=curriculum.spread)
+    batches = Batches(
+        held_out,
+        shape_px=curriculum.shape_px,
+        seed=curriculum.seed + 1,
+        spread=curriculum.spread,
+        device=choose_device(settings.device),
+    )
     n_batches = len(torch.split(torch.arange(len(batches)), curriculum.n_batch))
     with Bar(n_batches, is_quiet=is_quiet, title="report  ") as bar:
         rows = appraise(

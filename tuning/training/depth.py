@@ -65,13 +65,13 @@ def teach(
         raise ValueError("expected views to learn depth from, got none; is there a scene besides the one left out?")
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(s.seed)
-        head = DepthHead([some.shape[1] for some in views.maps]).train()
+        head = DepthHead([some.shape[1] for some in views.maps]).to(views.log_depth.device).train()
         head.standardise(views.maps)
         head.slope.copy_(height_slope(views))
         optimiser = torch.optim.AdamW(head.parameters(), lr=s.rate, weight_decay=s.decay)
         rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, s.n_steps)
         for step in range(s.n_steps):
-            batch = views.of(torch.randint(len(views), (s.n_batch,)))
+            batch = views.of(torch.randint(len(views), (s.n_batch,)).to(views.scene.device))
             loss = depth_loss(head(batch.maps), batch.log_depth, batch.is_known, gradient_weight=s.gradient_weight)
             optimiser.zero_grad()
             loss.backward()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ciliary.cortex.cues.base import DepthUnavailable
 from ciliary.cortex.cues.learned_depth import FrozenMaps, head_to_bytes
+from ciliary.cortex.device import choose_device
 from ciliary.envs.data.depth import DepthSet, read_depth
 from ciliary.envs.data.reading import UnreadableImage
 from ciliary.tuning.cli.complain import complain
@@ -56,7 +57,7 @@ def _train(asked: DepthTraining) -> tuple[list[Judged], float]:
             "one scene, so put another room's in a folder of their own and name both after --data"
         )
     settings = TeachSettings(n_steps=asked.n_steps, seed=asked.seed)
-    trunk = FrozenMaps()
+    trunk = FrozenMaps().to(choose_device(asked.device))
     n_rounds = len(scenes) + 1
     total = len(frames) + n_rounds * asked.n_steps + len(scenes) + len(checked.scenes)
     curve = Curve(asked.out / "progress.jsonl", 0)

@@ -16,6 +16,7 @@ from torch import Tensor
 from ciliary.cortex.cues.base import DepthProvider
 from ciliary.cortex.cues.learned_depth import DepthHead, FrozenMaps, relative_depth, shrink
 from ciliary.cortex.cues.pictorial import pictorial_depth
+from ciliary.cortex.device import device_of
 from ciliary.envs.data.depth import DepthImage, DepthSet
 from ciliary.envs.metrics.depth import aligned_log_rmse, ordered_pairs, rank_agreement
 from ciliary.envs.metrics.statistics import bootstrap_mean, paired_difference
@@ -55,11 +56,13 @@ OTHERS: dict[str, DepthProvider] = {"height in image": height, "pictorial": pict
 
 
 def provider_of(head: DepthHead, trunk: FrozenMaps) -> DepthProvider:
-    """The provider that a head and its trunk make."""
+    """The provider that a head and its trunk make; it takes images wherever they lie, and answers there."""
+    there = device_of(trunk)
 
     @torch.no_grad()
     def see(image: Tensor) -> Tensor:
-        return relative_depth(head(trunk(shrink(image))), image)
+        seen = image.to(there)
+        return relative_depth(head(trunk(shrink(seen))), seen).to(image.device)
 
     return see
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex.cues.learned_depth import STRIDES, FrozenMaps
+from ciliary.cortex.device import device_of
 from ciliary.envs.data.depth import DepthImage, DepthSet
 
 SHAPE_PX = 160, 224  # of a view; multiples of the trunk's coarsest stride
@@ -47,7 +48,7 @@ class DepthViews:
 def see_views(
     frames: DepthSet, trunk: FrozenMaps, *, n_views: int, seed: int, on_frame: Callable[[], None] = lambda: None
 ) -> DepthViews:
-    """Views of all frames.
+    """Views of all frames, drawn on the CPU and kept where the trunk lies.
 
     Args:
         frames: of one or more scenes.
@@ -60,21 +61,21 @@ def see_views(
     scenes = [entry.scene for entry in frames.entries]
     roots = {scene: math.sqrt(scenes.count(scene)) for scene in frames.scenes}
     per_root = n_views / sum(roots.values())
+    there = device_of(trunk)
     maps: list[list[Tensor]] = [[] for _ in STRIDES]
     depths, knowns, index = [], [], []
     for i, (scene, frame) in enumerate(zip(scenes, frames, strict=True)):
         rng = torch.Generator().manual_seed(seed * 100_003 + i)
         n = max(1, round(per_root * roots[scene] / scenes.count(scene)))
         views = [draw_view(frame, rng) for _ in range(n)]
-        for kept, new in zip(maps, trunk(torch.stack([image for image, _, _ in views])), strict=True):
+        for kept, new in zip(maps, trunk(torch.stack([image for image, _, _ in views]).to(there)), strict=True):
             kept.append(new)
         depths += [depth for _, depth, _ in views]
         knowns += [known for _, _, known in views]
         index += [frames.scenes.index(scene)] * n
         on_frame()
-    return DepthViews(
-        tuple(torch.cat(some) for some in maps), torch.stack(depths), torch.stack(knowns), torch.tensor(index)
-    )
+    rest = (x.to(there) for x in (torch.stack(depths), torch.stack(knowns), torch.tensor(index)))
+    return DepthViews(tuple(torch.cat(some) for some in maps), *rest)
 
 
 def draw_view(frame: DepthImage, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,6 +15,7 @@ from ciliary.cortex.cues.base import ProviderUnavailable, UnknownBackbone
 from ciliary.cortex.cues.fitting import SIZES_PX, fit_projection
 from ciliary.cortex.cues.models import make_network
 from ciliary.cortex.cues.projection import PACKAGED, find_projection, projection_to_bytes
+from ciliary.cortex.device import choose_device
 from ciliary.envs.data.images import open_images
 from ciliary.envs.data.reading import Photograph, UnreadableImage
 from ciliary.tuning.cli.complain import complain
@@ -60,7 +61,7 @@ def fit(settings: FeaturesTraining) -> tuple[Path, dict[str, Any]]:
     s = settings
     if s.name == PACKAGED and s.features_weights is None and s.out is None:
         raise ValueError(f"{s.name} comes fitted; give --out FILE, or other weights with --features-weights FILE")
-    network = make_network(s.name, s.features_weights)
+    network = make_network(s.name, s.features_weights).to(choose_device(s.device))
     path = s.out or find_projection(s.name, s.features_weights)
     photographs = open_images(list(s.images), max(SIZES_PX))
     about = {

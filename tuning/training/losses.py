@@ -6,6 +6,8 @@ renormalised).
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -34,9 +36,9 @@ def info_nce(anchor: Tensor, positive: Tensor, *, temperature: float, same: Tens
     """
     logits = anchor @ positive.T / temperature
     if same is not None:
-        itself = torch.eye(len(anchor), dtype=torch.bool)
+        itself = torch.eye(len(anchor), dtype=torch.bool, device=anchor.device)
         logits = logits.masked_fill(same & ~itself, -1e4)
-    return F.cross_entropy(logits, torch.arange(len(anchor)))
+    return F.cross_entropy(logits, torch.arange(len(anchor), device=anchor.device))
 
 
 def redundancy(codes: Tensor) -> Tensor:
@@ -67,5 +69,4 @@ def load_imbalance(gate: Tensor) -> Tensor:
 
 def gate_entropy(gate: Tensor) -> Tensor:
     """Mean entropy of the gates (n, E) in units of log E: 0 if each is sure."""
-    log_e = torch.log(torch.tensor(float(gate.shape[1])))
-    return (-(gate * torch.log(gate + _EPS)).sum(1)).mean() / log_e
+    return (-(gate * torch.log(gate + _EPS)).sum(1)).mean() / math.log(gate.shape[1])

@@ -6,9 +6,10 @@ from typing import Annotated, ClassVar
 
 from ciliary.cortex.options import INHERITED, cortex_name, default_objective
 from ciliary.tuning.cli.options import PYTHON_ONLY, at_least, one_of, option, words
-from ciliary.tuning.cli.settings import CortexOptions, FeaturesWeights, Seed, Settings, Size
+from ciliary.tuning.cli.settings import CortexOptions, FeaturesWeights, Images, OnDevice, Seed, Size
 
 ALGORITHMS = ("gradient", "ppo", "sac", "reflex")
+RULES = ("sanger", "sparse", "stdp")
 CODES = "exit code     0 all well · 1 nothing could be done · 2 wrong usage · 130 stopped by Ctrl-C or SIGTERM"
 
 
@@ -80,7 +81,7 @@ examples      ciliary train policy --algo ppo --images holiday/ --steps 20000 --
 
 
 @dataclass(frozen=True, kw_only=True)
-class CortexTraining(Settings):
+class CortexTraining(OnDevice):
     """Train the learned parts of the cortex, from newborn to adult, on any folder of photographs. No labels.
 
     Use what it learned with --learned all in the other commands, or cortex.Cortex(learned=True, weights=FILE). With
@@ -130,7 +131,7 @@ examples      ciliary train cortex --images holiday/ --out runs/cortex
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeaturesTraining(Settings):
+class FeaturesTraining(OnDevice):
     """Fit what the channels of a backbone are reduced to: principal components over photographs. Minutes, once a model.
 
     Use it with --features NAME in the other commands, or cortex.Cortex(features="NAME").
@@ -160,7 +161,7 @@ examples      ciliary train features resnet50 --images holiday/
 
 
 @dataclass(frozen=True, kw_only=True)
-class DepthTraining(Settings):
+class DepthTraining(OnDevice):
     """Teach the depth cue that --depth learned uses: a small head on a frozen network's maps, on frames with depth.
 
     Each scene is left out once, to say what the head is worth on a scene it has not seen, and how far to trust it.
@@ -186,3 +187,43 @@ examples      ciliary train depth --data kitchen/ middlebury/ --out runs/depth
     n_steps: Annotated[int, option("--steps", "N", "optimiser steps of each head"), at_least(1)] = 100
     seed: Seed = 0
     out: Annotated[Path, option("--out", "DIR", "folder of this training")] = Path("runs/depth")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiltersTraining(OnDevice):
+    """Grow V1's filters from photographs by a rule of plasticity, and measure them beside log-Gabors and macaque V1.
+
+    Without IMAGE, the bundled photographs, which are few: better give some hundred.
+    """
+
+    out_is_file: ClassVar[bool] = True
+    epilog: ClassVar[str] = f"""\
+rules         sparse  units that inhibit each other, each kept at its rate; they learn what they leave over
+              sanger  the generalised Hebbian algorithm: principal components, under a Gaussian window
+              stdp    units race to fire on the first spikes of ON and OFF; the winner's synapses learn
+output        FILE, with where it comes from; beside it <stem>.png, the receptive fields, <stem>.tuning.png and
+              <stem>.md: tuning, reconstruction and sparsity on every eighth photograph, which is not learned from, and
+              with --bsds the covering of people's drawings with these filters and with log-Gabors. Minutes; started
+              anew when interrupted.
+{CODES}
+
+examples      ciliary train filters holiday/ --out runs/filters/holiday.safetensors
+              ciliary look beach.jpg --inherited none --stage m1=ciliary.cortex.stages.m1_grown:grown
+              python: cortex.Cortex(m1=ciliary.cortex.stages.m1_grown.grown("runs/filters/holiday.safetensors"))
+"""
+
+    images: Images = field(default=("bundled",), kw_only=False)
+    rule: Annotated[str, option("--rule", "|".join(RULES), "what is learned by"), one_of(*RULES)] = "sparse"
+    n_units: Annotated[
+        int | None, option("--units", "N", "filters to grow (sparse 192, stdp 96, sanger 32)"), at_least(6)
+    ] = None
+    patch_px: Annotated[int, option("--patch-px", "PX", "side of the patches"), at_least(6)] = 16
+    n_steps: Annotated[int | None, option("--steps", "N", "batches (sparse, stdp 3000, sanger 6000)"), at_least(1)] = (
+        None
+    )
+    size_px: Size = 192
+    seed: Seed = 0
+    bsds: Annotated[
+        Path | None, option("--bsds", "DIR", "BSDS500: tell covering of its validation photographs too")
+    ] = None
+    out: Annotated[Path | None, option("--out", "FILE", "the filters (runs/filters/<rule>.safetensors)")] = None

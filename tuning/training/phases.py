@@ -74,14 +74,14 @@ def m3_losses(cortex: Any, batch: Batch, phase: PhaseSettings) -> Losses:
     rng = torch.Generator().manual_seed(int(batch.index.sum()))
     # an image that is all border lends its places too: a sample needs somebody to draw
     n_points = min(_N_POINTS, is_inner.shape[1])
-    place = torch.multinomial(is_inner.float() + 1e-6, n_points, generator=rng)  # (B, n)
+    place = _drawn(is_inner.float() + 1e-6, n_points, rng)  # (B, n)
     own = segment.gather(1, place)
     partner = place.gather(1, _partners(own, rng))
     anchor, positive = (
         x.gather(1, i[..., None].expand(-1, -1, x.shape[2])).flatten(0, 1) for x, i in ((plain, place), (lit, partner))
     )
     n_segments = int(segment.max()) + 1
-    owner = (own + n_segments * torch.arange(batch.n)[:, None]).flatten()
+    owner = (own + n_segments * torch.arange(batch.n, device=own.device)[:, None]).flatten()
     same = owner[:, None] == owner[None]
     return {
         "contrast": losses.info_nce(anchor, positive, temperature=phase.temperature, same=same),
@@ -97,9 +97,9 @@ def m5_losses(cortex: Any, pairs: tuple[Tensor, Tensor, Tensor], phase: PhaseSet
     """
     net, (one, other, owner) = cortex.m5.net, pairs
     rng = torch.Generator().manual_seed(step)
-    index = torch.randint(len(one), (phase.n_pairs,), generator=rng)
+    index = torch.randint(len(one), (phase.n_pairs,), generator=rng).to(one.device)
     one, other, owner = one[index], other[index], owner[index]
-    visible = hide(len(one), rng)
+    visible = hide(len(one), rng).to(one.device)
     first, completed, gate, full = net(one, visible)
     second, _, _, _ = net(other)
     first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
@@ -135,7 +135,7 @@ def remembered_pairs(cortex: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor]
     for masks, description, valid in ((views[0], told[0], None), (back(views[1]), told[1], back.valid)):
         iou = losses.overlap(plain, masks, valid)
         best, index = iou.max(2)
-        is_mutual = iou.argmax(1).gather(1, index) == torch.arange(plain.shape[1])
+        is_mutual = iou.argmax(1).gather(1, index) == torch.arange(plain.shape[1], device=plain.device)
         image, slot = torch.nonzero((best > _MATCHED) & is_mutual, as_tuple=True)
         ones.append(own[image, slot])
         others.append(description[image, index[image, slot]])
@@ -176,7 +176,12 @@ def _head(out: Any, n: int) -> Any:
 
 def _partners(owner: Tensor, rng: torch.Generator) -> Tensor:
     """For each place (B, n) the index of another place of the same owner, at random; itself where it is alone."""
-    itself = torch.eye(owner.shape[1])
+    itself = torch.eye(owner.shape[1], device=owner.device)
     same = (owner[:, :, None] == owner[:, None]).float() - itself
     same = torch.where(same.sum(2, keepdim=True) < 1, itself, same)
-    return torch.multinomial(same.flatten(0, 1), 1, generator=rng).view_as(owner)
+    return _drawn(same.flatten(0, 1), 1, rng).view_as(owner)
+
+
+def _drawn(weights: Tensor, n: int, rng: torch.Generator) -> Tensor:
+    """n places of each row, as likely as their weights; drawn on the CPU, so that a seed means the same everywhere."""
+    return torch.multinomial(weights.cpu(), n, generator=rng).to(weights.device)

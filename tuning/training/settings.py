@@ -183,8 +183,10 @@ class MatureSettings:
         curriculum: see :mod:`ciliary.tuning.training.curriculum`.
         images: ``bundled``, or folders of photographs.
         out: folder of the weights, the checkpoint, the curves and the tracking store.
+        device: where it is computed; what is kept lies on the CPU.
     """
 
     curriculum: Curriculum
     images: tuple[str | Path, ...] = ("bundled",)
     out: Path = Path("runs/cortex")
+    device: str = "auto"

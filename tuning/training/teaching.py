@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex import Cortex
+from ciliary.cortex.device import to_device
 from ciliary.cortex.parameters import PARAMETERS, Theta
 
 
@@ -33,6 +34,7 @@ def percepts_of_settings(cortex: Cortex, images: Tensor, theta: Theta) -> Tensor
     all we know (docs/results.md).
     """
     out, n_settings = [], len(next(iter(theta.values())))
+    theta = to_device(theta, images.device)
     for image in images:  # all settings of an image are one pass; more would not fit in the cache
         masks = cortex(image[None].expand(n_settings, -1, -1, -1), theta).m4.masks_coarse
         out.append(masks.max(1).indices.to(torch.uint8))

@@ -57,7 +57,7 @@ def played(device, name):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "things" else []) for name in CASES]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in ("film", "things") else []) for name in CASES]
 )
 def test_an_episode_is_the_same_there(name, elsewhere):
     _, here, frame = played("cpu", name)

@@ -187,3 +187,10 @@ def numbers(value: torch.Tensor) -> torch.Tensor:
     """The tensor's numbers on the CPU, without gradient."""
     value = value.detach()
     return value.inner if isinstance(value, Elsewhere) else value
+
+
+def assert_same_weights(one: torch.nn.Module, other: torch.nn.Module) -> None:
+    """Two modules hold the same numbers, up to rounding, wherever they lie."""
+    values = one.state_dict()
+    for name, value in other.state_dict().items():
+        torch.testing.assert_close(numbers(values[name]), numbers(value), msg=lambda text, name=name: f"{name}: {text}")

@@ -128,11 +128,12 @@ def test_the_exam(shapes, seen, eye, net):
     steps = []
     found = energy(shapes, *seen, eye.cortex, net, n_shots=3, n_episodes=4, seed=0, progress=steps.append)
     assert len(steps) == 4
-    operations, bank, frugal = found.tables
+    operations, bank, frugal, told = found.tables
     assert [row[0] for row in operations.rows] == ["retina", "m1", "m2", "m3", "m4", "m5", "all"]
     assert dict(bank.rows)["experts that answer, mean"] == "2.00 of 16"
     assert [one["active"] for one in found.numbers["naming"]] == [1, 2, 4, 16]
     assert frugal.rows[-1][-1] == "–"  # all against all
+    assert [row[0] for row in told.rows] == [*6 * ["latency"], *6 * ["rate"], "without spikes"]
     assert list(found.figures) == ["Accuracy against active experts", "Operations"]
 
 

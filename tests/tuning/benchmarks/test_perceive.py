@@ -10,8 +10,10 @@ from ciliary.cortex.description import N_DESCRIPTION
 from ciliary.cortex.percept import M5Out
 from ciliary.cortex.stages.m5_learned import N_CODE, N_EXPERTS
 from ciliary.tuning.benchmarks import perceive
+from ciliary.tuning.benchmarks.energy import stage_gini
 from ciliary.tuning.benchmarks.perceive import Eye, Look, see
 from ciliary.tuning.benchmarks.tokens import joined, tokens_of
+from ciliary_tests.other_device import ELSEWHERE, OtherDevice
 from ciliary_tests.shapes import write_weights
 
 
@@ -107,6 +109,20 @@ def test_wrong_settings():
         Look(n_tokens=0)
     with pytest.raises(ValueError, match="one or more parts"):
         joined([])
+
+
+def test_tokens_are_the_same_where_the_cortex_lies_elsewhere(images, weights, monkeypatch):
+    monkeypatch.setattr(perceive, "choose_device", lambda asked: ELSEWHERE)
+    with OtherDevice() as watched:
+        there = Eye(Look(("m5",), weights, n_tokens=8, device="cuda"))
+        found = there.perceive(images[:2])
+        activity = stage_gini(there.cortex, images[:1].to(ELSEWHERE).float() / 255)
+    monkeypatch.undo()
+    here = Eye(Look(("m5",), weights, n_tokens=8))
+    assert list(dict.fromkeys(watched.mixed)) == []
+    assert same(found, here.perceive(images[:2]))
+    assert there.look.mark == here.look.mark
+    assert activity == pytest.approx(stage_gini(here.cortex, images[:1].float() / 255), abs=1e-4)
 
 
 def test_deep_features(images):

@@ -25,6 +25,7 @@ FROZEN = {
     "focus": "--controller --nearness --looks --out --quiet",
     "track": "--as --exam --fixations --slots --seed --size --out --quiet",
     "motion": "--frame-ms --px-per-deg --size --out --exam --quiet",
+    "spikes": "--labelled --codes --times --tau-ms --reset --images --split --seed --size --out --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -33,15 +34,16 @@ FROZEN = {
     "--features --learned --workers --seed",
     "train policy": "--algo --images --bsds --objective --steps --views --cases --without --envs --size --depth "
     "--features --seed --out --register --store --quiet",
-    "train cortex": "--images --config --print-config --out --no-report --quiet",
-    "train features": "--images --features-weights --out --quiet",
-    "train depth": "--data --check --views --steps --seed --out --quiet",
-    "train gaze": "--people --features --images --px-per-deg --size --out --quiet",
+    "train cortex": "--images --config --print-config --out --no-report --device --quiet",
+    "train features": "--images --features-weights --out --device --quiet",
+    "train depth": "--data --check --views --steps --seed --out --device --quiet",
+    "train filters": "--rule --units --patch-px --steps --size --seed --bsds --out --device --quiet",
+    "train gaze": "--people --features --images --px-per-deg --size --out --device --quiet",
     "eye": "--scenes --policies --images --ceiling --choosing --seed --out --quiet",
     "train eye": "--scenes --minutes --envs --taught --maps --scratch --seed --out --quiet",
-    "train expectation": "--views --epochs --weights --seed --out --quiet",
+    "train expectation": "--views --epochs --weights --seed --out --device --quiet",
     "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
-    "--quiet",
+    "--device --quiet",
     "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
 }
 SWITCHES = [
@@ -68,6 +70,10 @@ WORDS |= {
     "--objective": "raw",
     "--map": "learned",
     "--as": "moved",
+    "--rule": "stdp",
+    "--codes": "rate",
+    "--reset": "soft",
+    "--device": "cpu",
 }
 NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"]}
 NEEDED |= {"train gaze": ["--people", "x"], "eye": ["--scenes", "x"], "train eye": ["--scenes", "x"]}
@@ -174,6 +180,21 @@ def test_where_a_cortex_lies_is_no_part_of_what_it_sees(monkeypatch):
         SessionSettings(device="cuda")
     with pytest.raises(ValueError, match="device knows no 'tpu'; choose from auto, cpu, cuda, mps"):
         SessionSettings(device="tpu")
+
+
+@pytest.mark.parametrize("command", [command for command in FROZEN if command not in ("merge", "benchmark")])
+def test_whoever_computes_is_told_where(command, asked, monkeypatch, capsys):
+    """A device that is not there is one line and wrong usage, before anything is read or written."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    words = [*command.split(), *NEEDED.get(command, [])]
+    assert app.main([*words, "--device", "cuda"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "sees no cuda device here; use the device cpu or auto" in line
+    assert app.main([*words, "--device", "tpu"]) == 2
+    assert "device" in capsys.readouterr().err
+    assert app.main([*words, "--device", "cpu"]) == 0
+    assert [settings.device for settings in asked] == ["cpu"]
+    assert "device" not in asked[0].values()
 
 
 def test_help_and_wrong_usage_import_nothing_heavy():

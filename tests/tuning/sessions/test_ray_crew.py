@@ -14,11 +14,11 @@ import pytest
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.sessions import ray_cluster, ray_crew, ray_worker
 from ciliary.tuning.sessions.accommodate import run
-from ciliary.tuning.sessions.bench import Cut
-from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.sessions.made import Made
 from ciliary.tuning.sessions.ray_worker import Delivery
 from ciliary.tuning.sessions.session import run_session
 from ciliary.tuning.sessions.settings import SessionSettings
+from ciliary.tuning.sessions.task import Cut
 from ciliary_tests.fake_ray import FakeRay
 from ciliary_tests.worlds import PictureToy, Recorder, inputs_of, make_toy
 
@@ -176,15 +176,16 @@ def test_the_best_are_drawn_by_workers_too(play, settings):
 
 
 def test_a_delivery_lies_where_the_session_has_it(tmp_path):
-    record = {"files": {"figure": "/w/session/figures/a.png", "json": "/w/maps/a.json"}}
+    record = {"files": {"figure": "/w/session/figures/a.png", "json": "/w/save/a.json"}}
     figures = {"figure": Path("/w/session/figures/a.png")}
     made = Made(record, {}, figures, {}, ())
-    sent = Delivery(made, {"maps/a.json": b"{}", "session/figures/a.png": b"p"}, "/w")
-    got = sent.unpack(tmp_path / "s", tmp_path / "m")
+    sent = Delivery(made, {"save/a.json": b"{}", "session/figures/a.png": b"p"}, "/w")
+    places = {"session": tmp_path / "s", "save": tmp_path / "m"}
+    got = sent.unpack(places)
     assert got.record["files"] == {"figure": f"{tmp_path}/s/figures/a.png", "json": f"{tmp_path}/m/a.json"}
     assert got.figures["figure"].read_bytes() == b"p"
     assert (tmp_path / "m" / "a.json").read_bytes() == b"{}"
-    assert isinstance(Delivery(Cut(), {}, "/w").unpack(tmp_path, None), Cut)
+    assert isinstance(Delivery(Cut(), {}, "/w").unpack(places), Cut)
 
 
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch, out, capsys):

@@ -265,7 +265,7 @@ def test_missing_saved_files_are_made_again(settings, tmp_path):
     assert (tmp_path / "maps" / "a.json").exists()
 
 
-@pytest.mark.parametrize("controller", ["random", "tpe", "cmaes", "nsga2"])
+@pytest.mark.parametrize("controller", ["random", "tpe", "cmaes", pytest.param("nsga2", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_an_interrupted_study_goes_on(settings, tmp_path, controller, kind):
     """Stopped after its first batch and started again, it leaves the trace of an undisturbed run, and pays once."""

@@ -39,7 +39,7 @@ def code_loss(code: Tensor, apart: Tensor) -> Tensor:
     # log(1 - exp(-d)) without its loss of digits; log of together is -d itself
     log_apart = torch.log(-torch.expm1(-distance))
     loss = -(apart * log_apart - (1 - apart) * distance)
-    off = 1 - torch.eye(len(code))
+    off = 1 - torch.eye(len(code), device=code.device)
     far, near = apart * off, (1 - apart) * off
     return 0.5 * ((loss * far).sum() / far.sum().clamp_min(1) + (loss * near).sum() / near.sum().clamp_min(1))
 
@@ -51,12 +51,13 @@ def learn_code(
     n_steps: int = 1200,
     n_batch: int = 4,
     seed: int = 0,
+    device: torch.device | str = "cpu",
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> CodeNet:
-    """A code taught on scenes."""
+    """A code taught on scenes, computed on ``device``; it comes back on the CPU."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = CodeNet(trunk_channels).train()
+        net = CodeNet(trunk_channels).to(device).train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=n_steps, cycle_momentum=False)
     for step in range(n_steps):
@@ -65,9 +66,9 @@ def learn_code(
         for i in rng.integers(len(scenes), size=n_batch):  # one by one: each is of its own size
             scene = scenes[int(i)]
             flip = [axis for axis in (-1, -2) if rng.random() < 0.5]
-            code = net(scene.inputs[None].flip(flip))[0].flatten(1).T
-            drawn = scene.drawn.flip(flip).flatten(1)
-            place = torch.from_numpy(rng.integers(len(code), size=_N_POINTS))
+            code = net(scene.inputs[None].to(device).flip(flip))[0].flatten(1).T
+            drawn = scene.drawn.to(device).flip(flip).flatten(1)
+            place = torch.from_numpy(rng.integers(len(code), size=_N_POINTS)).to(device)
             losses.append(code_loss(code[place], apart_share(drawn, place)))
         loss = torch.stack(losses).mean()
         optimiser.zero_grad()
@@ -76,4 +77,4 @@ def learn_code(
         optimiser.step()
         schedule.step()
         on_step(step, float(loss.detach()))
-    return net.eval().requires_grad_(False)
+    return net.cpu().eval().requires_grad_(False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ciliary.cortex.device import to_device
 from ciliary.cortex.percept import N_ORIENTATIONS
 from ciliary.cortex.stages.contour_net import STRIDES, ContourNet
 from ciliary.tuning.training.contours.pool import UNDECIDED, Bucket, Pool
@@ -118,7 +120,13 @@ class State:
     step: int = 0
 
     @classmethod
-    def newborn(cls, how: Learning, trunk_channels: tuple[int, ...], begin: ContourNet | None = None) -> State:
+    def newborn(
+        cls,
+        how: Learning,
+        trunk_channels: tuple[int, ...],
+        begin: ContourNet | None = None,
+        device: torch.device | str = "cpu",
+    ) -> State:
         """An untaught network, or one that was taught before; the global random state is left as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(how.seed)
@@ -128,20 +136,20 @@ class State:
                 if isinstance(part, nn.BatchNorm2d):  # not 0: rectified, it would never learn
                     nn.init.constant_(part.weight, 0.02)
             net.load_state_dict(net.state_dict() | begin.state_dict())
-        net = net.to(memory_format=torch.channels_last).train()
+        net = net.to(device).to(memory_format=torch.channels_last).train()
         optimiser = torch.optim.AdamW(net.parameters(), lr=how.rate, weight_decay=how.decay)
         return cls(net, copy.deepcopy(net).eval(), optimiser)
 
     def save(self, path: Path) -> None:
-        """Everything, atomically."""
+        """Everything, atomically; on the CPU, so that it goes on wherever."""
         parts: dict[str, Any] = {"net": self.net, "kept": self.kept, "optimiser": self.optimiser}
         values = {name: part.state_dict() for name, part in parts.items()} | {"step": self.step}
-        torch.save(values, path.with_suffix(".part"))
+        torch.save(to_device(values, "cpu"), path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
 
     def load(self, path: Path) -> None:
         """Back to where :meth:`save` was."""
-        values = torch.load(path, weights_only=True)
+        values = torch.load(path, weights_only=True, map_location="cpu")
         for name in ("net", "kept", "optimiser"):
             getattr(self, name).load_state_dict(values[name])
         self.step = int(values["step"])
@@ -155,16 +163,19 @@ def learn(
     trunk_channels: tuple[int, ...] = (),
     begin: ContourNet | None = None,
     checkpoint: Path | None = None,
+    device: torch.device | str = "cpu",
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> ContourNet:
     """A network taught on the samples of some images, with the trunk's maps if it sees some.
+
+    Computed on ``device``; it comes back on the CPU.
 
     It goes on from the weights of ``begin``, if given; of a trunk that it did not see it makes little at first.
 
     A step's batch depends on the seed and its number alone: with a ``checkpoint`` a later process goes on as if nothing
     had happened.
     """
-    state = State.newborn(how, trunk_channels, begin)
+    state = State.newborn(how, trunk_channels, begin, device)
     if checkpoint is not None and checkpoint.is_file():
         state.load(checkpoint)
     rows = [pool.rows(bucket, owners) for bucket in pool.buckets]
@@ -173,12 +184,12 @@ def learn(
         rng = np.random.default_rng([how.seed, 1, state.step])
         i = int(rng.choice(len(pool.buckets), p=shares))
         drawn = rng.choice(rows[i], min(pool.buckets[i].n_batch, len(rows[i])), replace=False)
-        batch = batch_of(pool, pool.buckets[i], drawn, with_trunk=bool(trunk_channels))
+        batch = to_device(batch_of(pool, pool.buckets[i], drawn, with_trunk=bool(trunk_channels)), device)
         loss = learn_step(state, how, batch, is_mirrored=not trunk_channels and rng.random() < 0.5)
         if checkpoint is not None and state.step % _SAVE_EVERY == 0:
             state.save(checkpoint)
         on_step(state.step, loss)
-    return state.kept.to(memory_format=torch.contiguous_format).requires_grad_(False)
+    return state.kept.cpu().to(memory_format=torch.contiguous_format).requires_grad_(False)
 
 
 def learn_step(state: State, how: Learning, batch: tuple[Tensor, ...], *, is_mirrored: bool) -> float:
@@ -190,7 +201,7 @@ def learn_step(state: State, how: Learning, batch: tuple[Tensor, ...], *, is_mir
         group["lr"] = how.rate * min(
             (state.step + 1) / (0.1 * how.n_steps), 0.5 * (1 + math.cos(math.pi * state.step / how.n_steps)) + 1e-3
         )
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=how.in_bfloat16):
+    with torch.autocast(full.device.type, dtype=torch.bfloat16) if how.in_bfloat16 else nullcontext():
         logits, sides = state.net(*(x.to(memory_format=torch.channels_last) for x in (full, half)), tuple(maps))
     loss = contour_loss(logits.float(), [side.float() for side in sides], target)
     state.optimiser.zero_grad()

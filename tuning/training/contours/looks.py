@@ -29,7 +29,7 @@ def read_labelled(root: Path) -> LabelledSet:
 @torch.no_grad()
 def seen_scene(cortex: Cortex, one: Any, size_px: int) -> tuple[Scene, Tensor, int]:
     """What merging sees of a labelled image whose long side is ``size_px``, what people say of its basins, how many."""
-    image, theta = resize(one.image, size_px=size_px)[None], default_theta(1)
+    image, theta = resize(one.image, size_px=size_px)[None].to(cortex.device), default_theta(1, cortex.device)
     h, w = image.shape[-2:]
     m1 = cortex.m1(cortex.retina(image, theta), cortex.cues(image), theta)
     scene = scene_of(m1, cortex.m2(m1, theta), theta)
@@ -43,10 +43,22 @@ def resampled(maps: Sequence[np.ndarray], size: tuple[int, int]) -> list[np.ndar
 
 
 @torch.no_grad()
-def seen_code(one: LabelledImage, size_px: int, trunk: TrunkMaps | None, how: Augmentation, *, seed: int) -> CodeScene:
-    """What the code sees of an image, disturbed or not, and what people say of each of its places."""
+def seen_code(
+    one: LabelledImage,
+    size_px: int,
+    trunk: TrunkMaps | None,
+    how: Augmentation,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> CodeScene:
+    """What the code sees of an image, disturbed or not, and what people say of each of its places.
+
+    Seen on ``device``, where the trunk lies, and kept on the CPU: scenes are many.
+    """
     image = resize(one.image, size_px=size_px)[None]
-    image = perhaps_disturbed(image, how, np.random.default_rng([seed, size_px]))
-    inputs = code_inputs(edges_of(image, default_theta(1)), () if trunk is None else trunk(image))[0]
+    image = perhaps_disturbed(image, how, np.random.default_rng([seed, size_px])).to(device)
+    theta = default_theta(1, image.device)
+    inputs = code_inputs(edges_of(image, theta), () if trunk is None else trunk(image))[0].cpu()
     drawn = resampled(one.segmentations, (inputs.shape[-2], inputs.shape[-1]))
     return CodeScene(inputs, torch.from_numpy(np.stack(drawn).astype(np.int64)))

@@ -48,7 +48,11 @@ class Scene:
         """The whole tree."""
         size = self.basins.size[0]
         return region_tree(
-            self.cue * size[:, None], size, self.graph, linkage=cost, sample=torch.zeros(len(size), dtype=torch.int64)
+            self.cue * size[:, None],
+            size,
+            self.graph,
+            linkage=cost,
+            sample=torch.zeros(len(size), dtype=torch.int64, device=size.device),
         )
 
 
@@ -64,8 +68,9 @@ def people_of(basins: Basins, maps: Sequence[np.ndarray]) -> Tensor:
     label, n = basins.label[0].flatten(), basins.size.shape[1]
     parts = []
     for one in maps:
-        region = torch.from_numpy(np.unique(one, return_inverse=True)[1].reshape(-1))
-        count = torch.zeros(n, int(region.max()) + 1).index_put_((label, region), torch.ones(()), accumulate=True)
+        region = torch.from_numpy(np.unique(one, return_inverse=True)[1].reshape(-1)).to(label.device)
+        count = torch.zeros(n, int(region.max()) + 1, device=label.device)
+        count.index_put_((label, region), count.new_ones(()), accumulate=True)
         parts.append(count / count.sum(1, keepdim=True).clamp_min(1))
     return torch.cat(parts, 1)
 
@@ -93,7 +98,7 @@ def asked_pairs(
             pairs.sample,
         )
         weight = torch.sqrt(torch.minimum(pairs.size_i, pairs.size_j) / scene.image_px)
-        kept = torch.randperm(len(apart), generator=rng)[:_N_EACH_ROUND]
+        kept = torch.randperm(len(apart), generator=rng)[:_N_EACH_ROUND].to(apart.device)
         evidence = pair_evidence(own, scene.theta, image_px=scene.image_px)
         rows.append((evidence[kept], apart[kept], weight[kept] * len(apart) / len(kept)))
         return cost(own)
@@ -107,13 +112,13 @@ def fit_cost(evidence: Tensor, apart: Tensor, weight: Tensor, *, n_steps: int = 
     """The monotone model that tells best what people keep apart."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = MergeCost()
+        model = MergeCost().to(evidence.device)
         model.mean.copy_(evidence.mean(0))
         model.spread.copy_(evidence.std(0).clamp_min(1e-3))
         optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
         for _ in range(n_steps):
-            i = torch.randint(len(evidence), (4096,))
+            i = torch.randint(len(evidence), (4096,)).to(evidence.device)
             loss = F.binary_cross_entropy_with_logits(model(evidence[i]), apart[i], weight[i] / weight.mean())
             optimiser.zero_grad()
             torch.autograd.backward(loss)

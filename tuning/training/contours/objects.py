@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex import Cortex
+from ciliary.cortex.device import to_device
 from ciliary.cortex.parameters import ParameterTable
 from ciliary.cortex.stages.m4_basins import Objectness
 from ciliary.envs.objective.agreement import sharpen
@@ -39,16 +40,18 @@ def asked_objects(
     """
     m4: Any = cortex.m4
     views = sample_views(seed, n_photometric=1, n_geometric=1)
-    seen = torch.cat([image, *apply_views(image, views)])
-    theta = table.default_theta(len(seen))
+    image = image.to(cortex.device)
+    seen = torch.cat([image, *apply_views(image, to_device(views, image.device))])
+    theta = table.default_theta(len(seen), image.device)
     percept = cortex(seen, theta)
     objects, evidence, _ = m4.objects(percept.m3, theta)
     plain, lit, moved = sharpen(objects.masks_coarse, power=4).split(1)
     size = (plain.shape[-2], plain.shape[-1])
     back = way_back(views, size=size, image_size=(image.shape[-2], image.shape[-1]))[torch.ones(1, dtype=torch.int64)]
+    back = to_device(back, image.device)
     again = [overlap(plain, lit)[0].amax(1), overlap(plain, back(moved), back.valid)[0].amax(1)]
     found = (0.5 * (again[0] + again[1]) > _IS_SAME).float()
-    is_drawn = torch.stack([overlap(plain, _regions(one, size))[0].amax(1) for one in drawn]).amax(0)
+    is_drawn = torch.stack([overlap(plain, _regions(one, size).to(image.device))[0].amax(1) for one in drawn]).amax(0)
     is_there = plain.mean((2, 3))[0] > _LEAST_SHARE
     target = 0.5 * (found + (is_drawn > _IS_SAME).float())
     return evidence[0][is_there], target[is_there]
@@ -58,7 +61,7 @@ def fit_objectness(evidence: Tensor, target: Tensor, *, n_steps: int = 800, seed
     """The model that tells best how far each is an object."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Objectness()
+        model = Objectness().to(evidence.device)
         model.mean.copy_(evidence.mean(0))
         model.spread.copy_(evidence.std(0).clamp_min(1e-3))
         optimiser = torch.optim.Adam(model.parameters(), lr=0.01, weight_decay=1e-4)

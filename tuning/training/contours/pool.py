@@ -138,7 +138,7 @@ def edges_of(images: Tensor, theta: Theta) -> Edges:
 
 def inputs_of(images: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """What the network sees of images (B, 3, h, w) under settings (B, P): see ``contour_inputs``."""
-    found = edges_of(images, PARAMETERS.from_unit(u))
+    found = edges_of(images, PARAMETERS.from_unit(u.to(images.device)))
     return contour_inputs(found.features, found.boundary, found.energy)
 
 
@@ -158,16 +158,24 @@ class Pool:
 
 @torch.no_grad()
 def add_trunk(
-    root: Path, trunk: Callable[[Tensor], tuple[Tensor, ...]], *, on_batch: Callable[[], None] = lambda: None
+    root: Path,
+    trunk: Callable[[Tensor], tuple[Tensor, ...]],
+    *,
+    device: torch.device | str = "cpu",
+    on_batch: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write the trunk's maps of all samples beside them: ``trunk0``, ``trunk1``, ... of each bucket, fine to coarse."""
+    """Write the trunk's maps of all samples beside them: ``trunk0``, ``trunk1``, ... of each bucket, fine to coarse.
+
+    ``device`` is where the trunk lies.
+    """
     for bucket in Pool(root).buckets:
         arrays = _read(root, bucket.name)
         if "trunk0" in arrays:
             continue
         image, parts = arrays["image"], []
         for start in range(0, len(image), _N_TOGETHER):
-            maps = trunk(torch.from_numpy(np.array(image[start : start + _N_TOGETHER])).float() / 255)
+            some = torch.from_numpy(np.array(image[start : start + _N_TOGETHER])).to(device).float() / 255
+            maps = trunk(some)
             if not start:
                 shapes = [(len(image), *x.shape[1:]) for x in maps]
                 files = [root / f"{bucket.name}_part{k}.npy" for k in range(len(maps))]
@@ -176,7 +184,7 @@ def add_trunk(
                     for file, shape in zip(files, shapes, strict=True)
                 ]
             for part, x in zip(parts, maps, strict=True):
-                part[start : start + len(x)] = x.numpy()
+                part[start : start + len(x)] = x.cpu().numpy()
             on_batch()
         for k, part in reversed(list(enumerate(parts))):  # trunk0 last: it says that all are there
             part.flush()
@@ -195,9 +203,13 @@ def make_pool(
     seed: int,
     buckets: Sequence[Bucket] = BUCKETS,
     how: Augmentation | None = None,
+    device: torch.device | str = "cpu",
     on_image: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write the samples of all images to ``root``; those of one image depend on the seed and its place alone."""
+    """Write the samples of all images to ``root``; those of one image depend on the seed and its place alone.
+
+    They are drawn on the CPU, and seen on ``device``.
+    """
     how = how or Augmentation()
     root.mkdir(parents=True, exist_ok=True)
     arrays = {b.name: _open(root, b, len(images)) for b in buckets}
@@ -209,9 +221,9 @@ def make_pool(
             for start in range(0, len(samples), _N_TOGETHER):
                 some = samples[start : start + _N_TOGETHER]
                 image = torch.stack([s.image for s in some])
-                full, half = inputs_of(image, torch.from_numpy(np.stack([s.u for s in some])))
+                full, half = inputs_of(image.to(device), torch.from_numpy(np.stack([s.u for s in some])))
                 rows = slice(first + start, first + start + len(some))
-                into["full"][rows], into["half"][rows] = full.numpy(), half.numpy()
+                into["full"][rows], into["half"][rows] = full.cpu().numpy(), half.cpu().numpy()
                 into["target"][rows] = np.stack([s.target for s in some])
                 into["image"][rows] = (255 * image).round().byte().numpy()
                 into["owner"][rows] = i

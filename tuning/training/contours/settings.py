@@ -26,6 +26,7 @@ class TeachingSettings:
             their batches.
         begin: folder of another teaching of the same images and folds, from whose contours these go on.
         seed: of samples, weights and order.
+        device: where it is computed; what is kept lies on the CPU.
     """
 
     labelled: Path
@@ -38,6 +39,7 @@ class TeachingSettings:
     augmentation: Augmentation = field(default_factory=Augmentation)
     begin: Path | None = None
     seed: int = 0
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if self.kind not in INHERITED[1:]:
@@ -47,7 +49,7 @@ class TeachingSettings:
 
     def about(self) -> dict[str, Any]:
         """What shapes the weights, as JSON types; no places."""
-        return {k: v for k, v in asdict(self).items() if k not in ("labelled", "out", "begin")}
+        return {k: v for k, v in asdict(self).items() if k not in ("labelled", "out", "begin", "device")}
 
     @property
     def fold_learning(self) -> Learning:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ciliary.cortex import Cortex
 from ciliary.cortex.cues import make_backbone
+from ciliary.cortex.device import choose_device
 from ciliary.cortex.parameters import table_for
 from ciliary.cortex.stages.contour_net import ContourNet
 from ciliary.cortex.stages.inherited import TRUNK, TRUNK_WIDTHS, left_out_path, shipped
@@ -75,9 +76,9 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
         pool = _pool(images, settings, watch)
         m2 = {k: _contours(pool, k, len(images), settings, watch) for k in (ALL, *folds)}
         m1 = _codes(images, settings, (ALL, *folds), watch)
-        seers = [_cortex(settings.kind, m1=m1[k], m2=m2[k]) for k in folds]
+        seers = [_cortex(settings, m1=m1[k], m2=m2[k]) for k in folds]
         m3, m4 = with_cost(_cost(images, seers, settings, watch))
-        seers = [_cortex(settings.kind, m1=m1[k], m2=m2[k], m3=m3, m4=m4) for k in folds]
+        seers = [_cortex(settings, m1=m1[k], m2=m2[k], m3=m3, m4=m4) for k in folds]
         m4.objectness.load_state_dict(_objectness(images, seers, settings, watch))
     about |= {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -133,8 +134,10 @@ def with_cost(cost: MergeCost) -> tuple[BasinM3, BasinM4]:
     return m3, m4
 
 
-def _cortex(kind: str, **stages: nn.Module) -> Cortex:
-    return Cortex(features=TRUNK if kind == "all" else "none", **stages).requires_grad_(False)  # type: ignore[arg-type]
+def _cortex(settings: TeachingSettings, **stages: nn.Module) -> Cortex:
+    features = TRUNK if settings.kind == "all" else "none"
+    cortex = Cortex(features=features, **stages).requires_grad_(False)  # type: ignore[arg-type]
+    return cortex.to(choose_device(settings.device))
 
 
 def _bytes(stages: Mapping[str, nn.Module], about: Mapping[str, Any]) -> bytes:
@@ -151,19 +154,20 @@ def _named(fold: int) -> str:
 
 
 def _pool(images: LabelledSet, settings: TeachingSettings, watch: Watch) -> Pool:
-    root = settings.out / "pool"
+    root, there = settings.out / "pool", choose_device(settings.device)
     if not (root / "about.json").is_file():
         with watch.bar("samples", len(images)) as told:
-            make_pool(images, root, seed=settings.seed, how=settings.augmentation, on_image=told)
+            make_pool(images, root, seed=settings.seed, how=settings.augmentation, device=there, on_image=told)
     if settings.kind == "all":
         with watch.bar("trunk", None) as told:
-            add_trunk(root, _trunk().maps, on_batch=told)
+            add_trunk(root, _trunk(there).maps, device=there, on_batch=told)
     return Pool(root)
 
 
-def _trunk() -> Any:
+def _trunk(device: torch.device) -> Any:
     """The trunk that ``all`` is taught on."""
-    return make_backbone(TRUNK)
+    trunk: Any = make_backbone(TRUNK)
+    return trunk.to(device)
 
 
 def _taught_on(n_images: int, fold: int, settings: TeachingSettings) -> list[int]:
@@ -201,6 +205,7 @@ def _contours(pool: Pool, fold: int, n_images: int, settings: TeachingSettings, 
                 trunk_channels=_widths(settings),
                 begin=_begin(settings, fold),
                 checkpoint=checkpoint,
+                device=choose_device(settings.device),
                 on_step=partial(_tell_loss, told),
             )
         write_atomically(path, save(stage.state_dict()))
@@ -216,11 +221,13 @@ def _codes(
     stages = {fold: TaughtM1(_widths(settings)) for fold in folds}
     paths = {fold: settings.out / f"{settings.kind}_code_{_named(fold)}.safetensors" for fold in folds}
     if left := [fold for fold in folds if not paths[fold].is_file()]:
-        trunk = _trunk().maps if settings.kind == "all" else None
+        there = choose_device(settings.device)
+        trunk = _trunk(there).maps if settings.kind == "all" else None
         scenes: list[list[CodeScene]] = []
         with watch.bar("places", len(images)) as told:
             for i, one in enumerate(images):
-                scenes.append([seen_code(one, px, trunk, settings.augmentation, seed=i) for px in settings.sizes_px])
+                how = settings.augmentation
+                scenes.append([seen_code(one, px, trunk, how, seed=i, device=there) for px in settings.sizes_px])
                 told()
         for fold in left:
             own = [x for i in _taught_on(len(images), fold, settings) for x in scenes[i]]
@@ -230,6 +237,7 @@ def _codes(
                     trunk_channels=_widths(settings),
                     n_steps=settings.n_code_steps,
                     seed=settings.seed,
+                    device=there,
                     on_step=partial(_tell_loss, told),
                 )
             write_atomically(paths[fold], save(stages[fold].state_dict()))

@@ -1,67 +1,47 @@
-"""A session of one episode an input: whatever a store or a disk does, it is a line, and the others are played."""
+"""Any job's session: whatever a store or a disk does, it is a line, what is done is kept, and the others are played."""
 
 from __future__ import annotations
 
 import os
 import time
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
 
 from ciliary.tuning.cli.door import run_job
 from ciliary.tuning.gaze.settings import GazeSettings
-from ciliary.tuning.runs.record import EpisodeKey
-from ciliary.tuning.runs.store import GAZING, StoreError, open_store
-from ciliary.tuning.sessions import one_each
-from ciliary.tuning.sessions.episode import Made
+from ciliary.tuning.runs import record as records
+from ciliary.tuning.runs.store import StoreError, open_store
+from ciliary.tuning.sessions import made
+from ciliary.tuning.sessions.conduct import conduct
 from ciliary.tuning.sessions.resume import Session
-
-
-class Locked(Exception):
-    """As a database's driver has it: no ValueError, no OSError, no RuntimeError."""
-
-
-class Playing(one_each.Play):
-    experiment, unit, what, numbers = GAZING, "inputs", "toy", {}
-
-    def load(self, item):
-        if item.name == "unread":
-            raise Locked("no such page")
-        return item.name
-
-    def key(self, item, loaded):
-        return EpisodeKey(item.name, loaded, "none", "toy", 0, "s")
-
-    def make(self, item, loaded, key, *, folder, check):
-        if item.name == "full":
-            raise Locked("disk full")
-        return Made({"key": str(key), "status": "FINISHED", "files": {}}, {}, {}, {}, ())
+from ciliary_tests.toy_jobs import Locked, ToyJob, items_of
+from ciliary_tests.worlds import Recorder
 
 
 @pytest.fixture
-def played(tmp_path, monkeypatch):
-    monkeypatch.setattr(one_each.tracking, "track_episode", lambda run, made: run.finish())
-    monkeypatch.setattr(one_each.tracking, "session_metrics", lambda records, problems: {})
-    monkeypatch.setattr(one_each.tracking, "describe_session", lambda *arguments: "")
-    monkeypatch.setattr(one_each.tracking, "by_gain", lambda records: [])
-
-    def play(*names):
-        said: list[str] = []
-        items = [SimpleNamespace(name=name, label=f"{name}.png") for name in names]
-        settings = GazeSettings(out=tmp_path, is_quiet=True)
-        return one_each.run_one_each(settings, items, Playing(), say=said.append), said
+def played(out):
+    def play(*names, **more):
+        settings = replace(GazeSettings(out=out, session="s", is_quiet=True), **more)
+        display = Recorder()
+        return conduct(ToyJob(settings), items_of(*names), display), display.problems
 
     return play
 
 
+def kept(outcome):
+    return [(r["image"], r["status"]) for r in records.read(outcome.folder / records.FILE)]
+
+
 def test_an_input_that_fails_in_any_way_costs_only_itself(played):
     outcome, said = played("unread", "full", "good")
-    assert [record["key"].split("|")[0] for record in outcome.records] == ["good"]
-    assert said == ["unread.png: no such page", "full.png: disk full"]
+    assert [record["image"] for record in outcome.records] == ["good"]
+    assert said == ["unread.png: no such page", "full.png: Locked: disk full"]
     assert outcome.exit_code == 3
+    assert kept(outcome) == [("full", "FAILED"), ("good", "FINISHED")]
 
 
-def test_a_store_that_is_locked_for_one_episode_costs_only_that(played, monkeypatch):
+def test_a_store_that_is_locked_for_one_episode_costs_no_result(played, monkeypatch):
     begin = Session.episode
 
     def locked(self, *, name, **more):
@@ -71,8 +51,14 @@ def test_a_store_that_is_locked_for_one_episode_costs_only_that(played, monkeypa
 
     monkeypatch.setattr(Session, "episode", locked)
     outcome, said = played("first", "second")
-    assert len(outcome.records) == 1
-    assert said == ["first.png: database is locked"]
+    assert [record["image"] for record in outcome.records] == ["first", "second"]
+    assert said == ["first.png: not tracked: Locked: database is locked"]
+    assert outcome.exit_code == 3
+    monkeypatch.undo()
+    again, said = played("first", "second", is_resumed=True)
+    assert (again.exit_code, again.n_before, said) == (0, 1, [])
+    assert len(again.run_ids) == 2
+    assert kept(again) == [("first", "FINISHED"), ("second", "FINISHED")]  # nothing stands twice
 
 
 @pytest.mark.slow
@@ -85,6 +71,19 @@ def test_a_session_that_cannot_be_ended_keeps_its_results(played, monkeypatch):
     outcome, _ = played("good")
     assert len(outcome.records) == 1
     assert outcome.problems == ["the session's run could not be ended: Locked: database is locked"]
+
+
+def test_a_record_is_kept_before_it_is_drawn(played, out, monkeypatch):
+    def die(drawings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(made, "drawn", die)
+    with pytest.raises(KeyboardInterrupt):
+        played("a")
+    assert [record["image"] for record in records.read(out / "s" / records.FILE)] == ["a"]
+    monkeypatch.undo()
+    outcome, _ = played("a", "b")
+    assert (outcome.name, kept(outcome)) == ("s", [("a", "FINISHED"), ("b", "FINISHED")])
 
 
 def test_a_store_below_a_file_is_one_line(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,107 @@
+"""A population of LIF neurons as a channel: responses go in as currents, spikes come out, and tell the responses again.
+
+Two codes. **rate**: the more spikes by now, the stronger the response. **latency**: each neuron fires once, the sooner
+the stronger (Thorpe, Delorme & Van Rullen 2001). Both answer at any time: what has not fired yet is told to be 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ciliary.cortex.neurons.lif import LIF, current_at_latency, lif
+
+Code = Literal["rate", "latency"]
+Input = Literal["regular", "poisson"]
+
+
+@dataclass(frozen=True)
+class Population:
+    """How responses become spikes.
+
+    Attributes:
+        code: ``rate`` or ``latency``.
+        rheobase: the response that just makes a neuron fire; weaker ones are never told. > 0, in units of the response.
+        exponent: of the response, above 0: the current is the threshold times (response / rheobase)^exponent. Below 1
+            it brings responses that differ a hundredfold into the range that a neuron can tell apart.
+        input: ``regular``: the response is the current; ``poisson``: the current is spikes that come at random, so many
+            on average as make that current.
+        input_hz: ``poisson``: spikes a second that come in at the rheobase.
+        neuron: each of them.
+        seed: of Poisson's input.
+
+    Raises:
+        ValueError: on other values; a latency is told of a regular input alone.
+    """
+
+    code: Code = "rate"
+    rheobase: float = 0.01
+    exponent: float = 1.0
+    input: Input = "regular"
+    input_hz: float = 1000.0
+    neuron: LIF = field(default_factory=LIF)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.code not in ("rate", "latency") or self.input not in ("regular", "poisson"):
+            raise ValueError(f"expected code rate or latency, input regular or poisson, got {self.code}, {self.input}")
+        if not (self.rheobase > 0 and self.exponent > 0 and self.input_hz > 0):
+            raise ValueError(f"expected rheobase, exponent and input_hz > 0, got {self}")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a population has told by now."""
+
+    count: Tensor  # (B, ...) spikes of each neuron so far
+    last_ms: Tensor  # (B, ...) time of the last of them, at the end of its step; 0 of what has not fired
+    population: Population
+
+    @cached_property
+    def response(self) -> Tensor:
+        """(B, ...) the response that would have made these spikes; 0 of what has not fired."""
+        neuron, has_fired = self.population.neuron, self.count > 0
+        n = self.count.clamp_min(1.0)
+        if neuron.reset == "hard":
+            # The mean interval, less half a step: each spike is told at the end of the step in which it came.
+            current = current_at_latency((self.last_ms / n - 0.5 * neuron.dt_ms).clamp_min(0.25 * neuron.dt_ms), neuron)
+        else:  # what was let in, less what leaked out of a voltage of half a threshold on average, has left as spikes
+            let_in = (1 - neuron.decay) * self.last_ms.clamp_min(neuron.dt_ms) / neuron.dt_ms
+            current = neuron.threshold * (n / let_in + 0.5)
+        drive = current / neuron.threshold
+        told = self.population.rheobase * drive ** (1 / self.population.exponent)
+        return torch.where(has_fired, told, torch.zeros_like(told))
+
+    @cached_property
+    def n_spikes(self) -> Tensor:
+        """(B,) spikes so far."""
+        return self.count.flatten(1).sum(1)
+
+
+def listen(responses: Iterable[Tensor], population: Population) -> Iterator[Told]:
+    """What has been told after each step of the neuron's ``dt_ms``; of responses (B, ...) >= 0, one for each step."""
+    count = last = None
+    for step, spikes in enumerate(lif(_currents(responses, population), population.neuron), start=1):
+        if count is None or last is None:
+            count = last = torch.zeros_like(spikes)
+        counted = spikes * (count == 0) if population.code == "latency" else spikes
+        count = count + counted
+        last = torch.where(counted > 0, step * population.neuron.dt_ms, last)
+        yield Told(count, last, population)
+
+
+def _currents(responses: Iterable[Tensor], population: Population) -> Iterator[Tensor]:
+    generator: torch.Generator | None = None
+    mean = population.input_hz * population.neuron.dt_ms / 1000  # spikes that come in during a step at the rheobase
+    for response in responses:
+        drive = (response / population.rheobase) ** population.exponent
+        if population.input == "poisson":
+            if generator is None:  # on the host, so that a seed means the same everywhere
+                generator = torch.Generator().manual_seed(population.seed)
+            drive = torch.poisson((drive * mean).cpu(), generator).to(response.device) / mean
+        yield population.neuron.threshold * drive

@@ -1,0 +1,70 @@
+"""Populations as channels: what goes in comes out again, as far as spikes have told it."""
+
+from __future__ import annotations
+
+from itertools import repeat
+
+import pytest
+import torch
+
+from ciliary.cortex.neurons.codes import Population, listen
+from ciliary.cortex.neurons.lif import LIF, latency_ms
+
+RESPONSE = torch.tensor([[0.0, 0.5, 1.05, 2.0, 4.0, 8.0]]) * 0.01
+
+
+def after(n_steps, population, response=RESPONSE):
+    return [told for _, told in zip(range(n_steps), listen(repeat(response), population), strict=False)]
+
+
+@pytest.mark.parametrize(("code", "exponent"), [("rate", 1.0), ("latency", 1.0), ("latency", 0.5)])
+def test_a_response_comes_out_as_it_went_in(code, exponent):
+    population = Population(code=code, exponent=exponent, neuron=LIF(dt_ms=0.1))
+    told = after(600, population)[-1]
+    assert torch.allclose(told.response[0, 2:], RESPONSE[0, 2:], rtol=0.06)
+    assert told.response[0, :2].tolist() == [0, 0]  # below the rheobase nothing is ever told
+
+
+def test_a_soft_reset_tells_in_the_long_run():
+    told = after(2000, Population(neuron=LIF(dt_ms=0.1, reset="soft")))[-1]
+    assert torch.allclose(told.response[0, 3:], RESPONSE[0, 3:], rtol=0.1)
+
+
+def test_what_has_not_fired_is_not_there_yet():
+    population = Population(code="latency")
+    first = latency_ms(RESPONSE / population.rheobase, population.neuron)
+    for step, told in enumerate(after(40, population), start=1):
+        assert torch.equal(told.response[0] > 0, first[0] <= step)
+
+
+def test_a_latency_is_one_spike_and_a_rate_many():
+    one, many = (after(100, Population(code=code))[-1] for code in ("latency", "rate"))
+    assert one.n_spikes.tolist() == [4]
+    assert one.count.max() == 1
+    assert many.n_spikes.item() > 20
+
+
+def test_poisson_input_tells_the_same_on_average():
+    response = torch.full((1, 400), 0.03)
+    told = after(200, Population(input="poisson", input_hz=2000.0), response)[-1]
+    assert told.response.mean().item() == pytest.approx(0.03, rel=0.1)
+    assert told.response.std() > 0
+    again = after(200, Population(input="poisson", input_hz=2000.0), response)[-1]
+    assert torch.equal(told.response, again.response)
+    other = after(200, Population(input="poisson", input_hz=2000.0, seed=1), response)[-1]
+    assert not torch.equal(told.response, other.response)
+
+
+def test_spikes_of_images_are_counted_apart():
+    response = torch.cat([RESPONSE, 0 * RESPONSE])
+    told = after(50, Population(), response)[-1]
+    assert told.n_spikes[1] == 0
+    assert torch.equal(told.n_spikes[:1], after(50, Population())[-1].n_spikes)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"code": "phase"}, {"input": "noise"}, {"rheobase": 0}, {"exponent": 0}, {"input_hz": -1}]
+)
+def test_a_population_that_cannot_be_is_told(wrong):
+    with pytest.raises(ValueError, match="expected"):
+        Population(**wrong)

@@ -1,0 +1,99 @@
+"""Percepts at a time beside what people drew, and what they cost in spikes and operations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ciliary.cortex import Cortex
+from ciliary.cortex.device import to_device
+from ciliary.cortex.spiking import Spiking, fan_out, perceive_in_time
+from ciliary.envs.data.images import as_photograph
+from ciliary.envs.data.labelled import LabelledImage
+from ciliary.envs.metrics.regions import region_covering
+from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_difference
+from ciliary.tuning.benchmarks.operations import stage_costs
+
+#: Energy of an addition and of a multiply-add of 32 bits, in picojoules at 45 nm (Horowitz, ISSCC 2014, figure 1.1.9).
+ADDITION_PJ, MULTIPLY_ADD_PJ = 0.9, 4.6
+WITHOUT = "without spikes"
+ONE = "one region"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What came of one photograph: covering, and spikes of each population, by code and time."""
+
+    covering: Mapping[tuple[str, float], float]
+    n_spikes: Mapping[tuple[str, float], Mapping[str, float]]
+    without: float  # covering of the percept without spikes
+    one: float  # and of the whole picture as one region
+    multiply_adds: float  # of M1 and M2 without spikes, Fourier transforms among them
+
+
+@dataclass(frozen=True)
+class Row:
+    """A code at a time, over all photographs."""
+
+    told_by: str
+    after_ms: float | None
+    covering: Interval
+    less_without_spikes: Interval | None
+    v1_kspikes: float | None
+    m2_kspikes: float | None
+    synaptic_Mops: float | None  # noqa: N815 -- a heading: millions
+    energy_uJ: float  # noqa: N815 -- a heading: microjoules
+
+
+def sit(image: LabelledImage, cortex: Cortex, codes: Mapping[str, Spiking], times_ms: Sequence[float], px: int) -> Look:
+    """One photograph: its percept by each code at each time, beside what people drew of it."""
+    seen = to_device(as_photograph(image.image, image.name, px).image[None], cortex.device)
+    covering: dict[tuple[str, float], float] = {}
+    n_spikes: dict[tuple[str, float], dict[str, float]] = {}
+    for code, spiking in codes.items():
+        for moment in perceive_in_time(cortex, seen, times_ms=times_ms, spiking=spiking):
+            key = code, moment.time_ms
+            covering[key] = _covering(moment.percept.labels(image.size), image)
+            n_spikes[key] = {name: float(n[0]) for name, n in moment.n_spikes.items()}
+    with torch.no_grad():
+        plain = cortex(seen).labels(image.size)
+    costs = {one.stage: one.multiply_adds + one.fourier for one in stage_costs(cortex, seen)}
+    whole = _covering(torch.zeros_like(plain), image)
+    return Look(covering, n_spikes, _covering(plain, image), whole, costs["m1"] + costs["m2"])
+
+
+def _covering(labels: Tensor, image: LabelledImage) -> float:
+    return region_covering(labels[0].cpu().numpy(), image.people)
+
+
+def summary(looks: Sequence[Look]) -> list[Row]:
+    """Rows: a line for each code and time, between one region and no spikes."""
+    without = np.array([one.without for one in looks])
+    fan = fan_out()
+    multiply_adds = float(np.mean([one.multiply_adds for one in looks]))
+    whole = np.array([one.one for one in looks])
+    rows = [Row(ONE, None, bootstrap_mean(whole), paired_difference(whole, without), 0.0, 0.0, 0.0, 0.0)]
+    for code, time_ms in looks[0].covering:
+        key = code, time_ms
+        values = np.array([one.covering[key] for one in looks])
+        spikes = {name: float(np.mean([one.n_spikes[key][name] for one in looks])) for name in fan}
+        operations = sum(n * fan[name] for name, n in spikes.items())
+        rows.append(
+            Row(
+                code,
+                time_ms,
+                bootstrap_mean(values),
+                paired_difference(values, without),
+                spikes["v1"] / 1e3,
+                spikes["m2"] / 1e3,
+                operations / 1e6,
+                operations * ADDITION_PJ / 1e6,
+            )
+        )
+    energy = multiply_adds * MULTIPLY_ADD_PJ / 1e6
+    rows.append(Row(WITHOUT, None, bootstrap_mean(without), None, None, None, None, energy))
+    return rows

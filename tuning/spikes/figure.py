@@ -1,0 +1,63 @@
+"""Percepts in time, and covering against time and spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ciliary.cortex.percept import Percept
+from ciliary.cortex.plot import paint, style
+from ciliary.cortex.plot.sheet import Sheet, picture_row
+from ciliary.cortex.spiking import Moment
+from ciliary.tuning.spikes.exam import ONE, WITHOUT, Row
+
+
+def draw_moments(image: Tensor, moments: Sequence[Moment], plain: Percept, *, title: str) -> Figure:
+    """Contour and regions at each time, and without spikes.
+
+    Args:
+        image: (3, H, W) in [0, 1].
+        moments: of a batch of one.
+        plain: what the cortex perceives without spikes.
+        title: the line above.
+    """
+    seen = paint.as_picture(image)
+    row = picture_row(len(moments) + 1, seen.shape[:2])
+    sheet = Sheet(title, "above: M2's contour as its spikes have told it; below: the proto-objects", [row, row])
+    for i, percept in enumerate([*(m.percept for m in moments), plain]):
+        if i < len(moments):
+            words = f"after {moments[i].time_ms:g} ms"
+            v1, m2 = (float(moments[i].n_spikes[name][0]) / 1000 for name in ("v1", "m2"))
+            note = f"{v1:.0f} + {m2:.1f} thousand spikes"
+        else:
+            words, note = WITHOUT, ""
+        style.picture(sheet.axes(0, i), percept.boundary[0, 0].cpu().numpy(), words, note)
+        labels = percept.labels()[0].cpu().numpy()
+        style.picture(sheet.axes(1, i), paint.regions_picture(seen, labels), "", paint.count_regions(labels))
+    return sheet.figure
+
+
+def draw_rows(rows: Sequence[Row]) -> Figure:
+    """Covering against milliseconds, and against synaptic operations."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for code in dict.fromkeys(row.told_by for row in rows if row.after_ms is not None):
+        own = [row for row in rows if row.told_by == code]
+        y = [row.covering.mean for row in own]
+        error = np.abs([[row.covering.low, row.covering.high] for row in own] - np.array(y)[:, None]).T
+        left.errorbar([row.after_ms or 0.0 for row in own], y, error, marker="o", capsize=3, label=code)
+        right.plot([row.synaptic_Mops or 0.0 for row in own], y, marker="o", label=code)
+    for name, line in ((WITHOUT, "-"), (ONE, ":")):
+        level = next(row.covering.mean for row in rows if row.told_by == name)
+        for ax in (left, right):
+            ax.axhline(level, color="black", linewidth=1, linestyle=line, label=name)
+    style.plain(left, "Covering of people's regions against time", "covering")
+    style.plain(right, "and against synaptic operations", "")
+    left.set_xlabel("ms after the picture appeared", fontsize=8.5, color=style.FAINT)
+    right.set_xlabel("synaptic operations of a photograph, millions", fontsize=8.5, color=style.FAINT)
+    right.set_xscale("log")
+    left.legend(frameon=False, fontsize=8, labelcolor=style.INK)
+    return figure

@@ -1,0 +1,125 @@
+"""Photographs in, figures out; or labelled photographs in, a table out. An exit code."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rich.console import Console
+
+from ciliary.cortex import Cortex
+from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.device import choose_device, to_device
+from ciliary.cortex.spiking import perceive_in_time
+from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_folder
+from ciliary.tuning.cli.complain import complain, failure
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
+from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.runs.files import write_atomically
+from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
+from ciliary.tuning.sessions.figures import write_figure
+from ciliary.tuning.sessions.inputs import collect, set_apart, showcase
+from ciliary.tuning.spikes.exam import Look, sit, summary
+from ciliary.tuning.spikes.figure import draw_moments, draw_rows
+from ciliary.tuning.spikes.settings import SpikesSettings
+
+
+def run(settings: SpikesSettings) -> int:
+    """Look at photographs in time, or compare percepts in time with what people drew.
+
+    Returns:
+        0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
+    """
+    try:
+        cortex = Cortex(**settings.cortex).eval().requires_grad_(False).to(choose_device(settings.device))
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        _complain(error)
+        return USAGE
+    except ProviderUnavailable as error:
+        _complain(error)
+        return NOTHING
+    try:
+        return _look(settings, cortex) if settings.labelled is None else _exam(settings, cortex)
+    except KeyboardInterrupt:
+        _complain("stopped; what was written stays")
+        return STOPPED
+
+
+def _look(settings: SpikesSettings, cortex: Cortex) -> int:
+    px = settings.size_px
+    inputs, problems, notes = collect(settings.images, px) if settings.images else (showcase(px), [], [])
+    for line in (*problems, *notes):
+        _complain(line)
+    code, n_done = settings.codes[0], 0
+    inputs = set_apart(inputs, (settings.out, [".png"]), say=_complain)
+    stdout = Console(highlight=False, soft_wrap=True)
+    with Bar(len(inputs), unit="images", is_quiet=settings.is_quiet) as bar:
+        for item in inputs:
+            bar.move(title=item.name)
+            try:
+                image = to_device(item.load().image[None], cortex.device)
+                spiking = settings.spiking(code)
+                moments = list(perceive_in_time(cortex, image, times_ms=settings.times_ms, spiking=spiking))
+                figure = draw_moments(image[0].cpu(), moments, cortex(image), title=f"{item.name}, told by {code}")
+                path = write_figure(figure, settings.out / f"{item.name}.png")
+            except (ValueError, OSError, RuntimeError, MemoryError) as error:
+                problems.append(failure(item.label, error))
+                _complain(problems[-1])
+                continue
+            finally:
+                bar.advance()
+            n_done += 1
+            if not settings.is_quiet:
+                stdout.print(f"spikes   {path}", markup=False)
+    if not n_done:
+        return NOTHING
+    return SOME_FAILED if problems else ALL_WELL
+
+
+def _exam(settings: SpikesSettings, cortex: Cortex) -> int:
+    codes = {code: settings.spiking(code) for code in settings.codes}
+    looks: list[Look] = []
+    n_failed = 0
+    try:
+        data = _read(settings)
+    except (ValueError, OSError) as error:
+        _complain(error)
+        return NOTHING
+    with Bar(len(data), unit="photographs", is_quiet=settings.is_quiet) as bar:
+        for i, name in enumerate(data.names):
+            bar.move(i, title=name)
+            try:
+                looks.append(sit(data[i], cortex, codes, settings.times_ms, settings.size_px))
+            except (ValueError, OSError, RuntimeError, MemoryError) as error:
+                n_failed += 1
+                _complain(failure(name, error))
+    if not looks:
+        return NOTHING
+    rows = summary(looks)
+    page = (
+        f"# What is perceived by when, told by spikes\n\nA cortex that inherits {settings.inherited}, {len(looks)} "
+        f"photographs at {settings.size_px} px; neurons of {settings.tau_ms:g} ms, {settings.reset} reset. Intervals: "
+        f"95 %, bootstrap over photographs. Spikes, operations and energy are of one photograph; "
+        "without spikes: multiply-adds of M1 and M2.\n\n" + rows_to_markdown(rows)
+    )
+    paths = (
+        write_atomically(settings.out / "spikes.md", page.encode()),
+        write_atomically(settings.out / "spikes.csv", rows_to_csv(rows).encode()),
+        write_figure(draw_rows(rows), settings.out / "spikes.png"),
+    )
+    if not settings.is_quiet:
+        stdout = Console(highlight=False, soft_wrap=True)
+        stdout.print("\n".join([page, *(f"spikes   {path}" for path in paths)]), markup=False)
+    return SOME_FAILED if n_failed else ALL_WELL
+
+
+def _read(settings: SpikesSettings) -> LabelledSet:
+    root = settings.labelled
+    assert root is not None
+    if (root / "groundTruth").is_dir():
+        data = read_bsds(root, settings.split)  # type: ignore[arg-type]
+    else:
+        data = read_labelled_folder(root)
+    return data if settings.n_images is None else data.evenly(settings.n_images)
+
+
+_complain = partial(complain, "spikes")
