@@ -173,8 +173,28 @@ class M5Out:
     figure: Tensor | None = None  # (B, P, U) V4's cells over a raster of the whole image as one figure, or None
 
 
+class _OfObjects:
+    """What is read of the proto-objects alone."""
+
+    m4: M4Out
+
+    @property
+    def masks(self) -> Tensor:
+        """(B, S, H, W) soft masks of the proto-objects, on the simplex over S."""
+        return self.m4.masks
+
+    @property
+    def masks_coarse(self) -> Tensor:
+        """(B, S, H//2, W//2): the masks averaged over 2 x 2 pixels."""
+        return self.m4.masks_coarse
+
+    def labels(self, size: tuple[int, int] | None = None) -> Tensor:
+        """See :meth:`M4Out.labels`."""
+        return self.m4.labels(size)
+
+
 @dataclass(frozen=True)
-class Percept:
+class Percept(_OfObjects):
     """All a cortex perceived in a batch of images."""
 
     retina: RetinaOut
@@ -186,16 +206,6 @@ class Percept:
 
     # What every perceiver's percepts have, whatever is inside (ciliary.cortex.perceiver).
     @property
-    def masks(self) -> Tensor:
-        """(B, S, H, W) soft masks of the proto-objects, on the simplex over S."""
-        return self.m4.masks
-
-    @property
-    def masks_coarse(self) -> Tensor:
-        """(B, S, H//2, W//2): the masks averaged over 2 x 2 pixels."""
-        return self.m4.masks_coarse
-
-    @property
     def boundary(self) -> Tensor:
         """(B, 1, H, W) the completed contour of M2, in [0, 1]."""
         return self.m2.contour
@@ -204,10 +214,6 @@ class Percept:
     def energy(self) -> Tensor:
         """(B, C, H, W) the quadrature energy of V1, >= 0."""
         return self.m1.energy
-
-    def labels(self, size: tuple[int, int] | None = None) -> Tensor:
-        """See :meth:`M4Out.labels`."""
-        return self.m4.labels(size)
 
     def lean(self) -> LeanPercept:
         """What later readers of objects need, without the stages before."""
@@ -226,25 +232,11 @@ class Percept:
 
 
 @dataclass(frozen=True)
-class LeanPercept:
+class LeanPercept(_OfObjects):
     """A percept of which only the objects and the contour were kept: a sixth of the memory."""
 
     m4: M4Out
     boundary: Tensor  # (B, 1, H, W) the completed contour of M2, in [0, 1]
-
-    @property
-    def masks(self) -> Tensor:
-        """(B, S, H, W) soft masks of the proto-objects, on the simplex over S."""
-        return self.m4.masks
-
-    @property
-    def masks_coarse(self) -> Tensor:
-        """(B, S, H//2, W//2): the masks averaged over 2 x 2 pixels."""
-        return self.m4.masks_coarse
-
-    def labels(self, size: tuple[int, int] | None = None) -> Tensor:
-        """See :meth:`M4Out.labels`."""
-        return self.m4.labels(size)
 
     def __getitem__(self, index: Any) -> LeanPercept:
         """The percept of some samples of the batch; an int keeps a batch axis of 1."""
