@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ciliary.cortex.model import Cortex
 from ciliary.cortex.neurons.codes import Population, Told, listen
+from ciliary.cortex.neurons.izhikevich import Izhikevich
 from ciliary.cortex.neurons.lif import LIF
 from ciliary.cortex.ops.association import REACHES_PX, lobe_kernel
 from ciliary.cortex.parameters import Theta
@@ -50,7 +51,7 @@ class Spiking:
             raise ValueError(f"expected refresh_ms of at least a step, got {self.refresh_ms}")
 
 
-def make_spiking(code: str, neuron: LIF | None = None, *, seed: int = 0) -> Spiking:
+def make_spiking(code: str, neuron: LIF | Izhikevich | None = None, *, seed: int = 0) -> Spiking:
     """Both populations of one kind.
 
     Args:

@@ -1,4 +1,4 @@
-"""A population of LIF neurons as a channel: responses go in as currents, spikes come out, and tell the responses again.
+"""A population of neurons as a channel: responses go in as currents, spikes come out, and tell the responses again.
 
 Two codes. **rate**: the more spikes by now, the stronger the response. **latency**: each neuron fires once, the sooner
 the stronger (Thorpe, Delorme & Van Rullen 2001). Both answer at any time: what has not fired yet is told to be 0.
@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import repeat
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from ciliary.cortex.neurons.izhikevich import Izhikevich, izhikevich
 from ciliary.cortex.neurons.lif import LIF, current_at_latency, lif
 
+_N_KNOWN = 256  # drives from 1 to 100 rheobases
 Code = Literal["rate", "latency"]
 Input = Literal["regular", "poisson"]
 
@@ -36,7 +39,7 @@ class Population:
         seed: of Poisson's input.
 
     Raises:
-        ValueError: on other values; a latency is told of a regular input alone.
+        ValueError: on other values.
     """
 
     code: Code = "rate"
@@ -44,7 +47,7 @@ class Population:
     exponent: float = 1.0
     input: Input = "regular"
     input_hz: float = 1000.0
-    neuron: LIF = field(default_factory=LIF)
+    neuron: LIF | Izhikevich = field(default_factory=LIF)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -61,13 +64,16 @@ class Told:
     count: Tensor  # (B, ...) spikes of each neuron so far
     last_ms: Tensor  # (B, ...) time of the last of them, at the end of its step; 0 of what has not fired
     population: Population
+    known: tuple[Tensor, Tensor, Tensor] | None = None  # drives that rise, their counts and last times, each (N,)
 
     @cached_property
     def response(self) -> Tensor:
         """(B, ...) the response that would have made these spikes; 0 of what has not fired."""
         neuron, has_fired = self.population.neuron, self.count > 0
         n = self.count.clamp_min(1.0)
-        if neuron.reset == "hard":
+        if isinstance(neuron, Izhikevich):
+            current = neuron.threshold * self._as_known()
+        elif neuron.reset == "hard":
             # The mean interval, less half a step: each spike is told at the end of the step in which it came.
             current = current_at_latency((self.last_ms / n - 0.5 * neuron.dt_ms).clamp_min(0.25 * neuron.dt_ms), neuron)
         else:  # what was let in, less what leaked out of a voltage of half a threshold on average, has left as spikes
@@ -77,6 +83,18 @@ class Told:
         told = self.population.rheobase * drive ** (1 / self.population.exponent)
         return torch.where(has_fired, told, torch.zeros_like(told))
 
+    def _as_known(self) -> Tensor:
+        """The drive of the known neuron that has fired as often by now, and as lately, between its neighbours."""
+        assert self.known is not None
+        drive, count, last_ms = self.known
+        # More spikes, and of as many earlier ones, are a stronger drive's.
+        end_ms = max(float(last_ms.max()), float(self.last_ms.max())) + 1.0
+        key = torch.cummax(count - last_ms / end_ms, 0).values
+        place = torch.searchsorted(key, (self.count - self.last_ms / end_ms).contiguous())
+        right = torch.searchsorted(key, (self.count - self.last_ms / end_ms).contiguous(), right=True)
+        middle = ((place + right.clamp_min(1) - 1) // 2).clamp(0, len(drive) - 1)
+        return drive[middle]
+
     @cached_property
     def n_spikes(self) -> Tensor:
         """(B,) spikes so far."""
@@ -85,14 +103,30 @@ class Told:
 
 def listen(responses: Iterable[Tensor], population: Population) -> Iterator[Told]:
     """What has been told after each step of the neuron's ``dt_ms``; of responses (B, ...) >= 0, one for each step."""
-    count = last = None
-    for step, spikes in enumerate(lif(_currents(responses, population), population.neuron), start=1):
-        if count is None or last is None:
-            count = last = torch.zeros_like(spikes)
-        counted = spikes * (count == 0) if population.code == "latency" else spikes
+    neuron = population.neuron
+    if isinstance(neuron, LIF):
+        for count, last_ms in _counted(lif(_currents(responses, population), neuron), population):
+            yield Told(count, last_ms, population)
+        return
+    # There is no closed form of what such a neuron does at a current: it is asked of some that are driven beside.
+    drive = torch.logspace(0, 2, _N_KNOWN, dtype=torch.float32)
+    known = _counted(izhikevich(repeat(neuron.threshold * drive), neuron), population)
+    told = _counted(izhikevich(_currents(responses, population), neuron), population)
+    for (count, last_ms), (known_count, known_last_ms) in zip(told, known, strict=False):
+        beside = tuple(x.to(count.device) for x in (drive, known_count, known_last_ms))
+        yield Told(count, last_ms, population, beside)  # type: ignore[arg-type]
+
+
+def _counted(spikes: Iterable[Tensor], population: Population) -> Iterator[tuple[Tensor, Tensor]]:
+    """Spikes so far, as far as the code counts them, and the time of the last, step by step."""
+    count = last_ms = None
+    for step, now in enumerate(spikes, start=1):
+        if count is None or last_ms is None:
+            count = last_ms = torch.zeros_like(now)
+        counted = now * (count == 0) if population.code == "latency" else now
         count = count + counted
-        last = torch.where(counted > 0, step * population.neuron.dt_ms, last)
-        yield Told(count, last, population)
+        last_ms = torch.where(counted > 0, step * population.neuron.dt_ms, last_ms)
+        yield count, last_ms
 
 
 def _currents(responses: Iterable[Tensor], population: Population) -> Iterator[Tensor]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import repeat
 
 import torch
 from torch import Tensor
@@ -31,6 +33,11 @@ class Izhikevich:
     c_mv: float = -65.0
     d: float = 8.0
     dt_ms: float = 1.0
+
+    @property
+    def threshold(self) -> float:
+        """The weakest current, to a hundredth, at which it fires within a second."""
+        return _threshold(self)
 
 
 #: Figure 2 of the paper.
@@ -66,3 +73,12 @@ def izhikevich(current: Iterable[Tensor], neuron: Izhikevich, *, n_parts: int = 
         v = torch.where(spikes > 0, neuron.c_mv, v)
         u = u + neuron.d * spikes
         yield spikes
+
+
+@lru_cache(16)
+def _threshold(neuron: Izhikevich) -> float:
+    current = torch.arange(0, 20, 0.01, dtype=torch.float64)
+    fires = torch.zeros_like(current)
+    for spikes in izhikevich(repeat(current, round(1000 / neuron.dt_ms)), neuron):
+        fires = torch.maximum(fires, spikes)
+    return float(current[fires > 0].min())

@@ -45,6 +45,12 @@ def test_a_table_between_one_region_and_no_spikes(tmp_path):
     assert (tmp_path / "out" / "spikes.png").stat().st_size > 10_000
 
 
+def test_izhikevichs_neurons_tell_it_too(tmp_path):
+    asked = ["coffee", "--neuron", "regular_spiking", "--out", str(tmp_path)]
+    assert main(["spikes", *asked, *QUICK]) == 0
+    assert (tmp_path / "coffee.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -52,6 +58,7 @@ def test_a_table_between_one_region_and_no_spikes(tmp_path):
         (["--times", "20,10"], "must rise"),
         (["--codes", "phase"], "latency"),
         (["--tau-ms", "0"], "above 0"),
+        (["--neuron", "fast_spiking", "--reset", "soft"], "leave it out"),
     ],
 )
 def test_wrong_usage_is_one_line(wrong, words, capsys):

@@ -97,7 +97,7 @@ def _exam(settings: SpikesSettings, cortex: Cortex) -> int:
     rows = summary(looks)
     page = (
         f"# What is perceived by when, told by spikes\n\nA cortex that inherits {settings.inherited}, {len(looks)} "
-        f"photographs at {settings.size_px} px; neurons of {settings.tau_ms:g} ms, {settings.reset} reset. Intervals: "
+        f"photographs at {settings.size_px} px; {settings.neurons}. Intervals: "
         f"95 %, bootstrap over photographs. Spikes, operations and energy are of one photograph; "
         "without spikes: multiply-adds of M1 and M2.\n\n" + rows_to_markdown(rows)
     )

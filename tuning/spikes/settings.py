@@ -1,6 +1,6 @@
 """How a cortex is read through spikes: the settings of ``spikes``."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 CODES = ("latency", "rate", "poisson")
 RESETS = ("hard", "soft")
+LIF_NEURON = "lif"
+NEURONS = (LIF_NEURON, "regular_spiking", "intrinsically_bursting", "chattering", "fast_spiking")
+DT_MS = 0.5
 
 
 def numbers(texts: tuple[str, ...]) -> tuple[float, ...]:
@@ -51,7 +54,10 @@ examples      ciliary spikes photo.jpg --times 10,20,50,100
     times_ms: Annotated[
         tuple[float, ...], option("--times", "MS,MS", "after the picture appears", convert=numbers, is_list=True)
     ] = (10.0, 20.0, 50.0, 100.0)
-    tau_ms: Annotated[float, option("--tau-ms", "MS", "time constant of a neuron")] = 10.0
+    neuron: Annotated[
+        str, option("--neuron", "|".join(NEURONS), "leaky integrate-and-fire, or one of Izhikevich's"), one_of(*NEURONS)
+    ] = LIF_NEURON
+    tau_ms: Annotated[float, option("--tau-ms", "MS", "time constant of a leaky neuron")] = 10.0
     reset: Annotated[str, option("--reset", "|".join(RESETS), "of a neuron that has fired"), one_of(*RESETS)] = "hard"
     seed: Seed = 0
     out: Annotated[Path, option("--out", "DIR", "what is kept")] = Path("runs/spikes")
@@ -62,6 +68,8 @@ examples      ciliary spikes photo.jpg --times 10,20,50,100
             raise ValueError("give IMAGE or --labelled DIR, not both")
         if not self.times_ms or list(self.times_ms) != sorted(set(self.times_ms)):
             raise ValueError(f"--times must rise, got {self.times_ms}")
+        if self.neuron != LIF_NEURON and self.reset != "hard":
+            raise ValueError("--reset is of leaky neurons; leave it out")
         if not self.tau_ms > 0:
             raise ValueError(f"--tau-ms must be above 0, got {self.tau_ms}")
         if not self.codes:
@@ -69,7 +77,17 @@ examples      ciliary spikes photo.jpg --times 10,20,50,100
 
     def spiking(self, code: str) -> "Spiking":
         """The populations of one of :data:`CODES`."""
+        from ciliary.cortex.neurons.izhikevich import TYPES
         from ciliary.cortex.neurons.lif import LIF
         from ciliary.cortex.spiking import make_spiking  # brings torch
 
-        return make_spiking(code, LIF(self.tau_ms, reset=self.reset, dt_ms=0.5), seed=self.seed)  # type: ignore[arg-type]
+        if self.neuron != LIF_NEURON:
+            return make_spiking(code, replace(TYPES[self.neuron], dt_ms=DT_MS), seed=self.seed)
+        return make_spiking(code, LIF(self.tau_ms, reset=self.reset, dt_ms=DT_MS), seed=self.seed)  # type: ignore[arg-type]
+
+    @property
+    def neurons(self) -> str:
+        """What they are, in words."""
+        if self.neuron != LIF_NEURON:
+            return f"Izhikevich's neurons, {self.neuron.replace('_', ' ')}"
+        return f"leaky neurons of {self.tau_ms:g} ms, {self.reset} reset"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import repeat
 
 import pytest
 import torch
 
 from ciliary.cortex.neurons.codes import Population, listen
+from ciliary.cortex.neurons.izhikevich import TYPES
 from ciliary.cortex.neurons.lif import LIF, latency_ms
 
 RESPONSE = torch.tensor([[0.0, 0.5, 1.05, 2.0, 4.0, 8.0]]) * 0.01
@@ -23,6 +25,15 @@ def test_a_response_comes_out_as_it_went_in(code, exponent):
     told = after(600, population)[-1]
     assert torch.allclose(told.response[0, 2:], RESPONSE[0, 2:], rtol=0.06)
     assert told.response[0, :2].tolist() == [0, 0]  # below the rheobase nothing is ever told
+
+
+@pytest.mark.parametrize("kind", ["regular_spiking", "fast_spiking", "chattering"])
+@pytest.mark.parametrize("code", ["rate", "latency"])
+def test_neurons_without_a_closed_form_tell_it_too(kind, code):
+    population = Population(code=code, neuron=replace(TYPES[kind], dt_ms=0.25))
+    told = after(800, population)[-1]
+    assert told.response[0, 0] == 0
+    assert torch.allclose(told.response[0, 2:], RESPONSE[0, 2:], rtol=0.15)
 
 
 def test_a_soft_reset_tells_in_the_long_run():
