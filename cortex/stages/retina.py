@@ -89,3 +89,15 @@ class Retina(nn.Module):
     def forward(self, image: Tensor, theta: Theta) -> RetinaOut:
         """See :func:`retina`."""
         return retina(image, theta)
+
+
+class GreyRetina(nn.Module):
+    """A retina of one kind of cone: the picture's luminance (BT.709, in linear light) in all three.
+
+    What rod monochromats have. ``--stage retina=ciliary.cortex.stages.retina:GreyRetina`` takes it.
+    """
+
+    def forward(self, image: Tensor, theta: Theta) -> RetinaOut:
+        """As :func:`retina`."""
+        luminance = torch.einsum("j,bjhw->bhw", XYZ_FROM_RGB[1].to(image), srgb_to_linear(image))[:, None]
+        return retina(linear_to_srgb(luminance).expand(-1, 3, -1, -1), theta)

@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2xyz
 
+from ciliary.cortex import Cortex
 from ciliary.cortex.stages.retina import (
     _COMMON_CONTRAST,
     _LEAST_CONTRAST,
     LMS_FROM_RGB,
+    GreyRetina,
     Retina,
     adapt_contrast,
+    linear_to_srgb,
     naka_rushton,
     retina,
     srgb_to_linear,
@@ -234,3 +237,27 @@ def test_blur_is_of_light_before_adaptation():
     sigma = theta["adaptation_sigma"] * cones.mean()
     expected = naka_rushton(cones, sigma, theta["adaptation_exponent"])
     torch.testing.assert_close(retina(image, theta).cones[0], expected, atol=1e-5, rtol=0)
+
+
+class TestGreyRetina(StageContract):
+    name = "retina"
+
+    @pytest.fixture
+    def stage(self):
+        return GreyRetina()
+
+
+def test_a_grey_retina_sees_no_colour_and_the_same_light():
+    theta = scene_theta(1)
+    out = GreyRetina()(photograph(), theta)
+    assert out.opponent[:, 1:].abs().max() < 1e-4
+    grey = photograph().mean(1, keepdim=True).expand(-1, 3, -1, -1)  # has no colour to lose
+    torch.testing.assert_close(GreyRetina()(grey, theta).opponent, retina(grey, theta).opponent, atol=1e-5, rtol=0)
+
+
+def test_a_cortex_without_colour():
+    cortex = Cortex(retina="ciliary.cortex.stages.retina:GreyRetina").eval()
+    red, green = (torch.zeros(1, 3, 48, 48) for _ in range(2))
+    red[:, 0, :, 24:] = 1.0  # beside black, and of the same luminance
+    green[:, 1, :, 24:] = float(linear_to_srgb(torch.tensor(0.2126 / 0.7152)))
+    torch.testing.assert_close(cortex(red).boundary, cortex(green).boundary, atol=1e-4, rtol=0)
