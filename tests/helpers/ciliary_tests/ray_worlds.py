@@ -40,9 +40,11 @@ class SlowToy(PictureToy):
         return super().evaluate(u, views_seed)
 
 
-def make_deadly(settings) -> DeadlyToy:
-    return DeadlyToy(settings.out)
+def make_deadly(settings, folder: Path) -> DeadlyToy:
+    del settings  # whose folders are the worker's own, and gone with it
+    return DeadlyToy(folder)
 
 
-def make_slow_toy(settings) -> SlowToy:
-    return SlowToy(settings.out)
+def make_slow_toy(settings, folder: Path) -> SlowToy:
+    del settings
+    return SlowToy(folder)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_a_worker_dies_on_the_way_and_nothing_is_lost_or_done_twice(ray, setting
         display=Recorder(),
     )
     said = Recorder()
-    found = run_session(settings, inputs_of(*NAMES), make_env=make_deadly, display=said)
+    found = run_session(settings, inputs_of(*NAMES), make_env=partial(make_deadly, folder=settings.out), display=said)
     assert found.exit_code == 3
     assert found.problems == ["d.png (none): RuntimeError: its worker died 3 times (often: out of memory)"]
     assert [line for line in said.problems if line.startswith("c.png")] == [
@@ -95,7 +96,9 @@ def test_a_worker_that_is_killed_from_outside(ray, settings, tmp_path):
                 killed.extend(pids[:1])
                 os.kill(pids[0], signal.SIGKILL)
 
-    found = run_session(settings, inputs_of(*NAMES), make_env=make_slow_toy, display=Killing())
+    found = run_session(
+        settings, inputs_of(*NAMES), make_env=partial(make_slow_toy, folder=settings.out), display=Killing()
+    )
     assert killed
     assert found.exit_code == 0
     assert [record["image"] for record in found.records] == [*NAMES]
@@ -104,9 +107,9 @@ def test_a_worker_that_is_killed_from_outside(ray, settings, tmp_path):
 
 def test_a_gpu_to_a_worker(ray, settings):
     """Each sees one GPU, another one."""
-    found = run_session(
-        replace(settings, device="auto", n_workers=1), inputs_of(*NAMES), make_env=make_slow_toy, display=Recorder()
-    )
+    asked = replace(settings, device="auto", n_workers=1)
+    make_env = partial(make_slow_toy, folder=settings.out)
+    found = run_session(asked, inputs_of(*NAMES), make_env=make_env, display=Recorder())
     assert found.exit_code == 0
     seen = {path.read_text() for path in (settings.out / "playing").iterdir()}
     assert seen == {"0", "1"}

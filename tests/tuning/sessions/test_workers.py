@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_a_killed_worker_costs_its_own_episode_and_none_if_it_was_chance(setting
     """``c`` kills its worker once, by SIGKILL; ``d`` each time."""
     display = Recorder()
     asked = replace(settings, n_workers=2, is_bare=True)
-    found = run_session(asked, inputs_of(*"abcde"), make_env=make_deadly, display=display)
+    found = run_session(asked, inputs_of(*"abcde"), make_env=partial(make_deadly, folder=settings.out), display=display)
     advice = "(often: out of memory); --resume does it again, with fewer --workers"
     assert found.problems == [f"d.png (none): RuntimeError: a worker died {advice}"]
     assert [record["image"] for record in found.records] == ["a", "b", "c", "e"]
