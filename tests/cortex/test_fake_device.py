@@ -256,6 +256,7 @@ def test_all_of_it_lies_on_cuda(name):
     check(CASES[name](), "cuda", with_gradient=torch.cuda.is_available())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_and_so_do_its_gradients(name):
     check(CASES[name](), BACKWARD, with_gradient=True)

@@ -37,6 +37,8 @@ from ciliary.testing.stage import photograph
 from ciliary_tests.fake_device import BACKWARD, devices_of, flat
 from ciliary_tests.fake_numbers import numbered_device, numbers
 
+pytestmark = pytest.mark.slow  # some seconds each
+
 SIZE, TINY = (32, 48), (16, 24)
 
 

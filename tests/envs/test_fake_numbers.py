@@ -29,6 +29,8 @@ from ciliary.envs.vector import AccommodationVectorEnv
 from ciliary_tests.fake_device import BACKWARD
 from ciliary_tests.fake_numbers import numbered_device
 
+pytestmark = pytest.mark.slow  # some seconds each
+
 SHAPE_PX = (32, 48)
 #: What is drawn, told or kept on the host: photographs and views before they go, observations and settings after, and
 #: who is asked in which order.

@@ -32,6 +32,8 @@ from ciliary.tuning.training.depth_views import DepthViews, see_views
 from ciliary.tuning.training.filters import GrowSettings, grow
 from ciliary_tests.other_device import ELSEWHERE, Elsewhere, OtherDevice, assert_same_weights, lying_here, numbers
 
+pytestmark = pytest.mark.slow  # some seconds each
+
 CPU = torch.device("cpu")
 WEIGHTS = {
     "m2": {"align": 1.0, "consistency": 0.5, "scale": 0.2, "density": 0.2},

@@ -17,6 +17,8 @@ from ciliary.tuning.training.contours.looks import seen_code, seen_scene
 from ciliary.tuning.training.contours.pool import Augmentation, Pool, add_trunk, make_pool
 from ciliary_tests.other_device import ELSEWHERE, OtherDevice, assert_same_weights, lying_here, numbers
 
+pytestmark = pytest.mark.slow  # some seconds each
+
 DEVICES = (torch.device("cpu"), ELSEWHERE)
 
 
