@@ -17,7 +17,7 @@ from ciliary.cortex.floats import single_precision
 from ciliary.cortex.loading import load_object
 from ciliary.cortex.options import cortex_name
 from ciliary.cortex.parameters import COLUMNS_V0, LOOK_SPREADS, ParameterTable, Theta, check_theta, table_for
-from ciliary.cortex.percept import Cues, LeanPercept, M5Out, Percept
+from ciliary.cortex.percept import Cues, LeanPercept, M1Out, M2Out, M3Out, M4Out, M5Out, Percept, RetinaOut
 from ciliary.cortex.stages.inherited import TRUNK, load_inherited
 from ciliary.cortex.stages.m2_taught import GivenM2
 from ciliary.cortex.stages.table import TABLE
@@ -238,7 +238,10 @@ class Cortex(nn.Module):
             boundary: Tensor = m2.contour
             del retina, m1, m2
             return LeanPercept(self.m4(m3, theta), boundary)
-        m4 = self.m4(m3, theta)
+        return self.recognised(retina, m1, m2, m3, self.m4(m3, theta), cues)
+
+    def recognised(self, retina: RetinaOut, m1: M1Out, m2: M2Out, m3: M3Out, m4: M4Out, cues: Cues) -> Percept:
+        """The percept of these stages, with what M5 and V4 say of it where there are any."""
         m5: M5Out | None = None if self.m5 is None else self.m5(retina, m1, m4, cues)
         if m5 is not None and self.sees_curvature:
             m5 = add_curves(m5, m1, m2, m4)

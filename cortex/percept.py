@@ -233,7 +233,7 @@ class Percept(_OfObjects):
 
 @dataclass(frozen=True)
 class LeanPercept(_OfObjects):
-    """A percept of which only the objects and the contour were kept: a sixth of the memory."""
+    """A percept of which only the objects and the contour were kept: a fifth of the memory, or less."""
 
     m4: M4Out
     boundary: Tensor  # (B, 1, H, W) the completed contour of M2, in [0, 1]

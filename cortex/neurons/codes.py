@@ -89,11 +89,10 @@ class Told:
         drive, count, last_ms = self.known
         # More spikes, and of as many earlier ones, are a stronger drive's.
         end_ms = max(float(last_ms.max()), float(self.last_ms.max())) + 1.0
-        key = torch.cummax(count - last_ms / end_ms, 0).values
-        place = torch.searchsorted(key, (self.count - self.last_ms / end_ms).contiguous())
-        right = torch.searchsorted(key, (self.count - self.last_ms / end_ms).contiguous(), right=True)
-        middle = ((place + right.clamp_min(1) - 1) // 2).clamp(0, len(drive) - 1)
-        return drive[middle]
+        rising = torch.cummax(count - last_ms / end_ms, 0).values
+        own = (self.count - self.last_ms / end_ms).contiguous()
+        first, beyond = (torch.searchsorted(rising, own, right=right) for right in (False, True))
+        return drive[((first + beyond - 1) // 2).clamp(0, len(drive) - 1)]  # the middle of those that are alike
 
     @cached_property
     def n_spikes(self) -> Tensor:

@@ -73,6 +73,18 @@ def test_one_that_inherits_is_read_too(image):
     assert moment.percept.labels().shape == (2, 48, 64)
 
 
+def test_v4_sees_what_spikes_told(image):
+    (moment,) = perceive_in_time(Cortex(curvature=True).eval(), image, times_ms=(10.0,))
+    assert moment.percept.m5.figure.abs().amax((1, 2)).min() > 0
+
+
+def test_a_setting_of_another_batch_is_refused(cortex, image):
+    with pytest.raises(ValueError, match="expected"):
+        next(perceive_in_time(cortex, image, cortex.table.default_theta(3)))
+    with pytest.raises(KeyError):
+        next(perceive_in_time(cortex, image, {"wavelength_px": torch.ones(2)}))
+
+
 def test_what_cannot_be_read_is_told(cortex, image):
     for times in ((), (20.0, 10.0), (1.0,)):
         with pytest.raises(ValueError, match="rising times"):

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from ciliary.tuning.cli.app import main
+from ciliary.tuning.spikes import job
 from ciliary_tests.labelled import write_labelled
 
 QUICK = ["--inherited", "none", "--size", "64", "--times", "10,20", "--quiet"]
@@ -66,6 +67,21 @@ def test_wrong_usage_is_one_line(wrong, words, capsys):
     err = capsys.readouterr().err
     assert words in err
     assert "Traceback" not in err
+
+
+def test_what_was_looked_at_before_a_stop_is_told(tmp_path, monkeypatch, capsys):
+    data, seen, real = write_labelled(tmp_path / "data", n_images=3), [], job.sit
+
+    def stopped_at_the_third(image, *more):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(image.name)
+        return real(image, *more)
+
+    monkeypatch.setattr(job, "sit", stopped_at_the_third)
+    assert main(["spikes", "--labelled", str(data), "--out", str(tmp_path / "out"), *QUICK]) == 130
+    assert "stopped after 2 of 3" in capsys.readouterr().err
+    assert "2 photographs" in (tmp_path / "out" / "spikes.md").read_text()
 
 
 def test_a_folder_without_labels_is_told(tmp_path, capsys):

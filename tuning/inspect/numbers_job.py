@@ -50,10 +50,13 @@ def tell_numbers(
             bar.move(title=item.name)
             try:
                 photograph = item.load()
-                seen.append(measure(look(cortex, photograph.image, theta, name=item.name))[0])
-                moved.append(watch_things(cortex, photograph.image))
+                numbers = measure(look(cortex, photograph.image, theta, name=item.name))[0]
+                things = watch_things(cortex, photograph.image)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
                 say(failure(item.label, error))
+            else:
+                seen.append(numbers)
+                moved.append(things)
             bar.advance()
         probes: list[Probe] = []
         if named is not None:
@@ -63,11 +66,11 @@ def tell_numbers(
     many = "image" if len(seen) == 1 else "images"
     page = f"# What stages cost and how they answer\n\nMeans over {len(seen)} {many} at {settings.size_px} px.\n\n"
     page += rows_to_markdown(rows) if rows else ""
-    if things := summary(moved):
+    if rows_of_things := summary(moved):
         page += (
             "\n## What and where\n\nThe photographs through a window that is shifted or smaller: things found again by "
             "what they are (M5's description without the place), and how far their place is from where it must be, in "
-            f"sides of the window.\n\n{rows_to_markdown(things)}"
+            f"sides of the window.\n\n{rows_to_markdown(rows_of_things)}"
         )
     if named is not None:
         page += f"\n## How well a line reads each area\n\n{named.source}: {len(named.train.labels)} training images, "

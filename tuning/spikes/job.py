@@ -84,6 +84,7 @@ def _exam(settings: SpikesSettings, cortex: Cortex) -> int:
     except (ValueError, OSError) as error:
         _complain(error)
         return NOTHING
+    is_stopped = False
     with Bar(len(data), unit="photographs", is_quiet=settings.is_quiet) as bar:
         for i, name in enumerate(data.names):
             bar.move(i, title=name)
@@ -92,8 +93,12 @@ def _exam(settings: SpikesSettings, cortex: Cortex) -> int:
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
                 n_failed += 1
                 _complain(failure(name, error))
+            except KeyboardInterrupt:  # what was looked at is told
+                is_stopped = True
+                _complain(f"stopped after {len(looks)} of {len(data)} photographs")
+                break
     if not looks:
-        return NOTHING
+        return STOPPED if is_stopped else NOTHING
     rows = summary(looks)
     page = (
         f"# What is perceived by when, told by spikes\n\nA cortex that inherits {settings.inherited}, {len(looks)} "
@@ -109,6 +114,8 @@ def _exam(settings: SpikesSettings, cortex: Cortex) -> int:
     if not settings.is_quiet:
         stdout = Console(highlight=False, soft_wrap=True)
         stdout.print("\n".join([page, *(f"spikes   {path}" for path in paths)]), markup=False)
+    if is_stopped:
+        return STOPPED
     return SOME_FAILED if n_failed else ALL_WELL
 
 
