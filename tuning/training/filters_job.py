@@ -18,7 +18,7 @@ from ciliary.cortex.stages.m1_grown import PREFIX, GrownM1, GrownV1
 from ciliary.envs.data.images import open_images
 from ciliary.envs.data.reading import UnreadableImage
 from ciliary.tuning.cli.complain import complain
-from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, STOPPED
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.cli.stopping import Stopped, Stopper
 from ciliary.tuning.runs.files import write_atomically
@@ -47,11 +47,11 @@ def run(asked: FiltersTraining) -> int:
     """Grow, measure and write; returns the exit code.
 
     Returns:
-        0 all well, 1 nothing could be done, 130 stopped.
+        0 all well, 1 nothing could be done, 3 some photographs could not be read, 130 stopped.
     """
     path = asked.out or Path("runs/filters") / f"{asked.rule}.safetensors"
     try:
-        written = _train(asked, path)
+        written, n_unread = _train(asked, path)
     except (Stopped, KeyboardInterrupt):
         complain(COMMAND, "stopped; nothing is kept of a training that did not end")
         return STOPPED
@@ -60,10 +60,11 @@ def run(asked: FiltersTraining) -> int:
         return NOTHING
     if not asked.is_quiet:
         print("\n".join(f"{what:10} {place}" for what, place in written.items()))
-    return ALL_WELL
+    return SOME_FAILED if n_unread else ALL_WELL
 
 
-def _train(asked: FiltersTraining, path: Path) -> dict[str, Path]:
+def _train(asked: FiltersTraining, path: Path) -> tuple[dict[str, Path], int]:
+    """What was written, and how many photographs could not be read."""
     photographs = open_images(list(asked.images), asked.size_px)
     settings = GrowSettings(
         asked.rule,
@@ -119,7 +120,7 @@ def _train(asked: FiltersTraining, path: Path) -> dict[str, Path]:
     }
     note = f"{len(fields)} units of {len(learned)} photographs, through the retina"
     page = "# Filters that grew\n\n" + "\n".join(table.markdown() for table in tables)
-    return {
+    written = {
         "filters": write_atomically(path, filters_to_bytes(units, v1, about)),
         "report": write_atomically(path.with_suffix(".md"), page.encode()),
         "figure": write_figure(draw_fields(fields, name=asked.rule, note=note), path.with_suffix(".png")),
@@ -127,6 +128,7 @@ def _train(asked: FiltersTraining, path: Path) -> dict[str, Path]:
             draw_tuning(shown.tuning, shown.gabors, name=asked.rule), path.with_suffix(".tuning.png")
         ),
     }
+    return written, len(photographs) - len(maps)
 
 
 def filters_to_bytes(units: Grown, v1: GrownV1 | None, about: Mapping[str, Any]) -> bytes:

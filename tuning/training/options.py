@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from ciliary.cortex.options import INHERITED, cortex_name, default_objective
+from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import PYTHON_ONLY, at_least, one_of, option, words
 from ciliary.tuning.cli.settings import CortexOptions, FeaturesWeights, Images, OnDevice, Seed, Size
 
@@ -205,7 +206,7 @@ output        FILE, with where it comes from; beside it <stem>.png, the receptiv
               <stem>.md: tuning, reconstruction and sparsity on every eighth photograph, which is not learned from, and
               with --bsds the covering of people's drawings with these filters and with log-Gabors. Minutes; started
               anew when interrupted.
-{CODES}
+{IN_WORDS}
 
 examples      ciliary train filters holiday/ --out runs/filters/holiday.safetensors
               ciliary look beach.jpg --inherited none --stage m1=ciliary.cortex.stages.m1_grown:grown
