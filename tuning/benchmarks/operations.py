@@ -71,6 +71,16 @@ def stage_costs(cortex: Cortex, image: Tensor) -> list[StageCost]:
     return [one for one in costs if one.stage in STAGES or one.multiply_adds + one.elementwise]
 
 
+@torch.no_grad()
+def multiply_adds_of(cortex: Cortex, image: Tensor, *paths: str) -> list[int]:
+    """Multiply-adds of modules such as ``m1.v1`` on one image (1, 3, H, W), Fourier transforms among them."""
+    cortex(image)  # filters are made once, not for each image
+    with FlopCounterMode(display=False, custom_mapping=_FOURIER) as products:
+        cortex(image)
+    counts = products.get_flop_counts()
+    return [sum(counts.get(f"{type(cortex).__name__}.{path}", {}).values()) // 2 for path in paths]
+
+
 def expert_multiply_adds(n_experts: int, n_active: int) -> int:
     """Multiply-adds of the learned M5 for one proto-object when ``n_active`` of its experts answer.
 

@@ -16,7 +16,7 @@ from ciliary.envs.data.images import as_photograph
 from ciliary.envs.data.labelled import LabelledImage
 from ciliary.envs.metrics.regions import region_covering
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_difference
-from ciliary.tuning.benchmarks.operations import stage_costs
+from ciliary.tuning.benchmarks.operations import multiply_adds_of
 
 #: Energy of an addition and of a multiply-add of 32 bits, in picojoules at 45 nm (Horowitz, ISSCC 2014, figure 1.1.9).
 ADDITION_PJ, MULTIPLY_ADD_PJ = 0.9, 4.6
@@ -32,7 +32,7 @@ class Look:
     n_spikes: Mapping[tuple[str, float], Mapping[str, float]]
     without: float  # covering of the percept without spikes
     one: float  # and of the whole picture as one region
-    multiply_adds: float  # of M1 and M2 without spikes, Fourier transforms among them
+    multiply_adds: float  # of M1 and M2 without spikes, but for V1's filters, which drive the spikes too
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Row:
     v1_kspikes: float | None
     m2_kspikes: float | None
     synaptic_Mops: float | None  # noqa: N815 -- a heading: millions
-    energy_uJ: float  # noqa: N815 -- a heading: microjoules
+    energy_uJ: float | None  # noqa: N815 -- a heading: microjoules
 
 
 def sit(image: LabelledImage, cortex: Cortex, codes: Mapping[str, Spiking], times_ms: Sequence[float], px: int) -> Look:
@@ -61,22 +61,28 @@ def sit(image: LabelledImage, cortex: Cortex, codes: Mapping[str, Spiking], time
             n_spikes[key] = {name: float(n[0]) for name, n in moment.n_spikes.items()}
     with torch.no_grad():
         plain = cortex(seen).labels(image.size)
-    costs = {one.stage: one.multiply_adds + one.fourier for one in stage_costs(cortex, seen)}
+    m1, m2, v1 = multiply_adds_of(cortex, seen, "m1", "m2", "m1.v1")
     whole = _covering(torch.zeros_like(plain), image)
-    return Look(covering, n_spikes, _covering(plain, image), whole, costs["m1"] + costs["m2"])
+    return Look(covering, n_spikes, _covering(plain, image), whole, m1 + m2 - v1)
 
 
 def _covering(labels: Tensor, image: LabelledImage) -> float:
     return region_covering(labels[0].cpu().numpy(), image.people)
 
 
-def summary(looks: Sequence[Look]) -> list[Row]:
-    """Rows: a line for each code and time, between one region and no spikes."""
+def summary(looks: Sequence[Look], *, is_counted: bool = True) -> list[Row]:
+    """Rows: a line for each code and time, between one region and no spikes.
+
+    Args:
+        looks: of all photographs.
+        is_counted: whether operations and energy are told: of a cortex that inherits, networks read the spikes, whose
+            operations :func:`~ciliary.cortex.spiking.fan_out` does not know.
+    """
     without = np.array([one.without for one in looks])
     fan = fan_out()
     multiply_adds = float(np.mean([one.multiply_adds for one in looks]))
     whole = np.array([one.one for one in looks])
-    rows = [Row(ONE, None, bootstrap_mean(whole), paired_difference(whole, without), 0.0, 0.0, 0.0, 0.0)]
+    rows = [Row(ONE, None, bootstrap_mean(whole), paired_difference(whole, without), None, None, None, None)]
     for code, time_ms in looks[0].covering:
         key = code, time_ms
         values = np.array([one.covering[key] for one in looks])
@@ -90,10 +96,10 @@ def summary(looks: Sequence[Look]) -> list[Row]:
                 paired_difference(values, without),
                 spikes["v1"] / 1e3,
                 spikes["m2"] / 1e3,
-                operations / 1e6,
-                operations * ADDITION_PJ / 1e6,
+                operations / 1e6 if is_counted else None,
+                operations * ADDITION_PJ / 1e6 if is_counted else None,
             )
         )
-    energy = multiply_adds * MULTIPLY_ADD_PJ / 1e6
+    energy = multiply_adds * MULTIPLY_ADD_PJ / 1e6 if is_counted else None
     rows.append(Row(WITHOUT, None, bootstrap_mean(without), None, None, None, None, energy))
     return rows

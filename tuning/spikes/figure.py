@@ -41,7 +41,7 @@ def draw_moments(image: Tensor, moments: Sequence[Moment], plain: Percept, *, ti
 
 
 def draw_rows(rows: Sequence[Row]) -> Figure:
-    """Covering against milliseconds, and against synaptic operations."""
+    """Covering against milliseconds, and against spikes."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for code in dict.fromkeys(row.told_by for row in rows if row.after_ms is not None):
@@ -49,15 +49,16 @@ def draw_rows(rows: Sequence[Row]) -> Figure:
         y = [row.covering.mean for row in own]
         error = np.abs([[row.covering.low, row.covering.high] for row in own] - np.array(y)[:, None]).T
         left.errorbar([row.after_ms or 0.0 for row in own], y, error, marker="o", capsize=3, label=code)
-        right.plot([row.synaptic_Mops or 0.0 for row in own], y, marker="o", label=code)
+        spikes = [(row.v1_kspikes or 0.0) + (row.m2_kspikes or 0.0) for row in own]
+        right.plot(spikes, y, marker="o", label=code)
     for name, line in ((WITHOUT, "-"), (ONE, ":")):
         level = next(row.covering.mean for row in rows if row.told_by == name)
         for ax in (left, right):
             ax.axhline(level, color="black", linewidth=1, linestyle=line, label=name)
     style.plain(left, "Covering of people's regions against time", "covering")
-    style.plain(right, "and against synaptic operations", "")
+    style.plain(right, "and against spikes", "")
     left.set_xlabel("ms after the picture appeared", fontsize=8.5, color=style.FAINT)
-    right.set_xlabel("synaptic operations of a photograph, millions", fontsize=8.5, color=style.FAINT)
+    right.set_xlabel("spikes of a photograph, thousands", fontsize=8.5, color=style.FAINT)
     right.set_xscale("log")
     left.legend(frameon=False, fontsize=8, labelcolor=style.INK)
     return figure

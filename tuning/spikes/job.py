@@ -99,12 +99,13 @@ def _exam(settings: SpikesSettings, cortex: Cortex) -> int:
                 break
     if not looks:
         return STOPPED if is_stopped else NOTHING
-    rows = summary(looks)
+    rows = summary(looks, is_counted=settings.inherited == "none")
     page = (
         f"# What is perceived by when, told by spikes\n\nA cortex that inherits {settings.inherited}, {len(looks)} "
         f"photographs at {settings.size_px} px; {settings.neurons}. Intervals: "
         f"95 %, bootstrap over photographs. Spikes, operations and energy are of one photograph; "
-        "without spikes: multiply-adds of M1 and M2.\n\n" + rows_to_markdown(rows)
+        "without spikes: multiply-adds of M1 and M2. V1's filters, which both need, are in neither.\n\n"
+        + rows_to_markdown(rows)
     )
     paths = (
         write_atomically(settings.out / "spikes.md", page.encode()),
