@@ -190,6 +190,6 @@ def _moment(
     m3 = cortex.m3(m1, m2, theta)
     return Moment(
         time_ms,
-        cortex.recognised(retina, m1, m2, m3, cortex.m4(m3, theta), cues),
+        cortex.recognised(retina, m1, m2, m3, cortex.objects(m1, m2, m3, theta), cues),
         {name: one.n_spikes for name, one in zip(("v1", "m2"), told, strict=True)},
     )

@@ -75,7 +75,7 @@ def test_one_that_inherits_is_read_too(image):
 
 def test_v4_sees_what_spikes_told(image):
     (moment,) = perceive_in_time(Cortex(curvature=True).eval(), image, times_ms=(10.0,))
-    assert moment.percept.m5.figure.abs().amax((1, 2)).min() > 0
+    assert moment.percept.m4.figure.abs().amax((1, 2)).min() > 0
 
 
 def test_a_setting_of_another_batch_is_refused(cortex, image):
