@@ -206,8 +206,8 @@ def perceive_in_time(
             told_by_v1(step)
         if is_due:
             key = spiking.retina, spiking.v1, step
-            early = kept.get(key) if kept is not None else None
-            early = early or _early(cortex, retina, cues, theta, told_by_v1(step))
+            before = kept.get(key) if kept is not None else None
+            early = before or _early(cortex, retina, cues, theta, told_by_v1(step))
             if kept is not None:
                 kept[key] = early
             contours[:] = [early.m2.contour]

@@ -111,3 +111,10 @@ def compare(heard: Sequence[Heard], among: Sequence[Thresholds]) -> list[Choice]
         for i, thresholds in enumerate(among)
     ]
     return sorted(choices, key=lambda one: (-one.covering.mean, one.v1_kspikes + one.m2_kspikes))
+
+
+def chosen(found: Sequence[Choice]) -> Choice:
+    """The best of :func:`compare`, if it does better than the first candidate beyond chance; else the first."""
+    best = found[0]
+    is_better = best.less_first is not None and best.less_first.low > 0
+    return best if is_better else next(one for one in found if one.less_first is None)

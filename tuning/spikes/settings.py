@@ -111,7 +111,8 @@ class SpikesTraining(CortexOptions):
     """Choose where the neurons that tell V1's energy and M2's contour begin to fire, and how steeply.
 
     24 settings of both populations, the same each time, are heard on photographs that people have drawn; the one of the
-    best mean covering over the codes and times is written. Choose on training photographs, and tell it on others.
+    best mean covering over codes and times is written, if it beats the first beyond chance, else the first. Choose on
+    training photographs, and tell it on others.
     """
 
     out_is_file: ClassVar[bool] = True

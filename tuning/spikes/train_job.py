@@ -17,7 +17,7 @@ from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_markdown
 from ciliary.tuning.spikes.exam import read_labelled
-from ciliary.tuning.spikes.fit import Choice, Heard, candidates, compare, hear
+from ciliary.tuning.spikes.fit import Choice, Heard, candidates, chosen, compare, hear
 from ciliary.tuning.spikes.settings import SpikesTraining
 
 COMMAND = "train_spikes"
@@ -71,13 +71,15 @@ def _write(settings: SpikesTraining, found: list[Choice], n: int) -> None:
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
     }
     before = json.loads((settings.out if settings.out.is_file() else SHIPPED).read_text())
-    kept = before | {name: found[0].thresholds | {"about": about}}
+    best = chosen(found)
+    kept = before | {name: best.thresholds | {"about": about}}
     times = ", ".join(f"{t:g}" for t in settings.times_ms)
     page = (
         f"# Thresholds of spikes: {name}\n\n{n} photographs ({settings.split}) at {settings.size_px} px; covering is "
         f"the mean over latency and rate code after {times} ms. Intervals: 95 %, "
         "bootstrap over photographs; the candidate without a difference to the first is the first.\n\n"
         + rows_to_markdown(found)
+        + f"\n\n{_in_words(best)}\n"
     )
     paths = {
         "thresholds": write_atomically(settings.out, (json.dumps(kept, indent=1) + "\n").encode()),
@@ -85,3 +87,10 @@ def _write(settings: SpikesTraining, found: list[Choice], n: int) -> None:
     }
     if not settings.is_quiet:
         print("\n".join([page, *(f"{what:10} {path}" for what, path in paths.items())]))
+
+
+def _in_words(best: Choice) -> str:
+    if best.less_first is None:
+        return "Kept: the first, which none of the others beats beyond chance."
+    v1, m2 = best.thresholds["v1"], best.thresholds["m2"]
+    return f"Kept: V1 {v1['rheobase']:g} by exponent {v1['exponent']:g}, M2 {m2['rheobase']:g} by {m2['exponent']:g}."

@@ -10,7 +10,7 @@ import pytest
 from ciliary.cortex.spiking import SHIPPED, thresholds_of
 from ciliary.tuning.cli.app import main
 from ciliary.tuning.spikes import train_job
-from ciliary.tuning.spikes.fit import Heard, candidates, compare
+from ciliary.tuning.spikes.fit import Heard, candidates, chosen, compare
 from ciliary_tests.labelled import write_labelled
 
 
@@ -32,6 +32,15 @@ def test_the_best_mean_first_and_of_equals_the_fewest_spikes():
     assert first.less_without_spikes.mean == pytest.approx(-0.1)
     assert (first.v1_kspikes, first.m2_kspikes) == (22, 2)
     assert third.less_first is None
+    assert chosen([first, second, third]) is first
+    assert chosen([third, first]) is third
+
+
+def test_what_may_be_chance_is_not_chosen():
+    heard = [Heard(np.array([0.5, 0.5 + gain]), np.ones((2, 2)), 0.5) for gain in (0.3, -0.1, -0.1, 0.2, -0.2)]
+    found = compare(heard, candidates()[:2])
+    assert found[0].less_first.mean > 0
+    assert chosen(found).thresholds == candidates()[0]
 
 
 def test_the_command_writes_what_spikes_reads(tmp_path, monkeypatch, capsys):
