@@ -49,7 +49,7 @@ class Cortex(nn.Module):
         weights: file of learned stages in place of the one that comes with the project.
         recognise: M5 answers too (it does when it is learned or given, or there are ``deep`` features).
         deep: backbone as a cue of recognition, ``"none"`` or ``"efficientnet_lite0"``.
-        curvature: M5 answers too, and says which bends, corners and ends lie where (:mod:`ciliary.cortex.v4`).
+        curvature: M4 tells which bends, corners and ends lie where (:mod:`ciliary.cortex.v4`), and M5 answers too.
         searches_all: nothing is called inert, as in version 0.1: parameters that can do nothing are searched too.
         retina, m1, m2, m3, m4, m5: stages of your own, in place of ours; modules with the same call and answer, or
             ``module:object`` that is or makes one.
@@ -234,17 +234,17 @@ class Cortex(nn.Module):
         m1 = self.m1(retina, cues, theta)
         m2 = self.m2(m1, theta)
         m3 = self.m3(m1, m2, theta)
-        if not store_intermediate:
-            boundary: Tensor = m2.contour
-            del retina, m1, m2
-            return LeanPercept(self.m4(m3, theta), boundary)
-        return self.recognised(retina, m1, m2, m3, self.m4(m3, theta), cues)
+        m4 = self.objects(m1, m2, m3, theta)
+        return self.recognised(retina, m1, m2, m3, m4, cues) if store_intermediate else LeanPercept(m4, m2.contour)
+
+    def objects(self, m1: M1Out, m2: M2Out, m3: M3Out, theta: Theta) -> M4Out:
+        """M4's proto-objects, with V4's embedding of them where the cortex sees curvature."""
+        m4: M4Out = self.m4(m3, theta)
+        return add_curves(m4, m1, m2) if self.sees_curvature else m4
 
     def recognised(self, retina: RetinaOut, m1: M1Out, m2: M2Out, m3: M3Out, m4: M4Out, cues: Cues) -> Percept:
-        """The percept of these stages, with what M5 and V4 say of it where there are any."""
+        """The percept of these stages, with what M5 says of it where there is one."""
         m5: M5Out | None = None if self.m5 is None else self.m5(retina, m1, m4, cues)
-        if m5 is not None and self.sees_curvature:
-            m5 = add_curves(m5, m1, m2, m4)
         return Percept(retina, m1, m2, m3, m4, m5)
 
 

@@ -128,6 +128,8 @@ class M4Out:
     embedding: Tensor  # (B, S, d) mean cues, log size, place (y, x) and spread of each proto-object
     objectness: Tensor  # (B, S) in [0, 1]; 0 for dead slots
     merge_height: Tensor  # (B, S-1) cost of each merge of the tree of slots, never falling; inf: nothing left to merge
+    curves: Tensor | None = None  # (B, S, d'') V4's embedding of each one's contours, length 1 (0: none), or None
+    figure: Tensor | None = None  # (B, P, U) V4's cells over a raster of the whole image as one figure, or None
 
     @cached_property
     def masks(self) -> Tensor:
@@ -169,8 +171,7 @@ class M5Out:
     completed: Tensor  # (B, S, d) the description with what was hidden filled in
     weight: Tensor  # (B, S) how much each counts: objectness times the root of its share of the area, summing to 1
     pooled: Tensor | None = None  # (B, S, C') deep features pooled over the masks, or None
-    curves: Tensor | None = None  # (B, S, d'') V4's code of each proto-object's contours, length 1 (0: none), or None
-    figure: Tensor | None = None  # (B, P, U) V4's cells over a raster of the whole image as one figure, or None
+    shaped: Tensor | None = None  # (B, S, d' + d'') ``code`` and V4's embedding beside it, of length 1, or None
 
 
 class _OfObjects:

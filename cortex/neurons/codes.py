@@ -6,7 +6,7 @@ the stronger (Thorpe, Delorme & Van Rullen 2001). Both answer at any time: what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ciliary.cortex.neurons.izhikevich import Izhikevich, izhikevich
-from ciliary.cortex.neurons.lif import LIF, current_at_latency, lif
+from ciliary.cortex.neurons.lif import LIF, current_at_latency, interval_steps, lif
 
 _N_KNOWN = 256  # drives from 1 to 100 rheobases
 Code = Literal["rate", "latency"]
@@ -114,6 +114,40 @@ def listen(responses: Iterable[Tensor], population: Population) -> Iterator[Told
     for (count, last_ms), (known_count, known_last_ms) in zip(told, known, strict=False):
         beside = tuple(x.to(count.device) for x in (drive, known_count, known_last_ms))
         yield Told(count, last_ms, population, beside)  # type: ignore[arg-type]
+
+
+def steady(response: Tensor, population: Population) -> Callable[[int], Told]:
+    """What has been told after so many steps, which must not fall from call to call, of a response (B, ...) that stays.
+
+    As :func:`listen`; leaky neurons with a hard reset and a steady current need no stepping.
+    """
+    neuron = population.neuron
+    if not isinstance(neuron, LIF) or neuron.reset != "hard" or population.input != "regular":
+        return at_steps(listen(repeat(response), population))
+    (current,) = _currents([response], population)
+    interval = interval_steps(current, neuron)
+
+    def after(n_steps: int) -> Told:
+        count = torch.floor(n_steps / interval)
+        count = count.clamp_max(1) if population.code == "latency" else count
+        return Told(count, torch.where(count > 0, count * interval * neuron.dt_ms, 0.0), population)
+
+    return after
+
+
+def at_steps(told: Iterator[Told]) -> Callable[[int], Told]:
+    """What :func:`listen` has told after so many steps, which must not fall from call to call."""
+    heard: list[Told] = []  # the last; nothing is asked for before its step
+    n_heard = 0
+
+    def after(n_steps: int) -> Told:
+        nonlocal n_heard
+        while n_heard < n_steps:
+            heard[:] = [next(told)]
+            n_heard += 1
+        return heard[0]
+
+    return after
 
 
 def _counted(spikes: Iterable[Tensor], population: Population) -> Iterator[tuple[Tensor, Tensor]]:

@@ -85,6 +85,17 @@ def latency_ms(current: Tensor, neuron: LIF) -> Tensor:
     return 1000 / rate_hz(current, neuron)
 
 
+def interval_steps(current: Tensor, neuron: LIF) -> Tensor:
+    """Steps from one spike to the next at a constant current under a hard reset, whole numbers; infinite up to it.
+
+    The first n at which I (1 - decay^n) is above the threshold: what :func:`lif` does, without stepping.
+    """
+    above = current > neuron.threshold
+    safe = torch.where(above, current, 2 * neuron.threshold)
+    steps = torch.floor(torch.log1p(-neuron.threshold / safe) / math.log(neuron.decay)) + 1
+    return torch.where(above, steps, math.inf)
+
+
 def current_at_latency(latency: Tensor, neuron: LIF) -> Tensor:
     """The constant current whose first spike comes after ``latency`` in ms: threshold / (1 - exp(-t / tau)).
 

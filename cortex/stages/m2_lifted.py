@@ -7,6 +7,8 @@ of a place is that of its best direction: what comes along it and what comes aga
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -52,21 +54,31 @@ def lift(m1: M1Out, theta: Theta) -> Tensor:
     return boundary * ridge**_PLACE_SHARPNESS * angle**_ANGLE_SHARPNESS
 
 
-def lifted_sides(m1: M1Out, oriented: Tensor, seeding: Tensor, theta: Theta) -> tuple[Tensor, Tensor]:
+def lifted_sides(
+    m1: M1Out, oriented: Tensor, seeding: Tensor, theta: Theta, gain: float = _GAIN
+) -> tuple[Tensor, Tensor]:
     """What the direction process says, :data:`~ciliary.cortex.stages.m2_grouping.Sides`."""
     del oriented
     path = theta["association_reach_px"]
-    started = _GAIN * lift(m1, theta) * seeding
+    started = gain * lift(m1, theta) * seeding
     along, against = two_way_density(started, path, torch.full_like(path, WANDER_RAD2_PER_PX), stride=STRIDE)
     # What comes against a direction started ahead of it.
     return against.clamp_min(0), along.clamp_min(0)
 
 
 class LiftedM2(nn.Module):
-    """M2 whose completion is of :func:`lifted_sides`: ``Cortex(m2=LiftedM2())``."""
+    """M2 whose completion is of :func:`lifted_sides`: ``Cortex(m2=LiftedM2())``.
+
+    Args:
+        gain: what the default gain of completion is multiplied by; 16 for contours, less for regions.
+    """
 
     inert = frozenset({"taught_share"})  # parameters that it does not read
 
+    def __init__(self, gain: float = _GAIN) -> None:
+        super().__init__()
+        self.gain = gain
+
     def forward(self, m1: M1Out, theta: Theta) -> M2Out:
         """See :func:`~ciliary.cortex.stages.m2_grouping.group`."""
-        return contain(m1, *complete(m1, theta, lifted_sides), theta)
+        return contain(m1, *complete(m1, theta, partial(lifted_sides, gain=self.gain)), theta)

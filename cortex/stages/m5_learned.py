@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ciliary.cortex.description import N_DESCRIPTION, PARTS, describe_objects
 from ciliary.cortex.percept import Cues, M1Out, M4Out, M5Out, RetinaOut
-from ciliary.cortex.stages.m5_recognition import object_weight, pool_deep
+from ciliary.cortex.stages.m5_recognition import object_weight, pool_deep, shaped
 
 N_EXPERTS = 16
 N_ACTIVE = 2
@@ -104,6 +104,5 @@ class LearnedM5(nn.Module):
         standard = self.net.standardise(description)
         code, completed, gate, _ = (x.unflatten(0, description.shape[:2]) for x in self.net(standard.flatten(0, 1)))
         completed = completed * self.net.spread + self.net.mean
-        return M5Out(
-            description, F.normalize(code, dim=-1), gate, completed, object_weight(m4), pool_deep(cues.deep, m4)
-        )
+        code, pooled = F.normalize(code, dim=-1), pool_deep(cues.deep, m4)
+        return M5Out(description, code, gate, completed, object_weight(m4), pooled, shaped(code, m4.curves))

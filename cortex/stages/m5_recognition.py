@@ -8,15 +8,17 @@ from torch import Tensor, nn
 
 from ciliary.cortex.description import PARTS, describe_objects
 from ciliary.cortex.percept import Cues, M1Out, M4Out, M5Out, RetinaOut
+from ciliary.cortex.v4.code import join_curves
 
 
-def recognise(description: Tensor, weight: Tensor, pooled: Tensor | None = None) -> M5Out:
+def recognise(description: Tensor, weight: Tensor, pooled: Tensor | None = None, curves: Tensor | None = None) -> M5Out:
     """What can be said of proto-objects without having learned anything.
 
     Args:
         description: (B, S, d) of :func:`ciliary.cortex.description.describe_objects`.
         weight: (B, S) of :func:`object_weight`.
         pooled: (B, S, C') of :func:`pool_deep`.
+        curves: (B, S, d'') V4's embedding, of M4.
 
     Returns:
         The description itself, each part with the same say, as code; one expert; and what was hidden completed by the
@@ -25,7 +27,13 @@ def recognise(description: Tensor, weight: Tensor, pooled: Tensor | None = None)
     parts = [F.normalize(description[..., part] - _CENTRE[name], dim=-1) for name, part in PARTS.items()]
     gist = (weight[..., None] * description).sum(1, keepdim=True)
     code = F.normalize(torch.cat(parts, -1), dim=-1)
-    return M5Out(description, code, torch.ones_like(weight)[..., None], gist.expand_as(description), weight, pooled)
+    gate, completed = torch.ones_like(weight)[..., None], gist.expand_as(description)
+    return M5Out(description, code, gate, completed, weight, pooled, shaped(code, curves))
+
+
+def shaped(code: Tensor, curves: Tensor | None) -> Tensor | None:
+    """The code with V4's embedding beside it; None where there is none."""
+    return None if curves is None else join_curves(code, curves)
 
 
 # What a part is compared from: ratios to their mean are about 1, shares of the mask about a half.
@@ -55,4 +63,4 @@ class M5(nn.Module):
 
     def forward(self, retina: RetinaOut, m1: M1Out, m4: M4Out, cues: Cues) -> M5Out:
         """See :func:`recognise`."""
-        return recognise(describe_objects(retina, m1, m4), object_weight(m4), pool_deep(cues.deep, m4))
+        return recognise(describe_objects(retina, m1, m4), object_weight(m4), pool_deep(cues.deep, m4), m4.curves)

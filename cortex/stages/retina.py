@@ -76,11 +76,15 @@ def retina(image: Tensor, theta: Theta) -> RetinaOut:
     adapted = naka_rushton(cones, column["adaptation_sigma"] * mean_light, column["adaptation_exponent"])
     opponent = torch.einsum("ij,bjhw->bihw", OPPONENT_FROM_LMS.to(adapted), adapted)
     opponent = adapt_contrast(opponent, theta["contrast_adaptation"])
-    luminance = opponent[:, :1]
+    return RetinaOut(cones=adapted, opponent=opponent, on_off=on_and_off(opponent[:, :1], theta))
+
+
+def on_and_off(luminance: Tensor, theta: Theta) -> Tensor:
+    """Centre less surround of luminance (B, 1, H, W), rectified both ways: (B, 2, H, W) >= 0."""
     # Blurs add in variance: the surround has surround_ratio times the centre's size.
     extra_px = theta["blur_sigma_px"] * torch.sqrt(theta["surround_ratio"] ** 2 - 1)
     difference = luminance - gaussian_blur(luminance, extra_px)
-    return RetinaOut(cones=adapted, opponent=opponent, on_off=torch.cat([difference.relu(), (-difference).relu()], 1))
+    return torch.cat([difference.relu(), (-difference).relu()], 1)
 
 
 class Retina(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ciliary.cortex.ops.association import log_weights
 from ciliary.cortex.ops.smoothing import halve
-from ciliary.cortex.percept import M1Out, M2Out, M4Out, M5Out
+from ciliary.cortex.percept import M1Out, M2Out, M4Out
 from ciliary.cortex.v4.bank import N_CELLS, REACHES_PX, STRIDES, oriented_contour, respond_at_scales
 from ciliary.cortex.v4.place import moments, pool, pool_within, raster, rings
 
@@ -29,10 +29,13 @@ _HALF_LENGTH = 0.005
 _SAY = 0.5
 
 
-def add_curves(m5: M5Out, m1: M1Out, m2: M2Out, m4: M4Out) -> M5Out:
-    """M5's answer with ``curves`` (:func:`object_curves`) and ``figure`` (:func:`figure_curves`)."""
+def add_curves(m4: M4Out, m1: M1Out, m2: M2Out) -> M4Out:
+    """M4's answer with ``curves`` (:func:`object_curves`) and ``figure`` (:func:`figure_curves`)."""
     answers = respond_at_scales(oriented_contour(m1, m2))
-    return replace(m5, curves=object_curves(answers, m4.masks_coarse), figure=figure_curves(answers, halve(m2.contour)))
+    curves, figure = object_curves(answers, m4.masks_coarse), figure_curves(answers, halve(m2.contour))
+    embedded = replace(m4, curves=curves, figure=figure)
+    embedded.__dict__["masks_coarse"] = m4.masks_coarse  # they are drawn: M5 wants them too
+    return embedded
 
 
 def join_curves(code: Tensor, curves: Tensor) -> Tensor:
@@ -41,7 +44,7 @@ def join_curves(code: Tensor, curves: Tensor) -> Tensor:
     Half: of 0.2 to 1, on training photographs of small things alone, what helped naming most evenly; with the same say
     it takes from one example of a photograph more than it gives.
     """
-    return F.normalize(torch.cat([code, _SAY * curves], -1), dim=-1)
+    return F.normalize(torch.cat([code, _SAY * F.normalize(curves, dim=-1)], -1), dim=-1)
 
 
 def figure_curves(answers: Sequence[Tensor], contour: Tensor) -> Tensor:

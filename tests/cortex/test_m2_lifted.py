@@ -87,6 +87,14 @@ def test_a_blank_is_not_completed():
     assert LiftedM2()(m1, {**theta, "completion_gain": torch.tensor([4.0])}).contour.max() < 1e-3
 
 
+def test_a_lower_gain_completes_less(small_image):
+    m1, theta = look(small_image)
+    none, some, much = (LiftedM2(gain)(m1, theta).contour for gain in (0.0, 1.0, 16.0))
+    torch.testing.assert_close(none, m1.boundary, atol=1e-3, rtol=0)
+    assert some.mean() < much.mean()
+    assert (some <= much + 1e-6).all()
+
+
 def test_arms_are_counted_by_hand():
     peaks = torch.zeros(1, 32)
     peaks[0, [0, 8, 16]] = torch.tensor([1.0, 0.5, 0.3])

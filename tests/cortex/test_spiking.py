@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 from ciliary.cortex import Cortex
 from ciliary.cortex.neurons.codes import Population
 from ciliary.cortex.neurons.lif import LIF
-from ciliary.cortex.spiking import Spiking, perceive_in_time
+from ciliary.cortex.spiking import Spiking, make_spiking, perceive_in_time, thresholds_of
 from ciliary.testing.stage import photograph
 
 FINE = LIF(tau_ms=40.0, dt_ms=0.25)
@@ -75,7 +76,7 @@ def test_one_that_inherits_is_read_too(image):
 
 def test_v4_sees_what_spikes_told(image):
     (moment,) = perceive_in_time(Cortex(curvature=True).eval(), image, times_ms=(10.0,))
-    assert moment.percept.m5.figure.abs().amax((1, 2)).min() > 0
+    assert moment.percept.m4.figure.abs().amax((1, 2)).min() > 0
 
 
 def test_a_setting_of_another_batch_is_refused(cortex, image):
@@ -94,3 +95,50 @@ def test_what_cannot_be_read_is_told(cortex, image):
     plain = Population()
     with pytest.raises(ValueError, match="one dt_ms"):
         Spiking(v1=plain, m2=replace(plain, neuron=FINE))
+
+
+def test_what_was_kept_of_v1_serves_another_population_of_m2(cortex, image):
+    one = make_spiking("latency")
+    other = replace(one, m2=replace(one.m2, rheobase=0.2))
+    (alone,) = perceive_in_time(cortex, image, times_ms=(10.0,), spiking=other)
+    kept = {}
+    list(perceive_in_time(cortex, image, times_ms=(10.0,), spiking=one, kept=kept))
+    n = len(kept)
+    (moment,) = perceive_in_time(cortex, image, times_ms=(10.0,), spiking=other, kept=kept)
+    assert len(kept) == n == 2  # the first step and after 5 ms
+    assert torch.equal(moment.percept.boundary, alone.percept.boundary)
+    assert torch.equal(moment.n_spikes["v1"], alone.n_spikes["v1"])
+
+
+def test_thresholds_are_those_of_the_cortex(tmp_path):
+    assert thresholds_of("cortex-all") == thresholds_of("cortex-contours")  # it has none of its own
+    own = {"v1": {"rheobase": 0.5, "exponent": 0.25}, "m2": {"rheobase": 0.125, "exponent": 2.0}}
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps({"cortex": own | {"about": {}}}))
+    assert thresholds_of("cortex", file) == own
+    spiking = make_spiking("rate", thresholds=own)
+    assert (spiking.v1.rheobase, spiking.v1.exponent, spiking.m2.rheobase) == (0.5, 0.25, 0.125)
+    for broken in ("{", "[]", '{"cortex": {"v1": 3}}', "{}"):
+        file.write_text(broken)
+        with pytest.raises(ValueError, match="no file of thresholds; ciliary train spikes"):
+            thresholds_of("cortex", file)
+
+
+def test_the_retina_tells_light_and_colours_by_spikes(cortex, image):
+    has = make_spiking("rate", FINE, has_retina=True)
+    early, late = perceive_in_time(cortex, image, times_ms=(5.0, 60.0), spiking=has)
+    plain = cortex(image)
+    error = [(m.percept.retina.opponent - plain.retina.opponent).abs().mean() for m in (early, late)]
+    assert error[1] < 0.25 * error[0]
+    assert error[1] < 0.05 * plain.retina.opponent.std()
+    assert (late.n_spikes["retina"] > early.n_spikes["retina"]).all()
+    assert "retina" not in next(perceive_in_time(cortex, image, times_ms=(5.0,))).n_spikes
+
+
+def test_what_the_retina_does_not_tell_nobody_knows(cortex):
+    """Where no cell of the retina ever fires, no later one does."""
+    grating = 0.5 + 0.05 * torch.sin(torch.arange(48) * 0.8).expand(1, 3, 48, 48)
+    slow = make_spiking("latency", has_retina=True)
+    slow = replace(slow, retina=replace(slow.retina, rheobase=10.0))
+    (moment,) = perceive_in_time(cortex, grating, times_ms=(20.0,), spiking=slow)
+    assert moment.n_spikes["retina"] == moment.n_spikes["v1"] == moment.n_spikes["m2"] == 0

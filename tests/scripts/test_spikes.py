@@ -46,6 +46,16 @@ def test_a_table_between_one_region_and_no_spikes(tmp_path):
     assert (tmp_path / "out" / "spikes.png").stat().st_size > 10_000
 
 
+def test_the_retina_has_a_column_of_its_own(tmp_path):
+    data, out = write_labelled(tmp_path / "data"), tmp_path / "out"
+    quick = ["--inherited", "none", "--size", "48", "--times", "5", "--quiet"]
+    assert main(["spikes", "--labelled", str(data), "--retina", "--out", str(out), *quick]) == 0
+    with (out / "spikes.csv").open() as file:
+        rows = {row["told_by"]: row for row in csv.DictReader(file)}
+    assert float(rows["latency"]["retina_kspikes"]) > 0
+    assert not rows["without spikes"]["retina_kspikes"]
+
+
 def test_izhikevichs_neurons_tell_it_too(tmp_path):
     asked = ["coffee", "--neuron", "regular_spiking", "--out", str(tmp_path)]
     assert main(["spikes", *asked, *QUICK]) == 0

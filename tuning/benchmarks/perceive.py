@@ -41,7 +41,7 @@ class Look:
         n_tokens: proto-objects kept of each image; those beyond the 16 heaviest hardly weigh anything.
         batch_size: images in one pass.
         inherited: stages that people's drawings taught.
-        curvature: V4 answers beside M5's code.
+        curvature: V4 answers too.
         device: where it lies, which is no part of what it sees.
     """
 
@@ -140,10 +140,8 @@ def see(cortex: Cortex, images: Tensor, n_tokens: int) -> Tokens:
     start = time.perf_counter()
     pixels = images.to(cortex.device).float() / 255
     cues = cortex.cues(pixels)
-    m5 = cortex(pixels, cues=cues).m5
-    if m5 is None:
-        raise ValueError("expected a cortex that recognises; build it with recognise=True")
-    return tokens_of(m5, cues.deep, n_tokens=n_tokens, seconds=time.perf_counter() - start)
+    percept = cortex(pixels, cues=cues)
+    return tokens_of(percept, cues.deep, n_tokens=n_tokens, seconds=time.perf_counter() - start)
 
 
 def _read(path: Path, n_images: int) -> Tokens | None:

@@ -60,7 +60,7 @@ def representations(look: Look, *, has_runs: bool = False) -> dict[str, Represen
     if look.curvature:
         found |= {
             CURVES: curves,
-            SHAPED: lambda tokens: _joined(code(tokens), curves(tokens)),
+            SHAPED: lambda tokens: shaped_code(tokens, code(tokens)),
             FIGURE: lambda tokens: single(_given(tokens.figure).reshape(len(tokens), -1)),
         } | ({CELLS: figure_cells} if has_runs else {})
     if look.deep != "none":
@@ -96,8 +96,14 @@ def global_description(tokens: Tokens) -> Features:
 
 
 def curves(tokens: Tokens) -> Features:
-    """V4's code of each proto-object."""
+    """V4's embedding of each proto-object."""
     return sets(_given(tokens.curves), tokens.weight)
+
+
+def shaped_code(tokens: Tokens, code: Features) -> Features:
+    """``M5Out.shaped`` of what was kept."""
+    joint = join_curves(torch.from_numpy(code.vectors), torch.from_numpy(curves(tokens).vectors))
+    return Features(joint.numpy(), code.weight, code.starts)
 
 
 def figure_cells(tokens: Tokens) -> Features:
@@ -128,11 +134,6 @@ def _given(deep: np.ndarray | None) -> np.ndarray:
     if deep is None:
         raise ValueError("expected tokens with such features; perceive with a deep backbone, or with V4")
     return deep.astype(np.float32)
-
-
-def _joined(code: Features, curved: Features) -> Features:
-    joint = join_curves(torch.from_numpy(code.vectors), torch.from_numpy(curved.vectors))
-    return Features(joint.numpy(), code.weight, code.starts)
 
 
 def _side_by_side(a: Features, b: Features) -> Features:

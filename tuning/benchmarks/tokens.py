@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ciliary.cortex.percept import M5Out
+from ciliary.cortex.percept import Percept
 
 LEAST_WEIGHT = 0.01  # lighter proto-objects are empty slots' remains, and must not be anybody's best match
 
@@ -97,7 +97,7 @@ class Tokens:
         seconds: (N,) what it took to perceive each image.
         pooled: (N, T, C') deep features of each, or None.
         deep: (N, C') deep features of the whole image, or None.
-        curves: (N, T, d'') V4's code of each, or None.
+        curves: (N, T, d'') V4's embedding of each, or None.
         figure: (N, P, U) V4's cells over the whole image as one figure, or None.
     """
 
@@ -127,15 +127,18 @@ def joined(parts: Sequence[Tokens]) -> Tokens:
     return Tokens(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in parts[0].arrays()})
 
 
-def tokens_of(m5: M5Out, deep: Tensor | None, *, n_tokens: int, seconds: float) -> Tokens:
+def tokens_of(percept: Percept, deep: Tensor | None, *, n_tokens: int, seconds: float) -> Tokens:
     """The ``n_tokens`` heaviest proto-objects of each image.
 
     Args:
-        m5: of B images.
+        percept: of B images, by a cortex that recognises.
         deep: (B, C', h, w) the deep map they were pooled from, or None.
         n_tokens: T; fewer where the cortex has fewer.
         seconds: for the whole batch.
     """
+    m4, m5 = percept.m4, percept.m5
+    if m5 is None:
+        raise ValueError("expected a cortex that recognises; build it with recognise=True")
     weight, index = m5.weight.topk(min(n_tokens, m5.weight.shape[1]), 1)
     total = weight.sum(1, keepdim=True)
     # An image of which nothing counts still has a name: all that is in it counts the same.
@@ -153,6 +156,6 @@ def tokens_of(m5: M5Out, deep: Tensor | None, *, n_tokens: int, seconds: float) 
         # Half precision: two decimals more than the features are worth, at half the room.
         pooled=None if m5.pooled is None else picked(m5.pooled).astype(np.float16),
         deep=None if deep is None else deep.mean((2, 3)).cpu().numpy(),
-        curves=None if m5.curves is None else picked(m5.curves).astype(np.float16),
-        figure=None if m5.figure is None else m5.figure.cpu().numpy().astype(np.float16),
+        curves=None if m4.curves is None else picked(m4.curves).astype(np.float16),
+        figure=None if m4.figure is None else m4.figure.cpu().numpy().astype(np.float16),
     )

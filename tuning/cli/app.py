@@ -30,7 +30,7 @@ from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.motion.settings import MotionCommand
 from ciliary.tuning.sessions.merge_settings import MergeSettings
 from ciliary.tuning.sessions.settings import SessionSettings
-from ciliary.tuning.spikes.settings import SpikesSettings
+from ciliary.tuning.spikes.settings import SpikesSettings, SpikesTraining
 from ciliary.tuning.track.settings import TrackSettings
 from ciliary.tuning.training.options import (
     CortexTraining,
@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train features": (FeaturesTraining, "ciliary.tuning.training.features_job:run"),
     "train depth": (DepthTraining, "ciliary.tuning.training.depth_job:run"),
     "train filters": (FiltersTraining, "ciliary.tuning.training.filters_job:run"),
+    "train spikes": (SpikesTraining, "ciliary.tuning.spikes.train_job:run"),
     "train gaze": (GazeTraining, "ciliary.tuning.gaze.train_job:run"),
     "train expectation": (ExpectationTraining, "ciliary.tuning.gaze.expectation_job:run"),
     "train eye": (EyeTraining, "ciliary.tuning.eye.train_job:run"),
@@ -66,8 +67,8 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
 }
 GROUPS = {
-    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, or fit a "
-    "backbone for it."
+    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, its "
+    "spikes, or fit a backbone for it."
 }
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],

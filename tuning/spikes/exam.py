@@ -13,10 +13,11 @@ from ciliary.cortex import Cortex
 from ciliary.cortex.device import to_device
 from ciliary.cortex.spiking import Spiking, fan_out, perceive_in_time
 from ciliary.envs.data.images import as_photograph
-from ciliary.envs.data.labelled import LabelledImage
+from ciliary.envs.data.labelled import LabelledImage, LabelledSet, read_bsds, read_labelled_folder
 from ciliary.envs.metrics.regions import region_covering
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_difference
 from ciliary.tuning.benchmarks.operations import multiply_adds_of
+from ciliary.tuning.spikes.settings import SpikesSettings, SpikesTraining
 
 #: Energy of an addition and of a multiply-add of 32 bits, in picojoules at 45 nm (Horowitz, ISSCC 2014, figure 1.1.9).
 ADDITION_PJ, MULTIPLY_ADD_PJ = 0.9, 4.6
@@ -43,10 +44,26 @@ class Row:
     after_ms: float | None
     covering: Interval
     less_without_spikes: Interval | None
+    retina_kspikes: float | None
     v1_kspikes: float | None
     m2_kspikes: float | None
     synaptic_Mops: float | None  # noqa: N815 -- a heading: millions
     energy_uJ: float | None  # noqa: N815 -- a heading: microjoules
+
+
+def read_labelled(settings: SpikesSettings | SpikesTraining) -> LabelledSet:
+    """The photographs that people drew.
+
+    Raises:
+        ValueError, OSError: they are not there, or cannot be read.
+    """
+    root = settings.labelled
+    assert root is not None
+    if (root / "groundTruth").is_dir():
+        data = read_bsds(root, settings.split)  # type: ignore[arg-type]
+    else:
+        data = read_labelled_folder(root)
+    return data if settings.n_images is None else data.evenly(settings.n_images)
 
 
 def sit(image: LabelledImage, cortex: Cortex, codes: Mapping[str, Spiking], times_ms: Sequence[float], px: int) -> Look:
@@ -57,16 +74,17 @@ def sit(image: LabelledImage, cortex: Cortex, codes: Mapping[str, Spiking], time
     for code, spiking in codes.items():
         for moment in perceive_in_time(cortex, seen, times_ms=times_ms, spiking=spiking):
             key = code, moment.time_ms
-            covering[key] = _covering(moment.percept.labels(image.size), image)
+            covering[key] = covering_of(moment.percept.labels(image.size), image)
             n_spikes[key] = {name: float(n[0]) for name, n in moment.n_spikes.items()}
     with torch.no_grad():
         plain = cortex(seen).labels(image.size)
     m1, m2, v1 = multiply_adds_of(cortex, seen, "m1", "m2", "m1.v1")
-    whole = _covering(torch.zeros_like(plain), image)
-    return Look(covering, n_spikes, _covering(plain, image), whole, m1 + m2 - v1)
+    whole = covering_of(torch.zeros_like(plain), image)
+    return Look(covering, n_spikes, covering_of(plain, image), whole, m1 + m2 - v1)
 
 
-def _covering(labels: Tensor, image: LabelledImage) -> float:
+def covering_of(labels: Tensor, image: LabelledImage) -> float:
+    """Region covering of labels (1, H, W) at the photograph's own size."""
     return region_covering(labels[0].cpu().numpy(), image.people)
 
 
@@ -82,18 +100,19 @@ def summary(looks: Sequence[Look], *, is_counted: bool = True) -> list[Row]:
     fan = fan_out()
     multiply_adds = float(np.mean([one.multiply_adds for one in looks]))
     whole = np.array([one.one for one in looks])
-    rows = [Row(ONE, None, bootstrap_mean(whole), paired_difference(whole, without), None, None, None, None)]
+    rows = [Row(ONE, None, bootstrap_mean(whole), paired_difference(whole, without), *5 * (None,))]
     for code, time_ms in looks[0].covering:
         key = code, time_ms
         values = np.array([one.covering[key] for one in looks])
-        spikes = {name: float(np.mean([one.n_spikes[key][name] for one in looks])) for name in fan}
-        operations = sum(n * fan[name] for name, n in spikes.items())
+        spikes = {name: float(np.mean([one.n_spikes[key][name] for one in looks])) for name in looks[0].n_spikes[key]}
+        operations = sum(spikes[name] * n for name, n in fan.items())
         rows.append(
             Row(
                 code,
                 time_ms,
                 bootstrap_mean(values),
                 paired_difference(values, without),
+                spikes["retina"] / 1e3 if "retina" in spikes else None,
                 spikes["v1"] / 1e3,
                 spikes["m2"] / 1e3,
                 operations / 1e6 if is_counted else None,
@@ -101,5 +120,5 @@ def summary(looks: Sequence[Look], *, is_counted: bool = True) -> list[Row]:
             )
         )
     energy = multiply_adds * MULTIPLY_ADD_PJ / 1e6 if is_counted else None
-    rows.append(Row(WITHOUT, None, bootstrap_mean(without), None, None, None, None, energy))
+    rows.append(Row(WITHOUT, None, bootstrap_mean(without), *5 * (None,), energy))
     return rows

@@ -30,8 +30,10 @@ def draw_moments(image: Tensor, moments: Sequence[Moment], plain: Percept, *, ti
     for i, percept in enumerate([*(m.percept for m in moments), plain]):
         if i < len(moments):
             words = f"after {moments[i].time_ms:g} ms"
-            v1, m2 = (float(moments[i].n_spikes[name][0]) / 1000 for name in ("v1", "m2"))
-            note = f"{v1:.0f} + {m2:.1f} thousand spikes"
+            thousands = {name: f"{float(n[0]) / 1000:.3g}" for name, n in moments[i].n_spikes.items()}
+            note = (
+                " + ".join(thousands[name] for name in ("retina", "v1", "m2") if name in thousands) + " thousand spikes"
+            )
         else:
             words, note = WITHOUT, ""
         style.picture(sheet.axes(0, i), percept.boundary[0, 0].cpu().numpy(), words, note)

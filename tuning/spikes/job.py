@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from rich.console import Console
@@ -9,8 +10,7 @@ from rich.console import Console
 from ciliary.cortex import Cortex
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.device import choose_device, to_device
-from ciliary.cortex.spiking import perceive_in_time
-from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_folder
+from ciliary.cortex.spiking import Spiking, perceive_in_time
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
@@ -18,7 +18,7 @@ from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import collect, set_apart, showcase
-from ciliary.tuning.spikes.exam import Look, sit, summary
+from ciliary.tuning.spikes.exam import Look, read_labelled, sit, summary
 from ciliary.tuning.spikes.figure import draw_moments, draw_rows
 from ciliary.tuning.spikes.settings import SpikesSettings
 
@@ -30,26 +30,27 @@ def run(settings: SpikesSettings) -> int:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
     try:
+        codes = {code: settings.spiking(code) for code in settings.codes}
         cortex = Cortex(**settings.cortex).eval().requires_grad_(False).to(choose_device(settings.device))
-    except (ValueError, TypeError, FileNotFoundError) as error:
+    except (ValueError, TypeError, OSError) as error:
         _complain(error)
         return USAGE
     except ProviderUnavailable as error:
         _complain(error)
         return NOTHING
     try:
-        return _look(settings, cortex) if settings.labelled is None else _exam(settings, cortex)
+        return (_look if settings.labelled is None else _exam)(settings, cortex, codes)
     except KeyboardInterrupt:
         _complain("stopped; what was written stays")
         return STOPPED
 
 
-def _look(settings: SpikesSettings, cortex: Cortex) -> int:
+def _look(settings: SpikesSettings, cortex: Cortex, codes: Mapping[str, Spiking]) -> int:
     px = settings.size_px
     inputs, problems, notes = collect(settings.images, px) if settings.images else (showcase(px), [], [])
     for line in (*problems, *notes):
         _complain(line)
-    code, n_done = settings.codes[0], 0
+    code, n_done = settings.codes[0], 0  # one figure an image: of the first code
     inputs = set_apart(inputs, (settings.out, [".png"]), say=_complain)
     stdout = Console(highlight=False, soft_wrap=True)
     with Bar(len(inputs), unit="images", is_quiet=settings.is_quiet) as bar:
@@ -57,8 +58,7 @@ def _look(settings: SpikesSettings, cortex: Cortex) -> int:
             bar.move(title=item.name)
             try:
                 image = to_device(item.load().image[None], cortex.device)
-                spiking = settings.spiking(code)
-                moments = list(perceive_in_time(cortex, image, times_ms=settings.times_ms, spiking=spiking))
+                moments = list(perceive_in_time(cortex, image, times_ms=settings.times_ms, spiking=codes[code]))
                 figure = draw_moments(image[0].cpu(), moments, cortex(image), title=f"{item.name}, told by {code}")
                 path = write_figure(figure, settings.out / f"{item.name}.png")
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
@@ -75,12 +75,11 @@ def _look(settings: SpikesSettings, cortex: Cortex) -> int:
     return SOME_FAILED if problems else ALL_WELL
 
 
-def _exam(settings: SpikesSettings, cortex: Cortex) -> int:
-    codes = {code: settings.spiking(code) for code in settings.codes}
+def _exam(settings: SpikesSettings, cortex: Cortex, codes: Mapping[str, Spiking]) -> int:
     looks: list[Look] = []
     n_failed = 0
     try:
-        data = _read(settings)
+        data = read_labelled(settings)
     except (ValueError, OSError) as error:
         _complain(error)
         return NOTHING
@@ -118,16 +117,6 @@ def _exam(settings: SpikesSettings, cortex: Cortex) -> int:
     if is_stopped:
         return STOPPED
     return SOME_FAILED if n_failed else ALL_WELL
-
-
-def _read(settings: SpikesSettings) -> LabelledSet:
-    root = settings.labelled
-    assert root is not None
-    if (root / "groundTruth").is_dir():
-        data = read_bsds(root, settings.split)  # type: ignore[arg-type]
-    else:
-        data = read_labelled_folder(root)
-    return data if settings.n_images is None else data.evenly(settings.n_images)
 
 
 _complain = partial(complain, "spikes")

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from ciliary.cortex.options import cortex_name
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option, words
-from ciliary.tuning.cli.settings import CortexOptions, Images, Seed
+from ciliary.tuning.cli.settings import CortexOptions, Images, Seed, Size
 
 if TYPE_CHECKING:
     from ciliary.cortex.spiking import Spiking
@@ -59,6 +60,12 @@ examples      ciliary spikes photo.jpg --times 10,20,50,100
     ] = LIF_NEURON
     tau_ms: Annotated[float, option("--tau-ms", "MS", "time constant of a leaky neuron")] = 10.0
     reset: Annotated[str, option("--reset", "|".join(RESETS), "of a neuron that has fired"), one_of(*RESETS)] = "hard"
+    thresholds: Annotated[
+        Path | None, option("--thresholds", "FILE", "where neurons begin to fire, of train spikes (as it comes)")
+    ] = None
+    has_retina: Annotated[
+        bool, option("--retina", "", "light and colours are told by spikes too: of the retina's ON and OFF cells")
+    ] = False
     seed: Seed = 0
     out: Annotated[Path, option("--out", "DIR", "what is kept")] = Path("runs/spikes")
 
@@ -79,15 +86,50 @@ examples      ciliary spikes photo.jpg --times 10,20,50,100
         """The populations of one of :data:`CODES`."""
         from ciliary.cortex.neurons.izhikevich import TYPES
         from ciliary.cortex.neurons.lif import LIF
-        from ciliary.cortex.spiking import make_spiking  # brings torch
+        from ciliary.cortex.spiking import make_spiking, thresholds_of  # brings torch
 
-        if self.neuron != LIF_NEURON:
-            return make_spiking(code, replace(TYPES[self.neuron], dt_ms=DT_MS), seed=self.seed)
-        return make_spiking(code, LIF(self.tau_ms, reset=self.reset, dt_ms=DT_MS), seed=self.seed)  # type: ignore[arg-type]
+        neuron = (
+            LIF(self.tau_ms, reset=self.reset, dt_ms=DT_MS)  # type: ignore[arg-type]
+            if self.neuron == LIF_NEURON
+            else replace(TYPES[self.neuron], dt_ms=DT_MS)
+        )
+        thresholds = thresholds_of(cortex_name(self.inherited), self.thresholds)
+        return make_spiking(code, neuron, thresholds=thresholds, has_retina=self.has_retina, seed=self.seed)
 
     @property
     def neurons(self) -> str:
         """What they are, in words."""
         if self.neuron != LIF_NEURON:
-            return f"Izhikevich's neurons, {self.neuron.replace('_', ' ')}"
-        return f"leaky neurons of {self.tau_ms:g} ms, {self.reset} reset"
+            kind = f"Izhikevich's neurons, {self.neuron.replace('_', ' ')}"
+        else:
+            kind = f"leaky neurons of {self.tau_ms:g} ms, {self.reset} reset"
+        return f"{kind}, of the retina too" if self.has_retina else kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpikesTraining(CortexOptions):
+    """Choose where the neurons that tell V1's energy and M2's contour begin to fire, and how steeply.
+
+    24 settings of both populations, the same each time, are heard on photographs that people have drawn; the one of the
+    best mean covering over codes and times is written, if it beats the first beyond chance, else the first. Choose on
+    training photographs, and tell it on others.
+    """
+
+    out_is_file: ClassVar[bool] = True
+    epilog: ClassVar[str] = f"""\
+output        FILE, for ciliary spikes --thresholds FILE: thresholds by cortex, of which this cortex' are new; beside it
+              <stem>.md, the table of all settings, each with its paired difference to the first, and their spikes
+{IN_WORDS}
+
+examples      ciliary train spikes --labelled bsds500/ --inherited contours
+              ciliary spikes --labelled bsds500/ --thresholds runs/spikes/thresholds.json
+"""
+
+    labelled: Annotated[Path, option("--labelled", "DIR", "BSDS500, or images/ and labels/")]
+    split: Annotated[str, option("--split", "train|val", "of BSDS500"), one_of("train", "val")] = "train"
+    n_images: Annotated[int, option("--images", "N", "photographs, evenly of all"), at_least(2)] = 30
+    times_ms: Annotated[
+        tuple[float, ...], option("--times", "MS,MS", "at which covering counts", convert=numbers, is_list=True)
+    ] = (20.0, 50.0)
+    size_px: Size = 128
+    out: Annotated[Path, option("--out", "FILE", "the thresholds")] = Path("runs/spikes/thresholds.json")

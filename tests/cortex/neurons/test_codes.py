@@ -8,7 +8,7 @@ from itertools import repeat
 import pytest
 import torch
 
-from ciliary.cortex.neurons.codes import Population, listen
+from ciliary.cortex.neurons.codes import Population, listen, steady
 from ciliary.cortex.neurons.izhikevich import TYPES
 from ciliary.cortex.neurons.lif import LIF, latency_ms
 
@@ -79,3 +79,23 @@ def test_spikes_of_images_are_counted_apart():
 def test_a_population_that_cannot_be_is_told(wrong):
     with pytest.raises(ValueError, match="expected"):
         Population(**wrong)
+
+
+@pytest.mark.parametrize("code", ["rate", "latency"])
+@pytest.mark.parametrize("exponent", [1.0, 0.5])
+def test_what_stays_is_told_without_stepping_as_with_it(code, exponent):
+    population = Population(code=code, exponent=exponent, neuron=LIF(dt_ms=0.5))
+    response = torch.linspace(0, 1, 501)[None]
+    told = after(40, population, response)
+    at = steady(response, population)
+    for step in (1, 2, 7, 7, 40):
+        assert torch.equal(at(step).count, told[step - 1].count)
+        torch.testing.assert_close(at(step).last_ms, told[step - 1].last_ms)
+        torch.testing.assert_close(at(step).response, told[step - 1].response)
+
+
+@pytest.mark.parametrize("population", [Population(neuron=LIF(reset="soft")), Population(input="poisson", seed=3)])
+def test_what_has_no_closed_form_is_stepped(population):
+    told, at = after(12, population), steady(RESPONSE, population)
+    for step in (3, 3, 12):
+        assert torch.equal(at(step).response, told[step - 1].response)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ciliary.cortex import Cortex
+from ciliary.cortex.device import to_device
 from ciliary.cortex.ops.smoothing import halve
 from ciliary.cortex.v4.bank import N_CELLS, oriented_contour, respond_at_scales
 from ciliary.cortex.v4.code import N_CURVES, RASTER, figure_curves, join_curves, object_curves
@@ -110,39 +111,64 @@ def test_objects_see_their_own_contours_alone():
 
 def test_blank_has_no_curves(cortex):
     with torch.no_grad():
-        m5 = cortex(torch.full((1, 3, 48, 64), 0.5)).m5
-    assert m5.figure.abs().max() < 1e-4
-    assert m5.curves.abs().max() < 1e-4
+        m4 = cortex(torch.full((1, 3, 48, 64), 0.5)).m4
+    assert m4.figure.abs().max() < 1e-4
+    assert m4.curves.abs().max() < 1e-4
 
 
 def test_the_cortex_says_it_when_asked(cortex):
     images = torch.stack([picture(shape(0.5), 48) for shape in (cross, disc)])
     with torch.no_grad():
-        m5 = cortex(images).m5
-        alone = torch.cat([cortex(image[None]).m5.figure for image in images])
-    assert m5.curves.shape == (len(images), m5.code.shape[1], N_CURVES)
-    assert m5.figure.shape == (len(images), P, N_CELLS)
-    assert m5.curves.norm(dim=2).max() <= 1
-    torch.testing.assert_close(m5.figure.flatten(1).norm(dim=1), torch.ones(len(images)), atol=1e-2, rtol=0)
-    torch.testing.assert_close(m5.figure, alone, atol=1e-3, rtol=1e-3)
-    plain = Cortex(recognise=True)(images).m5
-    assert plain.curves is None
-    assert plain.figure is None
-    torch.testing.assert_close(plain.code, m5.code)
+        percept = cortex(images)
+        alone = torch.cat([cortex(image[None]).m4.figure for image in images])
+        plain = Cortex(recognise=True)(images)
+    m4, m5 = percept.m4, percept.m5
+    assert m4.curves.shape == (*m4.objectness.shape, N_CURVES)
+    assert m4.figure.shape == (len(images), P, N_CELLS)
+    assert m4.curves.norm(dim=2).max() <= 1
+    torch.testing.assert_close(m4.figure.flatten(1).norm(dim=1), torch.ones(len(images)), atol=1e-2, rtol=0)
+    torch.testing.assert_close(m4.figure, alone, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(m5.shaped, join_curves(m5.code, m4.curves))
+    assert plain.m4.curves is plain.m4.figure is plain.m5.shaped is None
+    assert torch.equal(plain.m5.code, m5.code)  # M5's own code and the proto-objects stay as they are
+    assert torch.equal(plain.m4.embedding, m4.embedding)
+
+
+def test_it_goes_where_proto_objects_go(cortex):
+    """Chosen of a batch, without gradient, kept alone, and brought to another device."""
+    images = torch.stack([picture(shape(0.5), 48) for shape in (cross, disc)])
+    with torch.no_grad():
+        percept = cortex(images)
+        lean = cortex(images, store_intermediate=False)
+    assert torch.equal(percept[1].m4.curves, percept.m4.curves[1:])
+    assert torch.equal(percept.lean()[:1].m4.figure, percept.m4.figure[:1])
+    assert torch.equal(lean.m4.curves, percept.m4.curves)
+    assert to_device(lean, torch.device("meta")).m4.figure.is_meta
+    theta = {name: value.requires_grad_() for name, value in cortex.table.default_theta(2).items()}
+    drawn = cortex(images, theta)
+    assert drawn.m4.curves.requires_grad
+    assert not drawn.detach().m4.curves.requires_grad
+
+
+def test_a_learned_m5_reads_it_too():
+    m5 = Cortex(curvature=True, learned=("m5",)).eval()(picture(cross(0.5), 48)[None]).m5
+    assert m5.shaped.shape[-1] == m5.code.shape[-1] + N_CURVES
+    torch.testing.assert_close(m5.shaped.norm(dim=-1), torch.ones(m5.code.shape[:2]))
 
 
 def test_v4_has_half_the_say_beside_the_code():
     code, curves = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 0.6, 0.8]])
     expected = torch.tensor([[1.0, 0, 0, 0.3, 0.4]]) / 1.25**0.5
     torch.testing.assert_close(join_curves(code, curves), expected)
+    torch.testing.assert_close(join_curves(code, 0.2 * curves), expected)  # its direction alone
     torch.testing.assert_close(join_curves(code, 0 * curves)[:, :2], code)  # an object without contours
 
 
 def test_gradients_are_finite_on_a_blank_too(cortex):
     theta = {name: value.clone().requires_grad_() for name, value in cortex.table.default_theta(2).items()}
     image = torch.stack([picture(cross(0.5), 48), torch.full((3, 48, 48), 0.5)])
-    m5 = cortex(image, theta).m5
-    (m5.figure[..., ::7].sum() + m5.curves[..., ::7].sum()).backward()
+    m4 = cortex(image, theta).m4
+    (m4.figure[..., ::7].sum() + m4.curves[..., ::7].sum()).backward()
     grads = {name: value.grad for name, value in theta.items() if value.grad is not None}
     assert all(torch.isfinite(grad).all() for grad in grads.values())
     assert grads["wavelength_px"][0] != 0

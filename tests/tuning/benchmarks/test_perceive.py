@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -46,12 +48,14 @@ def test_the_heaviest_by_hand():
 
     weight = torch.tensor([[0.1, 0.6, 0.3], [0, 0, 0]])
     m5 = M5Out(field(1, 2, 3), field(4, 5, 6), field(7, 8, 9), field(0, 0, 0), weight, field(10, 11, 12))
-    tokens = tokens_of(m5, torch.arange(4.0).view(2, 1, 1, 2), n_tokens=2, seconds=3.0)
+    percept = SimpleNamespace(m4=SimpleNamespace(curves=field(13, 14, 15), figure=None), m5=m5)
+    tokens = tokens_of(percept, torch.arange(4.0).view(2, 1, 1, 2), n_tokens=2, seconds=3.0)
     assert np.allclose(tokens.weight, [[2 / 3, 1 / 3], [0.5, 0.5]])  # of nothing, all counts the same
     assert tokens.description[0, :, 0].tolist() == [2, 3]
     assert tokens.code[0, :, 0].tolist() == [5, 6]
     assert tokens.gate[0, :, 0].tolist() == [8, 9]
     assert tokens.pooled[0, :, 0].tolist() == [11, 12]
+    assert tokens.curves[0, :, 0].tolist() == [14, 15]
     assert tokens.deep[:, 0].tolist() == [0.5, 2.5]
     assert tokens.seconds.tolist() == [1.5, 1.5]
 

@@ -38,6 +38,7 @@ FROZEN = {
     "train features": "--images --features-weights --out --device --quiet",
     "train depth": "--data --check --views --steps --seed --out --device --quiet",
     "train filters": "--rule --units --patch-px --steps --size --seed --bsds --out --device --quiet",
+    "train spikes": "--labelled --split --images --times --size --out --device --quiet",
     "train gaze": "--people --features --images --px-per-deg --size --out --device --quiet",
     "eye": "--scenes --policies --images --ceiling --choosing --seed --out --quiet",
     "train eye": "--scenes --minutes --envs --taught --maps --scratch --seed --out --quiet",
@@ -77,7 +78,7 @@ WORDS |= {
 }
 NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"]}
 NEEDED |= {"train gaze": ["--people", "x"], "eye": ["--scenes", "x"], "train eye": ["--scenes", "x"]}
-NEEDED |= {"examine": ["--data", "x"]}
+NEEDED |= {"examine": ["--data", "x"], "train spikes": ["--labelled", "x"]}
 
 
 @pytest.fixture
