@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -62,7 +61,8 @@ def _m3(out: M3Out) -> Tensor:
 
 
 def _m4(out: M4Out) -> Tensor:
-    return out.masks_coarse
+    """In whatever slots they lie: at each place, what its proto-objects are like."""
+    return torch.einsum("bshw,bsd->bdhw", out.masks_coarse, out.embedding)
 
 
 def _m5(out: M5Out) -> Tensor:
@@ -75,7 +75,7 @@ CODES: Mapping[str, tuple[Callable[[Any], Tensor], str]] = {
     "m1": (_m1, "V1 energy at every pixel"),
     "m2": (_m2, "contours and where they end"),
     "m3": (_m3, "texture"),
-    "m4": (_m4, "masks of the proto-objects"),
+    "m4": (_m4, "at each place, the embedding of its proto-object"),
     "m5": (_m5, "mean code of the proto-objects"),
 }
 
@@ -91,16 +91,24 @@ def stage_code(cortex: Cortex, stage: str, theta: Theta) -> Code:
     return lambda image: read(answer_of(cortex, stage, image, theta))
 
 
-def early_maps(cortex: Cortex, theta: Theta) -> Maps:
-    """The layers texture is judged by: light and colour with a constant beside them, and V1's energy likewise.
+def early_maps(cortex: Cortex, theta: Theta, like: Tensor) -> Maps:
+    """The layers that texture is judged by: light and colour, and V1's energy, each with a constant beside it.
 
-    The constant makes means, not products alone, part of a Gram matrix.
+    Channels are counted from the mean of image ``like`` (1, 3, h, w) in its standard deviations there, so that none
+    drowns the others; the constant makes means, not products alone, part of a Gram matrix.
     """
-    return partial(_early_maps, cortex, theta)
+    with torch.no_grad():
+        layers = _early_fields(cortex, theta, like)
+        scales = [(x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True) + 1e-3 * x.std() + 1e-6) for x in layers]
+
+    def maps(image: Tensor) -> list[Tensor]:
+        counted = [(x - mean) / std for x, (mean, std) in zip(_early_fields(cortex, theta, image), scales, strict=True)]
+        return [torch.cat([x, torch.ones_like(x[:, :1])], 1) for x in counted]
+
+    return maps
 
 
-def _early_maps(cortex: Cortex, theta: Theta, image: Tensor) -> list[Tensor]:
-    retina = cortex.retina(image, repeat_theta(theta, len(image)))
-    m1 = cortex.m1(retina, cortex.cues(image), repeat_theta(theta, len(image)))
-    energy = m1.energy / m1.energy.detach().mean((1, 2, 3), keepdim=True).clamp_min(1e-6)
-    return [torch.cat([x, torch.ones_like(x[:, :1])], 1) for x in (retina.opponent, energy)]
+def _early_fields(cortex: Cortex, theta: Theta, image: Tensor) -> list[Tensor]:
+    theta = repeat_theta(theta, len(image))
+    retina = cortex.retina(image, theta)
+    return [retina.opponent, cortex.m1(retina, cortex.cues(image), theta).energy]

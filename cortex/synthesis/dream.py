@@ -28,7 +28,7 @@ class DreamSettings:
     n_octaves: int = 4
     zoom: float = 1.4
     n_steps: int = 10
-    step: float = 0.015
+    step: float = 0.004
     jitter_px: int = 10
     least_px: int = 32
 

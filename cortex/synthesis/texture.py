@@ -56,7 +56,7 @@ def with_style(
         style: (B, 3, h, w), of any size.
         start: (B, 3, H, W).
         content: (B, 3, H, W), or None.
-        content_weight: of the relative squared error of content's maps, beside the texture's distance.
+        content_weight: of the relative squared error of content's maps, beside that of the Gram matrices.
         n_steps: evaluations of the loss.
         on_step: called after each.
     """
@@ -66,7 +66,7 @@ def with_style(
 
     def loss(image: Tensor) -> Tensor:
         layers = maps(image)
-        total = torch.stack([_apart(gram(a), b) for a, b in zip(layers, asked, strict=True)]).mean(0)
+        total = torch.stack([relative_error(gram(a), b) for a, b in zip(layers, asked, strict=True)]).mean(0)
         if kept is not None:
             errors = [relative_error(a, b) for a, b in zip(layers, kept, strict=True)]
             total = total + content_weight * torch.stack(errors).mean(0)

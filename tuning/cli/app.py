@@ -38,6 +38,7 @@ from ciliary.tuning.training.options import (
     FeaturesTraining,
     FiltersTraining,
     PolicySettings,
+    RobustTraining,
 )
 
 #: Command -> its settings, and ``module:function`` of its job.
@@ -59,6 +60,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train features": (FeaturesTraining, "ciliary.tuning.training.features_job:run"),
     "train depth": (DepthTraining, "ciliary.tuning.training.depth_job:run"),
     "train filters": (FiltersTraining, "ciliary.tuning.training.filters_job:run"),
+    "train robust": (RobustTraining, "ciliary.tuning.training.robust_job:run"),
     "train gaze": (GazeTraining, "ciliary.tuning.gaze.train_job:run"),
     "train expectation": (ExpectationTraining, "ciliary.tuning.gaze.expectation_job:run"),
     "train eye": (EyeTraining, "ciliary.tuning.eye.train_job:run"),
@@ -66,8 +68,8 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
 }
 GROUPS = {
-    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, or fit a "
-    "backbone for it."
+    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, harden its "
+    "contours, or fit a backbone for it."
 }
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],
