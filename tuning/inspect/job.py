@@ -11,6 +11,7 @@ from rich.console import Console
 from ciliary.cortex import PARAMETERS, Cortex
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.device import choose_device
+from ciliary.cortex.explain.scalars import Tick, no_tick
 from ciliary.cortex.parameters import ParameterTable, Theta, table_for
 from ciliary.cortex.plot.experts import CutOut, draw_experts, with_preferred
 from ciliary.cortex.plot.look import Look, look
@@ -22,7 +23,7 @@ from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.inspect.numbers import measure
 from ciliary.tuning.inspect.numbers_job import paths_of, tell_numbers
 from ciliary.tuning.inspect.page import Section, without_heading, write_page
-from ciliary.tuning.inspect.seen import Seen, Tick, no_tick
+from ciliary.tuning.inspect.seen import Seen
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.inspect.targets import make_targets
 from ciliary.tuning.inspect.techniques import Technique, chosen

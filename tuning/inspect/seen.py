@@ -6,18 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ciliary.cortex.explain.scalars import Tick, no_tick
 from ciliary.cortex.plot.look import Look
 from ciliary.tuning.inspect.targets import Target
 
 T = TypeVar("T")
-
-Tick = Callable[[int, int], object]
-"""Steps done, and steps to do: for the progress bar."""
-
-
-def no_tick(n_done: int, n_all: int) -> None:
-    """Nobody watches."""
-    del n_done, n_all
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex.device import to_device
+from ciliary.cortex.explain.scalars import Scalars
 from ciliary.cortex.parameters import repeat_theta
 from ciliary.cortex.percept import Percept
 from ciliary.cortex.plot.look import Look, proto_objects
@@ -78,7 +79,7 @@ def perceiver_of(look: Look) -> Callable[[Tensor], Percept]:
     return lambda images: look.cortex(images, repeat_theta(theta, len(images)))
 
 
-def together(look: Look, targets: Sequence[Target]) -> Scalar:
+def together(look: Look, targets: Sequence[Target]) -> Scalars:
     """All targets at once: images to (B, T). Those that need nothing but the percept share one."""
     perceive = perceiver_of(look)
 
