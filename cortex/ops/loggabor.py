@@ -132,9 +132,10 @@ def dominant_orientation(energy: Tensor) -> Tensor:
 
 
 def mirrored_orientations(energy: Tensor, *, n_orientations: int = 6) -> Tensor:
-    """Energy (B, A*O, H, W), scale-major, of O orientations from 0 in equal steps, with those of the image's mirror in their place.
+    """Energy (B, A*O, H, W), scale-major, of O orientations from 0 in equal steps: each as the image's mirror has it.
 
     The places are left where they are. Twice is once to and back.
     """
     turned = [-k % n_orientations for k in range(n_orientations)]
-    return energy.unflatten(1, (-1, n_orientations))[:, :, turned].flatten(1, 2)
+    mirrored: Tensor = energy.unflatten(1, (-1, n_orientations))[:, :, turned].flatten(1, 2)
+    return mirrored

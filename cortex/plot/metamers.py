@@ -25,7 +25,7 @@ def metamers_of(
 ) -> dict[str, Metamer]:
     """Stage -> the metamer of the look's image at ``long_px`` that was found from noise in ``n_steps`` steps.
 
-    Noise leaves stages that decide (M4, M5) without a slope: they start from their own regions, each in its mean colour.
+    Noise leaves stages that decide (M4, M5) without a slope: they start from their regions, each in its mean colour.
     """
     height, width = look.image.shape[-2:]
     ratio = min(1.0, long_px / max(height, width))
@@ -53,12 +53,12 @@ def draw_metamers(
     look: Look, *, is_quick: bool = False, seed: int = 0, tick: Callable[[], object] = lambda: None
 ) -> Figure:
     """The image and a metamer of each stage, with how near each came and how far it is from the image."""
-    long_px, n_steps = (64, 15) if is_quick else (_LONG_PX, 60)
+    long_px, n_steps = (48, 8) if is_quick else (_LONG_PX, 60)
     found = metamers_of(look, n_steps=n_steps, long_px=long_px, seed=seed, tick=tick)
     sheet = Sheet(
         "What each stage throws away",
-        f"other images, brought to this one's code in {n_steps} steps at {long_px} px; below: squared error of the code "
-        "(of 1, at the start) and RMS difference of the images",
+        f"other images, brought to this one's code in {n_steps} steps at {long_px} px; below: squared error of the "
+        "code, at the start in brackets, and RMS difference of the images",
         [picture_row(1 + len(found), (look.image.shape[-2], look.image.shape[-1]), gap_in=0.95)],
     )
     style.picture(sheet.axes(0, 0), paint.as_picture(look.image), "The image")
@@ -67,5 +67,3 @@ def draw_metamers(
         words += f"\nimage {float(one.image_rms):.2f} apart"
         style.picture(sheet.axes(0, column), paint.as_picture(one.image[0].cpu()), f"{stage.upper()}", words)
     return sheet.figure
-
-

@@ -60,7 +60,7 @@ def preferred_by(
         ("m1", v1, energy, noise),
         ("m2", ["contour", "end of one"], line, noise),
     ]
-    if look.percept.m5 is not None and look.percept.m5.gate.shape[2] > 1:
+    if has_experts(look):
         own = resized(look.image[None], (UNIT_PX, UNIT_PX)).to(cortex.device)
         with torch.no_grad():
             m5 = answer_of(cortex, "m5", own, theta)
@@ -69,7 +69,8 @@ def preferred_by(
 
         def experts(image: Tensor) -> Tensor:
             m5 = answer_of(cortex, "m5", image, theta)
-            return (m5.weight[..., None] * m5.gate).sum(1)[torch.arange(len(at_work)), at_work]
+            answered: Tensor = (m5.weight[..., None] * m5.gate).sum(1)[torch.arange(len(at_work)), at_work]
+            return answered
 
         asked.append(("m5", [f"expert {i + 1}" for i in at_work], experts, own))
     found = []
@@ -82,6 +83,11 @@ def preferred_by(
         found += [Preferred(stage, *row) for row in zip(units, pictures, before, after, strict=True)]
         tick()
     return found
+
+
+def has_experts(look: Look) -> bool:
+    """Whether the cortex has several experts to choose from."""
+    return look.percept.m5 is not None and look.percept.m5.gate.shape[2] > 1
 
 
 def _v1_unit(i: int) -> str:
@@ -130,6 +136,8 @@ def draw_dreams(look: Look, *, is_quick: bool = False, seed: int = 0, tick: Tick
         made = dream(score, image, settings, seed=seed)
         with torch.no_grad():
             times = float(score(made) / score(image).clamp_min(1e-12))
-        style.picture(sheet.axes(0, column), paint.as_picture(made[0].cpu()), f"{stage.upper()} dreams", f"{times:.1f} times")
+        style.picture(
+            sheet.axes(0, column), paint.as_picture(made[0].cpu()), f"{stage.upper()} dreams", f"{times:.1f} times"
+        )
         tick()
     return sheet.figure

@@ -15,7 +15,7 @@ from ciliary.cortex.plot.sheet import Sheet, picture_row
 from ciliary.cortex.synthesis.ascent import noise_around_grey
 from ciliary.cortex.synthesis.codes import early_maps
 from ciliary.cortex.synthesis.dream import resized
-from ciliary.cortex.synthesis.texture import texture_distance, with_style
+from ciliary.cortex.synthesis.texture import Maps, texture_distance, with_style
 
 _LONG_PX = 128
 _CONTENT_WEIGHT = 0.1
@@ -40,7 +40,9 @@ def draw_texture(
     size = (max(32, round(height * ratio)), max(32, round(width * ratio)))
     image = resized(look.image[None], size).to(look.cortex.device)
     maps = early_maps(look.cortex, look.theta, image)
-    made = with_style(maps, image, noise_around_grey((1, 3, *size), seed=seed, sigma=0.2).to(image.device), n_steps=n_steps)
+    made = with_style(
+        maps, image, noise_around_grey((1, 3, *size), seed=seed, sigma=0.2).to(image.device), n_steps=n_steps
+    )
     tick()
     pictures = [
         ("The image", image, ""),
@@ -51,7 +53,9 @@ def draw_texture(
         maps = early_maps(look.cortex, look.theta, lent)
         mixed = with_style(maps, lent, image, content=image, content_weight=_CONTENT_WEIGHT, n_steps=n_steps)
         tick()
-        pictures.append((f"Of {name}", mixed, f"{_apart(maps, image, lent):.2f} → {_apart(maps, mixed, lent):.2f} from {name}"))
+        pictures.append(
+            (f"Of {name}", mixed, f"{_apart(maps, image, lent):.2f} → {_apart(maps, mixed, lent):.2f} from {name}")
+        )
     sheet = Sheet(
         "Texture",
         "products of what V1 and the retina answer, meant over all places, say nothing of where; 0 alike, 1 apart",
@@ -62,6 +66,6 @@ def draw_texture(
     return sheet.figure
 
 
-def _apart(maps: Callable[[Tensor], list[Tensor]], image: Tensor, other: Tensor) -> float:
+def _apart(maps: Maps, image: Tensor, other: Tensor) -> float:
     with torch.no_grad():
         return float(texture_distance(maps(image), maps(other)))

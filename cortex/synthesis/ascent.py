@@ -62,7 +62,9 @@ def ascend(
     rng = torch.Generator().manual_seed(seed)
     image = start.detach().clone()
     for i in range(s.n_steps):
-        dy, dx = torch.randint(-s.jitter_px, s.jitter_px + 1, (2,), generator=rng).tolist() if i % s.every == 0 else (0, 0)
+        dy, dx = (
+            torch.randint(-s.jitter_px, s.jitter_px + 1, (2,), generator=rng).tolist() if i % s.every == 0 else (0, 0)
+        )
         image = rolled_step(score, image, (dy, dx), step=s.step, price=s.price)
         if s.blur_sigma_px and (i + 1) % s.every == 0 and i + 1 < s.n_steps:
             image = gaussian_blur(image, image.new_full((len(image),), s.blur_sigma_px))
@@ -71,7 +73,7 @@ def ascend(
 
 
 def rolled_step(score: Score, image: Tensor, shift: tuple[int, int], *, step: float, price: float = 0.0) -> Tensor:
-    """One step up ``score``, seen shifted by ``shift`` (down, right), in px, around the borders; the shift is undone."""
+    """One step up ``score``, seen shifted by ``shift`` (down, right) px, around the borders; the shift is undone."""
     seen = image.roll(shift, (2, 3))
     seen = (seen + step * (direction(score, seen) - 2 * price * (seen - GREY))).clamp(0, 1)
     return seen.roll((-shift[0], -shift[1]), (2, 3))

@@ -1,4 +1,4 @@
-"""Dreams: what a stage answers to in an image, made stronger, from coarse to fine (DeepDream, Mordvintsev et al. 2015)."""
+"""Dreams: what a stage answers to, made stronger, coarse to fine (DeepDream, Mordvintsev et al. 2015)."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ class DreamSettings:
 
     def sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """The sizes (h, w) that are dreamt at, the smallest first and the image's own last."""
-        scaled = [
-            (round(height / self.zoom**i), round(width / self.zoom**i)) for i in range(self.n_octaves - 1, 0, -1)
-        ]
+        scaled = [(round(height / self.zoom**i), round(width / self.zoom**i)) for i in range(self.n_octaves - 1, 0, -1)]
         return [size for size in scaled if min(size) >= self.least_px] + [(height, width)]
 
 

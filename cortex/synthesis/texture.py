@@ -46,7 +46,7 @@ def with_style(
     n_steps: int = 60,
     on_step: Callable[[], object] = lambda: None,
 ) -> Tensor:
-    """Images (B, 3, H, W) in [0, 1] that have the texture of ``style`` and, as much as weighed, the maps of ``content``.
+    """Images (B, 3, H, W) in [0, 1] with the texture of ``style`` and, as much as weighed, the maps of ``content``.
 
     Texture synthesis without content (start from noise), style transfer with it (Gatys et al. 2016; start from the
     content). By L-BFGS on logits, which keep within [0, 1].
@@ -87,14 +87,20 @@ def descend(
     n_steps: int,
     on_step: Callable[[], object] = lambda: None,
 ) -> Tensor:
-    """The image that has the least ``loss`` (B,) of those that L-BFGS met in ``n_steps`` evaluations, each its own best.
+    """The images of least ``loss`` (B,) that L-BFGS met in ``n_steps`` evaluations, each its own best.
 
     On logits of the image, so that it stays in [0, 1]. The images of a batch share their steps.
     """
     logits = torch.logit(start.detach().clamp(_SLACK, 1 - _SLACK)).requires_grad_(True)
     optimiser = torch.optim.LBFGS(
-        [logits], lr=1.0, max_iter=n_steps, max_eval=n_steps, history_size=20, line_search_fn="strong_wolfe",
-        tolerance_grad=0.0, tolerance_change=0.0,
+        [logits],
+        lr=1.0,
+        max_iter=n_steps,
+        max_eval=n_steps,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+        tolerance_grad=0.0,
+        tolerance_change=0.0,
     )
     best = start.detach().clone()
     least = torch.full_like(start[:, 0, 0, 0], torch.inf)
@@ -106,7 +112,7 @@ def descend(
             image = torch.sigmoid(logits)
             losses = loss(image)
             total = losses.sum()
-            total.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(total)
         is_better = losses.detach() < least
         best = torch.where(is_better[:, None, None, None], image.detach(), best)
         least = torch.where(is_better, losses.detach(), least)
@@ -115,5 +121,5 @@ def descend(
         on_step()
         return total.detach()
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    optimiser.step(closure)
     return best

@@ -77,8 +77,8 @@ def make_objective(
 
     Args:
         asked: ``raw``, ``recognition`` (the raw terms and
-            :data:`~ciliary.envs.objective.recognition.RECOGNITION_WEIGHTS`), ``worst_case`` or ``texture`` (the raw terms
-            and that of :mod:`ciliary.envs.objective.worst_case`), ``agreement`` (with a panel around the
+            :data:`~ciliary.envs.objective.recognition.RECOGNITION_WEIGHTS`), ``worst_case`` or ``texture`` (the raw
+            terms and that of :mod:`ciliary.envs.objective.worst_case`), ``agreement`` (with a panel around the
             defaults), ``joint`` (that and the raw terms), ``looks`` (nothing: for episodes whose answer is all looks
             together), ``calibrated`` (by the calibration of the perceiver that comes along), the path of a calibration
             or of chosen looks (.json), ``module:object``; an :class:`Objective`, :class:`ObjectiveSettings`, or a

@@ -98,7 +98,7 @@ def view_agreement(
         with_kl: add ``symmetric_kl`` (nats per pixel, for the log only; slow).
 
     Returns:
-        ``stability``, ``consistency`` and ``worst_case``, each (N,): 1 - mean adjusted Rand index over the views of that kind. A term
+        ``stability``, ``consistency`` and ``worst_case``, each (N,): 1 - mean adjusted Rand index over such views. A term
         without any such view was not measured and is left out.
     """
     n = masks.shape[0]
@@ -132,7 +132,7 @@ def effective_segments(masks: Tensor) -> Tensor:
 
 
 def collapse_loss(masks: Tensor, reference: Reference) -> Tensor:
-    """How much of the image the percept leaves unexplained, beside a blind grid of as many segments.
+    """How much of the image the percept leaves unexplained, beside a blind grid of as many segments: (N,) in [0, 1].
 
     tanh of (1 - R2) / (1 - R2 of the grid), where R2 is the share of the variance of the image's fixed features that
     lies between segments. A percept that explains no more than a grid of equally many cells scores tanh 1 = 0.76
@@ -293,8 +293,7 @@ class Objective:
                 s.recognition, getattr(percept, "m5", None), masks, back, n_photometric=n_photometric
             )
         asked = (*TERMS, *VIEW_TERMS, *s.recognition)
-        weighed = [getattr(s, name) * terms[name] for name in asked if name in terms]
-        terms["total"] = torch.stack(weighed).sum(0)
+        terms["total"] = torch.stack([getattr(s, name) * terms[name] for name in asked if name in terms]).sum(0)
         return self.judge(terms, own, reference, u, panel)
 
     def own_terms(self, masks: Tensor, energy: Tensor | None, reference: Reference) -> dict[str, Tensor]:

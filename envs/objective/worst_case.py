@@ -37,10 +37,11 @@ def worst_views(
     needs(perceiver, "gradient", "views of the worst case")
     theta = repeat_theta(perceiver.table.default_theta(1), len(images))
     with torch.no_grad():
-        own = sharpen(perceiver(images, theta).masks_coarse, power=_POWER)
+        own = sharpen(perceiver(images, theta, perceiver.cues(images)).masks_coarse, power=_POWER)
 
     def change(seen: Tensor) -> Tensor:
-        return 1 - soft_adjusted_rand(own, sharpen(perceiver(seen, theta).masks_coarse, power=_POWER))
+        masks = perceiver(seen, theta, perceiver.cues(seen)).masks_coarse
+        return 1 - soft_adjusted_rand(own, sharpen(masks, power=_POWER))
 
     return pgd(change, images, epsilon, n_steps=n_steps, seed=seed)
 

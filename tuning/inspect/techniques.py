@@ -124,5 +124,44 @@ TECHNIQUES: tuple[Technique, ...] = (
         "thing also changes what is seen around it.",
         "cortex.plot.occlusion:draw_occlusion",
     ),
+    _technique(
+        "preferred",
+        "What units like most",
+        "Images that climb a unit's answer from grey and noise. V1's units get their filters back; what M2 and M5 like "
+        "is what else would please them, which no photograph need look like.",
+        "tuning.inspect.made_figures:draw_preferred",
+        is_quick=False,
+    ),
+    _technique(
+        "dreams",
+        "Dreams",
+        "The image with more of what a stage answers to: what it sees everywhere it is let.",
+        "tuning.inspect.made_figures:draw_dreams",
+        is_quick=False,
+    ),
+    _technique(
+        "metamers",
+        "What each stage throws away",
+        "Other images with the same code. What they have in common with this one is what the stage kept; the smaller "
+        "the code's error beside that at the start, the more that can be trusted.",
+        "tuning.inspect.made_figures:draw_metamers",
+        is_quick=False,
+    ),
+    _technique(
+        "texture",
+        "Texture",
+        "What the early stages answer, meant over all places: made anew from noise, and lent to the image by three "
+        "photographs of textures.",
+        "tuning.inspect.made_figures:draw_texture",
+        is_quick=False,
+    ),
+    _technique(
+        "worst",
+        "The worst of small changes",
+        "Changes hardly to be seen that disturb the percept most, and each target. That they exist says that the "
+        "percept's edges lie near, not that such a change will ever be met: beside it, noise of the same size.",
+        "tuning.inspect.made_figures:draw_worst",
+        is_quick=False,
+    ),
 )
 NAMES: tuple[str, ...] = tuple(technique.name for technique in TECHNIQUES)

@@ -205,7 +205,7 @@ output        OUT/inherited_contours.safetensors, report.md, progress.jsonl; som
 {CODES}
 
 examples      ciliary train robust --labelled bsds500 --epsilon 4
-              python: cortex.Cortex(inherited="contours", inherited_weights="runs/robust/inherited_contours.safetensors")
+              python: Cortex(inherited="contours", inherited_weights="runs/robust/inherited_contours.safetensors")
 """
 
     labelled: Annotated[Path, option("--labelled", "DIR", "people's drawings to learn from")]

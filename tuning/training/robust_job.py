@@ -1,4 +1,4 @@
-"""Harden what people's drawings taught, and say what it gained and what it cost: the job, weights, report, exit codes."""
+"""Harden what people's drawings taught, and say what that gained and cost: the job, its report, exit codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ciliary.cortex.device import choose_device
 from ciliary.cortex.stages.contour_net import ContourNet
 from ciliary.cortex.stages.inherited import make_inherited, shipped
 from ciliary.cortex.stages.m2_taught import TaughtM2
-from ciliary.cortex.stages.weights import fill, stages_to_bytes
+from ciliary.cortex.stages.weights import fill
 from ciliary.envs.data.labelled import LabelledImage, read_bsds, read_labelled_folder
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean
 from ciliary.tuning.cli.complain import complain
@@ -27,6 +27,7 @@ from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.runs.tables import rows_to_markdown
 from ciliary.tuning.training.contours.harden import CONDITIONS, Hardening, harden, judge, samples_to_judge
 from ciliary.tuning.training.contours.pool import Sample
+from ciliary.tuning.training.contours.teach import half_bytes
 from ciliary.tuning.training.curves import Curve
 from ciliary.tuning.training.options import RobustTraining
 
@@ -98,7 +99,7 @@ def _train(asked: RobustTraining) -> tuple[Path, str]:
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(),
     }
-    path = write_atomically(asked.out / "inherited_contours.safetensors", stages_to_bytes(stages, about))
+    path = write_atomically(asked.out / "inherited_contours.safetensors", half_bytes(stages, about))
     return path, _page(compare(*judged), asked, len(learned), len(checked))
 
 
@@ -120,7 +121,7 @@ def _judged(
     net: ContourNet, samples: Sequence[Sample], epsilon: float, device: torch.device, on_sample: Callable[[], object]
 ) -> list[Mapping[str, tuple[float, float]]]:
     net = net.to(device)
-    rows = []
+    rows: list[Mapping[str, tuple[float, float]]] = []
     for i, sample in enumerate(samples):
         rows.append(judge(net, sample, epsilon, seed=i))
         on_sample()

@@ -21,7 +21,7 @@ def test_of_a_linear_score_the_worst_is_epsilon_times_the_sum_of_weights():
 
 
 def test_the_course_example_with_its_own_numbers():
-    """CS231n's ten numbers: -3 becomes 2 (4.7 to 88.1 %) by half the sign of w, added; our notes had others' numbers."""
+    """CS231n's ten numbers: -3 becomes 2 (4.7 to 88.1 %) by half the sign of w, added."""
     x = torch.tensor([2.0, -1, 3, -2, 2, 2, 1, -4, 5, 1])
     w = torch.tensor([-1.0, -1, 1, -1, 1, -1, 1, 1, -1, 1])
     before, after = w @ x, w @ (x + 0.5 * w.sign())
@@ -35,7 +35,8 @@ def test_an_attack_stays_within_epsilon_and_within_an_image(chelsea):
 
     for attacked in (fgsm(loss, chelsea, 0.03), pgd(loss, chelsea, 0.03), random_within(chelsea, 0.03)):
         assert (attacked - chelsea).abs().max() <= 0.03 + 1e-6
-        assert 0 <= attacked.min() and attacked.max() <= 1
+        assert attacked.min() >= 0
+        assert attacked.max() <= 1
     assert loss(pgd(loss, chelsea, 0.03)) > loss(random_within(chelsea, 0.03)) > loss(chelsea) - 0.03
 
 

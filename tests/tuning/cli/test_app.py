@@ -76,7 +76,12 @@ WORDS |= {
     "--reset": "soft",
     "--device": "cpu",
 }
-NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"], "train robust": ["--labelled", "x"]}
+NEEDED = {
+    "train policy": ["--algo", "gradient"],
+    "train features": ["resnet50"],
+    "train depth": ["--data", "x"],
+    "train robust": ["--labelled", "x"],
+}
 NEEDED |= {"train gaze": ["--people", "x"], "eye": ["--scenes", "x"], "train eye": ["--scenes", "x"]}
 NEEDED |= {"examine": ["--data", "x"]}
 

@@ -70,7 +70,9 @@ def image_losses(net: ContourNet, target: Tensor, images: Tensor) -> Tensor:
     return torch.vmap(lambda one, drawn: balanced_cross_entropy(one[None], drawn[None], power=0.5))(logits, target)
 
 
-def batch_at(images: Sequence[LabelledImage], n: int, rng: np.random.Generator, how: Augmentation) -> tuple[Tensor, Tensor]:
+def batch_at(
+    images: Sequence[LabelledImage], n: int, rng: np.random.Generator, how: Augmentation
+) -> tuple[Tensor, Tensor]:
     """``n`` samples of images drawn by lot: (n, 3, h, w) and their targets (n, 1, h, w) uint8."""
     chosen = [images[int(i)] for i in rng.integers(len(images), size=n)]
     return stacked([draw_sample(one, BUCKET, how, rng) for one in chosen])
