@@ -98,8 +98,8 @@ def view_agreement(
         with_kl: add ``symmetric_kl`` (nats per pixel, for the log only; slow).
 
     Returns:
-        ``stability``, ``consistency`` and ``worst_case``, each (N,): 1 - mean adjusted Rand index over such views. A term
-        without any such view was not measured and is left out.
+        ``stability``, ``consistency`` and ``worst_case``, each (N,): 1 - mean adjusted Rand index over its views. A
+        term without any view was not measured and is left out.
     """
     n = masks.shape[0]
     n_geometric = masks.shape[1] - 1 - n_photometric

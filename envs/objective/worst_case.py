@@ -37,13 +37,20 @@ def worst_views(
     needs(perceiver, "gradient", "views of the worst case")
     theta = repeat_theta(perceiver.table.default_theta(1), len(images))
     with torch.no_grad():
-        own = sharpen(perceiver(images, theta, perceiver.cues(images)).masks_coarse, power=_POWER)
+        own = perceiver(images, theta, perceiver.cues(images)).masks_coarse
 
     def change(seen: Tensor) -> Tensor:
-        masks = perceiver(seen, theta, perceiver.cues(seen)).masks_coarse
-        return 1 - soft_adjusted_rand(own, sharpen(masks, power=_POWER))
+        return 1 - regions_held(own, perceiver(seen, theta, perceiver.cues(seen)).masks_coarse)
 
     return pgd(change, images, epsilon, n_steps=n_steps, seed=seed)
+
+
+def regions_held(masks: Tensor, others: Tensor) -> Tensor:
+    """How far masks (B, S, h, w) and others (B, T, h, w) are the same regions, as stability is told: (B,), at most 1.
+
+    The soft adjusted Rand index of the sharpened masks. Undecided masks do not wholly agree with themselves.
+    """
+    return soft_adjusted_rand(sharpen(masks, power=_POWER), sharpen(others, power=_POWER))
 
 
 def texture_loss(energy: Tensor, back: WayBack | None, *, n_photometric: int) -> Tensor:

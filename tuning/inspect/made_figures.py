@@ -14,12 +14,10 @@ from ciliary.cortex.plot import metamers, paint, preferred, style, texture
 from ciliary.cortex.plot.sheet import Sheet, picture_row
 from ciliary.cortex.synthesis.attack import pgd, random_within
 from ciliary.cortex.synthesis.codes import stages_of
-from ciliary.envs.objective.agreement import sharpen, soft_adjusted_rand
-from ciliary.envs.objective.worst_case import EPSILON
+from ciliary.envs.objective.worst_case import EPSILON, regions_held
 from ciliary.tuning.inspect.seen import Seen
 from ciliary.tuning.inspect.targets import Scalar, perceiver_of
 
-_POWER = 4.0  # masks are judged as the objective judges them
 _MAGNIFIED = 8.0  # the change, where it is drawn by itself
 
 
@@ -83,12 +81,10 @@ def attacks_on(seen: Seen, *, epsilon: float = EPSILON, n_steps: int = 10) -> li
     look = seen.look
     image = look.image[None].to(look.cortex.device)
     perceive = perceiver_of(look)
-    own = sharpen(look.percept.masks_coarse.to(image.device), power=_POWER)
+    own = look.percept.masks_coarse.to(image.device)
 
     def held(images: Tensor) -> Tensor:
-        return soft_adjusted_rand(
-            own.expand(len(images), -1, -1, -1), sharpen(perceive(images).masks_coarse, power=_POWER)
-        )
+        return regions_held(own.expand(len(images), -1, -1, -1), perceive(images).masks_coarse)
 
     asked: list[tuple[str, Scalar]] = [("regions that stay", held)]
     asked += [(target.name, target.of) for target in seen.targets if target.is_differentiable]

@@ -15,6 +15,7 @@ from ciliary.cortex.stages.weights import provenance
 from ciliary.cortex.synthesis.attack import pgd
 from ciliary.tuning.training import robust_job
 from ciliary.tuning.training.contours import harden as hardening
+from ciliary.tuning.training.contours import held
 from ciliary.tuning.training.contours.harden import (
     CONDITIONS,
     Hardening,
@@ -103,12 +104,35 @@ def test_conditions_are_compared_image_by_image():
     assert row.precision_change.n == 1
 
 
+def test_a_percept_is_itself_when_nothing_changes(labelled):
+    cortex = Cortex(inherited="contours").eval().requires_grad_(False)
+    seen = held.look_at(cortex, labelled[0], 8 / 255, size_px=64)
+    assert tuple(seen.covering) == tuple(seen.held) == held.CONDITIONS
+    assert seen.held["clean"] >= max(seen.held["random"], seen.held["attacked"]) - 0.05
+    assert seen.held["attacked"] < seen.held["clean"]
+    assert 0 < seen.covering["clean"] <= 1
+
+
+def test_percepts_are_compared_image_by_image():
+    def seen(value: float) -> held.Seen:
+        return held.Seen(dict.fromkeys(held.CONDITIONS, value), dict.fromkeys(held.CONDITIONS, value / 2))
+
+    rows = held.rows_of([seen(0.2), seen(0.6)], [seen(0.3), seen(0.7)])
+    assert [row.seen for row in rows] == list(held.CONDITIONS)
+    assert rows[0].covering_before.mean == pytest.approx(0.4)
+    assert rows[0].covering_change.mean == pytest.approx(0.1)
+    assert rows[0].covering_change.low == pytest.approx(0.1)  # the same for both: pairs, not means
+    assert rows[0].held_change.mean == pytest.approx(0.05)
+
+
 def test_the_job_writes_weights_that_a_cortex_inherits(labelled_root, tmp_path, capsys):
     asked = RobustTraining(labelled=labelled_root, n_steps=2, out=tmp_path, is_quiet=False)
     assert robust_job.run(asked) == 0
     path = tmp_path / "inherited_contours.safetensors"
     assert str(path) in capsys.readouterr().out
-    assert "| attacked |" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert report.count("| attacked |") == 2
+    assert "| fog:3 |" in report
     assert provenance(path)["hardened"]["n_steps"] == 2
     cortex = Cortex(inherited="contours", inherited_weights=path)
     plain = Cortex(inherited="contours")
