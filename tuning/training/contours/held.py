@@ -17,7 +17,7 @@ from ciliary.envs.metrics.regions import region_covering
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_difference
 from ciliary.envs.objective.worst_case import regions_held, worst_views
 
-DISTURBED = ("noise:3", "fog:3")
+DISTURBED = ("gaussian_noise:3", "fog:3")
 CONDITIONS: tuple[str, ...] = ("clean", "random", "attacked", *DISTURBED)
 
 
