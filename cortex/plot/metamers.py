@@ -53,7 +53,7 @@ def draw_metamers(
     look: Look, *, is_quick: bool = False, seed: int = 0, tick: Callable[[], object] = lambda: None
 ) -> Figure:
     """The image and a metamer of each stage, with how near each came and how far it is from the image."""
-    long_px, n_steps = (48, 8) if is_quick else (_LONG_PX, 60)
+    long_px, n_steps = (48, 8) if is_quick else (_LONG_PX, 40)
     found = metamers_of(look, n_steps=n_steps, long_px=long_px, seed=seed, tick=tick)
     sheet = Sheet(
         "What each stage throws away",

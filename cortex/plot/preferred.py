@@ -97,7 +97,7 @@ def _v1_unit(i: int) -> str:
 
 def draw_preferred(look: Look, *, is_quick: bool = False, seed: int = 0, tick: Tick = lambda: None) -> Figure:
     """A row for each scale of V1, one for what comes after."""
-    settings = AscentSettings(n_steps=12 if is_quick else 40)
+    settings = AscentSettings(n_steps=12 if is_quick else 25)
     units = preferred_by(look, settings=settings, seed=seed, tick=tick)
     rows = [units[i : i + N_ORIENTATIONS] for i in range(0, len(units), N_ORIENTATIONS)]
     sheet = Sheet(

@@ -19,7 +19,7 @@ from ciliary.cortex.synthesis.texture import Maps, texture_distance, with_style
 
 _LONG_PX = 128
 _CONTENT_WEIGHT = 0.1
-STYLES = ("gravel", "grass", "brick")  # photographs of scikit-image's
+STYLES = ("gravel", "brick")  # photographs of scikit-image's
 
 
 def style_image(name: str, size: tuple[int, int]) -> Tensor:
@@ -34,7 +34,7 @@ def draw_texture(
     look: Look, *, is_quick: bool = False, seed: int = 0, tick: Callable[[], object] = lambda: None
 ) -> Figure:
     """The image, its texture from noise, and the image in other textures."""
-    n_steps, long_px = (15, 64) if is_quick else (150, _LONG_PX)
+    n_steps, long_px = (15, 64) if is_quick else (100, _LONG_PX)
     height, width = look.image.shape[-2:]
     ratio = min(1.0, long_px / max(height, width))
     size = (max(32, round(height * ratio)), max(32, round(width * ratio)))

@@ -150,7 +150,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     _technique(
         "texture",
         "Texture",
-        "What the early stages answer, meant over all places: made anew from noise, and lent to the image by three "
+        "What the early stages answer, meant over all places: made anew from noise, and lent to the image by two "
         "photographs of textures.",
         "tuning.inspect.made_figures:draw_texture",
         is_quick=False,
