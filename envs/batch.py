@@ -17,6 +17,7 @@ from ciliary.cortex.table import repeat_theta
 from ciliary.envs.objective.reference import Reference, make_reference
 from ciliary.envs.objective.terms import Objective, pooled_size
 from ciliary.envs.objective.views import Views, WayBack, apply_views, way_back
+from ciliary.envs.objective.worst_case import worst_views
 
 #: Pixels per forward pass: twenty images of 192 x 128. More falls out of the processor's cache: at 384 x 256 a
 #: candidate took 0.80 s in passes of twenty images and 0.63 s in passes of five.
@@ -113,6 +114,10 @@ def make_batch(perceiver: Perceiver, objective: Objective, images: Tensor, views
         stack = torch.stack(
             [torch.cat([x[None], apply_views(x[None], v)[:, 0]]) for x, v in zip(images, views, strict=True)]
         )
+        if n_worst := objective.settings.n_worst:
+            if views[0].n_photometric < n_worst:
+                raise ValueError("a worst case takes the place of a photometric view, got none; judge by more views")
+            stack[:, 1] = worst_views(perceiver, images, seed=views[0].seed)
         cues = perceiver.cues(stack.flatten(0, 1))
         own_cues = take_cues(cues, torch.arange(0, len(images) * stack.shape[1], stack.shape[1], device=images.device))
         reference = make_reference(images, size=size)

@@ -26,6 +26,16 @@ hypothesis.settings.register_profile("ciliary", deadline=None, derandomize=True,
 hypothesis.settings.load_profile("ciliary")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process for each processor, four at most (each holds torch); none beside this one where tests are named."""
+    return 0 if config.getoption("file_or_dir") else min(n_processors(), 4)
+
+
+def n_processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def pytest_collection_finish() -> None:
     """Python looks for garbage less often, and never among what is imported by now: it took a sixth of the time."""
     gc.collect()

@@ -129,3 +129,13 @@ def dominant_orientation(energy: Tensor) -> Tensor:
     x = (energy * torch.cos(angle).view(1, -1, 1, 1)).sum(1, keepdim=True)
     # atan2(0, 0) has no gradient: blank pixels are nudged to 0 rad.
     return torch.remainder(0.5 * torch.atan2(y, x + 1e-8), math.pi)
+
+
+def mirrored_orientations(energy: Tensor, *, n_orientations: int = 6) -> Tensor:
+    """Energy (B, A*O, H, W), scale-major, of O orientations from 0 in equal steps: each as the image's mirror has it.
+
+    The places are left where they are. Twice is once to and back.
+    """
+    turned = [-k % n_orientations for k in range(n_orientations)]
+    mirrored: Tensor = energy.unflatten(1, (-1, n_orientations))[:, :, turned].flatten(1, 2)
+    return mirrored

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ciliary.cortex.model import Cortex
 from ciliary.cortex.parameters import Theta, repeat_theta
-from ciliary.cortex.percept import Percept
 from ciliary.cortex.plot import paint, style
 from ciliary.cortex.plot.look import Look
 from ciliary.cortex.plot.sheet import Sheet, picture_row
+from ciliary.cortex.stages.m5_recognition import image_code
 
 N_CELLS = 6
 BLOCK_SHARE = 0.25
@@ -35,17 +35,6 @@ def blocks(size: tuple[int, int], n_cells: int = N_CELLS, share: float = BLOCK_S
 
     hides = spans(size[0])[:, None, :, None] & spans(size[1])[None, :, None, :]
     return hides.flatten(0, 1)[:, None]
-
-
-def image_code(percept: Percept) -> Tensor:
-    """(B, d'): the mean code of an image's proto-objects, by their weight.
-
-    Raises:
-        ValueError: the cortex does not recognise.
-    """
-    if percept.m5 is None:
-        raise ValueError("expected a cortex that recognises, got one without M5; make it with Cortex(recognise=True)")
-    return (percept.m5.weight[..., None] * percept.m5.code).sum(1)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ciliary.cortex.description import PARTS, describe_objects
-from ciliary.cortex.percept import Cues, M1Out, M4Out, M5Out, RetinaOut
+from ciliary.cortex.percept import Cues, M1Out, M4Out, M5Out, Percept, RetinaOut
 from ciliary.cortex.v4.code import join_curves
 
 
@@ -48,6 +48,17 @@ def object_weight(m4: M4Out) -> Tensor:
     share = m4.masks_coarse.mean((2, 3))
     weight = m4.objectness * torch.sqrt(share + 1e-9)
     return weight / weight.sum(1, keepdim=True).clamp_min(1e-9)
+
+
+def image_code(percept: Percept) -> Tensor:
+    """(B, d'): the mean code of an image's proto-objects, by their weight.
+
+    Raises:
+        ValueError: the cortex does not recognise.
+    """
+    if percept.m5 is None:
+        raise ValueError("expected a cortex that recognises, got one without M5; make it with Cortex(recognise=True)")
+    return (percept.m5.weight[..., None] * percept.m5.code).sum(1)
 
 
 def pool_deep(deep: Tensor | None, m4: M4Out) -> Tensor | None:

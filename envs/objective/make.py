@@ -21,10 +21,12 @@ from ciliary.envs.objective.calibration import calibration_path, load_calibratio
 from ciliary.envs.objective.chosen_looks import ChosenLooks, shipped_files
 from ciliary.envs.objective.looks_objective import LooksObjective
 from ciliary.envs.objective.recognition import RECOGNITION_WEIGHTS
-from ciliary.envs.objective.terms import Objective, ObjectiveSettings
+from ciliary.envs.objective.terms import VIEW_TERMS, Objective, ObjectiveSettings
 
 #: Objectives by name that need no calibration.
-UNCALIBRATED = ("raw", "recognition", "agreement", "joint", "looks")
+UNCALIBRATED = ("raw", "recognition", "worst_case", "texture", "agreement", "joint", "looks")
+#: Weights of terms of views beside the raw terms, where they are asked for by their name.
+_VIEW_WEIGHT = 0.2
 
 LossFunction = Callable[[Tensor, AbstractPercept], Tensor]
 """Images (N, 3, H, W) and their percept to losses (N,), lower is better."""
@@ -75,7 +77,8 @@ def make_objective(
 
     Args:
         asked: ``raw``, ``recognition`` (the raw terms and
-            :data:`~ciliary.envs.objective.recognition.RECOGNITION_WEIGHTS`), ``agreement`` (with a panel around the
+            :data:`~ciliary.envs.objective.recognition.RECOGNITION_WEIGHTS`), ``worst_case`` or ``texture`` (the raw
+            terms and that of :mod:`ciliary.envs.objective.worst_case`), ``agreement`` (with a panel around the
             defaults), ``joint`` (that and the raw terms), ``looks`` (nothing: for episodes whose answer is all looks
             together), ``calibrated`` (by the calibration of the perceiver that comes along), the path of a calibration
             or of chosen looks (.json), ``module:object``; an :class:`Objective`, :class:`ObjectiveSettings`, or a
@@ -109,6 +112,9 @@ def make_objective(
     if asked == "recognition":
         weights: dict[str, Any] = dict(RECOGNITION_WEIGHTS)
         return Objective(replace(settings or ObjectiveSettings(), **weights))
+    if asked in VIEW_TERMS:
+        own: dict[str, Any] = {str(asked): _VIEW_WEIGHT}
+        return Objective(replace(settings or ObjectiveSettings(), **own))
     if asked == "agreement":
         return AgreementObjective(centre_u=centre_u, settings=settings)
     if asked == "joint":

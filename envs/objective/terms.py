@@ -23,11 +23,14 @@ from ciliary.envs.objective.agreement import matched_symmetric_kl, sharpen, soft
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS, recognition_terms
 from ciliary.envs.objective.reference import Reference
 from ciliary.envs.objective.views import WayBack
+from ciliary.envs.objective.worst_case import texture_loss
 
 #: Equal segments at which economy is spent; as many as the cortex has slots.
 MANY_SEGMENTS = 32
 
 TERMS: tuple[str, ...] = ("stability", "consistency", "collapse", "economy")
+#: Asked of views besides, where they have a weight: :mod:`ciliary.envs.objective.worst_case`.
+VIEW_TERMS: tuple[str, ...] = ("worst_case", "texture")
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,8 @@ class ObjectiveSettings:
 
     The default weights and ``min_segments`` were chosen by hand among a dozen on 40 BSDS500 training photographs at
     192 px, 24 settings of the cortex each: within an image the total then ranks settings like region covering does
-    with Spearman 0.55 (stability alone 0.40, consistency alone 0.45, collapse alone 0.45). The setting with the lowest
-    total covers 0.562 of what people see (0.575 if it is looked for near the defaults), the defaults 0.554, the best
-    setting of each image 0.637. That is on the images they were chosen on, around earlier defaults of the cortex.
+    with Spearman 0.55 (stability alone 0.40, consistency alone 0.45, collapse alone 0.45), on the images they were
+    chosen on, around earlier defaults of the cortex.
     """
 
     stability: float = 0.2
@@ -53,9 +55,12 @@ class ObjectiveSettings:
     code_stability: float = 0.0
     completion: float = 0.0
     gate_entropy: float = 0.0
+    # terms of :mod:`ciliary.envs.objective.worst_case`; the first photometric view is then a worst one
+    worst_case: float = 0.0
+    texture: float = 0.0
 
     def __post_init__(self) -> None:
-        weights = {name: getattr(self, name) for name in (*TERMS, *RECOGNITION_TERMS)}
+        weights = {name: getattr(self, name) for name in (*TERMS, *RECOGNITION_TERMS, *VIEW_TERMS)}
         if min(weights.values()) < 0 or sum(weights.values()) <= 0:
             raise ValueError(f"expected weights >= 0 with a positive sum, got {weights}")
         if self.stride < 1 or self.sharpness < 1 or self.min_segments <= 1:
@@ -69,6 +74,11 @@ class ObjectiveSettings:
         """The terms of recognition that have a weight."""
         return tuple(name for name in RECOGNITION_TERMS if getattr(self, name) > 0)
 
+    @property
+    def n_worst(self) -> int:
+        """How many of the photometric views are worst ones."""
+        return int(self.worst_case > 0)
+
 
 def pooled_size(height: int, width: int, *, stride: int) -> tuple[int, int]:
     """Size at which masks are judged."""
@@ -76,7 +86,7 @@ def pooled_size(height: int, width: int, *, stride: int) -> tuple[int, int]:
 
 
 def view_agreement(
-    masks: Tensor, back: WayBack | None, *, n_photometric: int, with_kl: bool = False
+    masks: Tensor, back: WayBack | None, *, n_photometric: int, n_worst: int = 0, with_kl: bool = False
 ) -> dict[str, Tensor]:
     """Losses of agreement between the percept of an image and those of its views.
 
@@ -84,20 +94,22 @@ def view_agreement(
         masks: (N, 1+V, S, h, w) partitions; the image itself first, then photometric, then geometric views.
         back: the way back of the N * G geometric views, row by row; None without geometric views.
         n_photometric: how many of the views are photometric.
+        n_worst: how many of these, the first, are worst ones: judged apart, as ``worst_case``.
         with_kl: add ``symmetric_kl`` (nats per pixel, for the log only; slow).
 
     Returns:
-        ``stability`` and ``consistency``, each (N,): 1 - mean adjusted Rand index over the views of that kind. A term
-        without any such view was not measured and is left out.
+        ``stability``, ``consistency`` and ``worst_case``, each (N,): 1 - mean adjusted Rand index over its views. A
+        term without any view was not measured and is left out.
     """
     n = masks.shape[0]
     n_geometric = masks.shape[1] - 1 - n_photometric
-    same_place = masks[:, 1 : 1 + n_photometric].flatten(0, 1)
+    worst, same_place = masks[:, 1 : 1 + n_worst], masks[:, 1 + n_worst : 1 + n_photometric]
     out: dict[str, Tensor] = {}
     pairs: list[tuple[Tensor, Tensor, Tensor | None, int]] = []
-    if n_photometric:
-        pairs.append((_repeat(masks[:, 0], n_photometric), same_place, None, n_photometric))
-        out["stability"] = _mean_loss(*pairs[-1])
+    for name, seen in (("stability", same_place), ("worst_case", worst)):
+        if n_seen := seen.shape[1]:
+            pairs.append((_repeat(masks[:, 0], n_seen), seen.flatten(0, 1), None, n_seen))
+            out[name] = _mean_loss(*pairs[-1])
     if n_geometric:
         if back is None:
             raise ValueError(
@@ -120,7 +132,7 @@ def effective_segments(masks: Tensor) -> Tensor:
 
 
 def collapse_loss(masks: Tensor, reference: Reference) -> Tensor:
-    """How much of the image the percept leaves unexplained, beside a blind grid of as many segments.
+    """How much of the image the percept leaves unexplained, beside a blind grid of as many segments: (N,) in [0, 1].
 
     tanh of (1 - R2) / (1 - R2 of the grid), where R2 is the share of the variance of the image's fixed features that
     lies between segments. A percept that explains no more than a grid of equally many cells scores tanh 1 = 0.76
@@ -128,12 +140,7 @@ def collapse_loss(masks: Tensor, reference: Reference) -> Tensor:
     correction for the number of segments: shattering gains nothing by itself (in the spirit of the gap statistic,
     Tibshirani, Walther & Hastie 2001). A soft map is charged for its softness: a uniform one explains nothing.
 
-    Args:
-        masks: (N, S, h, w) partition of the image.
-        reference: of the N images at the same (h, w).
-
-    Returns:
-        (N,) in [0, 1].
+    (N,) in [0, 1], of masks (N, S, h, w) and the reference of the N images at the same (h, w).
     """
     unexplained = 1 - reference.explained(masks)
     unexplained_by_grid = 1 - reference.explained_by_grid(effective_segments(masks))
@@ -188,7 +195,7 @@ class Objective:
     """All terms of a population of percepts, weighted into one total.
 
     Attributes:
-        name: ``raw``, or ``recognition`` when terms of recognition have a weight.
+        name: ``raw``, or of the terms besides that have a weight.
         n_views: views it judges by unless told otherwise.
         starts: (M, P) settings that a search had better try first, or None.
         min_gain: gain in the total below which a setting is not worth changing to.
@@ -201,8 +208,9 @@ class Objective:
 
     def __init__(self, settings: ObjectiveSettings | None = None):
         self.settings = ObjectiveSettings() if settings is None else settings
-        if self.settings.recognition and self.name == Objective.name:
-            self.name = "recognition"
+        if self.name == Objective.name:
+            own = [name for name in VIEW_TERMS if getattr(self.settings, name) > 0]
+            self.name = "recognition" if self.settings.recognition else own[0] if own else self.name
 
     @property
     def recognises(self) -> bool:
@@ -218,6 +226,10 @@ class Objective:
         if self.recognises:
             weighed = ", ".join(self.settings.recognition)
             needs(perceiver, "recognition", f"an objective that weighs {weighed}")
+        if self.settings.n_worst:
+            needs(perceiver, "gradient", "an objective that weighs worst_case")
+        if self.settings.texture > 0:
+            needs(perceiver, "energy", "an objective that weighs texture")
 
     def make_panel(self, perceiver: Perceiver, images: Tensor, cues: Any, reference: Reference) -> Any:
         """What percepts of E images (E, 3, H, W) are compared with beside their views; None for nothing.
@@ -271,15 +283,17 @@ class Objective:
         s = self.settings
         masks = coarse_masks(percept, s).unflatten(0, (-1, 1 + n_views))
         own = masks[:, 0]
-        terms = view_agreement(masks, back, n_photometric=n_photometric, with_kl=with_kl)
+        terms = view_agreement(masks, back, n_photometric=n_photometric, n_worst=s.n_worst, with_kl=with_kl)
         energy = energy_of(percept)
+        if s.texture > 0 and energy is not None:
+            terms["texture"] = texture_loss(energy.unflatten(0, (-1, 1 + n_views)), back, n_photometric=n_photometric)
         terms |= self.own_terms(own, None if energy is None else energy[:: 1 + n_views], reference)
         if self.recognises:
             terms |= recognition_terms(
                 s.recognition, getattr(percept, "m5", None), masks, back, n_photometric=n_photometric
             )
-        weighed = [getattr(s, name) * terms[name] for name in (*TERMS, *s.recognition) if name in terms]
-        terms["total"] = torch.stack(weighed).sum(0)
+        asked = (*TERMS, *VIEW_TERMS, *s.recognition)
+        terms["total"] = torch.stack([getattr(s, name) * terms[name] for name in asked if name in terms]).sum(0)
         return self.judge(terms, own, reference, u, panel)
 
     def own_terms(self, masks: Tensor, energy: Tensor | None, reference: Reference) -> dict[str, Tensor]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ciliary.tuning.inspect import job
-from ciliary.tuning.inspect.page import WORDS
+from ciliary.tuning.inspect import job, techniques
 from ciliary.tuning.inspect.settings import LookSettings
+from ciliary.tuning.inspect.techniques import NAMES
 from ciliary.tuning.sessions.inputs import SHOWCASE
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary_tests.learned import write_untrained
@@ -32,8 +32,8 @@ def photo(tmp_path_factory):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """One figure in place of eight: all are drawn in the tests of tuning."""
-    monkeypatch.setattr(job, "FIGURES", {name: job.FIGURES[name] for name in ("m4",)})
+    """One figure in place of all: they are drawn in their own tests."""
+    monkeypatch.setattr(techniques, "TECHNIQUES", techniques.chosen(("m4",)))
 
 
 def test_one_image_has_one_page_with_everything(script, photo, tmp_path, capsys):
@@ -42,10 +42,10 @@ def test_one_image_has_one_page_with_everything(script, photo, tmp_path, capsys)
     page = tmp_path / "photo" / "index.html"
     assert printed.out == f"look     {page}\n"
     assert printed.err == ""
-    assert {p.name for p in page.parent.iterdir()} == {"index.html", *(f"{name}.png" for name in WORDS)}
+    assert {p.name for p in page.parent.iterdir()} == {"index.html", *(f"{name}.png" for name in NAMES)}
     text = page.read_text(encoding="utf-8")
-    assert set(re.findall(r'<h2 id="(\w+)">', text)) == {*WORDS, "numbers", "setting"}
-    assert text.count("data:image/png;base64,") == len(WORDS) == 8
+    assert set(re.findall(r'<h2 id="(\w+)">', text)) == {*NAMES, "numbers", "setting"}
+    assert text.count("data:image/png;base64,") == len(NAMES)
     assert "seen at 48 × 36 px, the file has 80 × 60 px" in text
     assert "no learned stages" in text
     assert "n_regions = 5 (default 8)" in text
@@ -132,12 +132,8 @@ def test_wrong_arguments(script, arguments, capsys):
 def test_help_names_every_figure_and_exit_code(script, capsys):
     assert script.main(["--help"]) == 0
     text = capsys.readouterr().out
-    for word in (*WORDS, "0 all well", "1 nothing", "2 wrong", "3 some", "130"):
+    for word in (*NAMES, "0 all well", "1 nothing", "2 wrong", "3 some", "130"):
         assert word in text
-
-
-def test_figures_and_words_are_the_same_list():
-    assert list(job.FIGURES) == list(WORDS)
 
 
 @pytest.mark.slow
@@ -176,7 +172,7 @@ def test_learned_stages_and_their_experts(script, photo, tmp_path, quick, capsys
 def test_the_same_image_gives_the_same_pictures(script, photo, tmp_path, quick):
     for folder in ("a", "b"):
         assert script.main([str(photo), *QUICK, "--out", str(tmp_path / folder), "--quiet"]) == 0
-    for name in job.FIGURES:
+    for name in [one.name for one in techniques.TECHNIQUES]:
         one, other = ((tmp_path / folder / "photo" / f"{name}.png").read_bytes() for folder in ("a", "b"))
         assert one == other
 

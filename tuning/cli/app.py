@@ -38,6 +38,7 @@ from ciliary.tuning.training.options import (
     FeaturesTraining,
     FiltersTraining,
     PolicySettings,
+    RobustTraining,
 )
 
 #: Command -> its settings, and ``module:function`` of its job.
@@ -60,6 +61,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train depth": (DepthTraining, "ciliary.tuning.training.depth_job:run"),
     "train filters": (FiltersTraining, "ciliary.tuning.training.filters_job:run"),
     "train spikes": (SpikesTraining, "ciliary.tuning.spikes.train_job:run"),
+    "train robust": (RobustTraining, "ciliary.tuning.training.robust_job:run"),
     "train gaze": (GazeTraining, "ciliary.tuning.gaze.train_job:run"),
     "train expectation": (ExpectationTraining, "ciliary.tuning.gaze.expectation_job:run"),
     "train eye": (EyeTraining, "ciliary.tuning.eye.train_job:run"),
@@ -67,8 +69,8 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
 }
 GROUPS = {
-    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, its "
-    "spikes, or fit a backbone for it."
+    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, its spikes; "
+    "harden its contours, or fit a backbone for it."
 }
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 _SPEED_OVER_S = 600.0  # what is left is told by the speed of the last ten minutes: an episode may take one
 
@@ -38,6 +46,7 @@ class Bar:
             transient=True,
         )
         self._task = self._progress.add_task(title, total=total, completed=n_done, unit=unit, note="")
+        self._inner: TaskID | None = None
 
     def __enter__(self) -> Bar:
         self._progress.start()
@@ -56,6 +65,15 @@ class Bar:
         """Set what is given: steps done, what is being done, steps to do, and a word behind the count."""
         more = {} if note is None else {"note": note}
         self._progress.update(self._task, completed=n_done, description=title, total=total, **more)  # type: ignore[arg-type]
+
+    def within(self, n_done: int, n_all: int) -> None:
+        """Steps of the step that is being done, in a row below that goes when they are done."""
+        if self._inner is None:
+            self._inner = self._progress.add_task("", total=n_all, unit="steps", note="")
+        self._progress.update(self._inner, completed=n_done, total=n_all)
+        if n_done >= n_all:
+            self._progress.remove_task(self._inner)
+            self._inner = None
 
     def next(self, title: str, total: int | None) -> None:
         """Begin another row below: ``title``, ``total`` steps."""

@@ -6,19 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from rich.console import Console
 
 from ciliary.cortex import PARAMETERS, Cortex
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.device import choose_device
+from ciliary.cortex.explain.scalars import Tick, no_tick
 from ciliary.cortex.parameters import ParameterTable, Theta, table_for
-from ciliary.cortex.plot.early import draw_filters, draw_m1, draw_m2, draw_retina
 from ciliary.cortex.plot.experts import CutOut, draw_experts, with_preferred
-from ciliary.cortex.plot.late import draw_m3, draw_m4
 from ciliary.cortex.plot.look import Look, look
-from ciliary.cortex.plot.occlusion import draw_occlusion
-from ciliary.cortex.plot.recognition import draw_m5
 from ciliary.cortex.stages.weights import SHIPPED
 from ciliary.envs.data.sources import Photograph
 from ciliary.tuning.cli.complain import complain, failure
@@ -26,22 +22,15 @@ from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPE
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.inspect.numbers import measure
 from ciliary.tuning.inspect.numbers_job import paths_of, tell_numbers
-from ciliary.tuning.inspect.page import WORDS, Section, without_heading, write_page
+from ciliary.tuning.inspect.page import Section, without_heading, write_page
+from ciliary.tuning.inspect.seen import Seen
 from ciliary.tuning.inspect.settings import LookSettings
+from ciliary.tuning.inspect.targets import make_targets
+from ciliary.tuning.inspect.techniques import Technique, chosen
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import Input, collect, set_apart, showcase
 
 PAGE = "index.html"
-FIGURES: Mapping[str, Callable[[Look], Figure]] = {
-    "retina": draw_retina,
-    "filters": draw_filters,
-    "m1": draw_m1,
-    "m2": draw_m2,
-    "m3": draw_m3,
-    "m4": draw_m4,
-    "m5": draw_m5,
-    "occlusion": draw_occlusion,
-}
 
 
 def run(settings: LookSettings) -> int:
@@ -68,7 +57,8 @@ def run(settings: LookSettings) -> int:
     inputs, problems, notes = collect(settings.images, size_px) if settings.images else (showcase(size_px), [], [])
     for line in (*problems, *notes):
         _complain(line)
-    inputs = set_apart(inputs, (settings.out, [f"/{PAGE}", *(f"/{name}.png" for name in FIGURES)]), say=_complain)
+    ends = [f"/{PAGE}", *(f"/{one.name}.png" for one in drawn_by(settings))]
+    inputs = set_apart(inputs, (settings.out, ends), say=_complain)
     try:
         if settings.only_numbers:
             return _tell_numbers(cortex, theta, inputs, settings, problems)
@@ -113,6 +103,11 @@ def _tell_numbers(
     return SOME_FAILED if problems else ALL_WELL
 
 
+def drawn_by(settings: LookSettings) -> tuple[Technique, ...]:
+    """The techniques of a page, in its order."""
+    return chosen(settings.only, is_quick=settings.is_hasty)
+
+
 def _look_at_all(
     cortex: Cortex,
     theta: Theta,
@@ -122,14 +117,14 @@ def _look_at_all(
 ) -> int:
     """A page for each input; lines of what failed go to ``problems``. Returns how many pages were written."""
     stdout = Console(highlight=False, soft_wrap=True)
-    n_done, kept = 0, list[list[CutOut]]()
-    with Bar(len(inputs) * (len(FIGURES) + 1), unit="figures", is_quiet=settings.is_quiet) as bar:
+    n_done, kept, n_figures = 0, list[list[CutOut]](), len(drawn_by(settings)) + 1
+    with Bar(len(inputs) * n_figures, unit="figures", is_quiet=settings.is_quiet) as bar:
         for i, item in enumerate(inputs):
-            bar.move(i * (len(FIGURES) + 1), title=item.name)
+            bar.move(i * n_figures, title=item.name)
             try:
                 photograph = item.load()
                 one = look(cortex, photograph.image, theta, name=item.name)
-                page = write_look(one, photograph, settings, on_figure=bar.advance)
+                page = write_look(one, photograph, settings, on_figure=bar.advance, tick=bar.within)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
                 problems.append(failure(item.label, error))
                 _complain(problems[-1])
@@ -146,14 +141,25 @@ def _look_at_all(
 
 
 def write_look(
-    one: Look, photograph: Photograph, settings: LookSettings, *, on_figure: Callable[[], None] = lambda: None
+    one: Look,
+    photograph: Photograph,
+    settings: LookSettings,
+    *,
+    on_figure: Callable[[], None] = lambda: None,
+    tick: Tick = no_tick,
 ) -> Path:
-    """Write the figures of a look as PNG files and its page beside them; returns the page."""
+    """Write the figures of a look as PNG files and its page beside them; returns the page.
+
+    Raises:
+        ValueError: the image has no such target.
+    """
     folder = settings.out / one.name
+    targets = make_targets(one, settings.targets, seed=settings.seed)
+    seen = Seen(one, targets, settings.is_hasty, settings.seed, tick)
     sections = []
-    for name, draw in FIGURES.items():
-        path = write_figure(draw(one), folder / f"{name}.png")
-        sections.append(Section(name, *WORDS[name], without_heading(path)))
+    for technique in drawn_by(settings):
+        path = write_figure(technique.draw(seen), folder / f"{technique.name}.png")
+        sections.append(Section(technique.name, technique.title, technique.words, without_heading(path)))
         on_figure()
     numbers, reports = measure(one)
     return write_page(

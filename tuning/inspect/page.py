@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,48 +124,3 @@ def rows_of(numbers: Sequence[StageNumbers]) -> list[tuple[str, ...]]:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-#: What there is to see in each figure, in the order of the page: name -> (title, words).
-WORDS: Mapping[str, tuple[str, str]] = {
-    "retina": (
-        "Retina",
-        "Light in three kinds of cones, adapted to the scene; opponent channels; ON and OFF cells, which answer to "
-        "what is lighter or darker than its surround.",
-    ),
-    "filters": (
-        "M1: filters",
-        "The log-Gabor filters at this setting. Each answers to contours of one orientation (below the last row, in "
-        "degrees from the horizontal, clockwise) and one wavelength.",
-    ),
-    "m1": (
-        "M1: perception",
-        "Energy is how strongly the filters of one scale answer, whatever the orientation. The boundary joins energy "
-        "and rupture of likeness; S1 is what looks alike here, wherever it is.",
-    ),
-    "m2": (
-        "M2: grouping",
-        "Contours bridge gaps where both sides support it; rings mark where contours end. The barrier is what "
-        "diffusion cannot pass; S2 is S1 after it.",
-    ),
-    "m3": (
-        "M3: invariance",
-        "The patches are the atoms of all that follows; slots gather them. Texture is shown by its three principal "
-        "components: places of like colour have like texture.",
-    ),
-    "m4": (
-        "M4: proto-objects",
-        "Slots merge up to the threshold (dashed). Objectness weighs contrast with what is around, closure of the "
-        "contour and inner variance.",
-    ),
-    "m5": (
-        "M5: recognition",
-        "What M5 is told of each proto-object is read in the object's own frame, two standard deviations to each side. "
-        "Completion guesses the shape from colour, texture, place and strokes alone.",
-    ),
-    "occlusion": (
-        "Occlusion",
-        "Where hiding a part moves the image's code most. The whole percept is made anew each time, so hiding a thing "
-        "also changes what is seen around it.",
-    ),
-}

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ciliary.cortex import Cortex
 from ciliary.cortex.percept import Percept
-from ciliary.cortex.stages.m5_recognition import object_weight
+from ciliary.cortex.stages.m5_recognition import image_code, object_weight
 from ciliary.envs.metrics.statistics import Interval, bootstrap_mean
 from ciliary.tuning.benchmarks.pictures import NamedImages
 
@@ -53,7 +53,7 @@ AREAS: Mapping[str, Callable[[Percept], Tensor]] = {
     "m2": lambda p: _grid(torch.cat([p.m2.contour, p.m2.end_points, p.m2.barrier], 1)),
     "m3": lambda p: _grid(p.m3.texture_coarse),
     "m4": lambda p: _objects(p, p.m4.embedding),
-    "m5": lambda p: torch.zeros(len(p.boundary), 0) if p.m5 is None else (p.m5.weight[..., None] * p.m5.code).sum(1),
+    "m5": lambda p: torch.zeros(len(p.boundary), 0) if p.m5 is None else image_code(p),
 }
 
 

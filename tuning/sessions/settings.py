@@ -110,7 +110,7 @@ class SessionSettings(SessionOptions, PerceiverOptions):
         str,
         option(
             "--objective",
-            "looks|calibrated|raw|recognition|agreement|joint|FILE|module:object",
+            "looks|calibrated|raw|recognition|worst_case|texture|agreement|joint|FILE|module:object",
             "what is minimised (looks; for the best setting agreement, calibrated if the controller learned under it)",
         ),
     ] = ""

@@ -191,6 +191,38 @@ examples      ciliary train depth --data kitchen/ middlebury/ --out runs/depth
 
 
 @dataclass(frozen=True, kw_only=True)
+class RobustTraining(OnDevice):
+    """Harden the contours that people taught against the worst of small changes of the pixels: adversarial training.
+
+    Each batch is learned from as it is and under an attack. Told before and after: clean, with noise, attacked.
+    """
+
+    epilog: ClassVar[str] = f"""\
+labelled      BSDS500 (its training photographs; judged on its validation photographs), or a folder's images/ and
+              labels/ (judged on every fifth image, which is not learned from)
+output        OUT/inherited_contours.safetensors, report.md, progress.jsonl; some 20 minutes of one core, started anew
+              when interrupted
+{CODES}
+
+examples      ciliary train robust --labelled bsds500 --epsilon 4
+              python: Cortex(inherited="contours", inherited_weights="runs/robust/inherited_contours.safetensors")
+"""
+
+    labelled: Annotated[Path, option("--labelled", "DIR", "people's drawings to learn from")]
+    epsilon: Annotated[float, option("--epsilon", "E", "largest change of a value, of 255")] = 4.0
+    n_steps: Annotated[int, option("--steps", "N", "batches"), at_least(1)] = 300
+    n_checked: Annotated[int, option("--checked", "N", "judge by at most so many images"), at_least(1)] = 50
+    weights: Annotated[Path | None, option("--weights", "FILE", "begin from these, not from what comes along")] = None
+    seed: Seed = 0
+    out: Annotated[Path, option("--out", "DIR", "folder of this training")] = Path("runs/robust")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.epsilon < 255:
+            raise ValueError(f"expected --epsilon between 0 and 255, got {self.epsilon:g}; 4 is hardly seen")
+
+
+@dataclass(frozen=True, kw_only=True)
 class FiltersTraining(OnDevice):
     """Grow V1's filters from photographs by a rule of plasticity, and measure them beside log-Gabors and macaque V1.
 

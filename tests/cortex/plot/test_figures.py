@@ -20,8 +20,13 @@ from ciliary.cortex.plot.look import label_map, look, proto_objects
 from ciliary.cortex.plot.overview import draw_stages
 from ciliary.cortex.plot.recognition import complete_without, draw_m5, expert_usage, likeness, shape_frame
 from ciliary.cortex.stages.m2_learned import LEARNED_SHARE
-from ciliary.tuning.inspect.job import FIGURES
+from ciliary.tuning.inspect.seen import Seen
+from ciliary.tuning.inspect.targets import make_targets
+from ciliary.tuning.inspect.techniques import TECHNIQUES
 
+FIGURES = {
+    one.name: lambda look, one=one: one.draw(Seen(look, make_targets(look), is_quick=True)) for one in TECHNIQUES
+}
 N_AXES = {"retina": 8, "filters": 36, "m1": 6, "m2": 3, "m3": 3, "m4": 3, "occlusion": 3}
 TITLES = {
     "retina": {"L cones (long waves)", "Red – green", "ON and OFF cells"},

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ciliary.cortex import Cortex, default_theta
-from ciliary.cortex.plot.occlusion import blocks, image_code, occlusion_map
+from ciliary.cortex.plot.occlusion import blocks, occlusion_map
+from ciliary.cortex.stages.m5_recognition import image_code
 
 
 def test_blocks_by_hand():

@@ -44,7 +44,8 @@ def test_modes_become_rgb(tmp_path, mode, expected):
     extension = "tif" if mode in ("CMYK", "YCbCr") else "png"
     path = save(tmp_path / f"x.{extension}", corners(), mode)
     try:
-        Image.open(path).load()
+        with Image.open(path) as own:
+            own.load()
     except OSError as error:  # Pillow 11.3 cannot read the YCbCr TIFF that it wrote
         pytest.skip(f"this Pillow cannot read its own file: {error}")
     photograph = read_image(path)

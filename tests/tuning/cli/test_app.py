@@ -37,6 +37,7 @@ FROZEN = {
     "train cortex": "--images --config --print-config --out --no-report --device --quiet",
     "train features": "--images --features-weights --out --device --quiet",
     "train depth": "--data --check --views --steps --seed --out --device --quiet",
+    "train robust": "--labelled --epsilon --steps --checked --weights --seed --out --device --quiet",
     "train filters": "--rule --units --patch-px --steps --size --seed --bsds --out --device --quiet",
     "train spikes": "--labelled --split --images --times --size --out --device --quiet",
     "train gaze": "--people --features --images --px-per-deg --size --out --device --quiet",
@@ -76,7 +77,12 @@ WORDS |= {
     "--reset": "soft",
     "--device": "cpu",
 }
-NEEDED = {"train policy": ["--algo", "gradient"], "train features": ["resnet50"], "train depth": ["--data", "x"]}
+NEEDED = {
+    "train policy": ["--algo", "gradient"],
+    "train features": ["resnet50"],
+    "train depth": ["--data", "x"],
+    "train robust": ["--labelled", "x"],
+}
 NEEDED |= {"train gaze": ["--people", "x"], "eye": ["--scenes", "x"], "train eye": ["--scenes", "x"]}
 NEEDED |= {"examine": ["--data", "x"], "train spikes": ["--labelled", "x"]}
 

@@ -15,7 +15,8 @@ from PIL import Image
 from ciliary.cortex import default_theta
 from ciliary.cortex.plot.sheet import Row, Sheet
 from ciliary.tuning.inspect.numbers import ACTIVITY, measure, share_active
-from ciliary.tuning.inspect.page import WORDS, Section, without_heading, write_page
+from ciliary.tuning.inspect.page import Section, without_heading, write_page
+from ciliary.tuning.inspect.techniques import NAMES, TECHNIQUES
 from ciliary.tuning.sessions.figures import write_figure
 
 PIXEL = base64.b64decode(
@@ -29,7 +30,7 @@ def measured(mathematical):
 
 
 def page(tmp_path, measured, *, title="x", theta=None):
-    sections = [Section(name, *words, PIXEL) for name, words in WORDS.items()]
+    sections = [Section(one.name, one.title, one.words, PIXEL) for one in TECHNIQUES]
     numbers, reports = measured
     path = write_page(
         tmp_path / "sub" / "index.html",
@@ -45,7 +46,7 @@ def page(tmp_path, measured, *, title="x", theta=None):
 
 def test_every_section_and_its_anchor(tmp_path, measured):
     text = page(tmp_path, measured)
-    for name in (*WORDS, "numbers", "setting"):
+    for name in (*NAMES, "numbers", "setting"):
         assert f'href="#{name}"' in text
         assert text.count(f'<h2 id="{name}">') == 1
 
@@ -53,7 +54,7 @@ def test_every_section_and_its_anchor(tmp_path, measured):
 def test_it_needs_no_other_file(tmp_path, measured):
     text = page(tmp_path, measured)
     sources = re.findall(r'src="([^"]+)"', text)
-    assert len(sources) == len(WORDS)
+    assert len(sources) == len(NAMES)
     assert all(base64.b64decode(s.removeprefix("data:image/png;base64,")) == PIXEL for s in sources)
     assert "http" not in text
     assert "<link" not in text
@@ -76,8 +77,8 @@ def test_each_heading_stands_once(tmp_path, measured):
     assert (whole[n_cut - 3 : n_cut + 3] == 255).all()  # no letter is cut in two
     assert (cut[:30] < 200).any()  # the note is still there
     text = page(tmp_path, measured)
-    for title, _ in WORDS.values():
-        assert len(re.findall(rf">{re.escape(title)}</h\d>", text)) == 1
+    for one in TECHNIQUES:
+        assert len(re.findall(rf">{re.escape(one.title)}</h\d>", text)) == 1
 
 
 def test_telephones_are_told_to_keep_words_readable(tmp_path, measured):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ciliary.cortex.device import to_device
-from ciliary.cortex.percept import N_ORIENTATIONS
+from ciliary.cortex.ops.loggabor import mirrored_orientations
 from ciliary.cortex.stages.contour_net import STRIDES, ContourNet
 from ciliary.tuning.training.contours.pool import UNDECIDED, Bucket, Pool
 
@@ -96,9 +96,7 @@ def _shrink(target: Tensor, stride: int) -> Tensor:
 
 def mirrored(full: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
     """The network's inputs as the mirrored image gives them: orientations turn too."""
-    energy = half.unflatten(1, (-1, N_ORIENTATIONS))
-    energy = energy[:, :, [-k % N_ORIENTATIONS for k in range(N_ORIENTATIONS)]].flatten(1, 2)
-    return full.flip(-1), energy.flip(-1)
+    return full.flip(-1), mirrored_orientations(half).flip(-1)
 
 
 def batch_of(pool: Pool, bucket: Bucket, rows: np.ndarray, *, with_trunk: bool) -> tuple[Tensor, ...]:

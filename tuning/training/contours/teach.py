@@ -87,8 +87,8 @@ def teach(settings: TeachingSettings, *, is_quiet: bool = False) -> Path:
     }
     for k in folds:
         stages, unseen = {"m1": m1[k], "m2": m2[k], "m3": m3, "m4": m4}, list(images.names[k :: settings.n_folds])
-        write_atomically(left_out_path(out, settings.kind, k), _bytes(stages, about | {"left_out": unseen}))
-    return write_atomically(weights, _bytes({"m1": m1[ALL], "m2": m2[ALL], "m3": m3, "m4": m4}, about))
+        write_atomically(left_out_path(out, settings.kind, k), half_bytes(stages, about | {"left_out": unseen}))
+    return write_atomically(weights, half_bytes({"m1": m1[ALL], "m2": m2[ALL], "m3": m3, "m4": m4}, about))
 
 
 def _taught_before(folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _cortex(settings: TeachingSettings, **stages: nn.Module) -> Cortex:
     return cortex.to(choose_device(settings.device))
 
 
-def _bytes(stages: Mapping[str, nn.Module], about: Mapping[str, Any]) -> bytes:
+def half_bytes(stages: Mapping[str, nn.Module], about: Mapping[str, Any]) -> bytes:
     """A file with weights of 16 bits: half the size, and nothing that could be measured."""
     return stages_to_bytes({name: copy.deepcopy(stage).half() for name, stage in stages.items()}, about)
 
