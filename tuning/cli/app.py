@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
+from ciliary.tuning.attribution.settings import WhySettings
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings, ExamSettings
 from ciliary.tuning.calibration.settings import CalibrateSettings
 from ciliary.tuning.cli import processor
@@ -45,6 +46,7 @@ from ciliary.tuning.training.options import (
 COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "accommodate": (SessionSettings, "ciliary.tuning.sessions.accommodate:accommodate"),
     "merge": (MergeSettings, "ciliary.tuning.sessions.merge_job:run"),
+    "why": (WhySettings, "ciliary.tuning.attribution.job:run"),
     "look": (LookSettings, "ciliary.tuning.inspect.job:run"),
     "gaze": (GazeSettings, "ciliary.tuning.gaze.job:run"),
     "eye": (EyeExam, "ciliary.tuning.eye.job:run"),

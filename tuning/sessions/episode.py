@@ -59,7 +59,7 @@ def make(
     Raises:
         OSError: the maps cannot be written.
     """
-    record = records.build(key, played.trace, photograph, objective=settings.mark)
+    record = records.build(key, played.trace, photograph, objective=settings.mark, seen_with=settings.seen_with)
     saved: dict[str, str] = {}
     if settings.save is not None:
         saved = save_episode(

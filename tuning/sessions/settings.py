@@ -57,6 +57,12 @@ examples      ciliary accommodate holiday/ --disturb none,fog:3 --save maps
 """
 
 
+_SEEN_WITH = (
+    *("size_px", "perceiver", "depth", "features", "features_weights", "inherited", "inherited_weights", "contours"),
+    *("learned", "own_stages", "answer", "objective", "changes"),
+)
+
+
 def distance(texts: Sequence[str]) -> float | None:
     """``0`` -> None, which is anywhere; any other number as it is."""
     return float(texts[-1]) or None
@@ -215,6 +221,11 @@ class SessionSettings(SessionOptions, PerceiverOptions):
         own = "".join(f" stage {mark}" for mark in self._own_stage_marks())
         files = "".join(f" {name} {mark}" for name, mark in self.cortex_marks.items())
         return objective_mark(self.objective, perceiver=self.name) + seer + own + files
+
+    @property
+    def seen_with(self) -> dict[str, Any]:
+        """The fields by which an episode's environment can be made again."""
+        return {name: getattr(self, name) for name in _SEEN_WITH}
 
     def fingerprint(self) -> str:
         """Twelve hex digits which change whenever a setting that shapes the numbers of an episode changes."""

@@ -20,6 +20,7 @@ FROZEN = {
     "accommodate": "--controller --trials --population --spread --size --depth --features --learned --disturb --seed "
     "--objective --policy --set --no-guard --out --save --session --resume --storage --no-animation --quiet",
     "merge": "--out --session --quiet",
+    "why": "--episodes --evaluations --seed --out --device --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
     "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",
     "focus": "--controller --nearness --looks --out --quiet",
