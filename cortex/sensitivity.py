@@ -40,8 +40,8 @@ def sensitivity(cortex: Cortex, image: Tensor, theta: Theta | None = None, *, st
     """Move each parameter a little, to both sides where its range allows, and see what changes.
 
     Fields are those of :func:`stage_fields`; a stage's number is the root mean square over its fields and both sides of
-    ``||field(moved) - field|| / ||field||``, for a step of ``step`` in u. Where a parameter cannot take the step it goes
-    to the end of its range, and the change is scaled up by what is missing.
+    ``||field(moved) - field|| / ||field||``, for a step of ``step`` in u. Where a parameter cannot take the step it
+    goes to the end of its range, and the change is scaled up by what is missing.
 
     Args:
         cortex: whose stages.

@@ -23,7 +23,7 @@ def draw_sensitivity(look: Look, found: Sensitivity | None = None) -> Figure:
     """
     found = sensitivity(look.cortex, look.image, look.theta) if found is None else found
     change = 100 * found.change.numpy()
-    note = f"change of each stage's answer, in % of its size, for a step of {50 * STEP:g} % of a parameter's range to both sides"
+    note = f"change of each stage's answer, in % of its size, when a parameter moves {50 * STEP:g} % of its range"
     row = Row(1, _ROW_IN * len(found.parameters), 0.3)
     sheet = Sheet(f"{look.name}: which parameter moves which stage", note, [row], width_in=_WIDTH_IN)
     ax = sheet.axes(0, 0, left_in=_LEFT_IN - MARGIN_IN)

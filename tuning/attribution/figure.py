@@ -42,7 +42,7 @@ def draw_why(why: Why, *, title: str) -> Figure:
     ax.set_yticks(np.arange(n_rows), names, fontsize=8.5, parse_math=False)
     ax.set_ylim(max(n_rows, 3) - 0.4, -0.6)
     for row, i in enumerate(shown):
-        percent = f"{100 * shares.share[i] / shares.gain:+.0f} %" if shares.gain else ""
+        percent = "" if np.isnan(why.percent[i]) else f"{why.percent[i]:+.0f} %"
         place = {"transform": ax.get_yaxis_transform(), "va": "center", "clip_on": False, "fontsize": 8.5}
         ax.text(1.12, row, percent.replace("-", "−"), color=style.INK, ha="right", **place)
         ax.text(1.15, row, why.words[i], color=style.FAINT, ha="left", parse_math=False, **place)

@@ -16,6 +16,7 @@ from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.attribution.shapley import Shares, permutations_within, shapley
 
 MOVED = 1e-3  # in u: less is rounding, as on the page of an episode
+_CANCELLED = 0.1  # of the sum of the shares' sizes
 _AT_ONCE = 16  # settings a call, so that a bar moves
 _SAME_TOTAL = 2e-3  # two runs of one cortex differ by rounding, which may move a border by a pixel
 
@@ -51,6 +52,14 @@ class Why:
         return float(spearmanr(self.shares.share, self.shares.undone).statistic)
 
     @property
+    def percent(self) -> np.ndarray:
+        """(P,) shares in percent of the gain; NaN where they cancel, and a percentage would say nothing."""
+        sizes = np.abs(self.shares.share).sum()
+        if not self.shares.gain > _CANCELLED * sizes:
+            return np.full(len(self.names), np.nan)
+        return 100 * self.shares.share / self.shares.gain
+
+    @property
     def order(self) -> np.ndarray:
         """(P,) players by the size of their share, the largest first."""
         return np.argsort(-np.abs(self.shares.share), kind="stable")
@@ -60,7 +69,7 @@ def explain(
     env: AccommodationEnv,
     record: Mapping[str, Any],
     *,
-    n_evaluations: int = 256,
+    n_evaluations: int = 320,
     seed: int = 0,
     on_some: Callable[[int], object] = lambda n: None,
 ) -> Why:

@@ -29,6 +29,7 @@ from ciliary.tuning.sessions.inputs import mark_of
 from ciliary.tuning.sessions.make_env import make_env
 from ciliary.tuning.sessions.settings import SessionSettings
 
+_CANCEL = " What helps and what harms cancel to less than a tenth: no share is told in percent."
 N_TOLD = 8  # players of an episode that the page tells
 
 
@@ -85,7 +86,9 @@ def sessions_in(folder: Path) -> list[Path]:
 def _explain_session(place: Path, out: Path, settings: WhySettings) -> int:
     wanted = [r for r in latest(place) if not settings.episodes or r["image"] in settings.episodes]
     if not wanted:
-        _complain(f"{place}: no finished episode" + (f" of {', '.join(settings.episodes)}" if settings.episodes else ""))
+        _complain(
+            f"{place}: no finished episode" + (f" of {', '.join(settings.episodes)}" if settings.episodes else "")
+        )
         return NOTHING
     stems = plan_stems((_stem(record) for record in wanted), ["none"])
     rows: list[Row] = []
@@ -156,7 +159,9 @@ class _Environments:
         env, settings = self._made[name]
         (photograph,) = open_images(record["path"] or record["image"], settings.size_px)
         if mark_of(photograph) != record["fingerprint"]:
-            raise ValueError(f"{record['path'] or record['image']} is another image now than when it was accommodated to")
+            raise ValueError(
+                f"{record['path'] or record['image']} is another image now than when it was accommodated to"
+            )
         photograph = replace(photograph, name=record["image"])
         disturbance = None if record["disturbance"] == "none" else record["disturbance"]
         env.reset(seed=record["seed"], options={"image": photograph, "disturbance": disturbance})
@@ -174,7 +179,7 @@ def rows_of(record: Mapping[str, Any], why: Why, seconds: float) -> list[Row]:
             why.words[i],
             float(shares.share[i]),
             float(shares.standard_error[i]),
-            100 * float(shares.share[i]) / shares.gain if shares.gain else float("nan"),
+            float(why.percent[i]),
             float(shares.undone[i]),
             shares.gain,
             why.rank_agreement,
@@ -190,11 +195,13 @@ def page_of(rows: Sequence[Row]) -> str:
     parts = ["# Which parameter did it\n"]
     for own in _by_episode(rows):
         first = own[0]
-        agreement = "" if first.rank_agreement != first.rank_agreement else f" ({first.rank_agreement:.2f})"  # noqa: PLR0124
+        agreement = "" if first.rank_agreement != first.rank_agreement else f" ({first.rank_agreement:.2f})"
         parts.append(
             f"## {first.image}, {first.disturbance.replace('none', 'undisturbed')}\n\n"
             f"Gain {first.gain:.4f}, {len(own)} players, {first.evaluations} evaluations, {first.seconds:.1f} s; ranks "
-            f"beside undoing one at a time: Spearman{agreement or ' has no meaning for fewer than three'}.\n"
+            f"beside undoing one at a time: Spearman{agreement or ' has no meaning for fewer than three'}."
+            + (_CANCEL if first.percent != first.percent else "")
+            + "\n"
         )
         told = ("image", "disturbance", "gain", "rank_agreement", "evaluations", "seconds")
         parts.append(rows_to_markdown(own[:N_TOLD], without=told))

@@ -36,6 +36,6 @@ examples      ciliary accommodate photo.jpg --answer best --out runs/a
     ] = ()
     n_evaluations: Annotated[
         int, option("--evaluations", "N", "settings looked at in each episode, about"), at_least(8)
-    ] = 256
+    ] = 320
     seed: Seed = 0
     out: Annotated[Path | None, option("--out", "DIR", "what is kept (why/ in the session)")] = None

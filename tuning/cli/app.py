@@ -25,6 +25,7 @@ from ciliary.tuning.cli.exit_codes import ALL_WELL, USAGE
 from ciliary.tuning.cli.settings import Settings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
 from ciliary.tuning.eye.settings import EyeExam, EyeTraining
+from ciliary.tuning.fluency.settings import FluencySettings, TypicalityTraining
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.gaze.settings import ExpectationTraining, GazeSettings, GazeTraining
 from ciliary.tuning.inspect.settings import LookSettings
@@ -54,6 +55,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "track": (TrackSettings, "ciliary.tuning.track.job:run"),
     "motion": (MotionCommand, "ciliary.tuning.motion.job:run"),
     "spikes": (SpikesSettings, "ciliary.tuning.spikes.job:run"),
+    "fluency": (FluencySettings, "ciliary.tuning.fluency.job:run"),
     "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
     "compare": (CompareSettings, "ciliary.tuning.evaluation.compare:run"),
     "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),
@@ -64,6 +66,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train filters": (FiltersTraining, "ciliary.tuning.training.filters_job:run"),
     "train spikes": (SpikesTraining, "ciliary.tuning.spikes.train_job:run"),
     "train robust": (RobustTraining, "ciliary.tuning.training.robust_job:run"),
+    "train typicality": (TypicalityTraining, "ciliary.tuning.fluency.typicality_job:run"),
     "train gaze": (GazeTraining, "ciliary.tuning.gaze.train_job:run"),
     "train expectation": (ExpectationTraining, "ciliary.tuning.gaze.expectation_job:run"),
     "train eye": (EyeTraining, "ciliary.tuning.eye.train_job:run"),

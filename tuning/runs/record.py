@@ -4,13 +4,13 @@ A record is a plain dictionary, since other programs read it. Its keys:
 
 ``key`` (what identifies the episode), ``status`` (``FINISHED`` | ``FAILED``), ``image``, ``path``, ``original_size``
 ([height, width]), ``notes`` (what had to be done to show it), ``fingerprint``, ``disturbance``, ``controller``,
-``seed``, ``settings`` (hash), ``objective`` (its mark), ``seen_with`` (settings by
-which it can be seen again), ``n_trials``, ``n_evaluations``, ``seconds``, ``parameters``
-(name -> physical value applied, in the order of the columns of ``u``), ``frozen`` (names that could do nothing),
+``seed``, ``settings`` (hash), ``objective`` (its mark), ``seen_with`` (settings by which it can be seen again),
+``n_trials``, ``n_evaluations``, ``seconds``, ``parameters`` (name -> physical value applied, in the order of the
+columns of ``u``), ``frozen`` (names that could do nothing),
 ``answer`` (``integrated``: what all trials saw together; or ``best``), ``i_chosen`` (the best single one), ``before``
-and ``after`` (terms; ``stability`` and ``consistency`` among them on views that nobody searched on),
-``guard``, ``ending``, ``history`` (terms and best-so-far per trial, and ``u``), ``statistics`` (of the percept at the
-defaults), ``files``, ``versions``, ``error``.
+and ``after`` (terms; ``stability`` and ``consistency`` among them on views that nobody searched on), ``fluency``
+(``before`` and ``after``, if it was asked for), ``guard``, ``ending``, ``history`` (terms and best-so-far per trial,
+and ``u``), ``statistics`` (of the percept at the defaults), ``files``, ``versions``, ``error``.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def without_history(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in _IN_THE_FILE}
 
 
-_IN_THE_FILE = ("history", "statistics", "parameters", "seen_with", "versions", "ending", "frozen", "notes")
+_IN_THE_FILE = ("history", "statistics", "parameters", "seen_with", "fluency", "versions", "ending", "frozen", "notes")
 
 
 def _whole(line: bytes) -> dict[str, Any] | None:

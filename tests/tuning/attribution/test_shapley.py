@@ -106,9 +106,7 @@ def test_the_budget_is_kept(n):
     assert found.n_evaluations <= 300
 
 
-@pytest.mark.parametrize(
-    ("arguments", "match"), [((0, 2), "n_players"), ((3, 3), "even"), ((3, 0), "even")]
-)
+@pytest.mark.parametrize(("arguments", "match"), [((0, 2), "n_players"), ((3, 3), "even"), ((3, 0), "even")])
 def test_what_is_refused(arguments, match):
     n, n_permutations = arguments
     with pytest.raises(ValueError, match=match):
