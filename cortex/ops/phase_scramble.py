@@ -28,9 +28,11 @@ def phase_scramble(image: Tensor, *, n: int = 1, seed: int = 0) -> Tensor:
     phase = torch.fft.rfft2(noise).angle()
     phase[..., 0, 0] = 0
     turned = torch.fft.rfft2(image)[None] * torch.polar(torch.ones_like(phase), phase)
-    return torch.fft.irfft2(turned, s=(h, w))
+    scrambled: Tensor = torch.fft.irfft2(turned, s=(h, w))
+    return scrambled
 
 
 def amplitude(image: Tensor) -> Tensor:
     """(..., H, W // 2 + 1): size of each frequency, per pixel."""
-    return torch.fft.rfft2(image).abs() / math.sqrt(image.shape[-2] * image.shape[-1])
+    size: Tensor = torch.fft.rfft2(image).abs() / math.sqrt(image.shape[-2] * image.shape[-1])
+    return size

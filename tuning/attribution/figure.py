@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -43,7 +45,12 @@ def draw_why(why: Why, *, title: str) -> Figure:
     ax.set_ylim(max(n_rows, 3) - 0.4, -0.6)
     for row, i in enumerate(shown):
         percent = "" if np.isnan(why.percent[i]) else f"{why.percent[i]:+.0f} %"
-        place = {"transform": ax.get_yaxis_transform(), "va": "center", "clip_on": False, "fontsize": 8.5}
+        place: dict[str, Any] = {
+            "transform": ax.get_yaxis_transform(),
+            "va": "center",
+            "clip_on": False,
+            "fontsize": 8.5,
+        }
         ax.text(1.12, row, percent.replace("-", "−"), color=style.INK, ha="right", **place)
         ax.text(1.15, row, why.words[i], color=style.FAINT, ha="left", parse_math=False, **place)
     style.plain(ax, "", "")

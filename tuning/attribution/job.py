@@ -153,7 +153,7 @@ class _Environments:
             raise ValueError("the record does not say what it was seen with (of an earlier version); accommodate again")
         name = json.dumps(seen_with, sort_keys=True)
         if name not in self._made:
-            fields = {k: tuple(v) if isinstance(v, list) else v for k, v in seen_with.items()}
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in seen_with.items()}
             settings = SessionSettings(device=self._device, **fields)
             self._made[name] = make_env(settings), settings
         env, settings = self._made[name]

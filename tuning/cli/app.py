@@ -23,6 +23,7 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.door import be_lenient, run_job
 from ciliary.tuning.cli.exit_codes import ALL_WELL, USAGE
 from ciliary.tuning.cli.settings import Settings
+from ciliary.tuning.correlation.settings import CorrelateSettings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
 from ciliary.tuning.eye.settings import EyeExam, EyeTraining
 from ciliary.tuning.fluency.settings import FluencySettings, TypicalityTraining
@@ -56,6 +57,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "motion": (MotionCommand, "ciliary.tuning.motion.job:run"),
     "spikes": (SpikesSettings, "ciliary.tuning.spikes.job:run"),
     "fluency": (FluencySettings, "ciliary.tuning.fluency.job:run"),
+    "correlate": (CorrelateSettings, "ciliary.tuning.correlation.job:run"),
     "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
     "compare": (CompareSettings, "ciliary.tuning.evaluation.compare:run"),
     "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),

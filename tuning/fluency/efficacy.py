@@ -47,7 +47,8 @@ def energy_error(image: Tensor, others: Tensor, theta: Theta) -> Tensor:
     stack = torch.cat([image[None], others])
     plain = repeat_theta({**theta, "contrast_adaptation": torch.zeros_like(theta["contrast_adaptation"])}, len(stack))
     energy = v1_of_bank(retina(stack, plain), plain)[0].flatten(1)
-    return (energy[1:] - energy[:1]).norm(dim=1) / energy[0].norm().clamp_min(_LEAST)
+    error: Tensor = (energy[1:] - energy[:1]).norm(dim=1) / energy[0].norm().clamp_min(_LEAST)
+    return error
 
 
 def efficacy(image: Tensor, percept: Percept, theta: Theta) -> dict[str, float]:

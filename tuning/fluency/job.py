@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from ciliary.cortex import Cortex
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.device import choose_device
+from ciliary.envs.data.reading import Photograph
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
@@ -59,7 +60,7 @@ def run(settings: FluencySettings) -> int:
     """
     try:
         meter = make_meter(settings)
-        u = meter.cortex.table.to_unit(theta_of(settings.changes, meter.cortex.table))[0].numpy()
+        u = setting_of(settings, meter)
     except (ValueError, TypeError, KeyError, FileNotFoundError) as error:
         _complain(error)
         return USAGE
@@ -98,19 +99,44 @@ def make_meter(settings: FluencySettings) -> Meter:
     )
 
 
-def _measure(
-    settings: FluencySettings, meter: Meter, u: np.ndarray, inputs: Sequence[Input], problems: list[str]
-) -> int:
+def measure_all(settings: FluencySettings, problems: list[str]) -> list[Row]:
+    """The rows of the images of some settings, without figures; what failed is told and goes to ``problems``.
+
+    Raises:
+        as :func:`make_meter`.
+    """
+    meter = make_meter(settings)
+    u = setting_of(settings, meter)
+    inputs, wrong, notes = collect(settings.images, settings.size_px)
+    for line in (*wrong, *notes):
+        _complain(line)
+    problems += wrong
+    return _rows(settings, meter, u, inputs, problems)
+
+
+def setting_of(settings: FluencySettings, meter: Meter) -> np.ndarray:
+    """(P,) the defaults with some changed; ``KeyError`` or ``ValueError`` telling what is wrong with a change."""
+    table = meter.cortex.table
+    return table.to_unit(theta_of(settings.changes, table))[0].numpy()
+
+
+def _rows(
+    settings: FluencySettings,
+    meter: Meter,
+    u: np.ndarray,
+    inputs: Sequence[Input],
+    problems: list[str],
+    *,
+    draw: Callable[[Input, Photograph, Measured], object] = lambda item, photograph, found: None,
+) -> list[Row]:
     rows: list[Row] = []
-    n_blank = 0
     with Bar(len(inputs), unit="images", is_quiet=settings.is_quiet) as bar:
         for item in inputs:
             bar.move(title=item.name)
             try:
                 photograph = item.load()
                 found = meter.measure(photograph.image, u)
-                figure = draw_fluency(photograph.image, found, title=item.name)
-                write_figure(figure, settings.out / f"{item.name}.png")
+                draw(item, photograph, found)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
                 problems.append(failure(item.label, error))
                 _complain(problems[-1])
@@ -118,12 +144,22 @@ def _measure(
             finally:
                 bar.advance()
             if found.is_blank:
-                n_blank += 1
                 _complain(f"{item.label}: blank, its numbers are undefined")
             rows.append(row_of(item, found))
+    return rows
+
+
+def _measure(
+    settings: FluencySettings, meter: Meter, u: np.ndarray, inputs: Sequence[Input], problems: list[str]
+) -> int:
+    def draw(item: Input, photograph: Photograph, found: Measured) -> None:
+        figure = draw_fluency(photograph.image, found, title=item.name)
+        write_figure(figure, settings.out / f"{item.name}.png")
+
+    rows = _rows(settings, meter, u, inputs, problems, draw=draw)
     if not rows:
         return 0
-    page = page_of(rows, settings, n_blank)
+    page = page_of(rows, settings)
     paths = (
         write_atomically(settings.out / TABLE, rows_to_csv(rows).encode()),
         write_atomically(settings.out / "fluency.md", page.encode()),
@@ -138,7 +174,7 @@ def row_of(item: Input, found: Measured) -> Row:
     return Row(item.name, item.label, {**found.numbers, "ssim_blank": found.nulls["ssim_blank"], **objective})
 
 
-def page_of(rows: Sequence[Row], settings: FluencySettings, n_blank: int) -> str:
+def page_of(rows: Sequence[Row], settings: FluencySettings) -> str:
     """Means and ranges over the images, in Markdown."""
     ranges = []
     for name, number in BY_NAME.items():
@@ -148,7 +184,8 @@ def page_of(rows: Sequence[Row], settings: FluencySettings, n_blank: int) -> str
         low, high = np.nanquantile(values, [0.05, 0.95])
         more = "more" if number.sign > 0 else "less"
         ranges.append(Range(name, more, float(np.nanmean(values)), float(low), float(high)))
-    blank = f" {n_blank} blank." if n_blank else ""
+    n_blank = sum(row.numbers["ssim_m4"] != row.numbers["ssim_m4"] for row in rows)
+    blank = f" {n_blank} blank, undefined." if n_blank else ""
     head = f"{len(rows)} images at {settings.size_px} px, a cortex that inherits {settings.inherited}.{blank}"
     table = rows_to_markdown(ranges) if ranges else "Nothing is defined."
     return f"# Fluency\n\n{head} Low and high: the middle nine tenths of the images.\n\n{table}"

@@ -121,7 +121,7 @@ class Meter:
 
     def setting(self, names: Sequence[str], u: np.ndarray) -> np.ndarray:
         """A setting (P',) of another table's columns as one of this cortex, (P,)."""
-        return self.cortex.table.align(names, u[None])[0][0]
+        return np.asarray(self.cortex.table.align(names, u[None])[0][0])
 
     def _objective(self, image: Tensor, u: np.ndarray) -> tuple[dict[str, float], float]:
         batch = self._raw.look(image[None], [self.seed])
@@ -177,4 +177,5 @@ def load(percept: Percept) -> dict[str, float]:
 
 def _entropy(share: Tensor) -> Tensor:
     """Nats, over the last axis."""
-    return -torch.special.xlogy(share, share).sum(-1)
+    nats: Tensor = -torch.special.xlogy(share, share).sum(-1)
+    return nats

@@ -19,7 +19,7 @@ from safetensors.numpy import save
 from sklearn.covariance import LedoitWolf
 
 _ARRAYS = ("mean", "scale", "precision", "log_det")
-_LEAST_SCALE = 1e-6  # of a statistic that all photographs share
+_LEAST_SCALE = 1e-4  # a statistic that varies less over photographs is one that they share
 N_LEAST = 20  # photographs to fit on
 
 
@@ -28,9 +28,10 @@ class Reference:
     """What is usual.
 
     Attributes:
-        mean, scale: (D,) of the statistics over photographs.
-        precision: (D, D) of the standardised statistics, shrunk.
-        log_det: of their covariance.
+        mean, scale: (D,) of the statistics over photographs; the scale of one that all photographs share is infinite,
+            and it says nothing.
+        precision: (D, D) of the standardised statistics, shrunk; 0 for those that say nothing.
+        log_det: of the covariance of the others.
         names: D names of the statistics.
         about: ``cortex``, ``size_px``, ``images`` and ``n_images``: what it was fitted on.
     """
@@ -46,7 +47,7 @@ class Reference:
         """Minus the log-likelihood of (N, D), in nats a statistic: (N,); about 1.4 for what is usual."""
         z = (np.atleast_2d(statistics) - self.mean) / self.scale
         squared = np.einsum("nd,de,ne->n", z, self.precision, z)
-        n = len(self.mean)
+        n = int(np.isfinite(self.scale).sum())
         return np.asarray(0.5 * (squared + self.log_det + n * math.log(2 * math.pi)) / n)
 
     @property
@@ -68,10 +69,16 @@ def fit(statistics: np.ndarray, names: tuple[str, ...], about: Mapping[str, Any]
         )
     if not np.isfinite(x).all():
         raise ValueError(f"expected finite statistics, got {int((~np.isfinite(x)).sum())} that are not")
-    mean, scale = x.mean(0), x.std(0).clip(_LEAST_SCALE)
-    found = LedoitWolf(assume_centered=True).fit((x - mean) / scale)
+    mean, spread = x.mean(0), x.std(0)
+    told = spread > _LEAST_SCALE
+    if not told.any():
+        raise ValueError(f"expected photographs that differ, got {len(x)} with the same statistics")
+    found = LedoitWolf(assume_centered=True).fit((x - mean)[:, told] / spread[told])
+    precision = np.zeros((len(names), len(names)))
+    precision[np.ix_(told, told)] = (found.precision_ + found.precision_.T) / 2
     log_det = float(np.linalg.slogdet(found.covariance_)[1])
-    return Reference(mean, scale, found.precision_, log_det, tuple(names), {**about, "n_images": len(x)})
+    scale = np.where(told, spread, np.inf)
+    return Reference(mean, scale, precision, log_det, tuple(names), {**about, "n_images": len(x)})
 
 
 def to_bytes(reference: Reference) -> bytes:

@@ -27,6 +27,9 @@ FROZEN = {
     "track": "--as --exam --fixations --slots --seed --size --out --quiet",
     "motion": "--frame-ms --px-per-deg --size --out --exam --quiet",
     "spikes": "--labelled --codes --times --tau-ms --reset --images --split --seed --size --out --quiet",
+    "fluency": "--scrambles --directions --spikes --typicality --exam --set --seed --size --out --device --quiet",
+    "correlate": "--ratings --numbers --correction --permutations --scrambles --directions --set --seed --size --out "
+    "--device --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -41,6 +44,7 @@ FROZEN = {
     "train robust": "--labelled --epsilon --steps --checked --weights --seed --out --device --quiet",
     "train filters": "--rule --units --patch-px --steps --size --seed --bsds --out --device --quiet",
     "train spikes": "--labelled --split --images --times --size --out --device --quiet",
+    "train typicality": "--size --out --device --quiet",
     "train gaze": "--people --features --images --px-per-deg --size --out --device --quiet",
     "eye": "--scenes --policies --images --ceiling --choosing --seed --out --quiet",
     "train eye": "--scenes --minutes --envs --taught --maps --scratch --seed --out --quiet",
@@ -51,6 +55,7 @@ FROZEN = {
 }
 SWITCHES = [
     "--exam",
+    "--spikes",
     "--no-guard",
     "--resume",
     "--no-animation",
@@ -75,6 +80,7 @@ WORDS |= {
     "--as": "moved",
     "--rule": "stdp",
     "--codes": "rate",
+    "--correction": "bh",
     "--reset": "soft",
     "--device": "cpu",
 }
