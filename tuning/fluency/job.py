@@ -22,7 +22,6 @@ from ciliary.tuning.fluency.measure import Measured, Meter
 from ciliary.tuning.fluency.numbers import BY_NAME
 from ciliary.tuning.fluency.settings import FluencySettings
 from ciliary.tuning.fluency.typicality import reference_of
-from ciliary.tuning.inspect.job import theta_of
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
 from ciliary.tuning.sessions.figures import write_figure
@@ -117,7 +116,9 @@ def measure_all(settings: FluencySettings, problems: list[str]) -> list[Row]:
 def setting_of(settings: FluencySettings, meter: Meter) -> np.ndarray:
     """(P,) the defaults with some changed; ``KeyError`` or ``ValueError`` telling what is wrong with a change."""
     table = meter.cortex.table
-    return table.to_unit(theta_of(settings.changes, table))[0].numpy()
+    for name, value in settings.changes.items():
+        table.check_value(name, value)
+    return table.default_unit(1, **settings.changes)[0].numpy()
 
 
 def _rows(
