@@ -43,6 +43,7 @@ from ciliary.tuning.training.options import (
     PolicySettings,
     RobustTraining,
 )
+from ciliary.tuning.vae.settings import VaeTraining
 
 #: Command -> its settings, and ``module:function`` of its job.
 COMMANDS: dict[str, tuple[type[Settings], str]] = {
@@ -69,6 +70,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train spikes": (SpikesTraining, "ciliary.tuning.spikes.train_job:run"),
     "train robust": (RobustTraining, "ciliary.tuning.training.robust_job:run"),
     "train typicality": (TypicalityTraining, "ciliary.tuning.fluency.typicality_job:run"),
+    "train vae": (VaeTraining, "ciliary.tuning.vae.job:run"),
     "train gaze": (GazeTraining, "ciliary.tuning.gaze.train_job:run"),
     "train expectation": (ExpectationTraining, "ciliary.tuning.gaze.expectation_job:run"),
     "train eye": (EyeTraining, "ciliary.tuning.eye.train_job:run"),
@@ -78,6 +80,8 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
 GROUPS = {
     "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, its spikes; "
     "harden its contours, or fit a backbone for it."
+    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, "
+    "an autoencoder of its objects, what is usual to it, or fit a backbone for it."
 }
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],

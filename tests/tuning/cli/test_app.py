@@ -45,6 +45,8 @@ FROZEN = {
     "train filters": "--rule --units --patch-px --steps --size --seed --bsds --out --device --quiet",
     "train spikes": "--labelled --split --images --times --size --out --device --quiet",
     "train typicality": "--size --out --device --quiet",
+    "train vae": "--latents --hidden --beta --free-bits --sparsity --attention --steps --seed --size --out --device "
+    "--quiet",
     "train gaze": "--people --features --images --px-per-deg --size --out --device --quiet",
     "eye": "--scenes --policies --images --ceiling --choosing --seed --out --quiet",
     "train eye": "--scenes --minutes --envs --taught --maps --scratch --seed --out --quiet",
