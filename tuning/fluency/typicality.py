@@ -44,7 +44,7 @@ class Reference:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def surprise(self, statistics: np.ndarray) -> np.ndarray:
-        """Minus the log-likelihood of (N, D), in nats a statistic: (N,); about 1.4 for what is usual."""
+        """Minus the log-likelihood of (N, D), in nats a statistic: (N,); less is more usual."""
         z = (np.atleast_2d(statistics) - self.mean) / self.scale
         squared = np.einsum("nd,de,ne->n", z, self.precision, z)
         n = int(np.isfinite(self.scale).sum())

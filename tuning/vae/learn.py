@@ -79,7 +79,7 @@ def learn(objects: Objects, settings: VaeTraining, *, on_step: Callable[[], obje
         noise = torch.randn(len(batch), settings.n_latents, generator=drawn)
         found = loss(model, batch, noise, beta=settings.beta, free_bits=settings.free_bits, sparsity=settings.sparsity)
         optimiser.zero_grad()
-        found.backward()  # type: ignore[no-untyped-call]
+        found.backward()
         optimiser.step()
         on_step()
     return model.eval()
