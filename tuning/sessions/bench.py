@@ -92,10 +92,15 @@ class Bench(Workbench):
         if not self.settings.has_fluency:
             return None
         self._meter = self._meter or session_meter(self.settings)
-        asked = {"before": played.u_before} | ({} if played.trace.is_integrated else {"after": played.trace.u_chosen})
+        meter, names = self._meter, self.table.names
+        before = meter.measure(played.image, meter.setting(names, played.u_before)).numbers
+        if played.trace.is_integrated:
+            return {"before": before}
+        if not played.is_changed:
+            return {"before": before, "after": before}
         return {
-            side: self._meter.measure(played.image, self._meter.setting(self.table.names, u)).numbers
-            for side, u in asked.items()
+            "before": before,
+            "after": meter.measure(played.image, meter.setting(names, played.trace.u_chosen)).numbers,
         }
 
 

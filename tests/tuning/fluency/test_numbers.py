@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,14 @@ PAGE = Path(__file__).parents[3] / "docs" / "fluency.md"
 @pytest.fixture(scope="module")
 def meter():
     cortex = Cortex(**recognising({"inherited": "none"})).eval().requires_grad_(False)
-    return Meter(cortex, reference_of("cortex"), n_scrambles=2, n_directions=1, with_spikes=True)
+    usual = reference_of("cortex")
+    small = replace(usual, about={**usual.about, "size_px": 48})  # as if it had been fitted on small photographs
+    return Meter(cortex, small, n_scrambles=2, n_directions=1, with_spikes=True)
 
 
 @pytest.fixture(scope="module")
 def image():
-    return bundled(128, ["coffee"])[0].image[:, :64]
+    return bundled(48, ["coffee"])[0].image
 
 
 def test_errors_and_sharpness_are_signs_of_less_fluency():
@@ -63,7 +66,7 @@ def test_all_are_measured_and_in_range(found, image):
 
 
 def test_a_blank_image_is_not_fluent(meter):
-    found = meter.measure(torch.full((3, 128, 96), 0.5))
+    found = meter.measure(torch.full((3, 32, 48), 0.5))
     assert found.is_blank
     assert all(math.isnan(value) for name, value in found.numbers.items() if name not in OF_BLANK)
     assert found.numbers["surprise"] > 2
