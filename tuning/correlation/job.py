@@ -39,6 +39,7 @@ from ciliary.tuning.runs.files import GENERATOR, write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown, shown
 
 LEVEL = 0.05
+_TOLD = 8  # numbers of a rating on the screen
 _NAMED = 5  # missing images that are named
 COLUMNS = ("number", "images", "Pearson", "Spearman", "p", "p corrected")
 
@@ -182,7 +183,7 @@ def _tell(settings: CorrelateSettings, parts: list[Part], n_missing: int) -> Non
     )
     if settings.is_quiet:
         return
-    best = [row for part in parts for row in rows if row.rating == part.rating][: 8 * len(parts)]
+    best = [row for part in parts for row in [one for one in rows if one.rating == part.rating][:_TOLD]]
     text = [rows_to_markdown(together), rows_to_markdown(best), *(f"correlate {path}" for path in paths)]
     Console(highlight=False, soft_wrap=True).print("\n".join(text), markup=False)
 
