@@ -35,12 +35,12 @@ def play_one(folder, **more):
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     folder = tmp_path_factory.mktemp("why") / "s"
-    return play_one(folder, answer="best", controller="random", objective="raw", n_trials=6)
+    return play_one(folder, answer="best", controller="random", objective="agreement", n_trials=6)
 
 
 @pytest.fixture(scope="module")
 def told(session):
-    assert main(["why", str(session.parent), "--evaluations", "130", "--quiet"]) == 0
+    assert main(["why", str(session.parent), "--evaluations", "8", "--quiet"]) == 0
     with (session / "why" / "why.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
