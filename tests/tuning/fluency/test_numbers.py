@@ -114,7 +114,7 @@ def test_worth_by_hand():
 
 @pytest.mark.slow
 def test_of_what_the_numbers_are_worth(tmp_path):
-    told = ["fluency", "coffee", "chelsea", "rocket", "--exam", "--inherited", "none", "--size", "48"]
+    told = ["fluency", "coffee", "chelsea", "rocket", "--exam", "--inherited", "none", "--size", "72"]
     assert main([*told, "--scrambles", "2", "--directions", "1", "--out", str(tmp_path), "--quiet"]) == 0
     with (tmp_path / "exam.csv").open(encoding="utf-8") as file:
         rows = {row["number"]: row for row in csv.DictReader(file)}
