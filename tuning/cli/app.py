@@ -78,10 +78,8 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
 }
 GROUPS = {
-    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, its spikes; "
-    "harden its contours, or fit a backbone for it."
-    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, "
-    "an autoencoder of its objects, what is usual to it, or fit a backbone for it."
+    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, its spikes, "
+    "an autoencoder of its objects, what is usual to it; harden its contours, or fit a backbone for it."
 }
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],
