@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
+from ciliary.tuning.attribution.settings import WhySettings
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings, ExamSettings
 from ciliary.tuning.calibration.settings import CalibrateSettings
 from ciliary.tuning.cli import processor
@@ -22,8 +23,10 @@ from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.door import be_lenient, run_job
 from ciliary.tuning.cli.exit_codes import ALL_WELL, USAGE
 from ciliary.tuning.cli.settings import Settings
+from ciliary.tuning.correlation.settings import CorrelateSettings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
 from ciliary.tuning.eye.settings import EyeExam, EyeTraining
+from ciliary.tuning.fluency.settings import FluencySettings, TypicalityTraining
 from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.gaze.settings import ExpectationTraining, GazeSettings, GazeTraining
 from ciliary.tuning.inspect.settings import LookSettings
@@ -40,11 +43,13 @@ from ciliary.tuning.training.options import (
     PolicySettings,
     RobustTraining,
 )
+from ciliary.tuning.vae.settings import VaeTraining
 
 #: Command -> its settings, and ``module:function`` of its job.
 COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "accommodate": (SessionSettings, "ciliary.tuning.sessions.accommodate:accommodate"),
     "merge": (MergeSettings, "ciliary.tuning.sessions.merge_job:run"),
+    "why": (WhySettings, "ciliary.tuning.attribution.job:run"),
     "look": (LookSettings, "ciliary.tuning.inspect.job:run"),
     "gaze": (GazeSettings, "ciliary.tuning.gaze.job:run"),
     "eye": (EyeExam, "ciliary.tuning.eye.job:run"),
@@ -52,6 +57,8 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "track": (TrackSettings, "ciliary.tuning.track.job:run"),
     "motion": (MotionCommand, "ciliary.tuning.motion.job:run"),
     "spikes": (SpikesSettings, "ciliary.tuning.spikes.job:run"),
+    "fluency": (FluencySettings, "ciliary.tuning.fluency.job:run"),
+    "correlate": (CorrelateSettings, "ciliary.tuning.correlation.job:run"),
     "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
     "compare": (CompareSettings, "ciliary.tuning.evaluation.compare:run"),
     "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),
@@ -62,6 +69,8 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train filters": (FiltersTraining, "ciliary.tuning.training.filters_job:run"),
     "train spikes": (SpikesTraining, "ciliary.tuning.spikes.train_job:run"),
     "train robust": (RobustTraining, "ciliary.tuning.training.robust_job:run"),
+    "train typicality": (TypicalityTraining, "ciliary.tuning.fluency.typicality_job:run"),
+    "train vae": (VaeTraining, "ciliary.tuning.vae.job:run"),
     "train gaze": (GazeTraining, "ciliary.tuning.gaze.train_job:run"),
     "train expectation": (ExpectationTraining, "ciliary.tuning.gaze.expectation_job:run"),
     "train eye": (EyeTraining, "ciliary.tuning.eye.train_job:run"),
@@ -69,8 +78,8 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
 }
 GROUPS = {
-    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, its spikes; "
-    "harden its contours, or fit a backbone for it."
+    "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, its spikes, "
+    "an autoencoder of its objects, what is usual to it; harden its contours, or fit a backbone for it."
 }
 POSITIONAL = {
     "images": Annotated[str, Parameter(help="IMAGE|FOLDER: photographs; folders are searched through")],

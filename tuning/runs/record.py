@@ -4,12 +4,13 @@ A record is a plain dictionary, since other programs read it. Its keys:
 
 ``key`` (what identifies the episode), ``status`` (``FINISHED`` | ``FAILED``), ``image``, ``path``, ``original_size``
 ([height, width]), ``notes`` (what had to be done to show it), ``fingerprint``, ``disturbance``, ``controller``,
-``seed``, ``settings`` (hash), ``objective`` (its mark), ``n_trials``, ``n_evaluations``, ``seconds``, ``parameters``
-(name -> physical value applied, in the order of the columns of ``u``), ``frozen`` (names that could do nothing),
+``seed``, ``settings`` (hash), ``objective`` (its mark), ``seen_with`` (settings by which it can be seen again),
+``n_trials``, ``n_evaluations``, ``seconds``, ``parameters`` (name -> physical value applied, in the order of the
+columns of ``u``), ``frozen`` (names that could do nothing),
 ``answer`` (``integrated``: what all trials saw together; or ``best``), ``i_chosen`` (the best single one), ``before``
-and ``after`` (terms; ``stability`` and ``consistency`` among them on views that nobody searched on),
-``guard``, ``ending``, ``history`` (terms and best-so-far per trial, and ``u``), ``statistics`` (of the percept at the
-defaults), ``files``, ``versions``, ``error``.
+and ``after`` (terms; ``stability`` and ``consistency`` among them on views that nobody searched on), ``fluency``
+(``before`` and ``after``, if it was asked for), ``guard``, ``ending``, ``history`` (terms and best-so-far per trial,
+and ``u``), ``statistics`` (of the percept at the defaults), ``files``, ``versions``, ``error``.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def build(
     files: Mapping[str, str] | None = None,
     status: str = "FINISHED",
     objective: str | None = None,
+    seen_with: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The record of an episode from its trace.
 
@@ -85,6 +87,7 @@ def build(
         files: what was written for it (role -> path).
         status: how its run ends.
         objective: what the totals were measured by, as ``SessionSettings.mark`` names it.
+        seen_with: fields of the session's settings that make its environment again.
     """
     history: dict[str, Any] = {name: values.tolist() for name, values in trace.terms.items()}
     history["best_so_far"] = trace.best_so_far.tolist()
@@ -93,6 +96,7 @@ def build(
         {
             **_head(key, shown, status),
             "objective": objective,
+            **({} if seen_with is None else {"seen_with": seen_with}),
             "n_trials": len(trace.u),
             "n_evaluations": trace.n_evaluations,
             "seconds": trace.seconds,
@@ -216,7 +220,7 @@ def without_history(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in _IN_THE_FILE}
 
 
-_IN_THE_FILE = ("history", "statistics", "parameters", "versions", "ending", "frozen", "notes")
+_IN_THE_FILE = ("history", "statistics", "parameters", "seen_with", "fluency", "versions", "ending", "frozen", "notes")
 
 
 def _whole(line: bytes) -> dict[str, Any] | None:

@@ -41,6 +41,7 @@ def make(
     stem: str,
     keep: Keep,
     is_drawn: bool = True,
+    fluency: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Made:
     """Save the maps, keep the record, then draw; a figure that cannot be drawn costs no result.
 
@@ -55,11 +56,14 @@ def make(
         stem: names the files.
         keep: writes the record down, which names the figures that are to come.
         is_drawn: whether it is drawn.
+        fluency: numbers of :mod:`ciliary.tuning.fluency`, ``before`` and ``after``.
 
     Raises:
         OSError: the maps cannot be written.
     """
-    record = records.build(key, played.trace, photograph, objective=settings.mark)
+    record = records.build(key, played.trace, photograph, objective=settings.mark, seen_with=settings.seen_with)
+    if fluency is not None:
+        record["fluency"] = records.plain(fluency)
     saved: dict[str, str] = {}
     if settings.save is not None:
         saved = save_episode(

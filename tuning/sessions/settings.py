@@ -57,6 +57,12 @@ examples      ciliary accommodate holiday/ --disturb none,fog:3 --save maps
 """
 
 
+_SEEN_WITH = (
+    *("size_px", "perceiver", "depth", "features", "features_weights", "inherited", "inherited_weights", "contours"),
+    *("learned", "own_stages", "answer", "objective", "changes"),
+)
+
+
 def distance(texts: Sequence[str]) -> float | None:
     """``0`` -> None, which is anywhere; any other number as it is."""
     return float(texts[-1]) or None
@@ -139,12 +145,17 @@ class SessionSettings(SessionOptions, PerceiverOptions):
         option("--figures", "all|none|best:N", "which episodes are drawn; best:N those that gained most, at the end"),
         Check(parts.wrong_figures),
     ] = "all"
+    has_fluency: Annotated[bool, option("--fluency", "", "also tell how easily each image is seen; see fluency")] = (
+        False
+    )
     is_bare: Annotated[bool, option("--no-figures", "", "draw nothing, as --figures none")] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.is_bare:
             object.__setattr__(self, "figures", "none")
+        if self.has_fluency and self.perceiver != CORTEX:
+            raise ValueError(f"--fluency is of the cortex's stages, and {self.perceiver} is to see; leave it out")
         if self.controller == "memory" and self.is_shared:
             flag = "--workers" if self.engine == "local" else "--engine"
             raise ValueError(f"memory learns from one episode to the next, which workers cannot; leave {flag} out")
@@ -216,6 +227,11 @@ class SessionSettings(SessionOptions, PerceiverOptions):
         files = "".join(f" {name} {mark}" for name, mark in self.cortex_marks.items())
         return objective_mark(self.objective, perceiver=self.name) + seer + own + files
 
+    @property
+    def seen_with(self) -> dict[str, Any]:
+        """The fields by which an episode's environment can be made again."""
+        return {name: getattr(self, name) for name in _SEEN_WITH}
+
     def fingerprint(self) -> str:
         """Twelve hex digits which change whenever a setting that shapes the numbers of an episode changes."""
         return self._digest_without(self.unnumbered)
@@ -261,7 +277,7 @@ class SessionSettings(SessionOptions, PerceiverOptions):
             del values["answer"]
         if not self.is_trusted:
             del values["is_trusted"]
-        for name in ("figures", "is_bare"):  # nothing that a run is known by
+        for name in ("figures", "is_bare", "has_fluency"):  # nothing that a run is known by
             del values[name]
         if self.features_weights is None:
             del values["features_weights"]

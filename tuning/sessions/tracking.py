@@ -39,11 +39,15 @@ def episode_metrics(record: Mapping[str, Any]) -> Iterator[Metric]:
     """What is measured once in an episode.
 
     ``accommodated/total`` and ``accommodated/gain`` (before minus after; both first in the alphabet, so that they stand
-    on top), ``after/<term>``, ``before/<term>``, ``final/<name>``, ``seconds``, ``n_evaluations``, ``n_nonfinite``.
+    on top), ``after/<term>``, ``before/<term>``, ``final/<name>``, ``fluency/<name>`` and
+    ``fluency_before/<name>``, ``seconds``, ``n_evaluations``, ``n_nonfinite``.
     """
     frozen = record.get("frozen", ())
     once = {f"final/{name}": value for name, value in record["parameters"].items() if name not in frozen}
     once |= {f"{side}/{name}": value for side in ("before", "after") for name, value in record[side].items()}
+    told = record.get("fluency", {})
+    once |= {f"fluency/{name}": value for name, value in told.get("after", {}).items()}
+    once |= {f"fluency_before/{name}": value for name, value in told.get("before", {}).items()}
     before, after = _totals(record)
     if after is not None:
         once["accommodated/total"] = after

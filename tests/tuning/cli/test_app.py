@@ -20,12 +20,16 @@ FROZEN = {
     "accommodate": "--controller --trials --population --spread --size --depth --features --learned --disturb --seed "
     "--objective --policy --set --no-guard --out --save --session --resume --storage --no-animation --quiet",
     "merge": "--out --session --quiet",
+    "why": "--episodes --evaluations --seed --out --device --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
     "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",
     "focus": "--controller --nearness --looks --out --quiet",
     "track": "--as --exam --fixations --slots --seed --size --out --quiet",
     "motion": "--frame-ms --px-per-deg --size --out --exam --quiet",
     "spikes": "--labelled --codes --times --tau-ms --reset --images --split --seed --size --out --quiet",
+    "fluency": "--scrambles --directions --spikes --typicality --exam --set --seed --size --out --device --quiet",
+    "correlate": "--ratings --numbers --correction --permutations --scrambles --directions --set --seed --size --out "
+    "--device --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -40,6 +44,9 @@ FROZEN = {
     "train robust": "--labelled --epsilon --steps --checked --weights --seed --out --device --quiet",
     "train filters": "--rule --units --patch-px --steps --size --seed --bsds --out --device --quiet",
     "train spikes": "--labelled --split --images --times --size --out --device --quiet",
+    "train typicality": "--size --out --device --quiet",
+    "train vae": "--latents --hidden --beta --free-bits --sparsity --attention --steps --seed --size --out --device "
+    "--quiet",
     "train gaze": "--people --features --images --px-per-deg --size --out --device --quiet",
     "eye": "--scenes --policies --images --ceiling --choosing --seed --out --quiet",
     "train eye": "--scenes --minutes --envs --taught --maps --scratch --seed --out --quiet",
@@ -50,6 +57,7 @@ FROZEN = {
 }
 SWITCHES = [
     "--exam",
+    "--spikes",
     "--no-guard",
     "--resume",
     "--no-animation",
@@ -74,6 +82,7 @@ WORDS |= {
     "--as": "moved",
     "--rule": "stdp",
     "--codes": "rate",
+    "--correction": "bh",
     "--reset": "soft",
     "--device": "cpu",
 }

@@ -1,0 +1,1 @@
+"""Which parameter, or which look, brought what an episode gained."""

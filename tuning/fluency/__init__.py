@@ -1,0 +1,1 @@
+"""How easily an image is seen: economy, efficacy, typicality, sharpness, load."""
