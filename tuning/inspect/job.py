@@ -20,6 +20,8 @@ from ciliary.envs.data.sources import Photograph
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.inspect.faithful import paths_of as faithful_paths
+from ciliary.tuning.inspect.faithful import tell_faithful
 from ciliary.tuning.inspect.numbers import measure
 from ciliary.tuning.inspect.numbers_job import paths_of, tell_numbers
 from ciliary.tuning.inspect.page import Section, without_heading, write_page
@@ -60,8 +62,8 @@ def run(settings: LookSettings) -> int:
     ends = [f"/{PAGE}", *(f"/{one.name}.png" for one in drawn_by(settings))]
     inputs = set_apart(inputs, (settings.out, ends), say=_complain)
     try:
-        if settings.only_numbers:
-            return _tell_numbers(cortex, theta, inputs, settings, problems)
+        if settings.only_numbers or settings.only_faithful:
+            return _tell_table(cortex, theta, inputs, settings, problems)
         n_done = _look_at_all(cortex, theta, inputs, settings, problems)
     except KeyboardInterrupt:
         _complain("stopped; what was written stays")
@@ -83,7 +85,7 @@ def theta_of(changes: Mapping[str, float], table: ParameterTable = PARAMETERS) -
     return table.default_theta(1, **changes)
 
 
-def _tell_numbers(
+def _tell_table(
     cortex: Cortex, theta: Theta, inputs: Sequence[Input], settings: LookSettings, problems: list[str]
 ) -> int:
     def say(line: str) -> None:
@@ -91,12 +93,14 @@ def _tell_numbers(
         _complain(line)
 
     try:
-        page, n_done = tell_numbers(settings, cortex, theta, inputs, say)
+        tell = tell_numbers if settings.only_numbers else tell_faithful
+        page, n_done = tell(settings, cortex, theta, inputs, say)
     except (ValueError, OSError) as error:
         _complain(error)
         return NOTHING
     if not settings.is_quiet:
-        lines = [page, *(f"numbers  {path}" for path in paths_of(settings.out))]
+        kind, paths = ("numbers", paths_of) if settings.only_numbers else ("faithful", faithful_paths)
+        lines = [page, *(f"{kind:9}{path}" for path in paths(settings.out))]
         Console(highlight=False, soft_wrap=True).print("\n".join(lines), markup=False)
     if not n_done:
         return NOTHING

@@ -44,6 +44,8 @@ output        OUT/<image>/index.html, a page that holds its pictures, and the sa
               --experts adds OUT/experts.png, over all images.
 numbers       OUT/numbers.md and numbers.csv: time, memory, sparsity and size of gradients of each stage, means over
               the images; with --named also how well test images are named by a linear head on each area
+faithful      OUT/faithful.md and faithful.csv: deletion and insertion of each map of each target, beside edges and
+              chance, means over the images
 {IN_WORDS}
 
 examples      ciliary look photo.jpg --set n_regions=5 --learned all
@@ -81,6 +83,9 @@ class LookSettings(CortexOptions):
     only_numbers: Annotated[
         bool, option("--numbers", "", "no pages: what each stage costs and how it answers, as a table")
     ] = False
+    only_faithful: Annotated[
+        bool, option("--faithful", "", "no pages: how well each map names the pixels that count, as a table")
+    ] = False
     named: Annotated[
         Path | None,
         option("--named", "PATH", "with --numbers: images with names, as of examine; how well a line reads each area"),
@@ -94,5 +99,7 @@ class LookSettings(CortexOptions):
         super().__post_init__()
         if self.named is not None and not self.only_numbers:
             raise ValueError("--named is of --numbers; add it")
+        if self.only_numbers and self.only_faithful:
+            raise ValueError("--numbers and --faithful are two tables; ask for one")
         if not self.targets:
             raise ValueError(f"--of names nothing; choose from {', '.join(TARGET_KINDS.values())}")

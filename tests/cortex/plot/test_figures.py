@@ -27,7 +27,7 @@ from ciliary.tuning.inspect.techniques import TECHNIQUES
 FIGURES = {
     one.name: lambda look, one=one: one.draw(Seen(look, make_targets(look), is_quick=True)) for one in TECHNIQUES
 }
-N_AXES = {"retina": 8, "filters": 36, "m1": 6, "m2": 3, "m3": 3, "m4": 3, "occlusion": 3}
+N_AXES = {"retina": 8, "filters": 36, "m1": 6, "m2": 3, "m3": 3, "m4": 3, "occlusion": 6}
 TITLES = {
     "retina": {"L cones (long waves)", "Red – green", "ON and OFF cells"},
     "m1": {"Orientation", "Boundary", "Regions S1"},
@@ -35,7 +35,7 @@ TITLES = {
     "m3": {"Patches", "Slots", "Texture, three components"},
     "m4": {"Proto-objects", "Cost of each merge"},
     "m5": {"Where they are", "How like their codes are (cosine)"},
-    "occlusion": {"How far the code moves"},
+    "occlusion": {"code", "slot:1", "How far it falls (orange)"},
 }
 
 
