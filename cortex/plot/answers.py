@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from matplotlib.figure import Figure
 from skimage.feature import peak_local_max
 
@@ -18,7 +17,7 @@ from ciliary.cortex.plot.look import N_OBJECTS, Look, proto_objects
 from ciliary.cortex.plot.sheet import Row, Sheet
 
 N_SHOWN = 10
-_WAVES = 3.0  # wavelengths of the scale that a patch shows to each side
+_WAVES = 2.0  # wavelengths of the scale that a patch shows to each side
 _LEAST_PX = 5
 _PER_IMAGE = 3  # patches of one photograph, at most: one fence must not be all that is shown
 
@@ -58,6 +57,7 @@ def draw_answers(kept: list[list[CutOut]], *, n_images: int) -> Figure:
         sheet.words(row, 0, "M4:\nproto-objects" if is_m4 else f"M1: {degrees:.0f}°")
         for column, cut_out in enumerate(cut_outs[:N_SHOWN], start=1):
             ax = sheet.axes(row, column)
-            style.picture(ax, np.asarray(cut_out.picture), "", f"{cut_out.gate:.2f}")
+            number = f"{cut_out.gate:.2f}" if is_m4 else f"{cut_out.gate:.3f}"
+            style.picture(ax, cut_out.picture, "", number)
             ax.xaxis.label.set_fontsize(7.5)
     return sheet.figure

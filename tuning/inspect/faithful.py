@@ -18,7 +18,7 @@ from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_dif
 from ciliary.tuning.cli.complain import failure
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.inspect.attribution_figures import judge
-from ciliary.tuning.inspect.attributions import BLOBS, backward
+from ciliary.tuning.inspect.attributions import BLOBS, OCCLUSION, PIXELS, backward
 from ciliary.tuning.inspect.seen import Seen
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.inspect.targets import make_targets
@@ -41,7 +41,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Row:
-    """One map, over all images: areas, both less those of random blobs, and how like its control it is."""
+    """One map, over all images: areas, the same less those of a random map as coarse, its likeness to its control."""
 
     target: str
     map: str
@@ -76,16 +76,16 @@ def judge_image(
 
 
 def summary(found: Sequence[Found]) -> list[Row]:
-    """A row for each target and map; images in which the blurred image is as good as the whole one are left out."""
+    """A row for each target and map."""
     rows = []
     for target in dict.fromkeys(one.target for one in found):
-        own = [one for one in found if one.target == target and np.isfinite(one.deletion)]
-        chance = [one for one in own if one.map == BLOBS]
+        own = [one for one in found if one.target == target]
         for name in dict.fromkeys(one.map for one in own):
             here = [one for one in own if one.map == name]
             less, more = _areas(here)
-            base_less, base_more = _areas(chance)
-            is_chance = name == BLOBS
+            chance = BLOBS if name in (OCCLUSION, BLOBS) else PIXELS
+            base_less, base_more = _areas([one for one in own if one.map == chance])
+            is_chance = name == chance
             alike = [one.alike for one in here if np.isfinite(one.alike)]
             rows.append(
                 Row(
@@ -125,9 +125,9 @@ def tell_faithful(
     many = "image" if n_done == 1 else "images"
     page = (
         f"# Which maps name the pixels that count\n\n{n_done} {many} at {settings.size_px} px; a cortex that inherits "
-        f"{settings.inherited}. Areas under what is left of a target as pixels are blurred (deletion, less is better) "
-        "and as they come back (insertion, more is better), those a map names first; 1 the whole image, 0 the blurred "
-        "one. Beside them the same less that of random blobs. Intervals: 95 %, bootstrap over images. alike control: "
+        f"{settings.inherited}. Areas under a target as pixels are blurred (deletion, less is better) and as they come "
+        "back (insertion, more is better), those a map names first. Less chance: less the area of a random map as "
+        "coarse, blobs for occlusion, pixels for the others. Intervals: 95 %, bootstrap over images. Alike control: "
         "rank correlation with the map of a cortex whose weights were drawn by lot.\n\n" + rows_to_markdown(rows)
     )
     if rows:

@@ -22,10 +22,11 @@ from ciliary.cortex.plot.recognition import complete_without, draw_m5, expert_us
 from ciliary.cortex.stages.m2_learned import LEARNED_SHARE
 from ciliary.tuning.inspect.seen import Seen
 from ciliary.tuning.inspect.targets import make_targets
-from ciliary.tuning.inspect.techniques import TECHNIQUES
+from ciliary.tuning.inspect.techniques import chosen
 
 FIGURES = {
-    one.name: lambda look, one=one: one.draw(Seen(look, make_targets(look), is_quick=True)) for one in TECHNIQUES
+    one.name: lambda look, one=one: one.draw(Seen(look, make_targets(look), is_quick=True))
+    for one in chosen(is_quick=True)
 }
 N_AXES = {"retina": 8, "filters": 36, "m1": 6, "m2": 3, "m3": 3, "m4": 3, "occlusion": 6}
 TITLES = {
