@@ -88,9 +88,9 @@ def draw_saliency(image: Tensor, rows: Sequence[Explained], *, lot: str, note: s
     return sheet.figure
 
 
-def draw_faithfulness(curves: Curves, names: Sequence[str], *, title: str, note: str) -> Figure:
+def draw_faithfulness(curves: Curves, names: Sequence[str], *, target: str, note: str) -> Figure:
     """Deletion at the left, insertion at the right; maps that ask nothing of the cortex are grey."""
-    sheet = Sheet(title, note, [Row(2, 3.3, 0.6)])
+    sheet = Sheet(f"Which map names the pixels that {target} hangs on", note, [Row(2, 3.3, 0.6)])
     areas = (
         ("Deleted first", curves.deletion, curves.deletion_area),
         ("Inserted first", curves.insertion, curves.insertion_area),
@@ -103,7 +103,7 @@ def draw_faithfulness(curves: Curves, names: Sequence[str], *, title: str, note:
         for name, level, value in zip(names, levels, area, strict=True):
             line: dict[str, Any] = {"dashes": dashes[name]} if name in dashes else {}
             ax.plot(curves.share, level, color=ink[name], lw=1.6, label=f"{float(value):.2f}  {name}", **line)
-        style.plain(ax, words, "of the target")
+        style.plain(ax, words, target)
         ax.set_xlabel("share of the pixels", fontsize=8.5, color=style.FAINT)
         place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "borderaxespad": 0.0}
         best = "area, less is better" if column == 0 else "area, more is better"

@@ -171,16 +171,16 @@ def test_a_table_of_how_far_maps_are_to_be_believed(script, photo, tmp_path, cap
     assert script.main([str(photo), "--faithful", "--numbers"]) == 2
 
 
-def test_all_images_together_and_what_is_tracked(script, photo, tmp_path, quick, capsys):
+def test_all_images_together_and_what_is_tracked(script, photo, out, quick, capsys):
     arguments = ["--inherited", "none", "--experts", "--embedding", "--set", "n_regions=4", "--track"]
-    assert script.main([str(photo), *QUICK, *arguments, "--out", str(tmp_path)]) == 0
+    assert script.main([str(photo), *QUICK, *arguments, "--out", str(out)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["look", "preferred", "experts", "embedding", "tracked"]
-    kept = {path.name for path in (tmp_path / "artifacts").rglob("*") if path.is_file()}
+    kept = {path.name for path in (out / "artifacts").rglob("*") if path.is_file()}
     assert kept == {"index.html", "m4.png", "preferred.png", "experts.png", "embedding.png"}
-    assert script.main([str(photo), *QUICK, "--after", str(tmp_path), "--out", str(tmp_path)]) == 2
+    assert script.main([str(photo), *QUICK, "--after", str(out), "--out", str(out)]) == 2
     assert "--embedding" in capsys.readouterr().err
-    assert script.main([str(photo), *QUICK, "--embedding", "--after", str(tmp_path), "--out", str(tmp_path)]) == 2
+    assert script.main([str(photo), *QUICK, "--embedding", "--after", str(out), "--out", str(out)]) == 2
     assert "folder of a session" in capsys.readouterr().err
 
 

@@ -106,8 +106,8 @@ def draw_deletion(seen: Seen) -> Figure:
     """Curves of the first target."""
     judged = judge(seen, 1)
     target = seen.targets[0]
-    title, note = f"Which map names the pixels that {target.name} hangs on", f"{target.words}; deleted is blurred"
-    return draw_faithfulness(judged.curves, judged.names, title=title, note=note)
+    note = f"{target.words}; what is deleted is blurred"
+    return draw_faithfulness(judged.curves, judged.names, target=target.name, note=note)
 
 
 def _nothing(title: str, words: str) -> Figure:
