@@ -32,6 +32,7 @@ class Explained:
         maps: method to (H, W); signed, what is positive counts for it.
         control: the same where nothing is known; may be empty.
         notes: method to a word below its map.
+        region: (H, W) bool, the part of the image it is about, to be outlined.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Explained:
     maps: Mapping[str, Tensor]
     control: Mapping[str, Tensor]
     notes: Mapping[str, str]
+    region: np.ndarray | None = None
 
 
 def draw_occlusion(image: Tensor, rows: Sequence[Explained], *, share: float) -> Figure:
@@ -53,7 +55,7 @@ def draw_occlusion(image: Tensor, rows: Sequence[Explained], *, share: float) ->
     for i, row in enumerate(rows):
         (heat,) = row.maps.values()
         top = max(float(heat.abs().max()), 1e-6)
-        style.picture(sheet.axes(i, 0), _over(seen, heat, top), row.name, _wrapped(row.words, 54))
+        _named(sheet.axes(i, 0), _over(seen, heat, top), row, width=54)
         fall = f"falls by {float(heat.max()):.3g} at most"
         style.picture(sheet.axes(i, 1), paint.signed(heat, paint.OFF_ON, top), "How far it falls (orange)", fall)
         y, x = divmod(int(heat.argmax()), size[1])
@@ -79,7 +81,7 @@ def draw_saliency(image: Tensor, rows: Sequence[Explained], *, lot: str, note: s
         "Which pixels it would change with", note, [picture_row(max(n_columns, 3), size) for _ in range(2 * len(rows))]
     )
     for i, row in enumerate(rows):
-        style.picture(sheet.axes(2 * i, 0), seen, row.name, _wrapped(row.words, 32))
+        _named(sheet.axes(2 * i, 0), seen, row, width=32)
         sheet.words(2 * i + 1, 0, f"the control:\n{lot}")
         for column, (name, heat) in enumerate(row.maps.items(), start=1):
             _map(sheet.axes(2 * i, column), heat, name, row.notes.get(name, ""))
@@ -134,8 +136,12 @@ def _alike(found: Likeness) -> str:
     return f"alike: rank {found.rank:.2f}, SSIM {found.structure:.2f}".replace("-", "−")
 
 
-def _wrapped(words: str, width: int) -> str:
-    return textwrap.fill(words, width)
+def _named(ax: Axes, picture: np.ndarray, row: Explained, *, width: int) -> None:
+    """The target's name over a picture, what it says below, and what it is about outlined."""
+    style.picture(ax, picture, row.name, textwrap.fill(row.words, width))
+    if row.region is not None and 0 < row.region.mean() < 1:
+        ax.contour(row.region, levels=[0.5], colors=["white"], linewidths=2.2)
+        ax.contour(row.region, levels=[0.5], colors=[style.INK], linewidths=1.0)
 
 
 def _over(image: np.ndarray, heat: Tensor, top: float) -> np.ndarray:

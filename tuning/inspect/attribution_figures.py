@@ -31,7 +31,7 @@ from ciliary.tuning.inspect.targets import together
 def draw_hidden(seen: Seen) -> Figure:
     """What falls where a place is hidden."""
     rows = [
-        Explained(target.name, target.words, {OCCLUSION: heat}, {}, {})
+        Explained(target.name, target.words, {OCCLUSION: heat}, {}, {}, target.region)
         for target, heat in zip(seen.targets, occlusion(seen), strict=True)
     ]
     return draw_occlusion(seen.look.image, rows, share=effort(seen).share)
@@ -48,7 +48,7 @@ def draw_gradients(seen: Seen) -> Figure:
         change, gap = float(found.change[i]), float(found.gap[i])
         notes = {INTEGRATED: f"sum {change + gap:.3g}, change {change:.3g}".replace("-", "−")}
         maps, control = ({name: own[i] for name, own in x.items()} for x in (found.maps, found.control))
-        rows.append(Explained(target.name, target.words, maps, control, notes))
+        rows.append(Explained(target.name, target.words, maps, control, notes, target.region))
     copies = effort(seen).n_copies
     note = (
         f"gradients: root mean square over {copies} noisy cop{'y' if copies == 1 else 'ies'}; integrated from the "

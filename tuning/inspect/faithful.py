@@ -18,7 +18,7 @@ from ciliary.envs.metrics.statistics import Interval, bootstrap_mean, paired_dif
 from ciliary.tuning.cli.complain import failure
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.inspect.attribution_figures import judge
-from ciliary.tuning.inspect.attributions import BLOBS, OCCLUSION, PIXELS, backward
+from ciliary.tuning.inspect.attributions import BLOBS, EDGES, OCCLUSION, PIXELS, backward
 from ciliary.tuning.inspect.seen import Seen
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.inspect.targets import make_targets
@@ -41,7 +41,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Row:
-    """One map, over all images: areas, the same less those of a random map as coarse, its likeness to its control."""
+    """One map, over all images: areas, less those of a random map as coarse, less those of edges; its control."""
 
     target: str
     map: str
@@ -49,6 +49,8 @@ class Row:
     insertion: Interval
     deletion_less_chance: Interval | None
     insertion_less_chance: Interval | None
+    deletion_less_edges: Interval | None
+    insertion_less_edges: Interval | None
     alike_control: float | None
 
 
@@ -82,23 +84,30 @@ def summary(found: Sequence[Found]) -> list[Row]:
         own = [one for one in found if one.target == target]
         for name in dict.fromkeys(one.map for one in own):
             here = [one for one in own if one.map == name]
-            less, more = _areas(here)
             chance = BLOBS if name in (OCCLUSION, BLOBS) else PIXELS
-            base_less, base_more = _areas([one for one in own if one.map == chance])
-            is_chance = name == chance
             alike = [one.alike for one in here if np.isfinite(one.alike)]
+            less, more = _areas(here)
+            differences = [_difference(here, [one for one in own if one.map == base]) for base in (chance, EDGES)]
             rows.append(
                 Row(
                     target,
                     name,
                     bootstrap_mean(less),
                     bootstrap_mean(more),
-                    None if is_chance else paired_difference(less, base_less),
-                    None if is_chance else paired_difference(more, base_more),
+                    *differences[0],
+                    *differences[1],
                     float(np.mean(alike)) if alike else None,
                 )
             )
     return rows
+
+
+def _difference(found: Sequence[Found], base: Sequence[Found]) -> tuple[Interval | None, Interval | None]:
+    """Of the areas of deletion and of insertion, image by image; none of a map from itself."""
+    if found[0].map == base[0].map:
+        return None, None
+    less, more = (paired_difference(mine, other) for mine, other in zip(_areas(found), _areas(base), strict=True))
+    return less, more
 
 
 def _areas(found: Sequence[Found]) -> tuple[np.ndarray, np.ndarray]:
@@ -127,15 +136,16 @@ def tell_faithful(
         f"# Which maps name the pixels that count\n\n{n_done} {many} at {settings.size_px} px; a cortex that inherits "
         f"{settings.inherited}. Areas under a target as pixels are blurred (deletion, less is better) and as they come "
         "back (insertion, more is better), those a map names first. Less chance: less the area of a random map as "
-        "coarse, blobs for occlusion, pixels for the others. Intervals: 95 %, bootstrap over images. Alike control: "
-        "rank correlation with the map of a cortex whose weights were drawn by lot.\n\n" + rows_to_markdown(rows)
+        "coarse, blobs for occlusion, pixels for the others; less edges: that of the image's own edges. Intervals: "
+        "95 %, bootstrap over images. Alike control: rank correlation with the map of a cortex whose weights were "
+        "drawn by lot.\n\n" + rows_to_markdown(rows)
     )
     if rows:
-        write_atomically(settings.out / "faithful.md", page.encode())
-        write_atomically(settings.out / "faithful.csv", rows_to_csv(rows).encode())
+        for path, content in zip(paths_of(settings.out), (page, rows_to_csv(rows), rows_to_csv(found)), strict=True):
+            write_atomically(path, content.encode())
     return page, n_done
 
 
 def paths_of(out: Path) -> tuple[Path, ...]:
-    """Where :func:`tell_faithful` writes."""
-    return out / "faithful.md", out / "faithful.csv"
+    """Where :func:`tell_faithful` writes: the page, its table, and the numbers of each image."""
+    return out / "faithful.md", out / "faithful.csv", out / "faithful_images.csv"

@@ -46,7 +46,7 @@ output        OUT/<image>/index.html, a page that holds its pictures, and the sa
 numbers       OUT/numbers.md and numbers.csv: time, memory, sparsity and size of gradients of each stage, means over
               the images; with --named also how well test images are named by a linear head on each area
 faithful      OUT/faithful.md and faithful.csv: deletion and insertion of each map of each target, beside edges and
-              chance, means over the images
+              chance, means over the images; faithful_images.csv: of each image
 {IN_WORDS}
 
 examples      ciliary look photo.jpg --set n_regions=5 --learned all

@@ -14,10 +14,12 @@ def test_rows_by_hand():
     found = [
         Found("a", "code", "occlusion", 0.2, 0.8, nan),
         Found("a", "code", "gradient", 0.4, 0.7, 0.1),
+        Found("a", "code", "edges", 0.3, 0.7, nan),
         Found("a", "code", "random blobs", 0.5, 0.5, nan),
         Found("a", "code", "random pixels", 0.3, 0.6, nan),
         Found("b", "code", "occlusion", 0.4, 0.6, nan),
         Found("b", "code", "gradient", 0.4, 0.5, 0.3),
+        Found("b", "code", "edges", 0.5, 0.7, nan),
         Found("b", "code", "random blobs", 0.5, 0.6, nan),
         Found("b", "code", "random pixels", 0.3, 0.6, nan),
     ]
@@ -28,6 +30,10 @@ def test_rows_by_hand():
     assert rows["occlusion"].insertion_less_chance.mean == pytest.approx(0.15)
     assert rows["occlusion"].deletion.n == 2
     assert rows["gradient"].deletion_less_chance.mean == pytest.approx(0.1)  # of pixels: it is as fine
+    assert rows["occlusion"].deletion_less_edges.mean == pytest.approx(-0.1)
+    assert rows["occlusion"].insertion_less_edges.mean == pytest.approx(0.0)
+    assert rows["edges"].deletion_less_edges is None
+    assert rows["edges"].deletion_less_chance.mean == pytest.approx(0.1)
     assert rows["gradient"].alike_control == pytest.approx(0.2)
     assert rows["random blobs"].deletion_less_chance is None
     assert rows["random blobs"].alike_control is None
