@@ -28,7 +28,7 @@ class Curves:
 
     @property
     def deletion_area(self) -> Tensor:
-        """(M,): the smaller, the better the map, where the number is greater of the image than of the fill."""
+        """(M,): the smaller, the better the map."""
         return torch.trapezoid(self.deletion, self.share)
 
     @property
