@@ -37,16 +37,16 @@ def quick(monkeypatch):
 
 
 def test_one_image_has_one_page_with_everything(script, photo, tmp_path, capsys):
-    everything = ["--quick", "--only", ",".join(NAMES)]  # with fewer steps
-    assert script.main([str(photo), *QUICK, *everything, "--out", str(tmp_path), "--set", "n_regions=5"]) == 0
+    names = [one.name for one in techniques.chosen(is_quick=True)]  # the others are drawn in their own tests
+    assert script.main([str(photo), *QUICK, "--quick", "--out", str(tmp_path), "--set", "n_regions=5"]) == 0
     printed = capsys.readouterr()
     page = tmp_path / "photo" / "index.html"
     assert printed.out == f"look     {page}\n"
     assert printed.err == ""
-    assert {p.name for p in page.parent.iterdir()} == {"index.html", *(f"{name}.png" for name in NAMES)}
+    assert {p.name for p in page.parent.iterdir()} == {"index.html", *(f"{name}.png" for name in names)}
     text = page.read_text(encoding="utf-8")
-    assert set(re.findall(r'<h2 id="(\w+)">', text)) == {*NAMES, "numbers", "setting"}
-    assert text.count("data:image/png;base64,") == len(NAMES)
+    assert set(re.findall(r'<h2 id="(\w+)">', text)) == {*names, "numbers", "setting"}
+    assert text.count("data:image/png;base64,") == len(names)
     assert "seen at 48 × 36 px, the file has 80 × 60 px" in text
     assert "no learned stages" in text
     assert "n_regions = 5 (default 8)" in text
@@ -176,9 +176,9 @@ def test_all_images_together_and_what_is_tracked(script, photo, out, quick, caps
     arguments = ["--inherited", "none", "--experts", "--embedding", "--set", "n_regions=4", "--track"]
     assert script.main([str(photo), *QUICK, *arguments, "--out", str(out)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["look", "preferred", "experts", "embedding", "tracked"]
+    assert [line.split()[0] for line in lines] == ["look", "patches", "experts", "embedding", "tracked"]
     kept = {path.name for path in (out / "artifacts").rglob("*") if path.is_file()}
-    assert kept == {"index.html", "m4.png", "preferred.png", "experts.png", "embedding.png"}
+    assert kept == {"index.html", "m4.png", "patches.png", "experts.png", "embedding.png"}
     assert script.main([str(photo), *QUICK, "--after", str(out), "--out", str(out)]) == 2
     assert "--embedding" in capsys.readouterr().err
     assert script.main([str(photo), *QUICK, "--embedding", "--after", str(out), "--out", str(out)]) == 2

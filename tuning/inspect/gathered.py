@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ciliary.cortex.parameters import Theta
+from ciliary.cortex.plot.answers import draw_answers, with_patches
 from ciliary.cortex.plot.experts import CutOut, draw_experts, with_preferred
 from ciliary.cortex.plot.look import Look, look
-from ciliary.cortex.plot.answers import draw_answers, with_patches
 from ciliary.tuning.inspect.embedding import Thing, draw_things, things_of
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.sessions.figures import write_figure
@@ -58,7 +58,7 @@ class Gathered:
         """
         out = self.settings.out
         if self.patches:
-            yield "preferred", write_figure(draw_answers(self.patches, n_images=self.n_images), out / "preferred.png")
+            yield "patches", write_figure(draw_answers(self.patches, n_images=self.n_images), out / "patches.png")
         if self.experts:
             yield "experts", write_figure(draw_experts(self.experts, n_images=self.n_images), out / "experts.png")
         if self.settings.has_embedding and self.n_images:

@@ -41,7 +41,7 @@ targets       code         how like its own the image's code stays
               field:STAGE.NAME[:CHANNEL]   the mean of what a stage answers, such as field:m1.energy:3
 output        OUT/<image>/index.html, a page that holds its pictures, and the same pictures as PNG files beside it:
               {_lines(NAMES)}.
-              --experts adds OUT/preferred.png and experts.png, --embedding OUT/embedding.png, over all images; with
+              --experts adds OUT/patches.png and experts.png, --embedding OUT/embedding.png, over all images; with
               --set or --after before and after
 numbers       OUT/numbers.md and numbers.csv: time, memory, sparsity and size of gradients of each stage, means over
               the images; with --named also how well test images are named by a linear head on each area

@@ -9,8 +9,8 @@ import torch
 
 from ciliary.cortex import Cortex
 from ciliary.cortex.percept import N_ORIENTATIONS
-from ciliary.cortex.plot.look import look
 from ciliary.cortex.plot.answers import draw_answers, with_patches
+from ciliary.cortex.plot.look import look
 
 
 @pytest.fixture(scope="module")
