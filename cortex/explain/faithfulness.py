@@ -9,19 +9,17 @@ from torch import Tensor
 
 from ciliary.cortex.explain.scalars import Scalars, Tick, no_tick, values_of
 
-_LEAST_CHANGE = 1e-6  # between image and fill: of less, no share can be taken
-
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """What is left of each number as pixels go, and what there is of it as they come, those the map names first.
+    """Each number as pixels go, and as they come, those the map names first; in the number's own units.
 
-    1 is the number of the whole image, 0 that of the fill; nan where these are the same.
+    Not in shares of the way from the image to the fill: where that is short, nothing would be left but its noise.
 
     Attributes:
         share: (K + 1,) of the pixels, 0 to 1.
-        deletion: (M, K + 1), from 1 to 0.
-        insertion: (M, K + 1), from 0 to 1.
+        deletion: (M, K + 1), from the number of the image to that of the fill.
+        insertion: (M, K + 1), the other way.
     """
 
     share: Tensor
@@ -89,10 +87,6 @@ def deletion_insertion(
 
         found.append(values_of(of, changed, n_at_once=n_at_once, tick=told)[:, which[i]].view(2, -1))
         n_done += len(changed)
-    top, bottom = ends[0, which], ends[1, which]
-    change = torch.where((top - bottom).abs() > _LEAST_CHANGE, top - bottom, torch.nan)
-    level = (torch.stack(found, 1) - bottom[:, None]) / change[:, None]  # (2, M, K - 1)
-    one = (top - bottom) / change  # 1, or nan
-    deletion = torch.cat([one[:, None], level[0], (one - 1)[:, None]], 1)
-    insertion = torch.cat([(one - 1)[:, None], level[1], one[:, None]], 1)
-    return Curves(share, deletion, insertion)
+    level = torch.stack(found, 1)  # (2, M, K - 1)
+    top, bottom = ends[0, which, None], ends[1, which, None]
+    return Curves(share, torch.cat([top, level[0], bottom], 1), torch.cat([bottom, level[1], top], 1))

@@ -35,7 +35,7 @@ class RectifierRule(TorchFunctionMode):
     ) -> Any:
         """Ours in place of a ReLU."""
         if func in _RELUS:
-            return _Rectified.apply(args[0], self)  # type: ignore[no-untyped-call]
+            return _Rectified.apply(args[0], self)
         return func(*args, **(kwargs or {}))
 
 

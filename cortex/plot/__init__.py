@@ -17,7 +17,6 @@ from ciliary.cortex.plot.late import draw_m3 as draw_m3
 from ciliary.cortex.plot.late import draw_m4 as draw_m4
 from ciliary.cortex.plot.look import Look as Look
 from ciliary.cortex.plot.look import look as look
-from ciliary.cortex.plot.occlusion import draw_occlusion as draw_occlusion
 from ciliary.cortex.plot.overview import draw_stages as draw_stages
 from ciliary.cortex.plot.paint import paint_labels as paint_labels
 from ciliary.cortex.plot.paint import paint_regions as paint_regions

@@ -16,12 +16,12 @@ N_SHOWN = 6
 
 @dataclass(frozen=True, eq=False)
 class CutOut:
-    """A proto-object that an expert answers for."""
+    """A part of a photograph that a unit answers to: an expert of M5 to a proto-object, a filter of M1 to a patch."""
 
     photograph: str
     picture: np.ndarray  # (h, w, 3) around it; what is not part of it fades
-    gate: float  # the expert's share in it
-    weight: float  # of the proto-object in its image
+    gate: float  # how strongly; the expert's share in it
+    weight: float  # of the proto-object in its image; of equals, the greater comes first
 
 
 def with_preferred(kept: list[list[CutOut]], one: Look, *, n_most: int = N_SHOWN) -> list[list[CutOut]]:
@@ -39,6 +39,11 @@ def with_preferred(kept: list[list[CutOut]], one: Look, *, n_most: int = N_SHOWN
         for i in np.flatnonzero(gate[thing.slot] > 0):
             picture = paint.cut_out(image, thing.mask)
             found[i].append(CutOut(one.name, picture, float(gate[thing.slot, i]), thing.weight))
+    return best_of(kept, found, n_most)
+
+
+def best_of(kept: list[list[CutOut]], found: list[list[CutOut]], n_most: int) -> list[list[CutOut]]:
+    """The strongest of each unit, once what was found has joined what was kept (none: ``[]``)."""
     joined = [[*old, *new] for old, new in zip(kept or [[] for _ in found], found, strict=True)]
     return [sorted(cut_outs, key=lambda c: (-c.gate, -c.weight))[:n_most] for cut_outs in joined]
 

@@ -37,15 +37,16 @@ def quick(monkeypatch):
 
 
 def test_one_image_has_one_page_with_everything(script, photo, tmp_path, capsys):
-    assert script.main([str(photo), *QUICK, "--out", str(tmp_path), "--set", "n_regions=5"]) == 0
+    names = [one.name for one in techniques.chosen(is_quick=True)]  # the others are drawn in their own tests
+    assert script.main([str(photo), *QUICK, "--quick", "--out", str(tmp_path), "--set", "n_regions=5"]) == 0
     printed = capsys.readouterr()
     page = tmp_path / "photo" / "index.html"
     assert printed.out == f"look     {page}\n"
     assert printed.err == ""
-    assert {p.name for p in page.parent.iterdir()} == {"index.html", *(f"{name}.png" for name in NAMES)}
+    assert {p.name for p in page.parent.iterdir()} == {"index.html", *(f"{name}.png" for name in names)}
     text = page.read_text(encoding="utf-8")
-    assert set(re.findall(r'<h2 id="(\w+)">', text)) == {*NAMES, "numbers", "setting"}
-    assert text.count("data:image/png;base64,") == len(NAMES)
+    assert set(re.findall(r'<h2 id="(\w+)">', text)) == {*names, "numbers", "setting"}
+    assert text.count("data:image/png;base64,") == len(names)
     assert "seen at 48 × 36 px, the file has 80 × 60 px" in text
     assert "no learned stages" in text
     assert "n_regions = 5 (default 8)" in text
@@ -134,6 +135,54 @@ def test_help_names_every_figure_and_exit_code(script, capsys):
     text = capsys.readouterr().out
     for word in (*NAMES, "0 all well", "1 nothing", "2 wrong", "3 some", "130"):
         assert word in text
+
+
+def test_what_is_drawn_can_be_chosen(script, photo, tmp_path, capsys):
+    arguments = ["--only", "m1", "--only", "occlusion", "--of", "slot:2", "--of", "field:m1.energy:3", "--quick"]
+    assert script.main([str(photo), *QUICK, "--inherited", "none", "--out", str(tmp_path), *arguments]) == 0
+    names = {path.name for path in (tmp_path / "photo").iterdir()}
+    assert names == {"index.html", "m1.png", "occlusion.png"}
+    capsys.readouterr()
+    assert script.main([str(photo), *QUICK, "--only", "m6", "--out", str(tmp_path)]) == 2
+    assert "choose from retina" in capsys.readouterr().err
+
+
+def test_quick_is_what_is_quick(script, photo, tmp_path, monkeypatch):
+    monkeypatch.setattr(techniques, "TECHNIQUES", techniques.chosen(("m1", "saliency")))
+    assert script.main([str(photo), *QUICK, "--inherited", "none", "--out", str(tmp_path), "--quick"]) == 0
+    assert [path.stem for path in (tmp_path / "photo").glob("*.png")] == ["m1"]
+
+
+def test_targets_that_are_none(script, photo, tmp_path, capsys):
+    assert script.main([str(photo), *QUICK, "--of", "kode", "--out", str(tmp_path)]) == 2
+    assert "choose from code, slot:K" in capsys.readouterr().err
+    assert script.main([str(photo), *QUICK, "--of", "slot:77", "--out", str(tmp_path)]) == 1  # no image has so many
+    assert "the proto-objects of this image" in capsys.readouterr().err
+
+
+def test_a_table_of_how_far_maps_are_to_be_believed(script, photo, tmp_path, capsys):
+    arguments = ["--size", "32", "--inherited", "none", "--quick", "--of", "code", "--faithful"]
+    assert script.main([str(photo), *arguments, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    written = [tmp_path / name for name in ("faithful.md", "faithful.csv", "faithful_images.csv")]
+    assert printed.splitlines()[-3:] == [f"faithful {path}" for path in written]
+    with (tmp_path / "faithful.csv").open() as file:
+        rows = {row["map"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["occlusion", "gradient", "integrated gradients", "edges", "random pixels", "random blobs"]
+    assert script.main([str(photo), "--faithful", "--numbers"]) == 2
+
+
+def test_all_images_together_and_what_is_tracked(script, photo, out, quick, capsys):
+    arguments = ["--inherited", "none", "--experts", "--embedding", "--set", "n_regions=4", "--track"]
+    assert script.main([str(photo), *QUICK, *arguments, "--out", str(out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["look", "patches", "experts", "embedding", "tracked"]
+    kept = {path.name for path in (out / "artifacts").rglob("*") if path.is_file()}
+    assert kept == {"index.html", "m4.png", "patches.png", "experts.png", "embedding.png"}
+    assert script.main([str(photo), *QUICK, "--after", str(out), "--out", str(out)]) == 2
+    assert "--embedding" in capsys.readouterr().err
+    assert script.main([str(photo), *QUICK, "--embedding", "--after", str(out), "--out", str(out)]) == 2
+    assert "folder of a session" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -13,13 +13,16 @@ from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.device import choose_device
 from ciliary.cortex.explain.scalars import Tick, no_tick
 from ciliary.cortex.parameters import ParameterTable, Theta, table_for
-from ciliary.cortex.plot.experts import CutOut, draw_experts, with_preferred
 from ciliary.cortex.plot.look import Look, look
 from ciliary.cortex.stages.weights import SHIPPED
 from ciliary.envs.data.sources import Photograph
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.inspect.embedding import settings_of
+from ciliary.tuning.inspect.faithful import paths_of as faithful_paths
+from ciliary.tuning.inspect.faithful import tell_faithful
+from ciliary.tuning.inspect.gathered import Gathered
 from ciliary.tuning.inspect.numbers import measure
 from ciliary.tuning.inspect.numbers_job import paths_of, tell_numbers
 from ciliary.tuning.inspect.page import Section, without_heading, write_page
@@ -27,6 +30,8 @@ from ciliary.tuning.inspect.seen import Seen
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.inspect.targets import make_targets
 from ciliary.tuning.inspect.techniques import Technique, chosen
+from ciliary.tuning.inspect.tracking import track
+from ciliary.tuning.runs.store import StoreError
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.inputs import Input, collect, set_apart, showcase
 
@@ -47,6 +52,7 @@ def run(settings: LookSettings) -> int:
         learned = settings.learned or settings.weights is not None
         cortex = Cortex(**{**settings.cortex, "learned": learned, "weights": settings.weights, "recognise": True})
         cortex = cortex.eval().to(choose_device(settings.device))
+        gathered = Gathered(settings, {} if settings.after is None else settings_of(settings.after, cortex.table))
     except (ValueError, KeyError, FileNotFoundError) as error:
         _complain(error)
         return USAGE
@@ -59,13 +65,25 @@ def run(settings: LookSettings) -> int:
         _complain(line)
     ends = [f"/{PAGE}", *(f"/{one.name}.png" for one in drawn_by(settings))]
     inputs = set_apart(inputs, (settings.out, ends), say=_complain)
+
+    def say(line: str) -> None:
+        problems.append(line)
+        _complain(line)
+
+    files: list[Path] = []
     try:
-        if settings.only_numbers:
-            return _tell_numbers(cortex, theta, inputs, settings, problems)
-        n_done = _look_at_all(cortex, theta, inputs, settings, problems)
+        if settings.only_numbers or settings.only_faithful:
+            n_done = _tell_table(cortex, theta, inputs, settings, files, say)
+        else:
+            n_done = _look_at_all(cortex, theta, inputs, gathered, files, say)
+        if settings.is_tracked and n_done:
+            _show(settings, [f"tracked  {track(settings, files)}"])
     except KeyboardInterrupt:
         _complain("stopped; what was written stays")
         return STOPPED
+    except (StoreError, ValueError, OSError) as error:
+        _complain(error)
+        return NOTHING
     if not n_done:
         return NOTHING
     return SOME_FAILED if problems else ALL_WELL
@@ -83,24 +101,21 @@ def theta_of(changes: Mapping[str, float], table: ParameterTable = PARAMETERS) -
     return table.default_theta(1, **changes)
 
 
-def _tell_numbers(
-    cortex: Cortex, theta: Theta, inputs: Sequence[Input], settings: LookSettings, problems: list[str]
+def _tell_table(
+    cortex: Cortex,
+    theta: Theta,
+    inputs: Sequence[Input],
+    settings: LookSettings,
+    files: list[Path],
+    say: Callable[[str], None],
 ) -> int:
-    def say(line: str) -> None:
-        problems.append(line)
-        _complain(line)
-
-    try:
-        page, n_done = tell_numbers(settings, cortex, theta, inputs, say)
-    except (ValueError, OSError) as error:
-        _complain(error)
-        return NOTHING
-    if not settings.is_quiet:
-        lines = [page, *(f"numbers  {path}" for path in paths_of(settings.out))]
-        Console(highlight=False, soft_wrap=True).print("\n".join(lines), markup=False)
-    if not n_done:
-        return NOTHING
-    return SOME_FAILED if problems else ALL_WELL
+    """A table over all inputs. Returns of how many it is."""
+    tell = tell_numbers if settings.only_numbers else tell_faithful
+    kind, paths = ("numbers", paths_of) if settings.only_numbers else ("faithful", faithful_paths)
+    page, n_done = tell(settings, cortex, theta, inputs, say)
+    files += paths(settings.out) if n_done else ()
+    _show(settings, [page, *(f"{kind:8} {path}" for path in files)])
+    return n_done
 
 
 def drawn_by(settings: LookSettings) -> tuple[Technique, ...]:
@@ -112,12 +127,13 @@ def _look_at_all(
     cortex: Cortex,
     theta: Theta,
     inputs: Sequence[Input],
-    settings: LookSettings,
-    problems: list[str],
+    gathered: Gathered,
+    files: list[Path],
+    say: Callable[[str], None],
 ) -> int:
-    """A page for each input; lines of what failed go to ``problems``. Returns how many pages were written."""
-    stdout = Console(highlight=False, soft_wrap=True)
-    n_done, kept, n_figures = 0, list[list[CutOut]](), len(drawn_by(settings)) + 1
+    """A page for each input, then what is drawn of all together. Returns how many pages were written."""
+    settings = gathered.settings
+    n_figures = len(drawn_by(settings)) + 1
     with Bar(len(inputs) * n_figures, unit="figures", is_quiet=settings.is_quiet) as bar:
         for i, item in enumerate(inputs):
             bar.move(i * n_figures, title=item.name)
@@ -126,18 +142,24 @@ def _look_at_all(
                 one = look(cortex, photograph.image, theta, name=item.name)
                 page = write_look(one, photograph, settings, on_figure=bar.advance, tick=bar.within)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
-                problems.append(failure(item.label, error))
-                _complain(problems[-1])
+                say(failure(item.label, error))
                 continue
-            n_done += 1
-            kept = with_preferred(kept, one) if settings.has_experts else kept
-            if not settings.is_quiet:
-                stdout.print(f"look     {page}", markup=False)
-    if kept:
-        path = write_figure(draw_experts(kept, n_images=n_done), settings.out / "experts.png")
-        if not settings.is_quiet:
-            stdout.print(f"experts  {path}", markup=False)
-    return n_done
+            gathered.add(one, key=photograph.name)
+            files += (page, *(page.with_name(f"{technique.name}.png") for technique in drawn_by(settings)))
+            _show(settings, [f"look     {page}"])
+    try:
+        for kind, path in gathered.write():
+            files.append(path)
+            _show(settings, [f"{kind:8} {path}"])
+    except ValueError as error:
+        say(str(error))
+    return gathered.n_images
+
+
+def _show(settings: LookSettings, lines: Sequence[str]) -> None:
+    """Results, on stdout, unless nothing is to be said."""
+    if not settings.is_quiet:
+        Console(highlight=False, soft_wrap=True).print("\n".join(lines), markup=False)
 
 
 def write_look(

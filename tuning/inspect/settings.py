@@ -41,9 +41,12 @@ targets       code         how like its own the image's code stays
               field:STAGE.NAME[:CHANNEL]   the mean of what a stage answers, such as field:m1.energy:3
 output        OUT/<image>/index.html, a page that holds its pictures, and the same pictures as PNG files beside it:
               {_lines(NAMES)}.
-              --experts adds OUT/experts.png, over all images.
+              --experts adds OUT/patches.png and experts.png, --embedding OUT/embedding.png, over all images; with
+              --set or --after before and after
 numbers       OUT/numbers.md and numbers.csv: time, memory, sparsity and size of gradients of each stage, means over
               the images; with --named also how well test images are named by a linear head on each area
+faithful      OUT/faithful.md and faithful.csv: deletion and insertion of each map of each target, beside edges and
+              chance, means over the images; faithful_images.csv: of each image
 {IN_WORDS}
 
 examples      ciliary look photo.jpg --set n_regions=5 --learned all
@@ -76,10 +79,20 @@ class LookSettings(CortexOptions):
     is_hasty: Annotated[bool, option("--quick", "", "what takes seconds, with fewer steps")] = False
     seed: Seed = 0
     has_experts: Annotated[
-        bool, option("--experts", "", "also draw what each expert of M5 answers for, over all images")
+        bool, option("--experts", "", "also draw what M1, M4 and M5's experts answer to most, over all images")
     ] = False
+    has_embedding: Annotated[
+        bool, option("--embedding", "", "also draw which proto-objects are alike to M4 and M5, over all images")
+    ] = False
+    after: Annotated[
+        Path | None,
+        option("--after", "SESSION", "with --embedding: and at the settings that a session accommodated them to"),
+    ] = None
     only_numbers: Annotated[
         bool, option("--numbers", "", "no pages: what each stage costs and how it answers, as a table")
+    ] = False
+    only_faithful: Annotated[
+        bool, option("--faithful", "", "no pages: how well each map names the pixels that count, as a table")
     ] = False
     named: Annotated[
         Path | None,
@@ -88,11 +101,16 @@ class LookSettings(CortexOptions):
     n_named: Annotated[
         int, option("--per-class", "N", "with --named: at most so many of a class, in either half"), at_least(2)
     ] = 60
+    is_tracked: Annotated[bool, option("--track", "", "keep it all in MLflow too, as artifacts of a run")] = False
     out: Annotated[Path, option("--out", "DIR", "where pages go")] = Path("runs/look")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.named is not None and not self.only_numbers:
             raise ValueError("--named is of --numbers; add it")
+        if self.only_numbers and self.only_faithful:
+            raise ValueError("--numbers and --faithful are two tables; ask for one")
+        if self.after is not None and not self.has_embedding:
+            raise ValueError("--after is of --embedding; add it")
         if not self.targets:
             raise ValueError(f"--of names nothing; choose from {', '.join(TARGET_KINDS.values())}")

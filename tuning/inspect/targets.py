@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -45,6 +46,7 @@ class Target:
         of: images (B, 3, H, W) in [0, 1] to (B,) float32, where the cortex lies; all at the setting of the look.
         is_differentiable: whether ``of`` has a gradient in the images.
         read: the same of a percept, where nothing but the percept is needed; None of terms that need views.
+        region: (H, W) bool, the part of the image it is about; None: all of it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Target:
     of: Scalar
     is_differentiable: bool
     read: Reading | None = None
+    region: np.ndarray | None = None
 
 
 def make_targets(look: Look, names: Sequence[str] = DEFAULT_TARGETS, *, seed: int = 0) -> tuple[Target, ...]:
@@ -106,7 +109,8 @@ def _make(look: Look, name: str, seed: int, seen: Percept) -> Target:
     }
     words, read = makers[kind](look, rest, seen)
     perceive = perceiver_of(look)
-    return Target(name, words, lambda images: read(perceive(images)), read(seen).requires_grad, read)
+    region = proto_objects(look.percept)[int(rest) - 1].mask if kind == "slot" else None
+    return Target(name, words, lambda images: read(perceive(images)), read(seen).requires_grad, read, region)
 
 
 def _code(look: Look, rest: str, seen: Percept) -> tuple[str, Reading]:

@@ -117,12 +117,37 @@ TECHNIQUES: tuple[Technique, ...] = (
         "side. Completion guesses the shape from colour, texture, place and strokes alone.",
         "cortex.plot.recognition:draw_m5",
     ),
-    _stage(
+    _technique(
         "occlusion",
         "Occlusion",
-        "Where hiding a part moves the image's code most. The whole percept is made anew each time, so hiding a "
-        "thing also changes what is seen around it.",
-        "cortex.plot.occlusion:draw_occlusion",
+        "Where hiding a part makes each target fall most. The whole percept is made anew each time, so hiding a thing "
+        "also changes what is seen around it; what is smaller than the window cannot be told apart.",
+        "tuning.inspect.attribution_figures:draw_hidden",
+        is_quick=True,
+    ),
+    _technique(
+        "saliency",
+        "Saliency",
+        "Which pixels each target would change with. A map that looks the same below, where weights were drawn by lot, "
+        "shows the image and not the cortex; guided backpropagation and deconvnets are known for that.",
+        "tuning.inspect.attribution_figures:draw_gradients",
+        is_quick=False,
+    ),
+    _technique(
+        "faithfulness",
+        "Deletion and insertion",
+        "Pixels are blurred, or brought back, in the order in which a map names them. A map that knows what counts "
+        "makes the first target fall early, and rise early; one that is no better than edges or chance does not.",
+        "tuning.inspect.attribution_figures:draw_deletion",
+        is_quick=False,
+    ),
+    Technique(
+        "sensitivity",
+        "Which parameter moves which stage",
+        "How much each stage's answer changes, of its own size, when a parameter moves a twentieth of its range to both "
+        "sides, here and at this setting.",
+        partial(_drawn_of_look, "cortex.plot.sensitivity:draw_sensitivity"),
+        is_quick=False,
     ),
     _technique(
         "preferred",

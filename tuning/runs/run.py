@@ -78,7 +78,7 @@ class Run:
         Args:
             store: tracking store.
             name: what the browser shows.
-            kind: ``session``, ``episode``, ``evaluation``, ``training``, ``policy``.
+            kind: ``session``, ``episode``, ``evaluation``, ``training``, ``policy``, ``look``.
             params: its parameters.
             tags: what it can be found by, without the prefix ``ciliary.``.
             parent_id: run under which it stands.

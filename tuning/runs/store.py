@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Experiments, by what their runs are, and what stands above them in the browser.
 SESSIONS, EVALUATIONS, TRAININGS = "ciliary-accommodate", "ciliary-evaluate", "ciliary-policies"
-FOCUSING, GAZING = "ciliary-focus", "ciliary-gaze"
+FOCUSING, GAZING, LOOKING = "ciliary-focus", "ciliary-gaze", "ciliary-look"
 _NOTES = {
     SESSIONS: "Sessions, and in each its episodes: one image under one disturbance, accommodated to by one controller. "
     "`accommodated/total` is the total of the setting applied, `accommodated/gain` what it gained on the defaults; "
@@ -33,6 +33,7 @@ _NOTES = {
     "where the muscle stood at each look, `loss/*` what the look was worth.",
     GAZING: "Sessions of an eye's gaze, and in each its episodes: one photograph. `theta/*` is where it looked, "
     "`loss/total` the priority that is not resolved yet, `gaze/*` acuity, degrees and samples after each glance.",
+    LOOKING: "Pages of what a cortex makes of photographs, and tables of how far its explanations are to be believed.",
     TRAININGS: "Policies learned, one run a training, and policies registered.",
 }
 _TALKER = "mlflow.store.db.utils"

@@ -22,12 +22,13 @@ from ciliary.cortex.plot.recognition import complete_without, draw_m5, expert_us
 from ciliary.cortex.stages.m2_learned import LEARNED_SHARE
 from ciliary.tuning.inspect.seen import Seen
 from ciliary.tuning.inspect.targets import make_targets
-from ciliary.tuning.inspect.techniques import TECHNIQUES
+from ciliary.tuning.inspect.techniques import chosen
 
 FIGURES = {
-    one.name: lambda look, one=one: one.draw(Seen(look, make_targets(look), is_quick=True)) for one in TECHNIQUES
+    one.name: lambda look, one=one: one.draw(Seen(look, make_targets(look), is_quick=True))
+    for one in chosen(is_quick=True)
 }
-N_AXES = {"retina": 8, "filters": 36, "m1": 6, "m2": 3, "m3": 3, "m4": 3, "occlusion": 3}
+N_AXES = {"retina": 8, "filters": 36, "m1": 6, "m2": 3, "m3": 3, "m4": 3, "occlusion": 6}
 TITLES = {
     "retina": {"L cones (long waves)", "Red – green", "ON and OFF cells"},
     "m1": {"Orientation", "Boundary", "Regions S1"},
@@ -35,7 +36,7 @@ TITLES = {
     "m3": {"Patches", "Slots", "Texture, three components"},
     "m4": {"Proto-objects", "Cost of each merge"},
     "m5": {"Where they are", "How like their codes are (cosine)"},
-    "occlusion": {"How far the code moves"},
+    "occlusion": {"code", "slot:1", "How far it falls (orange)"},
 }
 
 

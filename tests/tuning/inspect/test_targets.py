@@ -42,6 +42,11 @@ def test_a_slot_is_the_best_fit_of_the_masks_by_hand(targets, batch, mathematica
     assert float(targets["slot:2"].of(batch)[1]) == pytest.approx(max(fits), rel=1e-4)
 
 
+def test_a_slot_is_about_a_part_of_the_image(targets, mathematical):
+    assert (targets["slot:2"].region == proto_objects(mathematical.percept)[1].mask).all()
+    assert targets["code"].region is None
+
+
 def test_a_field_is_its_mean(targets, batch, mathematical):
     seen = mathematical.percept
     assert float(targets["field:m1.energy:3"].of(batch)[0]) == pytest.approx(float(seen.m1.energy[0, 3].mean()))
