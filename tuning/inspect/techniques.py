@@ -144,8 +144,8 @@ TECHNIQUES: tuple[Technique, ...] = (
     Technique(
         "sensitivity",
         "Which parameter moves which stage",
-        "How much each stage's answer changes, of its own size, when a parameter moves a twentieth of its range to both "
-        "sides, here and at this setting.",
+        "How much each stage's answer changes, of its own size, when a parameter moves a twentieth of its range to "
+        "both sides, here and at this setting.",
         partial(_drawn_of_look, "cortex.plot.sensitivity:draw_sensitivity"),
         is_quick=False,
     ),
