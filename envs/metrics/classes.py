@@ -40,7 +40,7 @@ class ClassCounts:
             raise ValueError(f"expected two maps of one size, got {ours.shape} and {theirs.shape}")
         is_known = theirs != UNLABELLED
         ours, theirs = ours[is_known].astype(np.intp), theirs[is_known].astype(np.intp)
-        if ours.size and not (0 <= min(ours.min(), theirs.min()) and max(ours.max(), theirs.max()) < n_classes):
+        if ours.size and not (min(ours.min(), theirs.min()) >= 0 and max(ours.max(), theirs.max()) < n_classes):
             raise ValueError(f"expected classes 0 .. {n_classes - 1}, got {np.unique([*np.unique(ours), *theirs])}")
         table = np.bincount(theirs * n_classes + ours, minlength=n_classes**2).reshape(n_classes, n_classes)
         hit = np.diag(table)

@@ -226,5 +226,3 @@ def class_weights(census: Census, rows: Sequence[int]) -> np.ndarray:
     share = pixels / max(pixels.sum(), 1)
     weight = np.divide(np.median(share[share > 0]), share, out=np.zeros(len(share)), where=share > 0)
     return np.asarray(weight / weight[share > 0].mean())
-
-

@@ -84,7 +84,9 @@ def parse_loss(text: str) -> Loss:
     parts = [_parse_one(name.strip(), text) for name in names]
 
     def loss(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        return torch.stack([part(logits, target, weight if is_of_pixels else None) for part, is_of_pixels in parts]).sum()
+        return torch.stack(
+            [part(logits, target, weight if is_of_pixels else None) for part, is_of_pixels in parts]
+        ).sum()
 
     return loss
 

@@ -54,7 +54,9 @@ class Readout(nn.Module):
         height, width = x.shape[-2:]
         below, right = -height % self.multiple_px, -width % self.multiple_px
         if below or right:
-            x = F.pad(x, (0, right, 0, below), mode="reflect" if min(height - below, width - right) > 0 else "replicate")
+            x = F.pad(
+                x, (0, right, 0, below), mode="reflect" if min(height - below, width - right) > 0 else "replicate"
+            )
         logits: Tensor = self.body(x)
         return logits[..., :height, :width]
 

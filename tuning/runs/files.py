@@ -99,6 +99,19 @@ def save_map(field: Tensor, size: tuple[int, int], path: Path) -> Path:
     return write_atomically(path, _png(map_image(field, size)))
 
 
+def save_values(values: np.ndarray, path: Path) -> Path:
+    """Write whole numbers (H, W) as grey PNG: 8 bits where they fit, else 16.
+
+    Raises:
+        ValueError: a number below 0, or of more than 16 bits.
+    """
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > np.iinfo(np.uint16).max:
+        raise ValueError(f"expected numbers 0 .. 65535 for a map, got {low} .. {high}")
+    kind = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
+    return write_atomically(path, _png(Image.fromarray(values.astype(kind))))
+
+
 def summary_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """The part of an episode's record that goes into ``<stem>.json``: everything but its history."""
     first = ("answer", "controller", "disturbance", "seed", "parameters", "before", "after", "seconds")
