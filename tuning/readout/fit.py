@@ -33,7 +33,7 @@ class FitSettings:
     loss: str = "dice+ce"
     n_epochs: int = 60
     n_steps: int = 12
-    n_batch: int = 8
+    n_batch: int = 4
     crop_px: int = 96
     rate: float = 3e-3
     decay: float = 1e-4

@@ -114,7 +114,7 @@ def candidates(settings: ReadoutSettings, cortex: Cortex, n_classes: int) -> lis
 
 def rate_of(kind: str) -> float:
     """The rate a kind of model begins with; it is halved where validation stands still."""
-    return {"linear": 1e-2, "conv": 3e-3, "unet": 1e-3}[kind]
+    return {"linear": 3e-2, "conv": 3e-3, "unet": 1e-3}[kind]
 
 
 def learn(
@@ -197,7 +197,10 @@ def readers(
     if "chosen" in settings.ways:
         rows = _choose(data, looking, settings, check)
         some = replace(looking, u=looking.u[list(rows)])
-        ways["chosen"] = (f"{len(rows)} chosen looks", lambda image: some.read_all(image).mean(0))
+        ways["chosen"] = (
+            f"{len(rows)} chosen look" + "s" * (len(rows) > 1),
+            lambda image: some.read_all(image).mean(0),
+        )
     order = ["default", *(way for way in settings.ways if way != "default")]
     found += [(own.name, n, ways[way][0], ways[way][1]) for way in order]
     for one in asked:
