@@ -46,6 +46,9 @@ def run(settings: ReadoutSettings) -> int:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
     try:
+        if settings.model is not None and not settings.images:
+            _complain("--model is applied to images; give IMAGE")
+            return USAGE
         if settings.model is not None:
             return apply(settings)
         if settings.labelled is None:

@@ -90,12 +90,10 @@ examples      ciliary readout --labelled cells/ --size 256
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.model is not None and not self.images:
-            raise ValueError("--model is applied to images; give IMAGE, or leave it out")
+        if self.model is not None and self.labelled is not None:
+            raise ValueError("give IMAGE and --model, or --labelled DIR, not both")
         if self.images and self.model is None:
             raise ValueError("IMAGE needs --model FILE, a readout that was learned; learn one with --labelled DIR")
-        if self.images and self.labelled is not None:
-            raise ValueError("give IMAGE and --model, or --labelled DIR, not both")
         if not (self.heads and self.ways and self.disturbances):
             raise ValueError("--head, --read and --disturb need a name or more")
         if self.gap and self.split != "blocks":

@@ -79,7 +79,7 @@ def save_episode(
 
     The JSON comes last: where it is, the maps are.
     """
-    labels, boundary, page, uncertainty = (folder / name for name in _names(stem))
+    labels, boundary, page, uncertainty, _ = (folder / name for name in _names(stem))
     maps = {"labels": (labels, label_image(percept, size)), "boundary": (boundary, map_image(percept.boundary, size))}
     if isinstance(percept, IntegratedPercept):
         maps["uncertainty"] = uncertainty, map_image(percept.uncertainty, size)
@@ -220,8 +220,9 @@ def _short(name: str) -> str:
     return flat.encode("utf-8", "replace")[:_MOST_BYTES].decode("utf-8", "ignore")
 
 
-def _names(stem: str) -> tuple[str, str, str, str]:
-    return f"{stem}.labels.png", f"{stem}.boundary.png", f"{stem}.json", f"{stem}.uncertainty.png"
+def _names(stem: str) -> tuple[str, str, str, str, str]:
+    ends = ("labels.png", "boundary.png", "json", "uncertainty.png", "coco.json")
+    return tuple(f"{stem}.{end}" for end in ends)  # type: ignore[return-value]
 
 
 def _png(image: Image.Image) -> bytes:
