@@ -108,4 +108,5 @@ def make_unet(n_classes: int, *, encoder: str = UNET_ENCODER) -> Readout:
 @torch.no_grad()
 def probabilities(model: Readout, fields: Tensor) -> Tensor:
     """(B, K, H, W) on the simplex over K, of a model in eval mode."""
-    return model(fields).softmax(1)
+    logits: Tensor = model(fields)
+    return logits.softmax(1)

@@ -79,12 +79,14 @@ def save_episode(
 
     The JSON comes last: where it is, the maps are.
     """
-    labels, boundary, page, uncertainty, _ = (folder / name for name in _names(stem))
+    labels, boundary, page, uncertainty, instances = (folder / name for name in _names(stem))
     maps = {"labels": (labels, label_image(percept, size)), "boundary": (boundary, map_image(percept.boundary, size))}
     if isinstance(percept, IntegratedPercept):
         maps["uncertainty"] = uncertainty, map_image(percept.uncertainty, size)
     elif is_own(page):
         uncertainty.unlink(missing_ok=True)  # of an earlier answer
+    if is_own(instances):
+        instances.unlink()  # likewise
     for path, image in maps.values():
         write_atomically(path, _png(image))
     text = json.dumps(
