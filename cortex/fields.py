@@ -15,7 +15,7 @@ from torch import Tensor
 from ciliary.cortex.percept import N_ORIENTATIONS, M4Out, Percept
 from ciliary.cortex.stages.m1_perception import N_COLOUR
 
-GROUPS = ("retina", "m1", "m2", "m3", "m4")
+GROUPS = ("retina", "m1", "m2", "m3", "m4", "code")
 _LOG_SIZE = -5  # of an embedding: mean cues, log size, place (2) and spread (2)
 
 
@@ -26,12 +26,15 @@ def dense_fields(percept: Percept, *, is_rotation_pooled: bool = True, only: Col
         percept: of a cortex.
         is_rotation_pooled: of V1's and M3's orientations the mean and the largest of each scale, which a turned image
             does not change; else each orientation by itself.
-        only: stages to take, of :data:`GROUPS`.
+        only: stages to take, of :data:`GROUPS`; ``code`` is what M1 and M3 have learned, where they have.
 
     Raises:
-        ValueError: no stage, or one that there is not.
+        ValueError: no stage, one that there is not, or codes alone of a cortex without.
     """
-    return torch.cat(list(named_fields(percept, is_rotation_pooled=is_rotation_pooled, only=only).values()), 1)
+    named = named_fields(percept, is_rotation_pooled=is_rotation_pooled, only=only)
+    if not named:
+        raise ValueError(f"this cortex has no fields of {', '.join(only)}; take another stage of {', '.join(GROUPS)}")
+    return torch.cat(list(named.values()), 1)
 
 
 def named_fields(
@@ -61,9 +64,9 @@ def named_fields(
         "m4.objects": object_fields(percept.m4),
     }
     if m1.code is not None:
-        fields["m1.code"] = F.interpolate(m1.code, size=size, mode="bilinear", align_corners=False)
+        fields["code.m1"] = F.interpolate(m1.code, size=size, mode="bilinear", align_corners=False)
     if texture.shape[1] > n_energies:
-        fields["m3.code"] = texture[:, n_energies:]
+        fields["code.m3"] = texture[:, n_energies:]
     return {name: field for name, field in fields.items() if name.partition(".")[0] in only}
 
 

@@ -22,7 +22,7 @@ def test_they_are_one_stack_at_the_images_size(percept):
     stack = dense_fields(percept)
     assert stack.shape == (2, sum(one.shape[1] for one in named.values()), 48, 64)
     assert torch.isfinite(stack).all()
-    assert {name.partition(".")[0] for name in named} == set(GROUPS)
+    assert {name.partition(".")[0] for name in named} == set(GROUPS) - {"code"}
     assert dense_fields(percept, is_rotation_pooled=False).shape[1] == stack.shape[1] + 2 * (18 - 6)
 
 
@@ -32,6 +32,8 @@ def test_images_of_a_batch_do_not_meet(percept):
 
 def test_some_stages_alone(percept):
     assert list(named_fields(percept, only=("m2",))) == ["m2.end_points", "m2.contour", "m2.barrier"]
+    with pytest.raises(ValueError, match="no fields of code"):
+        dense_fields(percept, only=("code",))
     for wrong in ((), ("m6",)):
         with pytest.raises(ValueError, match="retina, m1"):
             dense_fields(percept, only=wrong)

@@ -35,7 +35,7 @@ def apply(settings: ReadoutSettings) -> int:
     kept = load_readout(settings.model)
     cortex = Cortex(**kept.about["cortex"]).eval().requires_grad_(False).to(choose_device(settings.device))
     see, model, values = (
-        CortexFields(cortex, kept.about["is_oriented"]),
+        CortexFields(cortex, kept.about["is_oriented"], tuple(kept.about["fields"])),
         kept.model.to(cortex.device),
         kept.classes.values,
     )

@@ -81,6 +81,28 @@ class Row:
     hausdorff_px: float
 
 
+@dataclass(frozen=True)
+class ImageRow:
+    """One test image by one model: what others may pair."""
+
+    image: str
+    model: str
+    disturbance: str
+    read: str
+    dice: float
+    accuracy: float
+    boundary_f: float
+
+
+def image_rows(answers: Sequence[Answer], images: Sequence[str]) -> list[ImageRow]:
+    """A line a test image and answer."""
+    return [
+        ImageRow(image, one.model, one.disturbance, one.read, float(dice), score.accuracy, score.boundary_f)
+        for one in answers
+        for image, dice, score in zip(images, one.dice, one.scores, strict=True)
+    ]
+
+
 def rows_of(answers: Sequence[Answer], names: Sequence[str]) -> list[Row]:
     """The table: the answers in their order, each beside the first of its disturbance."""
     first: dict[str, Answer] = {}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ciliary.cortex import Cortex
 from ciliary.cortex.device import to_device
-from ciliary.cortex.fields import dense_fields
+from ciliary.cortex.fields import GROUPS, dense_fields
 from ciliary.cortex.ops.smoothing import gaussian_blur
 from ciliary.cortex.parameters import Theta
 
@@ -29,23 +29,29 @@ class CortexFields:
 
     cortex: Cortex
     is_oriented: bool = False
+    only: tuple[str, ...] = GROUPS
 
     @torch.no_grad()
     def __call__(self, image: Tensor, theta: Theta | None = None) -> Tensor:
         """Fields (B, C, H, W) of images (B, 3, H, W), on the CPU."""
         percept = self.cortex(to_device(image, self.cortex.device), theta)
-        return dense_fields(percept, is_rotation_pooled=not self.is_oriented).cpu()
+        return dense_fields(percept, is_rotation_pooled=not self.is_oriented, only=self.only).cpu()
 
 
 def blurred(image: Tensor) -> Tensor:
-    """The image and its Gaussian blurs at :data:`BLURS_PX`: what pixel classifiers such as ilastik's begin with."""
+    """:func:`pixels` and their Gaussian blurs at :data:`BLURS_PX`: what pixel classifiers as ilastik's begin with."""
+    image = pixels(image)
     sigmas = [image.new_full((len(image),), sigma) for sigma in BLURS_PX]
     return torch.cat([image, *(gaussian_blur(image, sigma) for sigma in sigmas)], 1)
 
 
 def pixels(image: Tensor) -> Tensor:
-    """The image itself, which a U-Net reads."""
-    return image
+    """The image, which a U-Net reads: less its own mean, over its own spread, as nnU-Net has it (Isensee et al. 2021).
+
+    One mean and spread of all channels, so that colour is left. Without it, a dark image is one that it never saw.
+    """
+    mean, spread = image.mean((1, 2, 3), keepdim=True), image.std((1, 2, 3), keepdim=True)
+    return (image - mean) / spread.clamp_min(1e-3)
 
 
 class Crops(NamedTuple):
@@ -85,7 +91,7 @@ class FieldStore:
 
     def smallest_px(self, rows: Sequence[int]) -> int:
         """The shortest side of these images."""
-        return min(min(self._target[i].shape) for i in rows)
+        return min(int(min(self._target[i].shape)) for i in rows)
 
     def crops(self, rows: Sequence[int], n: int, px: int, generator: torch.Generator, *, is_turned: bool) -> Crops:
         """So many squares of ``px`` out of some images, at places drawn evenly; turned and mirrored if asked."""
@@ -95,12 +101,11 @@ class FieldStore:
             height, width = self._target[i].shape
             top, left = (int(torch.randint(side - px + 1, (1,), generator=generator)) for side in (height, width))
             quarter, mirror = torch.randint(4, (1,), generator=generator), torch.randint(2, (1,), generator=generator)
-            field = np.asarray(self._fields[i][:, top : top + px, left : left + px], np.float32)
-            target = self._target[i][top : top + px, left : left + px].astype(np.int64)
+            field = torch.from_numpy(np.asarray(self._fields[i][:, top : top + px, left : left + px], np.float32))
+            target = torch.from_numpy(self._target[i][top : top + px, left : left + px].astype(np.int64))
             if is_turned:
-                field, target = (np.rot90(one, int(quarter), (-2, -1)) for one in (field, target))
-                if mirror:
-                    field, target = field[..., ::-1], target[..., ::-1]
-            cut.append(torch.from_numpy(np.ascontiguousarray(field)))
-            classes.append(torch.from_numpy(np.ascontiguousarray(target)))
+                field, target = (torch.rot90(one, int(quarter), (-2, -1)) for one in (field, target))
+                field, target = (one.flip(-1) if mirror else one for one in (field, target))
+            cut.append(field)
+            classes.append(target)
         return Crops(torch.stack(cut), torch.stack(classes))

@@ -18,7 +18,7 @@ from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.cli.stopping import Stopped, Stopper
 from ciliary.tuning.readout.apply import apply
 from ciliary.tuning.readout.data import open_examples
-from ciliary.tuning.readout.exam import rows_of
+from ciliary.tuning.readout.exam import image_rows, rows_of
 from ciliary.tuning.readout.figure import draw_found, draw_losses
 from ciliary.tuning.readout.fit import Epoch
 from ciliary.tuning.readout.kept import Kept
@@ -130,9 +130,11 @@ def _train(s: ReadoutSettings, cortex: Cortex) -> int:
                 title=f"Test images, {kind}",
                 names=data.census.classes.names,
             )
+            images = image_rows(answers, [data[i].name for i in data.split.test])
             written = {
                 "readout": write_atomically(s.out / "readout.safetensors", kept.to_bytes()),
                 "table": write_atomically(s.out / "readout.csv", rows_to_csv(rows).encode()),
+                "images": write_atomically(s.out / "images.csv", rows_to_csv(images).encode()),
                 "losses": write_figure(draw_losses(fitted, s.loss), s.out / "curves.png"),
                 "found": write_figure(figure, s.out / "test.png"),
                 "page": write_atomically(s.out / "readout.md", text.encode()),

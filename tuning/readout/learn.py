@@ -93,7 +93,7 @@ def take_stock(
 
 def candidates(settings: ReadoutSettings, cortex: Cortex, n_classes: int) -> list[Candidate]:
     """The cortex's heads, then what stands beside them."""
-    see = CortexFields(cortex, settings.is_oriented)
+    see = CortexFields(cortex, settings.is_oriented, settings.fields)
     n_own = see(torch.full((1, 3, 64, 64), 0.5)).shape[1]
     n_blurs = blurred(torch.zeros(1, 3, 32, 32)).shape[1]
     found = [

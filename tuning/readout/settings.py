@@ -8,6 +8,7 @@ from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import Check, at_least, one_of, option, words
 from ciliary.tuning.cli.settings import CortexOptions, Images, Seed
 
+FIELDS = ("retina", "m1", "m2", "m3", "m4", "code")
 HEADS = ("linear", "conv")
 BESIDE = ("blurs", "blurs-conv", "unet")
 WAYS = ("default", "looks", "chosen", "reflex")
@@ -30,6 +31,8 @@ class ReadoutSettings(CortexOptions):
     epilog: ClassVar[str] = f"""\
 labelled      DIR of images/ and labels/: a map a name, every value a class (--classes foreground: 0 and the rest); or
               synthetic-cells:N, cells that are drawn: ground, cytoplasm, nucleus.
+fields        retina, m1, m2, m3: what they say of every pixel; m4: of the proto-object it lies in; code: what M1 and M3
+              have learned
 split         images: at random; blocks: of a stack of slices in order of their names the last to test on, those before
               to validate, the first to learn from
 losses        dice, iou, tversky:FP:FN, focal:GAMMA, ce, or the sum of two, as dice+ce; pixels of focal and ce weigh by
@@ -38,8 +41,8 @@ beside        blurs: a linear head on the image and four Gaussian blurs; blurs-c
               unet: a U-Net of segmentation_models_pytorch from scratch (pip install 'ciliary[readout]')
 read          default: at the cortex's defaults; looks: mean of 8 looks around them; chosen: of those that helped on
               validation images; reflex: at the setting that the reflex finds for each image
-output        OUT/readout.safetensors (the head whose validation loss was lowest), readout.md, readout.csv, curves.png,
-              test.png, progress.jsonl, and a run in mlflow.db (or where MLFLOW_TRACKING_URI says).
+output        OUT/readout.safetensors (the head whose validation loss was lowest), readout.md, readout.csv, images.csv,
+              curves.png, test.png, progress.jsonl, and a run in mlflow.db (or where MLFLOW_TRACKING_URI says).
               With --model: OUT/<image>.classes.png (values as in the label maps) and OUT/<image>.p_<class>.png
               (probability, 255 is 1), at the size of the image.
 {IN_WORDS}
@@ -71,6 +74,9 @@ examples      ciliary readout --labelled cells/ --size 256
     is_oriented: Annotated[
         bool, option("--oriented", "", "each orientation a field, and no turned crops; else mean and largest of them")
     ] = False
+    fields: Annotated[
+        tuple[str, ...], option("--fields", "STAGE,...", "stages that heads read", convert=words), one_of(*FIELDS)
+    ] = ("retina", "m1", "m2", "m3")
     loss: Annotated[str, option("--loss", "LOSS", "what is to fall; see below")] = "dice+ce"
     beside: Annotated[
         tuple[str, ...], option("--beside", "NAME,...", "other models in the table", convert=words), one_of(*BESIDE)
@@ -94,7 +100,7 @@ examples      ciliary readout --labelled cells/ --size 256
             raise ValueError("give IMAGE and --model, or --labelled DIR, not both")
         if self.images and self.model is None:
             raise ValueError("IMAGE needs --model FILE, a readout that was learned; learn one with --labelled DIR")
-        if not (self.heads and self.ways and self.disturbances):
-            raise ValueError("--head, --read and --disturb need a name or more")
+        if not (self.fields and self.heads and self.ways and self.disturbances):
+            raise ValueError("--fields, --head, --read and --disturb need a name or more")
         if self.gap and self.split != "blocks":
             raise ValueError("--gap is between blocks; add --split blocks")

@@ -32,6 +32,8 @@ FROZEN = {
     "--device --quiet",
     "readout": "--labelled --model --classes --void --train --head --oriented --loss --beside --encoder --disturb "
     "--read --epochs --size --seed --out --device --quiet",
+    "readout": "--labelled --model --classes --void --train --head --fields --oriented --loss --beside --encoder "
+    "--disturb --read --epochs --size --seed --out --device --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -90,6 +92,7 @@ WORDS |= {
     "--device": "cpu",
     "--classes": "values",
     "--head": "linear",
+    "--fields": "m2",
     "--beside": "unet",
     "--read": "looks",
 }
