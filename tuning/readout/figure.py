@@ -15,6 +15,7 @@ from ciliary.cortex.plot.sheet import Sheet, picture_row
 from ciliary.envs.metrics.classes import UNLABELLED
 from ciliary.tuning.readout.fit import Fitted
 
+_COLUMN_IN = 2.1
 _OVER = 0.55  # share of the class's colour in a pixel
 _PALETTE = "tab10"
 
@@ -32,6 +33,11 @@ def draw_losses(fitted: Mapping[str, Fitted], loss: str) -> Figure:
         ax.axvline(one.best.number, color=style.FAINT, lw=1, ls=":", label="kept")
         style.plain(ax, name, loss if ax.get_subplotspec().is_first_col() else "")
         ax.set_xlabel("epochs", fontsize=8.5, color=style.FAINT)
+    # First epochs may be far above all others: what comes after them is what one looks at.
+    ax.set_ylim(
+        0,
+        1.1 * max(v for one in fitted.values() for e in one.epochs[1:2] or one.epochs for v in (e.train, e.validation)),
+    )
     ax.legend(frameon=False, fontsize=8, labelcolor=style.INK)
     return figure
 
@@ -42,8 +48,10 @@ def draw_found(
 ) -> Figure:  # fmt: skip
     """A row an image: as it is, as it was drawn, as each model found it."""
     columns = {"drawn": drawn, **found}
-    row = picture_row(len(columns) + 1, tuple(images[0].shape[-2:]), gap_in=0.3)  # type: ignore[arg-type]
-    sheet = Sheet(title, "classes: " + ", ".join(names), [row] * len(images))
+    width_in = _COLUMN_IN * (len(columns) + 1)
+    size = images[0].shape[-2], images[0].shape[-1]
+    row = picture_row(len(columns) + 1, size, gap_in=0.2, width_in=width_in)
+    sheet = Sheet(title, "classes: " + ", ".join(names), [row] * len(images), width_in=width_in)
     for i, image in enumerate(images):
         seen = paint.as_picture(image)
         style.picture(sheet.axes(i, 0), seen, "image" if i == 0 else "")

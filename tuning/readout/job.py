@@ -22,7 +22,7 @@ from ciliary.tuning.readout.exam import image_rows, rows_of
 from ciliary.tuning.readout.figure import draw_found, draw_losses
 from ciliary.tuning.readout.fit import Epoch
 from ciliary.tuning.readout.kept import Kept
-from ciliary.tuning.readout.learn import Data, candidates, examine, learn, readers, take_stock
+from ciliary.tuning.readout.learn import MAJORITY, Data, candidates, examine, learn, readers, take_stock
 from ciliary.tuning.readout.losses import parse_loss
 from ciliary.tuning.readout.models import NoUNet
 from ciliary.tuning.readout.report import census_table, page
@@ -126,8 +126,8 @@ def _train(s: ReadoutSettings, cortex: Cortex) -> int:
             figure = draw_found(
                 [one.image for one in tests],
                 [data.target(one) for one in tests],
-                {name: maps[:_N_SHOWN] for name, maps in shown.items()},
-                title=f"Test images, {kind}",
+                {name: maps[:_N_SHOWN] for name, maps in shown.items() if name != MAJORITY},
+                title="Test images" if kind.name == "none" else f"Test images, {kind}",
                 names=data.census.classes.names,
             )
             images = image_rows(answers, [data[i].name for i in data.split.test])

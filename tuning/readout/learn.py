@@ -240,9 +240,9 @@ def examine(
     data: Data, models: Sequence[tuple[str, int, str, Reader]], settings: ReadoutSettings,
     *, check: Callable[[], None],
 ) -> tuple[list[Answer], dict[str, list[np.ndarray]]]:  # fmt: skip
-    """Scores of all models at the test images under every disturbance; and the maps found in the undisturbed ones.
+    """Scores of all models at the test images under every disturbance; and the maps found under the first.
 
-    Maps are of the first disturbance asked for, by ``model, way``.
+    Maps are by model, or by way of reading where it is not the default.
     """
     n_classes = len(data.census.classes)
     answers: list[Answer] = []
@@ -262,7 +262,7 @@ def examine(
                     found = read(image).argmax(0).numpy()
                     scores.append(score(found, data.target(one), n_classes))
                     if text == settings.disturbances[0]:
-                        shown.setdefault(name if way == "default" else f"{name}, {way}", []).append(found)
+                        shown.setdefault(name if way == "default" else way, []).append(found)
                     bar.advance()
                     check()
                 answers.append(Answer(name, n_weights, text, way, tuple(scores)))
