@@ -256,21 +256,6 @@ def test_saved_files(settings, tmp_path, controller):
     assert outcome.records[0]["files"]["json"] == str(save / "a.json")
 
 
-def test_saved_instances(settings, tmp_path):
-    """Asked for later, they are made of an episode that was done; of another perceiver's they are its segments."""
-    settings = replace(settings, save=tmp_path / "maps")
-    play(settings, ("a",))
-    outcome = play(replace(settings, is_coco=True, is_resumed=True), ("a",))
-    assert outcome.n_before == 0
-    assert outcome.records[0]["files"]["coco"] == str(tmp_path / "maps" / "a.coco.json")
-    page = json.loads((tmp_path / "maps" / "a.coco.json").read_text())
-    assert page["images"][0]["height"] == 90
-    assert page["annotations"]
-    assert {one["category_id"] for one in page["annotations"]} == {page["categories"][0]["id"]}
-    play(replace(settings, seed=1), ("a",))
-    assert not (tmp_path / "maps" / "a.coco.json").exists(), "of an answer that is there no more"
-
-
 def test_missing_saved_files_are_made_again(settings, tmp_path):
     settings = replace(settings, save=tmp_path / "maps")
     play(settings, ("a", "b"))
