@@ -71,19 +71,20 @@ class FieldStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._fields: dict[int, np.ndarray] = {}
+        self._fields: dict[int, list[np.ndarray]] = {}
         self._target: dict[int, np.ndarray] = {}
 
     def add(self, i: int, fields: Tensor, target: np.ndarray) -> None:
-        """Keep image i: fields (C, H, W) and classes (H, W)."""
-        path = self._folder / f"{i}.npy"
+        """Keep image i: fields (C, H, W) and classes (H, W). Added again, it is another look at the same image."""
+        looks = self._fields.setdefault(i, [])
+        path = self._folder / f"{i}.{len(looks)}.npy"
         np.save(path, fields.to(torch.float16).numpy())
-        self._fields[i] = np.load(path, mmap_mode="r")
+        looks.append(np.load(path, mmap_mode="r"))
         self._target[i] = target.astype(np.int8)
 
     def fields(self, i: int) -> Tensor:
-        """(C, H, W) float32 of an image."""
-        return torch.from_numpy(np.asarray(self._fields[i], np.float32))
+        """(C, H, W) float32 of an image, at its first look."""
+        return torch.from_numpy(np.asarray(self._fields[i][0], np.float32))
 
     def target(self, i: int) -> np.ndarray:
         """(H, W) int64 classes of an image."""
@@ -101,7 +102,9 @@ class FieldStore:
             height, width = self._target[i].shape
             top, left = (int(torch.randint(side - px + 1, (1,), generator=generator)) for side in (height, width))
             quarter, mirror = torch.randint(4, (1,), generator=generator), torch.randint(2, (1,), generator=generator)
-            field = torch.from_numpy(np.asarray(self._fields[i][:, top : top + px, left : left + px], np.float32))
+            looks = self._fields[i]
+            look = looks[int(torch.randint(len(looks), (1,), generator=generator))] if len(looks) > 1 else looks[0]
+            field = torch.from_numpy(np.asarray(look[:, top : top + px, left : left + px], np.float32))
             target = torch.from_numpy(self._target[i][top : top + px, left : left + px].astype(np.int64))
             if is_turned:
                 field, target = (torch.rot90(one, int(quarter), (-2, -1)) for one in (field, target))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ciliary.cortex import Cortex
@@ -19,7 +20,7 @@ from ciliary.tuning.readout.data import Census, Example, Examples, class_weights
 from ciliary.tuning.readout.exam import Answer, mean_dice, score
 from ciliary.tuning.readout.fields import CortexFields, FieldStore, Seer, blurred, pixels
 from ciliary.tuning.readout.fit import Epoch, FitSettings, Fitted, fit
-from ciliary.tuning.readout.looks import Looking, Reader, choose
+from ciliary.tuning.readout.looks import Looking, Reader, choose, draw_looks, fields_of_look
 from ciliary.tuning.readout.models import Readout, make_head, make_unet, probabilities
 from ciliary.tuning.readout.settings import ReadoutSettings
 from ciliary.tuning.readout.split import Split, check_split, split_blocks, split_images
@@ -174,9 +175,18 @@ def _store(
         for i in rows:
             example = data[i]
             store.add(i, one.see(example.image[None])[0], data.target(example))
+            if settings.n_taught > 1 and isinstance(one.see, CortexFields) and i in data.split.train:
+                for u in draw_looks(one.see.cortex, settings.n_taught)[1:]:
+                    store.add(i, _in_frame(fields_of_look(one.see, example.image, u), example), data.target(example))
+                    check()
             bar.advance()
             check()
     return store
+
+
+def _in_frame(fields: Tensor, example: Example) -> Tensor:
+    size = (example.image.shape[-2], example.image.shape[-1])
+    return fields[0] if fields.shape[-2:] == size else F.interpolate(fields, size, mode="bilinear")[0]
 
 
 def readers(

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ciliary.agents.controllers.homeostat import ReflexController
 from ciliary.agents.episode import run_episode
+from ciliary.cortex import Cortex
 from ciliary.cortex.glance import GlancingPerceiver, in_other_light, resized
 from ciliary.cortex.options import default_objective
 from ciliary.cortex.parameters import Theta
@@ -34,6 +35,20 @@ _N_TRIALS = 8  # of the reflex, which settles in a few steps
 _SPREAD = 0.12  # of looks, in u: what the cortex varies in a session where it says nothing else
 
 
+def draw_looks(cortex: Cortex, n: int) -> np.ndarray:
+    """Settings (n, P) in [-1, 1] around the defaults, which are the first; in other light and at other sizes too."""
+    return draw_panel(GlancingPerceiver([cortex]), n, spread=_SPREAD)
+
+
+def fields_of_look(fields: CortexFields, image: Tensor, u: Sequence[float] | np.ndarray) -> Tensor:
+    """(1, C, h, w) of an image (3, H, W) at a look (P,), at the size that it is looked at."""
+    table = GlancingPerceiver([fields.cortex]).table
+    theta = table.from_unit(torch.as_tensor(np.asarray(u, np.float32))[None])
+    seen = resized(in_other_light(image[None], theta), float(theta["glance_scale"]))
+    own: Theta = {name: theta[name] for name in fields.cortex.table.names}
+    return fields(seen, own)
+
+
 @dataclass(frozen=True, eq=False)
 class Looking:
     """A model that reads the cortex's fields, and the looks (M, P) it may take; the first are the defaults."""
@@ -45,18 +60,14 @@ class Looking:
     @classmethod
     def of(cls, fields: CortexFields, model: Readout, *, n_looks: int = N_LOOKS) -> Looking:
         """With looks drawn around the defaults, in other light and at other sizes too."""
-        return cls(fields, model, draw_panel(GlancingPerceiver([fields.cortex]), n_looks, spread=_SPREAD))
+        return cls(fields, model, draw_looks(fields.cortex, n_looks))
 
     def read(self, image: Tensor, u: Sequence[float] | np.ndarray | None = None) -> Tensor:
         """(K, H, W) probabilities at one look; the defaults when None."""
         device = self.model.mean.device
         if u is None:
             return probabilities(self.model, self.fields(image[None]).to(device))[0].cpu()
-        table = GlancingPerceiver([self.fields.cortex]).table
-        theta = table.from_unit(torch.as_tensor(np.asarray(u, np.float32))[None])
-        seen = resized(in_other_light(image[None], theta), float(theta["glance_scale"]))
-        own: Theta = {name: theta[name] for name in self.fields.cortex.table.names}
-        found = probabilities(self.model, self.fields(seen, own).to(device)).cpu()
+        found = probabilities(self.model, fields_of_look(self.fields, image, u).to(device)).cpu()
         if found.shape[-2:] != image.shape[-2:]:
             found = F.interpolate(found, size=image.shape[-2:], mode="bilinear", align_corners=False)
         return found[0]

@@ -77,6 +77,9 @@ examples      ciliary readout --labelled cells/ --size 256
     fields: Annotated[
         tuple[str, ...], option("--fields", "STAGE,...", "stages that heads read", convert=words), one_of(*FIELDS)
     ] = ("retina", "m1", "m2", "m3")
+    n_taught: Annotated[
+        int, option("--taught-looks", "N", "looks at each training image that the head learns from"), at_least(1)
+    ] = 1
     loss: Annotated[str, option("--loss", "LOSS", "what is to fall; see below")] = "dice+ce"
     beside: Annotated[
         tuple[str, ...], option("--beside", "NAME,...", "other models in the table", convert=words), one_of(*BESIDE)

@@ -102,3 +102,11 @@ def test_a_darker_image_is_the_same_to_a_u_net_and_its_blurs_too():
     assert torch.isfinite(blurred(torch.full((1, 3, 16, 16), 0.4))).all()
     assert torch.equal(blurred(image)[:, :3], pixels(image))
     assert blurred(image).shape == (1, 15, 16, 16)
+
+
+def test_another_look_is_learned_from_too(store):
+    generator = torch.Generator().manual_seed(0)
+    store.add(0, torch.full((3, 24, 20), 7.0), store.target(0))
+    assert not (store.fields(0) == 7).any(), "what validates is the first look"
+    crops = store.crops((0,), 20, 8, generator, is_turned=False)
+    assert 3 < (crops.fields == 7).flatten(1).all(1).sum() < 17
