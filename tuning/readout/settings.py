@@ -41,6 +41,7 @@ beside        blurs: a linear head on the image and four Gaussian blurs; blurs-c
               unet: a U-Net of segmentation_models_pytorch from scratch (pip install 'ciliary[readout]')
 read          default: at the cortex's defaults; looks: mean of 8 looks around them; chosen: of those that helped on
               validation images; reflex: at the setting that the reflex finds for each image
+              (--taught-looks N: the head has learned from N looks, too)
 output        OUT/readout.safetensors (the head whose validation loss was lowest), readout.md, readout.csv, images.csv,
               curves.png, test.png, progress.jsonl, and a run in mlflow.db (or where MLFLOW_TRACKING_URI says).
               With --model: OUT/<image>.classes.png (values as in the label maps) and OUT/<image>.p_<class>.png

@@ -283,8 +283,7 @@ class SessionSettings(SessionOptions, PerceiverOptions):
             del values["answer"]
         if not self.is_trusted:
             del values["is_trusted"]
-        for name in ("figures", "is_bare", "has_fluency"):  # nothing that a run is known by
-        for name in ("figures", "is_bare", "is_coco"):  # nothing that a run is known by
+        for name in ("figures", "is_bare", "has_fluency", "is_coco"):  # nothing that a run is known by
             del values[name]
         if self.features_weights is None:
             del values["features_weights"]

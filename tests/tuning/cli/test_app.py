@@ -30,8 +30,6 @@ FROZEN = {
     "fluency": "--scrambles --directions --spikes --typicality --exam --set --seed --size --out --device --quiet",
     "correlate": "--ratings --numbers --correction --permutations --scrambles --directions --set --seed --size --out "
     "--device --quiet",
-    "readout": "--labelled --model --classes --void --train --head --oriented --loss --beside --encoder --disturb "
-    "--read --epochs --size --seed --out --device --quiet",
     "readout": "--labelled --model --classes --void --train --head --fields --oriented --loss --beside --encoder "
     "--disturb --read --epochs --size --seed --out --device --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
