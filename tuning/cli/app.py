@@ -31,6 +31,7 @@ from ciliary.tuning.focus.settings import FocusSettings
 from ciliary.tuning.gaze.settings import ExpectationTraining, GazeSettings, GazeTraining
 from ciliary.tuning.inspect.settings import LookSettings
 from ciliary.tuning.motion.settings import MotionCommand
+from ciliary.tuning.readout.settings import ReadoutSettings
 from ciliary.tuning.sessions.merge_settings import MergeSettings
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary.tuning.spikes.settings import SpikesSettings, SpikesTraining
@@ -59,6 +60,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "spikes": (SpikesSettings, "ciliary.tuning.spikes.job:run"),
     "fluency": (FluencySettings, "ciliary.tuning.fluency.job:run"),
     "correlate": (CorrelateSettings, "ciliary.tuning.correlation.job:run"),
+    "readout": (ReadoutSettings, "ciliary.tuning.readout.job:run"),
     "evaluate": (EvaluateSettings, "ciliary.tuning.evaluation.evaluate:run"),
     "compare": (CompareSettings, "ciliary.tuning.evaluation.compare:run"),
     "calibrate": (CalibrateSettings, "ciliary.tuning.calibration.job:run"),

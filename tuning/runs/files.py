@@ -79,12 +79,14 @@ def save_episode(
 
     The JSON comes last: where it is, the maps are.
     """
-    labels, boundary, page, uncertainty = (folder / name for name in _names(stem))
+    labels, boundary, page, uncertainty, instances = (folder / name for name in _names(stem))
     maps = {"labels": (labels, label_image(percept, size)), "boundary": (boundary, map_image(percept.boundary, size))}
     if isinstance(percept, IntegratedPercept):
         maps["uncertainty"] = uncertainty, map_image(percept.uncertainty, size)
     elif is_own(page):
         uncertainty.unlink(missing_ok=True)  # of an earlier answer
+    if is_own(instances):
+        instances.unlink()  # likewise
     for path, image in maps.values():
         write_atomically(path, _png(image))
     text = json.dumps(
@@ -97,6 +99,19 @@ def save_episode(
 def save_map(field: Tensor, size: tuple[int, int], path: Path) -> Path:
     """Write a map (1, 1, h, w) in [0, 1] as 8-bit grey PNG at ``size`` (H, W)."""
     return write_atomically(path, _png(map_image(field, size)))
+
+
+def save_values(values: np.ndarray, path: Path) -> Path:
+    """Write whole numbers (H, W) as grey PNG: 8 bits where they fit, else 16.
+
+    Raises:
+        ValueError: a number below 0, or of more than 16 bits.
+    """
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > np.iinfo(np.uint16).max:
+        raise ValueError(f"expected numbers 0 .. 65535 for a map, got {low} .. {high}")
+    kind = np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16
+    return write_atomically(path, _png(Image.fromarray(values.astype(kind))))
 
 
 def summary_of(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,8 +222,9 @@ def _short(name: str) -> str:
     return flat.encode("utf-8", "replace")[:_MOST_BYTES].decode("utf-8", "ignore")
 
 
-def _names(stem: str) -> tuple[str, str, str, str]:
-    return f"{stem}.labels.png", f"{stem}.boundary.png", f"{stem}.json", f"{stem}.uncertainty.png"
+def _names(stem: str) -> tuple[str, str, str, str, str]:
+    ends = ("labels.png", "boundary.png", "json", "uncertainty.png", "coco.json")
+    return tuple(f"{stem}.{end}" for end in ends)  # type: ignore[return-value]
 
 
 def _png(image: Image.Image) -> bytes:

@@ -16,6 +16,7 @@ from ciliary.envs.data.disturbances import parse_disturbance
 from ciliary.envs.objective.make import make_objective
 from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import NOTHING, USAGE
+from ciliary.tuning.runs.coco import join_files
 from ciliary.tuning.runs.files import NotWritable
 from ciliary.tuning.runs.registry import find_policy
 from ciliary.tuning.runs.store import StoreError
@@ -78,6 +79,9 @@ def accommodate(settings: SessionSettings) -> int:
         complain("accommodate", error)
         return NOTHING
     outcome.problems[:0] = missing
+    if asked.is_coco and asked.save is not None:
+        found = [record["files"].get("coco") for record in outcome.records]
+        join_files([path for path in found if path], asked.save / f"{outcome.name}.coco.json")
     if not is_quiet:
         print_outcome(outcome, save=asked.save)
     return outcome.exit_code

@@ -19,6 +19,7 @@ from ciliary.cortex.plot.overview import draw_stages
 from ciliary.cortex.plot.paint import paint_regions
 from ciliary.envs.data.reading import Photograph
 from ciliary.tuning.runs import record as records
+from ciliary.tuning.runs.coco import save_coco
 from ciliary.tuning.runs.files import save_episode, summary_of
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.sessions.animation import animate_episode, shots_of
@@ -69,6 +70,10 @@ def make(
         saved = save_episode(
             settings.save, stem, percept=played.after, size=photograph.original_size, summary=summary_of(record)
         )
+        if settings.is_coco:
+            name = photograph.path.name if photograph.path is not None else stem
+            path = save_coco(settings.save, stem, played.after, photograph.original_size, file_name=name)
+            saved["coco"] = str(path)
     drawings: list[Drawing] = []
     if is_drawn:
         drawings = draw(played, record, settings, env=env, controller=controller, folder=folder, stem=stem)

@@ -109,8 +109,10 @@ class Accommodating(Job[Input, Photograph]):
         """Whether the maps that are asked for lie where they are asked for."""
         if self.settings.save is None:
             return True
-        page = self.settings.save / f"{stem}.json"
-        return bool(record.get("files", {}).get("json") == str(page)) and page.exists()
+        wanted = {"json": f"{stem}.json", **({"coco": f"{stem}.coco.json"} if self.settings.is_coco else {})}
+        pages = {role: self.settings.save / name for role, name in wanted.items()}
+        files = record.get("files", {})
+        return all(files.get(role) == str(page) and page.exists() for role, page in pages.items())
 
     def run_name(self, key: EpisodeKey) -> str:
         """Image, disturbance, controller."""

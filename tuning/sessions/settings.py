@@ -44,7 +44,8 @@ sessions      A session has a name: --session, or <controller>-seed<seed>. Stopp
 output        OUT/<session>/episodes.jsonl and figures/ (a page and a GIF an episode); runs in OUT/mlflow.db, or where
               MLFLOW_TRACKING_URI says.
               --save DIR writes <stem>.labels.png (16-bit, input resolution), <stem>.boundary.png (8-bit), <stem>.json;
-              with several disturbances <stem> becomes <stem>__<disturbance>_<severity>.
+              with several disturbances <stem> becomes <stem>__<disturbance>_<severity>. With --coco also
+              <stem>.coco.json, and all of them in <session>.coco.json.
 many images   --workers 2 plays and draws whole episodes in two processes; --figures best:20 draws the 20 that gained
               most; --shard 3/8 does the third of eight parts of the images, under a session of its own: give each task
               of a Slurm array the same images and --shard $SLURM_ARRAY_TASK_ID/8, and then `ciliary merge OUT`.
@@ -78,7 +79,7 @@ class SessionSettings(SessionOptions, PerceiverOptions):
     epilog: ClassVar[str] = EPILOG
     unnumbered: ClassVar[tuple[str, ...]] = (
         *SessionOptions.unnumbered,
-        *("images", "storage", "is_trusted", "disturbances", "controller"),
+        *("images", "storage", "is_trusted", "disturbances", "controller", "is_coco"),
     )
 
     images: Images = field(default=(), kw_only=False)
@@ -133,6 +134,9 @@ class SessionSettings(SessionOptions, PerceiverOptions):
     ] = True
     out: Annotated[Path, option("--out", "DIR", "where results go")] = DEFAULT_OUT
     save: Annotated[Path | None, option("--save", "DIR", "write label maps, boundary maps and JSON there")] = None
+    is_coco: Annotated[bool, option("--coco", "", "with --save: proto-objects as instances in COCO's format, too")] = (
+        False
+    )
     storage: Annotated[
         str | None, option("--storage", "URL|FILE", "keep Optuna studies there, and continue those it holds")
     ] = None
@@ -156,6 +160,8 @@ class SessionSettings(SessionOptions, PerceiverOptions):
             object.__setattr__(self, "figures", "none")
         if self.has_fluency and self.perceiver != CORTEX:
             raise ValueError(f"--fluency is of the cortex's stages, and {self.perceiver} is to see; leave it out")
+        if self.is_coco and self.save is None:
+            raise ValueError("--coco writes beside the maps; say where with --save DIR")
         if self.controller == "memory" and self.is_shared:
             flag = "--workers" if self.engine == "local" else "--engine"
             raise ValueError(f"memory learns from one episode to the next, which workers cannot; leave {flag} out")
@@ -277,7 +283,7 @@ class SessionSettings(SessionOptions, PerceiverOptions):
             del values["answer"]
         if not self.is_trusted:
             del values["is_trusted"]
-        for name in ("figures", "is_bare", "has_fluency"):  # nothing that a run is known by
+        for name in ("figures", "is_bare", "has_fluency", "is_coco"):  # nothing that a run is known by
             del values[name]
         if self.features_weights is None:
             del values["features_weights"]

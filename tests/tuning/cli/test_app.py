@@ -30,6 +30,8 @@ FROZEN = {
     "fluency": "--scrambles --directions --spikes --typicality --exam --set --seed --size --out --device --quiet",
     "correlate": "--ratings --numbers --correction --permutations --scrambles --directions --set --seed --size --out "
     "--device --quiet",
+    "readout": "--labelled --model --classes --void --train --head --fields --oriented --loss --beside --encoder "
+    "--disturb --read --epochs --size --seed --out --device --quiet",
     "evaluate": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
     "--out --table --train-table --page --quiet --no-portraits --show",
     "compare": "--bsds --labelled --split --images --methods --disturb --workers --size --depth --features --learned "
@@ -70,6 +72,7 @@ SWITCHES = [
     "--maps",
     "--scratch",
     "--exam",
+    "--oriented",
 ]
 WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
 WORDS |= {
@@ -85,6 +88,11 @@ WORDS |= {
     "--correction": "bh",
     "--reset": "soft",
     "--device": "cpu",
+    "--classes": "values",
+    "--head": "linear",
+    "--fields": "m2",
+    "--beside": "unet",
+    "--read": "looks",
 }
 NEEDED = {
     "train policy": ["--algo", "gradient"],
