@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 from rich.console import Console
 
@@ -35,6 +33,7 @@ from ciliary.tuning.correlation.statistics import (
 )
 from ciliary.tuning.correlation.tables import Numbers, as_numbers, joined, read_numbers, usable
 from ciliary.tuning.fluency.job import measure_all
+from ciliary.tuning.inspect.page import templates
 from ciliary.tuning.runs.files import GENERATOR, write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown, shown
 
@@ -172,7 +171,7 @@ def _tell(settings: CorrelateSettings, parts: list[Part], n_missing: int) -> Non
         Together(p.rating, len(p.y), p.prediction.n_numbers, p.prediction.r2, p.prediction.null_high, p.prediction.p)
         for p in parts
     ]
-    page = _templates().get_template("page.html.j2").render(
+    page = templates(Path(__file__).parent).get_template("page.html.j2").render(
         generator=GENERATOR, title="Ratings beside numbers", facts=_facts(settings, parts, n_missing), style=style,
         columns=COLUMNS, parts=[_shown_part(part, settings.correction) for part in parts],
     )  # fmt: skip
@@ -224,18 +223,6 @@ def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
-
-
-def _templates() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["base64"] = lambda content: base64.b64encode(content).decode()
-    return made
 
 
 _complain = partial(complain, "correlate")

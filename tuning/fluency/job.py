@@ -10,11 +10,11 @@ import numpy as np
 from rich.console import Console
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.device import choose_device
 from ciliary.envs.data.reading import Photograph
-from ciliary.tuning.cli.complain import complain, failure
-from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
+from ciliary.tuning.cli.many import made_or_code, one_of_many
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.fluency.exam import Sat, sit, summary
 from ciliary.tuning.fluency.figure import draw_fluency, draw_ranges
@@ -57,15 +57,12 @@ def run(settings: FluencySettings) -> int:
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
-    try:
-        meter = make_meter(settings)
-        u = setting_of(settings, meter)
-    except (ValueError, TypeError, KeyError, FileNotFoundError) as error:
-        _complain(error)
-        return USAGE
-    except ProviderUnavailable as error:
-        _complain(error)
-        return NOTHING
+    meter = made_or_code(lambda: make_meter(settings), _complain)
+    if isinstance(meter, int):
+        return meter
+    u = made_or_code(lambda: setting_of(settings, meter), _complain)
+    if isinstance(u, int):
+        return u
     px = settings.size_px
     inputs, problems, notes = collect(settings.images, px) if settings.images else (showcase(px), [], [])
     for line in (*problems, *notes):
@@ -134,19 +131,13 @@ def _rows(
     with Bar(len(inputs), unit="images", is_quiet=settings.is_quiet) as bar:
         for item in inputs:
             bar.move(title=item.name)
-            try:
+            with one_of_many(item.label, problems, _complain, bar):
                 photograph = item.load()
                 found = meter.measure(photograph.image, u)
                 draw(item, photograph, found)
-            except (ValueError, OSError, RuntimeError, MemoryError) as error:
-                problems.append(failure(item.label, error))
-                _complain(problems[-1])
-                continue
-            finally:
-                bar.advance()
-            if found.is_blank:
-                _complain(f"{item.label}: blank, its numbers are undefined")
-            rows.append(row_of(item, found))
+                if found.is_blank:
+                    _complain(f"{item.label}: blank, its numbers are undefined")
+                rows.append(row_of(item, found))
     return rows
 
 
@@ -200,17 +191,13 @@ def _exam(settings: FluencySettings, meter: Meter, u: np.ndarray, inputs: Sequen
         for item in inputs:
             bar.move(title=item.name)
             try:
-                sat.append(sit(meter, item.load().image, seed=settings.seed))
-                table.append(row_of(item, sat[-1].plain))
-            except (ValueError, OSError, RuntimeError, MemoryError) as error:
-                problems.append(failure(item.label, error))
-                _complain(problems[-1])
+                with one_of_many(item.label, problems, _complain, bar):
+                    sat.append(sit(meter, item.load().image, seed=settings.seed))
+                    table.append(row_of(item, sat[-1].plain))
             except KeyboardInterrupt:  # what was measured is told
                 problems.append(f"stopped after {len(sat)} of {len(inputs)} images")
                 _complain(problems[-1])
                 break
-            finally:
-                bar.advance()
     if not sat:
         return 0
     rows = summary(sat)

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.device import choose_device
 from ciliary.envs.observation import STATISTICS, statistics
-from ciliary.tuning.cli.complain import complain, failure
-from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
+from ciliary.tuning.cli.many import made_or_code, one_of_many
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.fluency.settings import TypicalityTraining
 from ciliary.tuning.fluency.typicality import fit, to_bytes
@@ -27,14 +27,11 @@ def run(settings: TypicalityTraining) -> int:
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
-    try:
-        cortex = Cortex(**settings.cortex).eval().requires_grad_(False).to(choose_device(settings.device))
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        _complain(error)
-        return USAGE
-    except ProviderUnavailable as error:
-        _complain(error)
-        return NOTHING
+    cortex = made_or_code(
+        lambda: Cortex(**settings.cortex).eval().requires_grad_(False).to(choose_device(settings.device)), _complain
+    )
+    if isinstance(cortex, int):
+        return cortex
     inputs, problems, notes = collect(settings.images, settings.size_px)
     for line in (*problems, *notes):
         _complain(line)
@@ -42,15 +39,9 @@ def run(settings: TypicalityTraining) -> int:
     try:
         with Bar(len(inputs), unit="photographs", is_quiet=settings.is_quiet) as bar:
             for item in inputs:
-                try:
+                with one_of_many(item.label, problems, _complain, bar), torch.no_grad():
                     image = item.load().image[None].to(cortex.device)
-                    with torch.no_grad():
-                        rows.append(statistics(image, cortex(image))[0])
-                except (ValueError, OSError, RuntimeError, MemoryError) as error:
-                    problems.append(failure(item.label, error))
-                    _complain(problems[-1])
-                finally:
-                    bar.advance()
+                    rows.append(statistics(image, cortex(image))[0])
     except KeyboardInterrupt:
         _complain("stopped; nothing was written")
         return STOPPED

@@ -55,7 +55,7 @@ def write_page(
     values = [(p, float(theta[p.name])) for p in PARAMETERS]
     moved = [(p, value) for p, value in values if abs(value - p.default) > 1e-6 * max(abs(p.default), 1)]
     text = (
-        _templates()
+        templates(Path(__file__).parent)
         .get_template(_TEMPLATE)
         .render(
             generator=GENERATOR,
@@ -75,10 +75,10 @@ def write_page(
     return write_atomically(path, text.encode())
 
 
-def _templates() -> Environment:
+def templates(folder: Path) -> Environment:
     """Whatever comes from a file's name or a user's words is escaped, and a value that is not there is an error."""
     made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

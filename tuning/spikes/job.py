@@ -8,11 +8,11 @@ from functools import partial
 from rich.console import Console
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.device import choose_device, to_device
 from ciliary.cortex.spiking import Spiking, perceive_in_time
 from ciliary.tuning.cli.complain import complain, failure
-from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
+from ciliary.tuning.cli.many import made_or_code, one_of_many
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_csv, rows_to_markdown
@@ -29,15 +29,16 @@ def run(settings: SpikesSettings) -> int:
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
-    try:
-        codes = {code: settings.spiking(code) for code in settings.codes}
-        cortex = Cortex(**settings.cortex).eval().requires_grad_(False).to(choose_device(settings.device))
-    except (ValueError, TypeError, OSError) as error:
-        _complain(error)
-        return USAGE
-    except ProviderUnavailable as error:
-        _complain(error)
-        return NOTHING
+    made = made_or_code(
+        lambda: (
+            {code: settings.spiking(code) for code in settings.codes},
+            Cortex(**settings.cortex).eval().requires_grad_(False).to(choose_device(settings.device)),
+        ),
+        _complain,
+    )
+    if isinstance(made, int):
+        return made
+    codes, cortex = made
     try:
         return (_look if settings.labelled is None else _exam)(settings, cortex, codes)
     except KeyboardInterrupt:
@@ -56,20 +57,14 @@ def _look(settings: SpikesSettings, cortex: Cortex, codes: Mapping[str, Spiking]
     with Bar(len(inputs), unit="images", is_quiet=settings.is_quiet) as bar:
         for item in inputs:
             bar.move(title=item.name)
-            try:
+            with one_of_many(item.label, problems, _complain, bar):
                 image = to_device(item.load().image[None], cortex.device)
                 moments = list(perceive_in_time(cortex, image, times_ms=settings.times_ms, spiking=codes[code]))
                 figure = draw_moments(image[0].cpu(), moments, cortex(image), title=f"{item.name}, told by {code}")
                 path = write_figure(figure, settings.out / f"{item.name}.png")
-            except (ValueError, OSError, RuntimeError, MemoryError) as error:
-                problems.append(failure(item.label, error))
-                _complain(problems[-1])
-                continue
-            finally:
-                bar.advance()
-            n_done += 1
-            if not settings.is_quiet:
-                stdout.print(f"spikes   {path}", markup=False)
+                n_done += 1
+                if not settings.is_quiet:
+                    stdout.print(f"spikes   {path}", markup=False)
     if not n_done:
         return NOTHING
     return SOME_FAILED if problems else ALL_WELL

@@ -7,12 +7,12 @@ import json
 from functools import partial
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.device import choose_device
 from ciliary.cortex.options import cortex_name
 from ciliary.cortex.spiking import SHIPPED
 from ciliary.tuning.cli.complain import complain, failure
-from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
+from ciliary.tuning.cli.many import made_or_code
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_markdown
@@ -30,14 +30,11 @@ def run(settings: SpikesTraining) -> int:
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some photographs could not be heard, 130 stopped.
     """
-    try:
-        cortex = Cortex(**settings.cortex).eval().requires_grad_(False).to(choose_device(settings.device))
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        _complain(error)
-        return USAGE
-    except ProviderUnavailable as error:
-        _complain(error)
-        return NOTHING
+    cortex = made_or_code(
+        lambda: Cortex(**settings.cortex).eval().requires_grad_(False).to(choose_device(settings.device)), _complain
+    )
+    if isinstance(cortex, int):
+        return cortex
     try:
         data = read_labelled(settings)
     except (ValueError, OSError) as error:

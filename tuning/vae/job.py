@@ -10,10 +10,10 @@ from rich.console import Console
 from safetensors.torch import save
 
 from ciliary.cortex import Cortex
-from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.cortex.device import choose_device
-from ciliary.tuning.cli.complain import complain, failure
-from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
+from ciliary.tuning.cli.complain import complain
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
+from ciliary.tuning.cli.many import made_or_code, one_of_many
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_markdown
@@ -31,15 +31,17 @@ def run(settings: VaeTraining) -> int:
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
-    try:
-        cortex = Cortex(**{**settings.cortex, "recognise": True}).eval().requires_grad_(False)
-        cortex = cortex.to(choose_device(settings.device))
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        _complain(error)
-        return USAGE
-    except ProviderUnavailable as error:
-        _complain(error)
-        return NOTHING
+    cortex = made_or_code(
+        lambda: (
+            Cortex(**{**settings.cortex, "recognise": True})
+            .eval()
+            .requires_grad_(False)
+            .to(choose_device(settings.device))
+        ),
+        _complain,
+    )
+    if isinstance(cortex, int):
+        return cortex
     inputs, problems, notes = collect(settings.images, settings.size_px)
     for line in (*problems, *notes):
         _complain(line)
@@ -47,13 +49,8 @@ def run(settings: VaeTraining) -> int:
     try:
         with Bar(len(inputs), title="photographs", unit="images", is_quiet=settings.is_quiet) as bar:
             for item in inputs:
-                try:
+                with one_of_many(item.label, problems, _complain, bar):
                     rows.append(describe(cortex, item.load().image))
-                except (ValueError, OSError, RuntimeError, MemoryError) as error:
-                    problems.append(failure(item.label, error))
-                    _complain(problems[-1])
-                finally:
-                    bar.advance()
         objects = gather(rows)
         with Bar(settings.n_steps, title="steps", is_quiet=settings.is_quiet) as bar:
             model = learn(objects, settings, on_step=bar.advance)
