@@ -55,9 +55,11 @@ FROZEN = {
     "train expectation": "--views --epochs --weights --seed --out --device --quiet",
     "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
     "--device --quiet",
+    "doctor": "--extras --device --out --json --quiet",
     "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
 }
 SWITCHES = [
+    "--json",
     "--exam",
     "--spikes",
     "--no-guard",
@@ -93,6 +95,7 @@ WORDS |= {
     "--fields": "m2",
     "--beside": "unet",
     "--read": "looks",
+    "--extras": "rl",
 }
 NEEDED = {
     "train policy": ["--algo", "gradient"],
@@ -206,7 +209,7 @@ def test_where_a_cortex_lies_is_no_part_of_what_it_sees(monkeypatch):
         SessionSettings(device="tpu")
 
 
-@pytest.mark.parametrize("command", [command for command in FROZEN if command not in ("merge", "benchmark")])
+@pytest.mark.parametrize("command", [command for command in FROZEN if command not in ("merge", "benchmark", "doctor")])
 def test_whoever_computes_is_told_where(command, asked, monkeypatch, capsys):
     """A device that is not there is one line and wrong usage, before anything is read or written."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
