@@ -106,6 +106,7 @@ def main(argv: Sequence[str] | None = None, *, owns_process: bool = False) -> in
     groups = {name: _app(name, help=text) for name, text in GROUPS.items()}
     for group in groups.values():
         app.command(group)
+    app.register_install_completion_command()
     for command in COMMANDS:
         within, _, name = command.rpartition(" ")
         (groups[within] if within else app).command(_command_app(command, name))
