@@ -8,7 +8,7 @@ RUN python -m pip wheel --no-cache-dir --no-deps -w /wheels .
 
 FROM python:3.11.13-slim-bookworm
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 MPLBACKEND=Agg HOME=/home/ciliary
-RUN python -m pip install --index-url https://download.pytorch.org/whl/cpu "torch>=2.5" "torchvision>=0.20"
+RUN python -m pip install --index-url https://download.pytorch.org/whl/cpu torch torchvision
 COPY --from=build /wheels /wheels
 RUN python -m pip install /wheels/*.whl
 # Whoever is named by --user may write where caches go; results go to the folder that is mounted.

@@ -87,7 +87,8 @@ def parameters_html(table: ParameterTable) -> str:
     """A row a parameter."""
     head = ("parameter", "stage", "range", "default", "unit", "scale", "source", "what it does")
     rows = [
-        (p.name, p.stage, f"{p.low:g}\xa0–\xa0{p.high:g}", f"{p.default:g}", p.unit, p.scale, p.source, p.doc) for p in table
+        (p.name, p.stage, f"{p.low:g}\xa0–\xa0{p.high:g}", f"{p.default:g}", p.unit, p.scale, p.source, p.doc)
+        for p in table
     ]
     return str(html_table(head, rows, caption=f"{len(table)} parameters"))
 

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from ciliary.tuning.doctor.finding import Finding, Level
 from ciliary.tuning.doctor.settings import DoctorSettings
@@ -55,7 +55,7 @@ def count(path: Path) -> tuple[int, int]:
     Raises:
         sqlite3.Error: it is no database, or not of MLflow's.
     """
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_WAIT_S)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT_S)
     try:
         counts = [
             int(connection.execute(f"SELECT COUNT(*) FROM {table} WHERE lifecycle_stage = 'active'").fetchone()[0])

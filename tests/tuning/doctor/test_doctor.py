@@ -17,6 +17,7 @@ from ciliary.tuning.doctor.settings import EXTRAS, DoctorSettings
 from ciliary.tuning.doctor.store import count, store
 from ciliary.tuning.runs.fingerprints import ROOT
 from ciliary.tuning.runs.store import open_store
+from ciliary_tests.mlflow_server import mlflow_server
 from ciliary_tests.postgres import free_port
 
 if sys.version_info >= (3, 11):
@@ -161,6 +162,19 @@ def test_a_server_that_does_not_answer_is_missing_and_its_password_stays_here(tm
     assert found.level is Level.MISSING
     assert "does not answer: [Errno" in found.text
     assert "secret" not in str(found)
+
+
+@pytest.mark.slow
+def test_a_server_that_answers_is_counted_too(tmp_path, monkeypatch):
+    with mlflow_server(tmp_path) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address())
+        opened = open_store(tmp_path / "out")
+        opened.client.create_run(opened.experiment_id)
+        (found,) = store(DoctorSettings(out=tmp_path))
+        assert found.level is Level.WELL
+        assert found.text.endswith(
+            f"(from MLFLOW_TRACKING_URI): {len(opened.client.search_experiments())} experiments, 1 runs"
+        )
 
 
 # --- weights
