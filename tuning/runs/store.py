@@ -96,7 +96,7 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
             from mlflow import MlflowClient
         except ImportError as error:
             raise StoreError(
-                f"MLflow cannot be imported ({error}); install it with: pip install 'mlflow>=3.7'"
+                f"MLflow cannot be imported ({error}); install it with: pip install 'mlflow>=3.10'"
             ) from error
         try:
             _knock(uri)
