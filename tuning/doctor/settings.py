@@ -12,6 +12,7 @@ from ciliary.tuning.cli.settings import Settings
 #: Extra -> what it is for; those of pyproject.toml but for what only changing Ciliary needs.
 EXTRAS: Mapping[str, str] = {
     "features": "--features with real ImageNet weights, offline",
+    "readout": "a U-Net beside a readout: ciliary readout --beside unet",
     "rl": "agents of stable-baselines3",
     "ray": "sessions on a cluster: --engine ray",
     "postgres": "studies and runs in PostgreSQL",
