@@ -100,7 +100,10 @@ def extras(settings: DoctorSettings) -> Iterator[Finding]:
     for extra, purpose in EXTRAS.items():
         needs = requirements(NAME, extra)
         if not needs:
-            yield Finding("extras", f"{extra}: not known to the Ciliary that is installed", Level.NOTE)
+            level = Level.MISSING if extra in settings.extras else Level.NOTE
+            text = f"{extra}: not known to the Ciliary that is installed ({purpose})"
+            values = {"name": extra, "purpose": purpose, "is_there": False}
+            yield Finding("extras", text, level, "install Ciliary again: it is older than its sources", values)
             continue
         wrong = [problem for need in needs if (problem := misfit(need))]
         values = {"name": extra, "purpose": purpose, "is_there": not wrong}
