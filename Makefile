@@ -4,9 +4,12 @@ ARGS ?=
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+FLOOR_PYTHON ?= python3.10
+FLOORS := build/floors
+ENGINE ?= docker
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster accommodate test test-slow check types format benchmark readme clean
+.PHONY: help venv cluster accommodate test test-slow test-floors image check types format benchmark readme clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -32,6 +35,16 @@ test: $(INSTALLED) ## the tests
 
 test-slow: $(INSTALLED) ## the tests that take minutes or need the development data
 	$(RUN) -m pytest -m slow $(ARGS)
+
+# uv knows how to choose the lowest versions that pyproject.toml allows; the newest are what .venv has.
+test-floors: ## the tests on the oldest packages that are allowed, in build/floors; FLOOR_PYTHON=python3.10
+	$(FLOOR_PYTHON) -m venv --clear $(FLOORS)
+	$(FLOORS)/bin/python -m pip install --disable-pip-version-check uv
+	$(FLOORS)/bin/uv pip install --python $(FLOORS)/bin/python --resolution lowest-direct -e ".[test]"
+	$(FLOORS)/bin/python -m pytest $(ARGS)
+
+image: ## the image of the Dockerfile, where there is an engine; ENGINE=podman
+	$(ENGINE) build -t ciliary .
 
 check: $(INSTALLED) ## lint, format and types, without changing anything
 	$(RUN) -m ruff check .

@@ -82,6 +82,11 @@ class Trace:
     frozen: tuple[str, ...] = ()
     is_integrated: bool = False
 
+    def _repr_html_(self) -> str:
+        from ciliary.agents.notebook import trace_html  # not before a notebook asks
+
+        return trace_html(self)
+
     @property
     def n_trials(self) -> int:
         """Number of trials T."""

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ciliary.cortex.notebook import Shown
 from ciliary.cortex.ops.atoms import Atoms
 from ciliary.cortex.ops.loggabor import dominant_orientation
 
@@ -174,7 +175,7 @@ class M5Out:
     shaped: Tensor | None = None  # (B, S, d' + d'') ``code`` and V4's embedding beside it, of length 1, or None
 
 
-class _OfObjects:
+class _OfObjects(Shown):
     """What is read of the proto-objects alone."""
 
     m4: M4Out

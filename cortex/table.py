@@ -104,6 +104,11 @@ class ParameterTable:
         self.check_names([name])
         return self._by_name[name]
 
+    def _repr_html_(self) -> str:
+        from ciliary.cortex.notebook import parameters_html  # not before a notebook asks
+
+        return parameters_html(self)
+
     # --- checks
     def check_names(self, names: Iterable[str]) -> None:
         """Raise ``KeyError`` listing the legal names if any of ``names`` is not in the table."""

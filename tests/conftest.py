@@ -19,6 +19,10 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
+# Torch's fake tensors on devices that are not there end the process with torch 2.7; with 2.10 they do not.
+if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 10):
+    collect_ignore_glob = ["*fake*.py", "*any_device*.py"]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Examples are drawn the same way everywhere, and a slow machine is not a failure.

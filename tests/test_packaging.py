@@ -159,3 +159,12 @@ def test_the_command_is_there(site, tmp_path):
     assert "ciliary" in entry.read_text()
     code = "import sys; from ciliary.tuning.cli.app import main; sys.exit(main(['accommodate', '--help']))"
     assert "--trials" in run(site, tmp_path, code)
+
+
+@pytest.mark.slow
+def test_the_doctor_finds_the_weights_as_they_were_packed(site, tmp_path):
+    code = "import sys; from ciliary.tuning.cli.app import main; sys.exit(main(['doctor']))"
+    said = run(site, tmp_path, code)
+    assert "a wheel, in" in said
+    assert "as they were packed" in said
+    assert said.splitlines()[-1] == "all well"

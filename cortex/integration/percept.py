@@ -17,6 +17,7 @@ from torch import Tensor
 from ciliary.cortex.integration.evidence import Evidence, atoms_of, joined, number, overlap, tally
 from ciliary.cortex.integration.hierarchy import agreed_cut, grow, separations
 from ciliary.cortex.integration.looks import Looks
+from ciliary.cortex.notebook import Shown
 from ciliary.cortex.ops.agglomerate import cut_at
 from ciliary.cortex.ops.basins import global_label
 from ciliary.cortex.ops.region_graph import RegionGraph
@@ -24,7 +25,7 @@ from ciliary.cortex.percept import final_labels
 
 
 @dataclass(frozen=True)
-class IntegratedPercept:
+class IntegratedPercept(Shown):
     """What many looks at B scenes come to. Has all that every percept has (:mod:`ciliary.cortex.perceiver`)."""
 
     segments: Tensor  # (B, H, W) int64, 0 .. number of segments - 1 in each scene, without gaps

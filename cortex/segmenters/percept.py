@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ciliary.cortex.notebook import Shown
+
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 #: Segments told apart in the masks of an image, so that memory stays bounded. Labels keep all of them.
@@ -17,7 +19,7 @@ MAX_MASKS = 128
 
 
 @dataclass(frozen=True)
-class LabelPercept:
+class LabelPercept(Shown):
     """The segmentations of B images.
 
     Label maps are all that is stored: percepts of different numbers of segments are joined by joining those. S of the

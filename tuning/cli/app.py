@@ -24,6 +24,7 @@ from ciliary.tuning.cli.door import be_lenient, run_job
 from ciliary.tuning.cli.exit_codes import ALL_WELL, USAGE
 from ciliary.tuning.cli.settings import Settings
 from ciliary.tuning.correlation.settings import CorrelateSettings
+from ciliary.tuning.doctor.settings import DoctorSettings
 from ciliary.tuning.evaluation.settings import CompareSettings, EvaluateSettings
 from ciliary.tuning.eye.settings import EyeExam, EyeTraining
 from ciliary.tuning.fluency.settings import FluencySettings, TypicalityTraining
@@ -78,6 +79,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "train eye": (EyeTraining, "ciliary.tuning.eye.train_job:run"),
     "examine": (ExamSettings, "ciliary.tuning.benchmarks.job:run"),
     "benchmark": (BenchmarkSettings, "ciliary.tuning.benchmarks.speed_job:run"),
+    "doctor": (DoctorSettings, "ciliary.tuning.doctor.job:run"),
 }
 GROUPS = {
     "train": "Train a policy, the cortex, its depth cue, its gaze, what it expects, its eye, its filters, its spikes, "
@@ -104,6 +106,7 @@ def main(argv: Sequence[str] | None = None, *, owns_process: bool = False) -> in
     groups = {name: _app(name, help=text) for name, text in GROUPS.items()}
     for group in groups.values():
         app.command(group)
+    app.register_install_completion_command()
     for command in COMMANDS:
         within, _, name = command.rpartition(" ")
         (groups[within] if within else app).command(_command_app(command, name))
@@ -140,7 +143,7 @@ def _run(app: App, argv: Sequence[str] | None, name: str, *, owns_process: bool)
         return USAGE
     if not isinstance(asked, Asked):  # a page of help was all
         return ALL_WELL
-    if owns_process:
+    if owns_process and asked.settings.computes:
         processor.be_patient()
         processor.flush_denormals()
         processor.keep_memory()

@@ -12,6 +12,7 @@ from typing import IO, Any, TypeVar
 from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import NOTHING, STOPPED
 from ciliary.tuning.cli.settings import Settings
+from ciliary.tuning.runs.places import NotWritable, try_place
 
 S = TypeVar("S", bound=Settings)
 #: Set to anything, an error is shown with where it happened: for whoever looks for a fault of ours.
@@ -26,14 +27,15 @@ def run_job(name: str, job: Callable[[S], int], settings: S) -> int:
         job: of :data:`ciliary.tuning.cli.app.COMMANDS`.
         settings: what it is told; the places in it are tried first.
     """
-    from ciliary.cortex.floats import single_precision  # brings torch
-    from ciliary.tuning.runs.files import NotWritable, try_place
+    if settings.computes:
+        from ciliary.cortex.floats import single_precision  # brings torch
 
+        job = single_precision(job)
     try:
         with _told(name):
             for folder in settings.places:
                 try_place(folder)
-            return single_precision(job)(settings)
+            return job(settings)
     except KeyboardInterrupt:
         complain(name, "stopped; what was written stays")
         return STOPPED

@@ -1,6 +1,8 @@
-"""The one progress bar: on stderr, so that stdout holds results alone, and nowhere but at a terminal."""
+"""The one progress bar: on stderr, so that stdout holds results alone; at a terminal, or in a notebook with widgets."""
 
 from __future__ import annotations
+
+from importlib.util import find_spec
 
 from rich.console import Console
 from rich.progress import (
@@ -42,7 +44,7 @@ class Bar:
             TimeRemainingColumn(),
             console=self.console,
             speed_estimate_period=_SPEED_OVER_S,
-            disable=is_quiet or not self.console.is_terminal,
+            disable=is_quiet or not _can_move(self.console),
             transient=True,
         )
         self._task = self._progress.add_task(title, total=total, completed=n_done, unit=unit, note="")
@@ -78,6 +80,11 @@ class Bar:
     def next(self, title: str, total: int | None) -> None:
         """Begin another row below: ``title``, ``total`` steps."""
         self._task = self._progress.add_task(title, total=total, unit="", note="")
+
+
+def _can_move(console: Console) -> bool:
+    """Whether a bar can be drawn over itself there: at a terminal, or in a notebook that has widgets."""
+    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
 
 
 def pace(n_done: int, seconds: float, *, unit: str) -> str:

@@ -95,6 +95,7 @@ class Settings:
 
     epilog: ClassVar[str] = ""
     out_is_file: ClassVar[bool] = False  # else a folder
+    computes: ClassVar[bool] = True  # with torch
 
     is_quiet: Annotated[bool, option("--quiet", "", "no progress, no tables: only problems and the exit code")] = False
     n_threads: Annotated[int | None, option("--threads", "N", "threads of computation (torch's)"), at_least(1)] = None

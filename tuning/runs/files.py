@@ -18,11 +18,13 @@ from torch import Tensor
 from ciliary.cortex.integration.percept import IntegratedPercept
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.envs.data.opening import SOFTWARE, is_signed
+from ciliary.tuning.runs.places import NotWritable as NotWritable
+from ciliary.tuning.runs.places import check_writable as check_writable
+from ciliary.tuning.runs.places import try_place as try_place
 
 _SIGN = "made_by"  # in our JSONs, by which we know them again; HTML has it as its generator
 #: In the head of our pages.
 GENERATOR = f'<meta name="generator" content="{SOFTWARE}">'
-_TRIED_BYTES = 4096
 _MOST_BYTES = 180  # of a stem: with our ends, and in a temporary name, it stays under the 255 of file systems
 _BAND_ROWS = 512  # so that a photograph of 100 megapixels costs little more than its own map
 
@@ -181,39 +183,6 @@ def is_own(path: Path) -> bool:
     if not isinstance(summary, dict):
         return False
     return summary.get(_SIGN) == SOFTWARE or {"controller", "parameters", "labels", "boundary"} <= set(summary)
-
-
-class NotWritable(OSError):
-    """Results cannot be written where they were to go."""
-
-
-def check_writable(folder: Path) -> None:
-    """Make a folder and try to write into it.
-
-    Raises:
-        NotWritable: it cannot be had; says why.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(_TRIED_BYTES))  # a full disk takes names, and no more
-            file.flush()
-    except OSError as error:
-        raise NotWritable(f"cannot write into {folder}: {error.strerror or error}; give another folder") from error
-
-
-def try_place(folder: Path) -> None:
-    """Try whether a folder can be written into, or made; makes none.
-
-    Raises:
-        NotWritable: it cannot be had; says why.
-    """
-    there = next((one for one in (folder, *folder.absolute().parents) if os.path.lexists(one)), folder)
-    try:
-        check_writable(there)
-    except NotWritable as error:
-        reason = str(error).removeprefix(f"cannot write into {there}: ")
-        raise NotWritable(f"cannot write into {folder}: {reason}") from error
 
 
 def _short(name: str) -> str:

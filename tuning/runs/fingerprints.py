@@ -11,7 +11,6 @@ import platform
 import subprocess
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,8 @@ def digest(data: bytes) -> str:
 @cache
 def versions() -> dict[str, str]:
     """Package name -> version, plus ``python`` and, inside a git work tree, ``commit`` (12 hex, ``+`` when changed)."""
+    from importlib import metadata  # a tenth of the time of a page of help
+
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -25,8 +25,6 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-import numpy as np
-
 from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.runs.secrets import masked
 
@@ -91,7 +89,7 @@ def build(
     """
     history: dict[str, Any] = {name: values.tolist() for name, values in trace.terms.items()}
     history["best_so_far"] = trace.best_so_far.tolist()
-    history["u"] = np.asarray(trace.u).tolist()
+    history["u"] = trace.u.tolist()
     record: dict[str, Any] = plain(
         {
             **_head(key, shown, status),
@@ -142,12 +140,10 @@ def plain(value: Any) -> Any:
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, Enum):
         return value.name
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "tolist"):  # NumPy's arrays and numbers, which need not be imported to be known
         return plain(value.tolist())
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Path):

@@ -53,7 +53,7 @@ class Store:
     @property
     def is_local(self) -> bool:
         """Whether it is a file, rather than a server."""
-        return _database(self.uri) is not None
+        return database_file(self.uri) is not None
 
     @property
     def command(self) -> str:
@@ -82,7 +82,7 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
     # else it prints a line at each run that ends, with the password that the address of a server may have
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     uri = tracking_uri(out)
-    database = _database(uri)
+    database = database_file(uri)
     lock = FileLock((database or out / "store").with_suffix(".lock"))
     try:
         for folder in (out, Path(lock.lock_file).parent):
@@ -96,7 +96,7 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
             from mlflow import MlflowClient
         except ImportError as error:
             raise StoreError(
-                f"MLflow cannot be imported ({error}); install it with: pip install 'mlflow>=3.7'"
+                f"MLflow cannot be imported ({error}); install it with: pip install 'mlflow>=3.10'"
             ) from error
         try:
             _knock(uri)
@@ -149,7 +149,7 @@ def _labels(experiment: str) -> dict[str, str]:
     return {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": _NOTES.get(experiment, "")}
 
 
-def _database(uri: str) -> Path | None:
+def database_file(uri: str) -> Path | None:
     """The file behind a SQLite address, or None for any other store."""
     if not uri.startswith(_SQLITE) or uri == _SQLITE:
         return None

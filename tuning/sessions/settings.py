@@ -12,7 +12,7 @@ from ciliary.tuning.cli.options import Check, at_least, one_of, option, words
 from ciliary.tuning.cli.settings import Changes, Images, PerceiverOptions
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
-from ciliary.tuning.runs.store import masked
+from ciliary.tuning.runs.secrets import masked
 from ciliary.tuning.sessions import parts
 from ciliary.tuning.sessions.options import SessionOptions
 

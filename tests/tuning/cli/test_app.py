@@ -55,9 +55,11 @@ FROZEN = {
     "train expectation": "--views --epochs --weights --seed --out --device --quiet",
     "examine": "--data --learned --weights --deep --shots --episodes --size --images --queries --tokens --seed --out "
     "--device --quiet",
+    "doctor": "--extras --device --out --json --quiet",
     "benchmark": "--sizes --populations --repeats --threads --depth --features --out --compare",
 }
 SWITCHES = [
+    "--json",
     "--exam",
     "--spikes",
     "--no-guard",
@@ -93,6 +95,7 @@ WORDS |= {
     "--fields": "m2",
     "--beside": "unet",
     "--read": "looks",
+    "--extras": "rl",
 }
 NEEDED = {
     "train policy": ["--algo", "gradient"],
@@ -206,7 +209,7 @@ def test_where_a_cortex_lies_is_no_part_of_what_it_sees(monkeypatch):
         SessionSettings(device="tpu")
 
 
-@pytest.mark.parametrize("command", [command for command in FROZEN if command not in ("merge", "benchmark")])
+@pytest.mark.parametrize("command", [command for command in FROZEN if command not in ("merge", "benchmark", "doctor")])
 def test_whoever_computes_is_told_where(command, asked, monkeypatch, capsys):
     """A device that is not there is one line and wrong usage, before anything is read or written."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -226,11 +229,21 @@ def test_help_and_wrong_usage_import_nothing_heavy():
     code = (
         "import sys; from ciliary.tuning.cli.app import main\n"
         f"print('codes', *[main(line) for line in {lines}])\n"
-        "print('heavy', *{'torch', 'mlflow', 'optuna', 'matplotlib', 'skimage'} & set(sys.modules))"
+        "print('heavy', *{'torch', 'mlflow', 'optuna', 'matplotlib', 'skimage', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-2:] == ["codes 0 0 2 2", "heavy"]
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["look", "compare"]
+
+
+def test_a_shell_is_taught_every_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    assert app.main(["--install-completion"]) == 0
+    (script,) = (path for path in tmp_path.rglob("ciliary") if path.is_file())
+    text = script.read_text()
+    assert not [word for command in app.COMMANDS for word in command.split() if word not in text]
+    assert "--trials" in text
 
 
 def test_a_folder_may_be_given_as_text_in_python():

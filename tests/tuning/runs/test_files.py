@@ -48,7 +48,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch
     def fail(*names):
         raise OSError("disk full")
 
-    monkeypatch.setattr(saving.os, "replace", fail)
+    monkeypatch.setattr(saving.Path, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         saving.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
