@@ -6,6 +6,7 @@ section names is put under "How-to": whoever adds one need do nothing, and none 
 
 from __future__ import annotations
 
+import re
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parents[1]
 ROOT = "index"
 REST = "How-to"
+PICTURE = re.compile(r"!\[([^]]+)\]\(([^)]+)\)")
 
 #: Sections of the sidebar and their pages in order; a name ending in ``*`` stands for all that match.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Start": ("start", "why", "gallery", "faq"),
     "Tutorials": (
+        "tutorials/index",
         "tutorials/own_photos",
         "tutorials/own_segmenter",
         "tutorials/own_calibration",
@@ -32,7 +35,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tutorials/*",
     ),
     REST: ("loop", "integration", "perceivers", "objectives", "controllers", "environments", "eye", "neurons"),
-    "Reference": ("stages", "inherited", "learned", "reference/*"),
+    "Reference": ("reference/index", "stages", "inherited", "learned", "reference/*"),
     "Results": ("reaches", "results", "race", "race_seeds", "race_raw", "benchmark", "scale"),
     "History of claims": ("history",),
     "Project": ("contributing", "code_of_conduct", "security", "changelog"),
@@ -81,8 +84,20 @@ def help_pages() -> str:
     return "".join(texts)
 
 
+def figures() -> str:
+    """Every picture of the other pages with its words and its page, to be read at the end of the gallery."""
+    texts = ["\n## On the other pages\n"]
+    for page in sorted(HERE.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        if page.stem in ("index", "gallery") or page.stem.startswith("race") or page.stem.endswith("_reading"):
+            continue
+        title = text.partition("\n")[0].lstrip("# ")
+        texts += [f"![{alt}]({file})\n\n{alt}: [{title}]({page.name})\n" for alt, file in PICTURE.findall(text)]
+    return "\n".join(texts)
+
+
 #: Pages that end with what the code says.
-MADE = {ROOT: toctrees, "reference/commands": help_pages}
+MADE = {ROOT: toctrees, "gallery": figures, "reference/commands": help_pages}
 
 
 def _complete(_: Sphinx, name: str, source: list[str]) -> None:
