@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,8 +84,8 @@ def test_every_public_name_is_in_the_reference(room):
 
 def test_docstrings_in_markdown_become_restructuredtext():
     to_rst = load(DOCS / "_ext" / "docstrings.py").to_rst
-    lines = ["One.", "", "## Action space", "| key | range |", "|---|---|", "| ``u`` | [-1, 1] |", "", "```", "x = 1", "```"]
-    text = "\n".join(to_rst(lines))
+    table = ["| key | range |", "|---|---|", "| ``u`` | [-1, 1] |"]
+    text = "\n".join(to_rst(["One.", "", "## Action space", *table, "", "```", "x = 1", "```"]))
     assert ".. rubric:: Action space" in text
     assert ".. list-table::\n   :header-rows: 1\n\n   * - key\n     - range\n   * - ``u``\n     - [-1, 1]\n" in text
     assert ".. code-block:: python\n\n   x = 1\n" in text
@@ -103,6 +104,23 @@ def test_it_builds_without_a_warning(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "AccommodationEnv" in (tmp_path / "reference" / "envs.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_programs_of_start_and_reference_run(tmp_path):
+    pages = [DOCS / "start.md", *sorted((DOCS / "reference").glob("*.md"))]
+    blocks = [
+        body for page in pages for body in re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    ]
+    programs = [body for body in blocks if not body.startswith("# mine.py")]
+    assert len(programs) == 4
+    assert len(blocks) == 5
+    (tmp_path / "mine.py").write_text(next(body for body in blocks if body not in programs))
+    (tmp_path / "programs.py").write_text("\n".join(["import mine", *programs, "assert callable(mine.segment)"]))
+    done = subprocess.run(
+        [sys.executable, "programs.py"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)

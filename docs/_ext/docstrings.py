@@ -1,4 +1,4 @@
-"""Docstrings for Sphinx: those of environments are pages in Markdown, as Gymnasium's are, and become reStructuredText."""
+"""Docstrings for Sphinx: those of environments are Markdown, as Gymnasium's are, and become reStructuredText."""
 
 from __future__ import annotations
 
@@ -54,6 +54,11 @@ def _translate(_app: Sphinx, _what: str, _name: str, _obj: Any, _options: Any, l
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Before napoleon (priority 500), which reads what is left of Google's style."""
+    """Before napoleon (priority 500), which reads what is left of Google's style; what it calls variables we do not."""
+    from sphinx.domains.python import PyObject
+
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
     app.connect("autodoc-process-docstring", _translate, priority=400)
     return {"parallel_read_safe": True}

@@ -45,8 +45,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 def pages() -> set[str]:
     """Names of all pages, without their endings."""
     files = (path for kind in ("*.md", "*.ipynb") for path in HERE.rglob(kind))
-    names = {path.relative_to(HERE).with_suffix("").as_posix() for path in files if ".ipynb_checkpoints" not in path.parts}
-    return {name for name in names if not name.endswith("_reading") and name != ROOT}
+    names = {path.relative_to(HERE).with_suffix("").as_posix() for path in files}
+    return {n for n in names if n != ROOT and not n.endswith("_reading") and ".ipynb_checkpoints" not in n}
 
 
 def tree() -> dict[str, list[str]]:
