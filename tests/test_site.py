@@ -21,6 +21,7 @@ needs_kernel = pytest.mark.skipif(
     reason="notebooks cannot be run here; pip install 'ciliary[docs]'",
 )
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+PROGRAM = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TUTORIALS = sorted((DOCS / "tutorials").glob("*.ipynb"))
 
 
@@ -109,9 +110,7 @@ def test_it_builds_without_a_warning(tmp_path):
 @pytest.mark.slow
 def test_the_programs_of_start_and_reference_run(tmp_path):
     pages = [DOCS / "start.md", *sorted((DOCS / "reference").glob("*.md"))]
-    blocks = [
-        body for page in pages for body in re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
-    ]
+    blocks = [body for page in pages for body in PROGRAM.findall(page.read_text("utf-8"))]
     programs = [body for body in blocks if not body.startswith("# mine.py")]
     assert len(programs) == 4
     assert len(blocks) == 5
