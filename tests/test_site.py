@@ -59,6 +59,11 @@ def test_a_page_that_no_section_names_is_a_how_to(pages, monkeypatch):
     assert set(tree) == {"How-to", "Tutorials", "Reference"}  # no empty section
 
 
+def test_pages_that_are_called_otherwise_exist(pages):
+    assert set(pages.CALLED) <= pages.pages()
+    assert "Race of controllers <race>\n" in pages.toctrees()
+
+
 def test_every_command_has_its_page_of_help(pages):
     from ciliary.tuning.cli.app import COMMANDS
 

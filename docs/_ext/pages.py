@@ -22,7 +22,7 @@ PICTURE = re.compile(r"!\[([^]]+)\]\(([^)]+)\)")
 
 #: Sections of the sidebar and their pages in order; a name ending in ``*`` stands for all that match.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Start": ("start", "why", "gallery", "faq"),
+    "Start": ("start", "gallery", "faq"),
     "Tutorials": (
         "tutorials/index",
         "tutorials/own_photos",
@@ -39,6 +39,16 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Results": ("reaches", "results", "race", "race_seeds", "race_raw", "benchmark", "scale"),
     "History of claims": ("history",),
     "Project": ("contributing", "code_of_conduct", "security", "changelog"),
+}
+
+#: What the sidebar calls pages whose own titles are alike.
+CALLED = {
+    "race": "Race of controllers",
+    "race_seeds": "Race of controllers, by seeds",
+    "race_raw": "Race of controllers, raw objective",
+    "tutorials/index": "All tutorials",
+    "tutorials/eye": "Gaze, lens and pupil",
+    "reference/index": "All of the reference",
 }
 
 
@@ -66,9 +76,12 @@ def tree() -> dict[str, list[str]]:
 
 def toctrees() -> str:
     """The sidebar, to be read at the end of the first page."""
-    return "\n".join(
-        f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n" + "\n".join(names) + "\n```"
+    entries = {
+        title: "\n".join(f"{CALLED[name]} <{name}>" if name in CALLED else name for name in names)
         for title, names in tree().items()
+    }
+    return "\n".join(
+        f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{names}\n```" for title, names in entries.items()
     )
 
 
