@@ -56,7 +56,7 @@ readme: $(INSTALLED) ## write the parameter table of docs/stages.md anew
 	$(RUN) scripts/write_readme_table.py
 
 docs: $(INSTALLED) ## the site, warnings are errors: build/site/index.html
-	@$(RUN) -c 'import furo, myst_nb' 2>/dev/null || $(RUN) -m pip install --disable-pip-version-check -e ".[docs]"
+	@$(RUN) -c 'import furo, ipykernel, myst_nb' 2>/dev/null || $(RUN) -m pip install --disable-pip-version-check -e ".[docs]"
 	$(RUN) -m sphinx -E -q -W --keep-going -b html docs build/site
 
 docs-links: docs ## whether links to other sites still lead somewhere; needs the network
@@ -65,7 +65,7 @@ docs-links: docs ## whether links to other sites still lead somewhere; needs the
 tutorials: docs ## run the tutorials anew and keep what they show; ARGS="eye" for one
 	$(RUN) scripts/run_tutorials.py $(ARGS)
 
-gallery: $(INSTALLED) ## write docs/gallery.md anew
+gallery: $(INSTALLED) ## draw the pictures of docs/gallery.md anew
 	$(RUN) scripts/make_gallery.py
 
 clean: ## remove caches and build products; runs/ and .venv stay
