@@ -9,7 +9,8 @@ FLOORS := build/floors
 ENGINE ?= docker
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster accommodate test test-slow test-floors image check types format benchmark readme clean
+.PHONY: help venv cluster accommodate test test-slow test-floors image check types format benchmark readme
+.PHONY: docs docs-links tutorials gallery clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -67,6 +68,19 @@ benchmark: $(INSTALLED) ## time per stage, in a population, and by image size
 
 readme: $(INSTALLED) ## write the parameter table of docs/stages.md anew
 	$(RUN) scripts/write_readme_table.py
+
+docs: $(INSTALLED) ## the site, warnings are errors: build/site/index.html
+	@$(RUN) -c 'import furo, ipykernel, myst_nb' 2>/dev/null || $(RUN) -m pip install --disable-pip-version-check -e ".[docs]"
+	$(RUN) -m sphinx -E -q -W --keep-going -b html docs build/site
+
+docs-links: docs ## whether links to other sites still lead somewhere; needs the network
+	$(RUN) -m sphinx -q -b linkcheck docs build/links
+
+tutorials: docs ## run the tutorials anew and keep what they show; ARGS="eye" for one
+	$(RUN) scripts/run_tutorials.py $(ARGS)
+
+gallery: $(INSTALLED) ## draw the pictures of docs/gallery.md anew
+	$(RUN) scripts/make_gallery.py
 
 clean: ## remove caches and build products; runs/ and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -36,7 +36,7 @@ class Controller(Protocol):
 
 
 class ControllerBase(ABC):
-    """What the loop asks of a controller. Settings live in a frozen dataclass, memory in the state.
+    """What the loop asks of a controller. Settings live in a frozen dataclass, memory in the state. For instance::
 
         @dataclass(frozen=True)
         class Walker(ControllerBase):
@@ -68,7 +68,9 @@ class ControllerBase(ABC):
     Rules (all in ``ciliary.testing.controller``, the exam): the first setting ever proposed is ``default_u``; u stays
     in [-1, 1]; same seed, same proposals; non-finite losses are survived.
 
-    Attributes, declared by the class where they differ from here:
+    The class declares these where they differ from here.
+
+    Attributes:
         use_steps: True if it needs the observation after each single setting; the loop then steps the environment
             instead of evaluating populations, and N must be 1.
         use_gradients: True if it descends: ``info`` given to ``learn`` then has ``gradient``, (N, P), the derivative of
