@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parents[1]
 ROOT = "index"
 REST = "How-to"
+INCLUDED = re.compile(r"```\{include\} \.\./([A-Z_]+\.md)\n```")
 PICTURE = re.compile(r"!\[([^]]+)\]\(([^)]+)\)")
 
 #: Sections of the sidebar and their pages in order; a name ending in ``*`` stands for all that match.
@@ -38,7 +39,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Reference": ("reference/index", "stages", "inherited", "learned", "reference/*"),
     "Results": ("reaches", "results", "race", "race_seeds", "race_raw", "benchmark", "scale"),
     "History of claims": ("history",),
-    "Project": ("contributing", "code_of_conduct", "security", "changelog"),
+    "Project": ("contributing", "releasing", "code_of_conduct", "security", "changelog"),
 }
 
 #: What the sidebar calls pages whose own titles are alike.
@@ -113,7 +114,18 @@ def figures() -> str:
 MADE = {ROOT: toctrees, "gallery": figures, "reference/commands": help_pages}
 
 
+def with_root(text: str) -> str:
+    """A page that includes a file of the project's root, with that file's links leading to pages of the site."""
+    found = INCLUDED.fullmatch(text.strip())
+    if found is None:
+        return text
+    own = (HERE.parent / found[1]).read_text(encoding="utf-8")
+    own = re.sub(r"\]\(([A-Z_]+)\.md", lambda link: f"]({link[1].lower()}.md", own)
+    return own.replace("](docs/", "](")
+
+
 def _complete(_: Sphinx, name: str, source: list[str]) -> None:
+    source[0] = with_root(source[0])
     if name in MADE:
         source[0] += MADE[name]()
 

@@ -17,6 +17,7 @@ EXTRAS: Mapping[str, str] = {
     "ray": "sessions on a cluster: --engine ray",
     "postgres": "studies and runs in PostgreSQL",
     "video": "episodes as mp4: RecordVideo",
+    "docs": "the documentation site: make docs",
 }
 
 
