@@ -61,6 +61,7 @@ def draw_rows(rows: Sequence[Row]) -> Figure:
     style.plain(right, "and against spikes", "")
     left.set_xlabel("ms after the picture appeared", fontsize=8.5, color=style.FAINT)
     right.set_xlabel("spikes of a photograph, thousands", fontsize=8.5, color=style.FAINT)
-    right.set_xscale("log")
+    if any(row.v1_kspikes for row in rows):  # of silence there is no logarithm
+        right.set_xscale("log")
     left.legend(frameon=False, fontsize=8, labelcolor=style.INK)
     return figure
