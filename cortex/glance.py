@@ -115,16 +115,14 @@ class GlancingPerceiver:
         del image
 
     def __call__(self, image: Tensor, theta: Theta | None = None, cues: Any = None) -> AbstractPercept:
-        """Look at B images (B, 3, H, W), each at its own setting. What was looked at lately is not perceived again.
-
-        ``cues``: the first perceiver's of these images, for whoever looks plainly and often; None: computed here.
-        """
+        """Look at B images (B, 3, H, W), each at its own setting. What was looked at lately is not perceived again."""
+        del cues
         theta = self.table.default_theta(len(image), image.device) if theta is None else theta
         self.table.check_theta(theta, len(image))
         with torch.no_grad():
             theta = to_device({name: value.detach() for name, value in theta.items()}, image.device)
             if self._is_plain(theta):
-                return self._perceive(0, image, theta, cues)
+                return self._perceive(0, image, theta)
             return self._remembering(image, theta)
 
     def _is_plain(self, theta: Theta) -> bool:
@@ -168,10 +166,9 @@ class GlancingPerceiver:
             strength[rows] = boundary
         return GlancePercept(segments, strength=strength)
 
-    def _perceive(self, who: int, image: Tensor, theta: Theta, cues: Any = None) -> AbstractPercept:
+    def _perceive(self, who: int, image: Tensor, theta: Theta) -> AbstractPercept:
         perceiver = self.perceivers[who]
-        cues = perceiver.cues(image) if cues is None else cues
-        return perceiver(image, {name: theta[name] for name in perceiver.table.names}, cues)
+        return perceiver(image, {name: theta[name] for name in perceiver.table.names}, perceiver.cues(image))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_remembered": OrderedDict()}

@@ -6,6 +6,7 @@ import copy
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ from ciliary.agents.trace import Trace
 from ciliary.cortex.device import to_device
 from ciliary.cortex.floats import single_precision
 from ciliary.cortex.glance import GlancingPerceiver
+from ciliary.cortex.model import Cortex
 from ciliary.cortex.perceiver import AbstractPercept, Perceiver
+from ciliary.cortex.staged import StagedCortex
+from ciliary.cortex.table import Theta
 from ciliary.envs.data.reading import Photograph, UnreadableImage, read_image
 from ciliary.tuning.sessions.animation import animate_episode
 from ciliary.tuning.sessions.inputs import Input
@@ -31,6 +35,7 @@ from ciliary.tuning.sessions.playing import Played, play
 from ciliary.tuning.sessions.settings import SessionSettings
 
 SHOWN_PX = 576  # long side of pictures
+GLANCE = "glance"  # stage of the parameters of how an image is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +45,13 @@ class Scene:
     Attributes:
         photograph: as the perceiver sees it.
         picture: (H, W, 3) in [0, 1], long side :data:`SHOWN_PX`: as people do.
-        cues: what the perceiver computes of the image alone, once; may be None.
+        plain: what is perceived at values of the first perceiver's parameters, which keeps what does not change: the
+            cues of the image, and of a cortex each stage that would answer as before.
     """
 
     photograph: Photograph
     picture: np.ndarray
-    cues: Any
+    plain: Callable[[Theta], AbstractPercept]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -128,10 +134,18 @@ class Eye:
     def perceive(self, scene: Scene, values: Mapping[str, float]) -> AbstractPercept:
         """The percept at physical values by name, a batch of one, on the CPU."""
         theta = {name: torch.tensor([values[name]], dtype=torch.float32) for name in self.table.names}
-        image = self._placed(scene.photograph.image[None])
-        perceiver = self._own()
-        percept: AbstractPercept = to_device(perceiver(image, theta, scene.cues), "cpu")
+        if all(values[row.name] == row.default for row in self.table if row.stage == GLANCE):
+            seen = scene.plain({name: theta[name] for name in self._first.table.names})
+        else:  # in other light it is another image
+            seen = self._own()(self._placed(scene.photograph), theta, None)
+        percept: AbstractPercept = to_device(seen, "cpu")
         return percept
+
+    def idle(self, values: Mapping[str, float]) -> frozenset[str]:
+        """Parameters that do nothing at these values: no perceiver uses them, or not the one that looks."""
+        who = round(values.get("perceiver", 0))
+        perceiver = self.perceiver
+        return perceiver.perceivers[who].inert if isinstance(perceiver, GlancingPerceiver) else perceiver.inert
 
     @single_precision
     def accommodate(self, scene: Scene, on_batch: Callable[[Progress], object]) -> Episode:
@@ -171,13 +185,19 @@ class Eye:
             return None if path is None else path.read_bytes()
 
     def _scene(self, photograph: Photograph, shown: Photograph | None) -> Scene:
-        perceiver = self.perceiver
-        first = perceiver.perceivers[0] if isinstance(perceiver, GlancingPerceiver) else perceiver
-        cues = first.cues(self._placed(photograph.image[None]))
-        return Scene(photograph, enlarged((shown or photograph).image), cues)
+        first, image = _without_memory(self._first), self._placed(photograph)
+        if isinstance(first, Cortex):
+            plain: Callable[[Theta], AbstractPercept] = StagedCortex(first, image)
+        else:
+            plain = partial(_see, first, image, first.cues(image))
+        return Scene(photograph, enlarged((shown or photograph).image), plain)
 
-    def _placed(self, image: Tensor) -> Tensor:
-        device = getattr(self.perceiver, "device", None)
+    @property
+    def _first(self) -> Perceiver:
+        return self.perceiver.perceivers[0] if isinstance(self.perceiver, GlancingPerceiver) else self.perceiver
+
+    def _placed(self, photograph: Photograph) -> Tensor:
+        device, image = getattr(self.perceiver, "device", None), photograph.image[None]
         return image if device is None else image.to(device)
 
     def _own(self) -> Perceiver:
@@ -189,6 +209,10 @@ class Eye:
 
 def _without_memory(perceiver: Perceiver) -> Perceiver:
     return perceiver if isinstance(perceiver, nn.Module) else copy.copy(perceiver)
+
+
+def _see(perceiver: Perceiver, image: Tensor, cues: Any, theta: Theta) -> AbstractPercept:
+    return perceiver(image, theta, cues)
 
 
 def enlarged(image: Tensor) -> np.ndarray:

@@ -22,6 +22,12 @@ Images = Mapping[str, tuple[Input, Input]]
 _MOST_UPLOAD_BYTES = 100_000_000
 _STYLE = """
 body { background: #fafafa; color: #22262b }
+.nicegui-content { padding: 0.75rem }
+@media (max-width: 640px) {
+  .wordy, .tools .q-btn .block { display: none }
+  .tools .q-btn .q-icon { margin: 0 }
+  .tools .kept .block { display: inline }
+}
 .shown img { border-radius: 4px }
 .q-field__label, .caption { color: #5c646d }
 .watched { position: sticky; top: 0; z-index: 5; background: #fafafa }
@@ -60,9 +66,10 @@ class Tab:
     def build(self) -> None:
         """Draw the page, and open the first image."""
         ui.add_css(_STYLE)
+        ui.colors(primary="#4a545e")
         ui.context.client.on_delete(self._leave)
-        with ui.row().classes("w-full items-center gap-2"):
-            ui.label("Ciliary").classes("text-xl font-bold")
+        with ui.row().classes("w-full items-center gap-2 tools"):
+            ui.label("Ciliary").classes("text-xl font-bold wordy")
             self._name = ui.select(list(self.images), value=next(iter(self.images)), label="image")
             self._name.props("dense outlined options-dense").classes("min-w-36 grow sm:grow-0")
             self._name.on_value_change(self._choose)
@@ -71,7 +78,7 @@ class Tab:
             ui.button("Open …", icon="image", on_click=lambda: upload.run_method("pickFiles")).props("outline no-caps")
             ui.space()
             self._act = ui.button("Accommodate", icon="center_focus_strong", on_click=self._accommodate)
-            self._act.props("no-caps unelevated color=deep-orange-8")
+            self._act.props("no-caps unelevated color=deep-orange-8").classes("kept")
             self._undo = ui.button("Undo", icon="undo", on_click=self._go_back).props("flat no-caps")
             self._reset = ui.button("Defaults", icon="restart_alt", on_click=self._go_home).props("flat no-caps")
             self._menu()
@@ -81,7 +88,7 @@ class Tab:
             ui.button("Stop", on_click=self._halt).props("flat dense no-caps")
         self._running.set_visibility(False)
         with ui.element("div").classes("w-full grid grid-cols-1 lg:grid-cols-[minmax(0,1fr)_20rem] gap-4"):
-            with ui.column().classes("w-full gap-2"):
+            with ui.column().classes("contents lg:flex w-full gap-2"):  # on a phone: pictures, sliders, episode
                 self._pictures()
             with ui.column().classes("w-full gap-0").style("max-width: 40rem"):
                 self._sliders = Sliders(
@@ -125,7 +132,7 @@ class Tab:
             self._side = ui.toggle({True: "looks together", False: "this setting"}, on_change=self._compare)
             self._side.props("dense no-caps unelevated toggle-color=blue-grey-7")
         self._words = ui.label().classes("text-sm caption words")
-        with ui.card().classes("w-full").props("flat bordered") as self._card:
+        with ui.card().classes("w-full order-last lg:order-none").props("flat bordered") as self._card:
             self._verdict = ui.label().classes("text-sm verdict")
             self._film = ui.image().props("fit=contain no-spinner").classes("w-full film").style("max-width: 640px")
         self._card.set_visibility(False)
@@ -238,7 +245,7 @@ class Tab:
         self.state = new
         if moving is None:
             self._rested = None
-        self._sliders.show(new.values, but=moving)
+        self._sliders.show(new.values, idle=self.eye.idle(new.values), but=moving)
         self._undo.set_enabled(new.can_undo)
         has_looks = new.episode is not None and new.episode.together is not None
         self._side.set_visibility(has_looks)

@@ -73,4 +73,3 @@ examples      ciliary open photo.jpg holiday/
             changes=self.changes,
             seed=self.seed,
         )
-

@@ -49,7 +49,7 @@ class Sliders:
     ) -> None:
         self._table, self._defaults = table, defaults
         self._on_move, self._on_rest, self._on_default = on_move, on_rest, on_default
-        self._rows: dict[str, tuple[Any, Any, Any]] = {}
+        self._rows: dict[str, tuple[Any, Any, Any, Any]] = {}
         alive = [row for row in table if row.name not in inert]
         for stage, rows in groupby(alive, key=lambda row: row.stage):
             title = STAGES.get(stage, stage)
@@ -59,19 +59,20 @@ class Sliders:
                 for row in rows:
                     self._rows[row.name] = self._draw(row)
 
-    def show(self, values: Mapping[str, float], *, but: str | None = None) -> None:
-        """Bring the sliders to the values; ``but``: the one that a hand is on."""
-        for name, (slider, label, back) in self._rows.items():
+    def show(self, values: Mapping[str, float], *, idle: frozenset[str], but: str | None = None) -> None:
+        """Bring the sliders to the values; ``but``: the one that a hand is on. ``idle`` ones are not shown."""
+        for name, (whole, slider, label, back) in self._rows.items():
             row, value = self._table[name], values[name]
+            whole.set_visibility(name not in idle)
             label.text = f"{value:.3g}" + ("" if row.unit == "1" else f" {row.unit}")
             back.set_visibility(value != self._defaults[name])
             if name != but:
                 slider.value = position(self._table, name, value)
 
-    def _draw(self, row: Parameter) -> tuple[Any, Any, Any]:
-        with ui.column().classes("w-full gap-0 mb-1"):
+    def _draw(self, row: Parameter) -> tuple[Any, Any, Any, Any]:
+        with ui.column().classes("w-full gap-0 mb-1") as whole:
             with ui.row().classes("w-full items-center no-wrap gap-1"):
-                ui.label(row.name.replace("_", " ")).classes("text-sm grow")
+                ui.label(row.name.removesuffix(f"_{row.unit}").replace("_", " ")).classes("text-sm grow")
                 back = ui.button(icon="restart_alt", on_click=lambda: self._on_default(row.name))
                 back.props(f'flat dense size=sm aria-label="default of {row.name}"')
                 label = ui.label().classes("text-sm text-right").style("font-variant-numeric: tabular-nums")
@@ -88,7 +89,7 @@ class Sliders:
 
         slider.on("update:model-value", move, throttle=_THROTTLE_S, leading_events=False)
         slider.on("change", lambda: self._on_rest(), throttle=2 * _THROTTLE_S, leading_events=False)
-        return slider, label, back
+        return whole, slider, label, back
 
 
 def position(table: ParameterTable, name: str, value: float) -> float:

@@ -10,7 +10,10 @@ def told(episode: Episode) -> str:
     trace = episode.trace
     before, after = trace.before["total"], trace.after["total"]
     if trace.is_integrated:
-        done = f"{trace.n_trials} looks together: disagreement {before:.3f} → {after:.3f}."
+        done = (
+            f"{trace.n_trials} looks together: disagreement {before:.3f} → {after:.3f}. The sliders stand at the look "
+        )
+        done += "that the others agree with most."
     elif trace.i_chosen == 0:
         done = f"The defaults are kept, after {trace.n_trials} trials."
     else:
