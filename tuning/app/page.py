@@ -270,10 +270,11 @@ class Tab:
         try:
             while self._is_stale and self.state is not None:
                 self._is_stale = False
-                drawn = await run.io_bound(pictures.sheet, self.state, self.eye, self._view.value)
+                how = {"has_borders": self._has_outlines.value}
+                drawn = await run.io_bound(pictures.sheet, self.state, self.eye, self._view.value, **how)
                 if drawn is not None:
                     self._percept.set_source(drawn.percept)
-                    self._seen.set_source(drawn.outlined if self._has_outlines.value else drawn.plain)
+                    self._seen.set_source(drawn.image)
                     self._words.text = drawn.words
         except (ValueError, RuntimeError, MemoryError) as error:
             self._complain(failure("percept", error))
