@@ -24,9 +24,9 @@ _STYLE = """
 body { background: #fafafa; color: #22262b }
 .nicegui-content { padding: 0.75rem }
 @media (max-width: 640px) {
-  .wordy, .tools .q-btn .block { display: none }
-  .tools .q-btn .q-icon { margin: 0 }
-  .tools .kept .block { display: inline }
+  .wordy { display: none }
+  .tools .q-btn:not(.kept) .q-btn__content { font-size: 0 }
+  .tools .q-btn:not(.kept) .q-icon { font-size: 24px; margin: 0 }
 }
 .shown img { border-radius: 4px }
 .q-field__label, .caption { color: #5c646d }
@@ -75,12 +75,16 @@ class Tab:
             self._name.on_value_change(self._choose)
             self._load(".json,application/json", self._import, "hidden-settings")
             upload = self._load("image/*", self._upload, "hidden-image")
-            ui.button("Open …", icon="image", on_click=lambda: upload.run_method("pickFiles")).props("outline no-caps")
+            ui.button("Open …", icon="image", on_click=lambda: upload.run_method("pickFiles")).props(
+                "outline no-caps aria-label='open an image'"
+            )
             ui.space()
             self._act = ui.button("Accommodate", icon="center_focus_strong", on_click=self._accommodate)
             self._act.props("no-caps unelevated color=deep-orange-8").classes("kept")
-            self._undo = ui.button("Undo", icon="undo", on_click=self._go_back).props("flat no-caps")
-            self._reset = ui.button("Defaults", icon="restart_alt", on_click=self._go_home).props("flat no-caps")
+            self._undo = ui.button("Undo", icon="undo", on_click=self._go_back).props("flat no-caps aria-label=undo")
+            self._reset = ui.button("Defaults", icon="restart_alt", on_click=self._go_home).props(
+                "flat no-caps aria-label=defaults"
+            )
             self._menu()
         with ui.row().classes("w-full items-center no-wrap gap-2") as self._running:
             self._bar = ui.linear_progress(0, show_value=False, size="8px").props(_BAR)
@@ -103,7 +107,7 @@ class Tab:
         ui.timer(0, self._choose, once=True)
 
     def _menu(self) -> None:
-        with ui.button("Export", icon="download").props("flat no-caps"), ui.menu():
+        with ui.button("Export", icon="download").props("flat no-caps aria-label=export"), ui.menu():
             ui.menu_item("Settings (JSON)", lambda: self._save("settings"))
             ui.menu_item("Maps (PNG, NPZ, JSON)", lambda: self._save("maps"))
             self._film_item = ui.menu_item("Film (GIF)", lambda: self._save("film"))

@@ -20,7 +20,7 @@ STAGES = {
     "glance": "Glance · how it is looked at",
     "": "Parameters",
 }
-_OPEN = ("M1", "M4", "")  # unfolded at first: what changes the percept most
+_FOLDED = ("retina", "M2", "M3", "glance")  # at first; what changes the percept most is not
 _STEPS = 200
 _THROTTLE_S = 0.06
 
@@ -54,7 +54,9 @@ class Sliders:
         for stage, rows in groupby(alive, key=lambda row: row.stage):
             title = STAGES.get(stage, stage)
             with (
-                ui.expansion(title, value=stage in _OPEN).classes("w-full stage").props("dense header-class=text-bold")
+                ui.expansion(title, value=stage not in _FOLDED)
+                .classes("w-full stage")
+                .props("dense header-class=text-bold")
             ):
                 for row in rows:
                     self._rows[row.name] = self._draw(row)
@@ -64,7 +66,7 @@ class Sliders:
         for name, (whole, slider, label, back) in self._rows.items():
             row, value = self._table[name], values[name]
             whole.set_visibility(name not in idle)
-            label.text = f"{value:.3g}" + ("" if row.unit == "1" else f" {row.unit}")
+            label.text = f"{value:.3g}" + ("" if row.unit == "1" else f" {row.unit.replace('^2', '²')}")
             back.set_visibility(value != self._defaults[name])
             if name != but:
                 slider.value = position(self._table, name, value)
@@ -72,7 +74,7 @@ class Sliders:
     def _draw(self, row: Parameter) -> tuple[Any, Any, Any, Any]:
         with ui.column().classes("w-full gap-0 mb-1") as whole:
             with ui.row().classes("w-full items-center no-wrap gap-1"):
-                ui.label(row.name.removesuffix(f"_{row.unit}").replace("_", " ")).classes("text-sm grow")
+                ui.label(called(row)).classes("text-sm grow")
                 back = ui.button(icon="restart_alt", on_click=lambda: self._on_default(row.name))
                 back.props(f'flat dense size=sm aria-label="default of {row.name}"')
                 label = ui.label().classes("text-sm text-right").style("font-variant-numeric: tabular-nums")
@@ -90,6 +92,14 @@ class Sliders:
         slider.on("update:model-value", move, throttle=_THROTTLE_S, leading_events=False)
         slider.on("change", lambda: self._on_rest(), throttle=2 * _THROTTLE_S, leading_events=False)
         return whole, slider, label, back
+
+
+def called(row: Parameter) -> str:
+    """A parameter's name in words, without the unit that stands beside its value."""
+    name = row.name
+    for unit in ("px", "px2", "octaves"):
+        name = name.removesuffix(f"_{unit}")
+    return name.replace("_", " ")
 
 
 def position(table: ParameterTable, name: str, value: float) -> float:
