@@ -11,7 +11,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ciliary.agents.episode import Progress
 from ciliary.tuning.app import export, pictures, state
-from ciliary.tuning.app.eye import Eye
+from ciliary.tuning.app.eye import Eye, Scene
 from ciliary.tuning.app.settings import HOST
 from ciliary.tuning.app.sliders import Sliders
 from ciliary.tuning.app.words import told
@@ -20,6 +20,7 @@ from ciliary.tuning.sessions.inputs import Input
 
 Images = Mapping[str, tuple[Input, Input]]
 _MOST_UPLOAD_BYTES = 100_000_000
+_TOO_LARGE = f"larger than {_MOST_UPLOAD_BYTES // 10**6} MB"
 _STYLE = """
 body { background: #fafafa; color: #22262b }
 .nicegui-content { padding: 0.75rem }
@@ -56,6 +57,7 @@ class Tab:
 
     def __init__(self, eye: Eye, images: Images) -> None:
         self.eye, self.images = eye, images
+        self._own: dict[str, Scene] = {}  # what was uploaded here
         self.state: state.State | None = None
         self._rested: state.Step | None = None  # where the sliders stood before a hand moved one
         self._is_stale = self._is_drawing = False
@@ -117,7 +119,7 @@ class Tab:
 
     def _load(self, accept: str, act: Callable[[Any], Any], mark: str) -> Any:
         upload = ui.upload(on_upload=act, auto_upload=True, max_file_size=_MOST_UPLOAD_BYTES)
-        upload.on("rejected", lambda: self._complain(f"larger than {_MOST_UPLOAD_BYTES // 10**6} MB, or not {accept}"))
+        upload.on("rejected", lambda: self._complain(f"{_TOO_LARGE}, or no {accept}"))
         upload.props(f'accept="{accept}"').classes(f"hidden {mark}")
         if accept.endswith("json"):
             self._settings_upload = upload
@@ -143,28 +145,40 @@ class Tab:
 
     # --- what a hand does
     async def _choose(self) -> None:
-        item, shown = self.images[self._name.value]
-
-        def read() -> state.State:
-            return state.opened(self.eye, self.eye.open(item, shown.load()))
-
-        await self._take(item.label, read)
+        name = self._name.value
+        if name in self._own:
+            self._halt()
+            self._become(state.opened(self.eye, self._own[name]))
+            return
+        item, shown = self.images[name]
+        scene = await self._read(item.label, lambda: self.eye.open(item, shown.load()))
+        if scene is not None and self._name.value == name:  # nobody chose another meanwhile
+            self._become(state.opened(self.eye, scene))
 
     async def _upload(self, event: Any) -> None:
-        data, name = await event.file.read(), event.file.name
-        await self._take(name, lambda: state.opened(self.eye, self.eye.open_upload(data, name)))
+        name = event.file.name
+        if event.file.size() > _MOST_UPLOAD_BYTES:  # the browser was told, but need not listen
+            self._complain(f"{name}: {_TOO_LARGE}")
+        else:
+            data = await event.file.read()
+            scene = await self._read(name, lambda: self.eye.open_upload(data, name))
+            if scene is not None:
+                called = f"{scene.photograph.name} (opened)"
+                self._own[called] = scene
+                self._name.set_options([*self.images, *self._own], value=called)
+                await self._choose()
         event.sender.reset()
 
-    async def _take(self, label: str, read: Callable[[], state.State]) -> None:
+    async def _read(self, label: str, read: Callable[[], Scene]) -> Scene | None:
         self._halt()
         try:
-            found = await run.io_bound(read)
+            scene: Scene | None = await run.io_bound(read)
         except (ValueError, OSError, RuntimeError, MemoryError) as error:
             self._complain(failure(label, error))
-            return
-        for note in found.scene.photograph.notes:
+            return None
+        for note in () if scene is None else scene.photograph.notes:
             ui.notify(f"{label}: {note}")
-        self._become(found)
+        return scene
 
     async def _import(self, event: Any) -> None:
         name = event.file.name

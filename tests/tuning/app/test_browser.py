@@ -10,7 +10,9 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ciliary_tests.postgres import free_port
 
@@ -134,8 +136,14 @@ def test_a_person_finds_everything(browser, address, tmp_path):
     assert not elsewhere  # all that it needs, it brings
 
 
-def test_what_cannot_be_read_is_named(browser, address, tmp_path):
+def test_a_picture_is_opened_and_what_cannot_be_read_is_named(browser, address, tmp_path):
     page, _ = opened(browser, address)
+    before, tiles = percept(page), tmp_path / "tiles.png"
+    Image.fromarray(np.kron(np.eye(4, dtype=np.uint8) * 200, np.ones((20, 20), np.uint8))).save(tiles)
+    page.set_input_files(".hidden-image input", tiles)
+    becomes_other(page, before)
+    page.wait_for_function("document.querySelector('.words').innerText.includes('80 × 80 px')")
+    assert "tiles (opened)" in page.inner_text(".tools")
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG nothing")
     page.set_input_files(".hidden-image input", broken)

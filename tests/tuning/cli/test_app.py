@@ -82,6 +82,7 @@ SWITCHES = [
 WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
 WORDS |= {
     "--split": "train",
+    "--answer": "best",
     "--form": "line",
     "--inputs": "terms",
     "--algo": "ppo",
