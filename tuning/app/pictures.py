@@ -111,7 +111,7 @@ def enlarge(field: Tensor, size: tuple[int, int]) -> np.ndarray:
     """A map (1, 1, h, w) in [0, 1] at another size (H, W), bilinear."""
     small = Image.fromarray(field[0, 0].detach().clamp(0, 1).numpy().astype(np.float32))
     large: np.ndarray = np.asarray(small.resize(size[::-1], Image.Resampling.BILINEAR))
-    return np.asarray(large.clip(0, 1))
+    return np.clip(large, 0, 1)
 
 
 def pale(picture: np.ndarray) -> np.ndarray:
