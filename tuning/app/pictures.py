@@ -111,7 +111,7 @@ def enlarge(field: Tensor, size: tuple[int, int]) -> np.ndarray:
     """A map (1, 1, h, w) in [0, 1] at another size (H, W), bilinear."""
     small = Image.fromarray(field[0, 0].detach().clamp(0, 1).numpy().astype(np.float32))
     large: np.ndarray = np.asarray(small.resize(size[::-1], Image.Resampling.BILINEAR))
-    return np.clip(large, 0, 1)
+    return np.asarray(np.clip(large, 0, 1), dtype=np.float32)
 
 
 def pale(picture: np.ndarray) -> np.ndarray:
@@ -121,7 +121,8 @@ def pale(picture: np.ndarray) -> np.ndarray:
 
 def tinted(picture: np.ndarray, share: np.ndarray) -> np.ndarray:
     """A picture (H, W, 3), pale, under a colour as dense as a map (H, W) in [0, 1] is high."""
-    return pale(picture) * (1 - share[..., None]) + np.array(to_rgb(style.AFTER)) * share[..., None]
+    mixed: np.ndarray = pale(picture) * (1 - share[..., None]) + np.array(to_rgb(style.AFTER)) * share[..., None]
+    return mixed
 
 
 def words_of(percept: AbstractPercept) -> str:
