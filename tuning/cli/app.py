@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
+from ciliary.tuning.app.settings import OpenSettings
 from ciliary.tuning.attribution.settings import WhySettings
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings, ExamSettings
 from ciliary.tuning.calibration.settings import CalibrateSettings
@@ -50,6 +51,7 @@ from ciliary.tuning.vae.settings import VaeTraining
 #: Command -> its settings, and ``module:function`` of its job.
 COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "accommodate": (SessionSettings, "ciliary.tuning.sessions.accommodate:accommodate"),
+    "open": (OpenSettings, "ciliary.tuning.app.job:run"),
     "merge": (MergeSettings, "ciliary.tuning.sessions.merge_job:run"),
     "why": (WhySettings, "ciliary.tuning.attribution.job:run"),
     "look": (LookSettings, "ciliary.tuning.inspect.job:run"),

@@ -7,8 +7,10 @@ Imports nothing heavy: ``--help`` must not wait for torch.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cyclopts import Parameter
@@ -106,15 +108,45 @@ def counts(texts: Sequence[str]) -> tuple[int, ...]:
 
 
 def assignments(texts: Sequence[str]) -> dict[str, float]:
-    """``["n_regions=6", "lens_blur_px=1"]`` -> the two by name."""
-    found = {}
+    """``["n_regions=6", "lens_blur_px=1"]`` -> the two by name; a file of settings stands for those it holds."""
+    found: dict[str, float] = {}
     for text in texts:
+        if "=" not in text and text.endswith(".json"):
+            found |= _read_values(Path(text))
+            continue
         name, equals, value = text.partition("=")
         try:
             found[name.strip()] = float(value if equals else "")
         except ValueError:
             raise ValueError(f"expected NAME=VALUE with a number, such as n_regions=6, got {text!r}") from None
     return found
+
+
+def stored_values(text: str, name: str) -> dict[str, float]:
+    """Settings by name of the JSON that ``ciliary open`` exports, or that ``--save`` writes beside the maps.
+
+    Args:
+        text: of the file; an object whose ``set``, or else ``parameters``, has a number for each name.
+        name: of the file, for the complaint.
+
+    Raises:
+        ValueError: it is no such thing.
+    """
+    try:
+        page = json.loads(text)
+        values = page.get("set", page.get("parameters"))
+        return {str(key): float(value) for key, value in values.items()}
+    except (ValueError, TypeError, AttributeError):
+        raise ValueError(
+            f'{name}: expected JSON with a number for each name, such as {{"set": {{"n_regions": 6}}}}'
+        ) from None
+
+
+def _read_values(path: Path) -> dict[str, float]:
+    try:
+        return stored_values(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from None
 
 
 def stages(texts: Sequence[str]) -> tuple[str, ...]:

@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 _PLACES = ("out", "save", "store")  # fields of settings
 INHERITS = "contours"  # unless something else is asked for
 
-Changes = Annotated[Mapping[str, float], option("--set", "NAME=VALUE", "change a default", convert=assignments)]
+Changes = Annotated[
+    Mapping[str, float],
+    option("--set", "NAME=VALUE|FILE", "change a default, or those that a JSON of settings names", convert=assignments),
+]
 Features = Annotated[
     str, option("--features", "|".join((*BACKBONES, "NAME")), "backbone cue; NAME is any model of timm's")
 ]

@@ -14,6 +14,7 @@ EXTRAS: Mapping[str, str] = {
     "features": "--features with real ImageNet weights, offline",
     "readout": "a U-Net beside a readout: ciliary readout --beside unet",
     "rl": "agents of stable-baselines3",
+    "app": "a page in the browser: ciliary open",
     "ray": "sessions on a cluster: --engine ray",
     "postgres": "studies and runs in PostgreSQL",
     "video": "episodes as mp4: RecordVideo",

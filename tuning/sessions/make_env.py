@@ -7,18 +7,25 @@ from typing import Any
 
 from ciliary.agents.base import ControllerBase
 from ciliary.cortex.parameters import table_for
+from ciliary.cortex.perceiver import Perceiver
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 
 
-def make_env(settings: SessionSettings, *, searches_all: bool = False) -> AccommodationEnv:
+def make_env(
+    settings: SessionSettings, *, searches_all: bool = False, perceiver: Perceiver | None = None
+) -> AccommodationEnv:
     """One environment for all episodes. Actions are settings, so that one step applies what was chosen.
 
-    ``searches_all``: parameters that can do nothing are searched too, as version 0.1 did.
+    Args:
+        settings: of the session.
+        searches_all: parameters that can do nothing are searched too, as version 0.1 did.
+        perceiver: that of another environment of these settings, to be shared; None: one of its own.
     """
     what: dict[str, Any]
-    perceiver = settings.make_seer(searches_all=searches_all) if settings.is_integrated else settings.make_other()
+    if perceiver is None:
+        perceiver = settings.make_seer(searches_all=searches_all) if settings.is_integrated else settings.make_other()
     if perceiver is not None:
         what, table = {"perceiver": perceiver}, perceiver.table
     else:  # built by the environment, which knows what the objective asks of it

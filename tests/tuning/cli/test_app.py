@@ -19,6 +19,8 @@ from ciliary.tuning.sessions.settings import SessionSettings
 FROZEN = {
     "accommodate": "--controller --trials --population --spread --size --depth --features --learned --disturb --seed "
     "--objective --policy --set --no-guard --out --save --session --resume --storage --no-animation --quiet",
+    "open": "--controller --trials --answer --objective --set --seed --size --host --port --no-browser --no-guard "
+    "--device --quiet",
     "merge": "--out --session --quiet",
     "why": "--episodes --evaluations --seed --out --device --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
@@ -63,6 +65,7 @@ SWITCHES = [
     "--exam",
     "--spikes",
     "--no-guard",
+    "--no-browser",
     "--resume",
     "--no-animation",
     "--quiet",
@@ -79,6 +82,7 @@ SWITCHES = [
 WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--learned": "m2", "--set": "n_regions=5"}
 WORDS |= {
     "--split": "train",
+    "--answer": "best",
     "--form": "line",
     "--inputs": "terms",
     "--algo": "ppo",

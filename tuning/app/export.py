@@ -1,0 +1,106 @@
+"""What can be taken home: settings as JSON, maps as ``--save`` writes them and as NPZ, and settings back again."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ciliary.cortex.integration.percept import IntegratedPercept
+from ciliary.envs.data.opening import SOFTWARE
+from ciliary.tuning.app.eye import Eye
+from ciliary.tuning.app.state import State, changed, seen
+from ciliary.tuning.cli.options import stored_values
+from ciliary.tuning.runs.files import plan_stems, save_episode
+from ciliary.tuning.runs.fingerprints import versions
+from ciliary.tuning.runs.record import plain
+
+
+def settings_page(state: State, eye: Eye) -> dict[str, Any]:
+    """The settings as JSON types: ``set`` has what differs from the table's defaults, ``parameters`` has all."""
+    return {
+        "made_by": SOFTWARE,
+        "image": state.scene.photograph.name,
+        "set": changed(eye, state.values),
+        "parameters": dict(state.values),
+        "seen_with": plain(eye.settings.seen_with),
+        "versions": versions(),
+    }
+
+
+def settings_json(state: State, eye: Eye) -> bytes:
+    """The file that ``--set FILE`` takes up again."""
+    return json.dumps(settings_page(state, eye), indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def taken_up(text: str, name: str, eye: Eye) -> dict[str, float]:
+    """All values by name, from an exported file; what it does not name has the table's default.
+
+    Raises:
+        ValueError, KeyError: it is no such file, or names or values do not fit this perceiver.
+    """
+    found = stored_values(text, name)
+    eye.table.check_names(found)
+    return {row.name: row.default for row in eye.table} | {k: eye.table.check_value(k, v) for k, v in found.items()}
+
+
+def command_line(state: State, eye: Eye) -> str:
+    """The words that accommodate to this image from these settings, at a terminal."""
+    photograph = state.scene.photograph
+    words = ["ciliary", "accommodate", str(photograph.path or photograph.name)]
+    for name, value in changed(eye, state.values).items():
+        words += ["--set", f"{name}={value:g}"]
+    return shlex.join(words)
+
+
+def maps_zip(state: State, eye: Eye) -> bytes:
+    """``<name>.labels.png``, ``.boundary.png``, ``.uncertainty.png`` of looks, ``.json``, and ``.npz`` of all, zipped.
+
+    The arrays: ``labels`` (H, W) uint16 at the file's own size; ``boundary``, ``uncertainty`` (h, w) float32 in
+    [0, 1] at the size that was seen.
+    """
+    percept, photograph = seen(state, eye), state.scene.photograph
+    size = photograph.original_size
+    arrays: dict[str, np.ndarray] = {
+        "labels": percept.labels(size)[0].numpy().astype(np.uint16),
+        "boundary": percept.boundary[0, 0].detach().numpy(),
+    }
+    if isinstance(percept, IntegratedPercept):
+        arrays["uncertainty"] = percept.uncertainty[0, 0].numpy()
+    packed, buffer = io.BytesIO(), io.BytesIO()
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
+    (row,) = plan_stems([photograph.name], ["none"])
+    with tempfile.TemporaryDirectory(prefix="ciliary-") as folder:
+        save_episode(Path(folder), row["none"], percept=percept, size=size, summary=summary(state, eye))
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(Path(folder).iterdir()):
+                archive.write(path, path.name)
+            archive.writestr(f"{row['none']}.npz", packed.getvalue())
+    return buffer.getvalue()
+
+
+def summary(state: State, eye: Eye) -> Mapping[str, Any]:
+    """What the JSON beside the maps tells: the settings, and the episode where the maps are its answer."""
+    page = settings_page(state, eye)
+    episode = state.episode
+    if not state.now.is_together or episode is None:
+        return {"answer": "setting", **page}
+    trace = episode.trace
+    return {
+        "answer": "integrated",
+        **page,
+        "controller": trace.controller,
+        "seed": trace.seed,
+        "n_trials": trace.n_trials,
+        "before": plain(trace.before),
+        "after": plain(trace.after),
+        "guard": plain(trace.guard),
+        "seconds": trace.seconds,
+    }

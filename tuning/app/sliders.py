@@ -1,0 +1,118 @@
+"""The sliders of the page: one a parameter, by stage, in equal steps of u."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from nicegui import ui
+
+from ciliary.cortex.table import Parameter, ParameterTable
+
+STAGES = {
+    "retina": "Retina",
+    "M1": "M1 · perception",
+    "M2": "M2 · grouping",
+    "M3": "M3 · invariance",
+    "M4": "M4 · proto-objects",
+    "glance": "Glance · how it is looked at",
+    "": "Parameters",
+}
+_FOLDED = ("retina", "M2", "M3", "glance")  # at first; what changes the percept most is not
+_STEPS = 200
+_THROTTLE_S = 0.06
+
+
+class Sliders:
+    """Draw sliders where they are made.
+
+    Args:
+        table: of the parameters.
+        inert: names of those that do nothing, which get none.
+        defaults: by name; a value that is none of them is set off, and can be brought back alone.
+        on_move: told name and value while a slider moves.
+        on_rest: told when it has come to rest.
+        on_default: told the name that is to go back to its default.
+    """
+
+    def __init__(
+        self,
+        table: ParameterTable,
+        inert: frozenset[str],
+        defaults: Mapping[str, float],
+        *,
+        on_move: Callable[[str, float], object],
+        on_rest: Callable[[], object],
+        on_default: Callable[[str], object],
+    ) -> None:
+        self._table, self._defaults = table, defaults
+        self._on_move, self._on_rest, self._on_default = on_move, on_rest, on_default
+        self._rows: dict[str, tuple[Any, Any, Any, Any]] = {}
+        alive = [row for row in table if row.name not in inert]
+        for stage, rows in groupby(alive, key=lambda row: row.stage):
+            title = STAGES.get(stage, stage)
+            with (
+                ui.expansion(title, value=stage not in _FOLDED)
+                .classes("w-full stage")
+                .props("dense header-class=text-bold")
+            ):
+                for row in rows:
+                    self._rows[row.name] = self._draw(row)
+
+    def show(self, values: Mapping[str, float], *, idle: frozenset[str], but: str | None = None) -> None:
+        """Bring the sliders to the values; ``but``: the one that a hand is on. ``idle`` ones are not shown."""
+        for name, (whole, slider, label, back) in self._rows.items():
+            row, value = self._table[name], values[name]
+            whole.set_visibility(name not in idle)
+            label.text = f"{value:.3g}" + ("" if row.unit == "1" else f" {row.unit.replace('^2', '²')}")
+            back.set_visibility(value != self._defaults[name])
+            if name != but:
+                slider.value = position(self._table, name, value)
+
+    def _draw(self, row: Parameter) -> tuple[Any, Any, Any, Any]:
+        with ui.column().classes("w-full gap-0 mb-1") as whole:
+            with ui.row().classes("w-full items-center no-wrap gap-1"):
+                ui.label(called(row)).classes("text-sm grow")
+                back = ui.button(icon="restart_alt", on_click=lambda: self._on_default(row.name))
+                back.props(f'flat dense size=sm aria-label="default of {row.name}"')
+                label = ui.label().classes("text-sm text-right").style("font-variant-numeric: tabular-nums")
+            step = 2 / (row.high - row.low) if row.scale == "int" else 2 / _STEPS
+            slider = ui.slider(min=-1, max=1, step=step).props(f'dense color=deep-orange-8 aria-label="{row.name}"')
+            slider.mark(row.name)
+            default = f"{row.default:g} ({row.low:g} to {row.high:g})"
+            with slider:
+                source = f" {row.source}." if row.source else ""
+                ui.tooltip(f"{row.doc}{source} Default {default}").props("delay=600").classes("text-sm")
+
+        def move(event: Any) -> None:
+            self._on_move(row.name, physical(self._table, row.name, float(event.args)))
+
+        slider.on("update:model-value", move, throttle=_THROTTLE_S, leading_events=False)
+        slider.on("change", lambda: self._on_rest(), throttle=2 * _THROTTLE_S, leading_events=False)
+        return whole, slider, label, back
+
+
+def called(row: Parameter) -> str:
+    """A parameter's name in words, without the unit that stands beside its value."""
+    name = row.name
+    for unit in ("px", "px2", "octaves"):
+        name = name.removesuffix(f"_{unit}")
+    return name.replace("_", " ")
+
+
+def position(table: ParameterTable, name: str, value: float) -> float:
+    """Where on its slider a physical value is, u in [-1, 1]."""
+    return float(_column(table, name).to_u(np.array([[value]]))[0, 0])
+
+
+def physical(table: ParameterTable, name: str, u: float) -> float:
+    """The physical value at a place of its slider, to four digits, in range."""
+    row = table[name]
+    value = float(_column(table, name).to_physical(np.array([[u]]))[0, 0])
+    return min(max(float(f"{value:.4g}"), row.low), row.high)
+
+
+def _column(table: ParameterTable, name: str) -> ParameterTable:
+    return ParameterTable((table[name],))
