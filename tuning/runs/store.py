@@ -60,7 +60,7 @@ class Store:
         """The shell command which shows the runs."""
         if self.uri.startswith(("http://", "https://", "databricks")):
             return f"open {masked(self.uri)}"
-        database = _database(self.uri)
+        database = database_file(self.uri)
         if database is None or database.name != "mlflow.db":
             return f"{_program()} ui --store {_quoted(masked(self.uri))}"
         folder = database.parent
@@ -79,7 +79,7 @@ def look_into(uri: str) -> MlflowClient:
     Raises:
         StoreError: there is none, or it cannot be opened.
     """
-    database = _database(uri)
+    database = database_file(uri)
     if database is not None and not database.is_file():
         raise StoreError(f"no tracking store at {database}; a session makes one, or say where it is with --store")
     _hush()
