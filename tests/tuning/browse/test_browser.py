@@ -56,7 +56,8 @@ def test_what_a_person_sees(shown):
     page.get_by_text("2 matching runs").wait_for()
     assert page.get_by_text("Model registry").count() == 1  # of models in development, ...
     assert page.get_by_text("AI Gateway").count() == 0  # ... not of chats
-    heads = [page.get_by_role("columnheader", name=name).bounding_box() for name in ("gain/total", "after/total")]
+    names = ("gain/total", "after/total")
+    heads = [page.get_by_role("columnheader", name=name).first.bounding_box() for name in names]
     assert heads[0]["x"] < heads[1]["x"]
 
     page.goto(session)

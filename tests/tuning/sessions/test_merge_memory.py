@@ -107,7 +107,8 @@ def test_the_last_record_counts_and_torn_lines_are_passed_over(tmp_path, fake_st
     assert [*records.stream(outcome.folder / records.FILE)] == [*gathered.records]
     ((_, about),) = fake_store
     assert about["metrics"]["after/total"] == pytest.approx((0.5 + 0.35 + 0.2 + 0.1 + 0.45) / 5)
-    assert "Gained most: [b · none](#/experiments/1/runs/run of b); least: [unplanned" in about["description"]
+    best = "[b · undisturbed](#/experiments/1/runs/run of b?workflowType=machine_learning)"
+    assert f"Gained most: {best}; least: [unplanned" in about["description"]
 
 
 def test_a_file_written_anew_in_between_is_said(tmp_path):
