@@ -25,8 +25,8 @@ $(INSTALLED): pyproject.toml
 	$(RUN) -m pip install --disable-pip-version-check -e ".[dev]"
 	@touch $@
 
-cluster: $(INSTALLED) ## what the tests of clusters and databases need besides; they are skipped without
-	$(RUN) -m pip install --disable-pip-version-check -e ".[ray,postgres]"
+cluster: $(INSTALLED) ## what the tests of clusters, databases and pages need besides; they are skipped without
+	$(RUN) -m pip install --disable-pip-version-check -e ".[ray,postgres,browser,app]"
 
 accommodate: $(INSTALLED) ## the main job on bundled photographs; ARGS="photo.jpg --trials 128" for your own
 	$(RUN) scripts/accommodate.py $(ARGS)

@@ -19,6 +19,7 @@ _FINE_PX = 576  # long side on which outlines are drawn, so that they are thin l
 _LEAST = 1e-3  # contrast under which there is only rounding to amplify
 _LEAST_ENERGY = 0.01  # likewise of oriented energy: half strength is at 0.04 to 0.06
 _APART = 0.25  # distance of colours in RGB from which they are told apart at a glance
+_ALIKE = 0.1  # the same of regions that lie apart: nearer than this they look like islands of one
 _TINTS = ("#f4a11d", "#2f7fd0", "#3aa657", "#b54bc4", "#e0423c", "#20b8b8")  # of regions that would look alike
 _TINT_SHARE = 0.5
 RED_GREEN = ("#2c8a57", "white", "#c0392f")
@@ -161,7 +162,7 @@ def paint_regions(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def own_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Each region in its mean colour, tinted where a neighbour would look like it.
+    """Each region in its mean colour, tinted where a neighbour would look like it, or any other would be taken for it.
 
     The largest regions are painted first, and keep their mean where they can. A tint has to differ from the neighbours
     painted so far, and should differ from all that is painted.
@@ -184,15 +185,18 @@ def own_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     tints = np.array([to_rgb(tint) for tint in _TINTS])
     painted, is_painted = mean.copy(), np.zeros(n, dtype=bool)
     for i in np.argsort(-n_pixels, kind="stable"):
-        around = painted[sides[i] & is_painted]
-        if len(around) and np.linalg.norm(mean[i] - around, axis=1).min() < _APART:
+        around, all_others = painted[sides[i] & is_painted], painted[is_painted]
+        if _least_distance(mean[i], around) < _APART or _least_distance(mean[i], all_others) < _ALIKE:
             choice = (1 - _TINT_SHARE) * mean[i] + _TINT_SHARE * tints
-            near, far = (
-                np.linalg.norm(choice[:, None] - others, axis=2).min(1) for others in (around, painted[is_painted])
-            )
+            near, far = (np.array([_least_distance(one, others) for one in choice]) for others in (around, all_others))
             painted[i] = choice[np.argmax(np.minimum(near, _APART) + 0.1 * far)]
         is_painted[i] = True
     return np.asarray(painted[labels])
+
+
+def _least_distance(colour: np.ndarray, others: np.ndarray) -> float:
+    """From a colour (3,) to the nearest of others (N, 3); inf without any."""
+    return float(np.linalg.norm(others - colour, axis=1).min(initial=np.inf))
 
 
 def with_borders(picture: np.ndarray, borders: np.ndarray, ink: str) -> np.ndarray:

@@ -18,6 +18,7 @@ from rich.console import Console
 from ciliary.tuning.app.settings import OpenSettings
 from ciliary.tuning.attribution.settings import WhySettings
 from ciliary.tuning.benchmarks.settings import BenchmarkSettings, ExamSettings
+from ciliary.tuning.browse.settings import UiSettings
 from ciliary.tuning.calibration.settings import CalibrateSettings
 from ciliary.tuning.cli import processor
 from ciliary.tuning.cli.complain import complain
@@ -53,6 +54,7 @@ COMMANDS: dict[str, tuple[type[Settings], str]] = {
     "accommodate": (SessionSettings, "ciliary.tuning.sessions.accommodate:accommodate"),
     "open": (OpenSettings, "ciliary.tuning.app.job:run"),
     "merge": (MergeSettings, "ciliary.tuning.sessions.merge_job:run"),
+    "ui": (UiSettings, "ciliary.tuning.browse.job:run"),
     "why": (WhySettings, "ciliary.tuning.attribution.job:run"),
     "look": (LookSettings, "ciliary.tuning.inspect.job:run"),
     "gaze": (GazeSettings, "ciliary.tuning.gaze.job:run"),

@@ -18,6 +18,7 @@ EXTRAS: Mapping[str, str] = {
     "ray": "sessions on a cluster: --engine ray",
     "postgres": "studies and runs in PostgreSQL",
     "video": "episodes as mp4: RecordVideo",
+    "browser": "tests that open pages in Chromium, which comes from the system",
     "docs": "the documentation site: make docs",
 }
 

@@ -31,7 +31,7 @@ from ciliary.tuning.sessions.task import Task
 class Focusing(Job[FocusInput, FoundScene]):
     """Focusing, as a session knows it."""
 
-    experiment = FOCUSING
+    experiment, command = FOCUSING, "focus"
     n_ahead = 0  # a stack may be hundreds of megabytes
     settings: FocusSettings
 

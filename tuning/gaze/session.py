@@ -47,7 +47,7 @@ class Gazing(Job[Input, Photograph]):
         means: those of this process; workers read theirs.
     """
 
-    experiment = GAZING
+    experiment, command = GAZING, "gaze"
     settings: GazeSettings
 
     def __init__(self, settings: GazeSettings, means: Means) -> None:

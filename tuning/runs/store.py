@@ -26,8 +26,8 @@ SESSIONS, EVALUATIONS, TRAININGS = "ciliary-accommodate", "ciliary-evaluate", "c
 FOCUSING, GAZING, LOOKING = "ciliary-focus", "ciliary-gaze", "ciliary-look"
 _NOTES = {
     SESSIONS: "Sessions, and in each its episodes: one image under one disturbance, accommodated to by one controller. "
-    "`accommodated/total` is the total of the setting applied, `accommodated/gain` what it gained on the defaults; "
-    "`loss/*`, `best/*` and `theta/*` are the trials of the search, `final/*` the setting applied.",
+    "`gain/*` is what it gained (above 0 is better), `after/*` and `before/*` the terms of the setting applied and of "
+    "the defaults, `loss/*`, `best/*`, `theta/*` the trials and at last the result, `final/*` where parameters went.",
     EVALUATIONS: "Methods compared on labelled images, one run an evaluation; its page is among the artifacts.",
     FOCUSING: "Sessions of an eye's lens or pupil, and in each its episodes: one scene, one controller. `theta/*` is "
     "where the muscle stood at each look, `loss/*` what the look was worth.",
@@ -60,12 +60,39 @@ class Store:
         """The shell command which shows the runs."""
         if self.uri.startswith(("http://", "https://", "databricks")):
             return f"open {masked(self.uri)}"
-        return f"{_program()} ui --backend-store-uri {_quoted(masked(self.uri))}"
+        database = database_file(self.uri)
+        if database is None or database.name != "mlflow.db":
+            return f"{_program()} ui --store {_quoted(masked(self.uri))}"
+        folder = database.parent
+        here = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        return f"{_program()} ui --store {_quoted(str(here))}"
 
 
 def tracking_uri(out: Path) -> str:
     """``MLFLOW_TRACKING_URI`` when it is set, else the SQLite file ``mlflow.db`` in ``out``, by its absolute path."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{(out.resolve() / 'mlflow.db').as_posix()}"
+
+
+def look_into(uri: str) -> MlflowClient:
+    """A client of a store that is there; makes no experiment, and no database.
+
+    Raises:
+        StoreError: there is none, or it cannot be opened.
+    """
+    database = database_file(uri)
+    if database is not None and not database.is_file():
+        raise StoreError(f"no tracking store at {database}; a session makes one, or say where it is with --store")
+    _hush()
+    with _quiet(), few_tries():
+        try:
+            from mlflow import MlflowClient
+
+            _knock(uri)
+            client = MlflowClient(tracking_uri=uri)
+            client.get_experiment_by_name(SESSIONS)
+        except Exception as error:  # as in open_store
+            raise _not_opened(uri, error) from error
+    return client
 
 
 def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
@@ -78,9 +105,7 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
     Raises:
         StoreError: when the store cannot be opened; the message names the address.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing about the user's images leaves the machine
-    # else it prints a line at each run that ends, with the password that the address of a server may have
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    _hush()
     uri = tracking_uri(out)
     database = database_file(uri)
     lock = FileLock((database or out / "store").with_suffix(".lock"))
@@ -115,15 +140,25 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
                 if database is not None:
                     repair_addresses(database, identifier, found.artifact_location)
         except Exception as error:  # MLflow lets its drivers' errors through: SQLAlchemy's, OSError, ...
-            reason = masked((str(error).splitlines() or [type(error).__name__])[0])
-            hint = driver_hint(uri, error)
-            raise StoreError(f"cannot open the tracking store {masked(uri)}: {reason}{hint}") from error
+            raise _not_opened(uri, error) from error
     logging.getLogger(_TALKER).setLevel(logging.CRITICAL)  # pages, of errors that we tell in a line
     return Store(uri, client, identifier)
 
 
 class StoreError(RuntimeError):
     """The tracking store cannot be used."""
+
+
+def _hush() -> None:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing about the user's images leaves the machine
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for each picture of a contact sheet
+    # else it prints a line at each run that ends, with the password that the address of a server may have
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+
+def _not_opened(uri: str, error: Exception) -> StoreError:
+    reason = masked((str(error).splitlines() or [type(error).__name__])[0])
+    return StoreError(f"cannot open the tracking store {masked(uri)}: {reason}{driver_hint(uri, error)}")
 
 
 def driver_hint(address: str, error: Exception) -> str:
@@ -157,11 +192,11 @@ def database_file(uri: str) -> Path | None:
 
 
 def _program() -> str:
-    """``mlflow``, or where it lies when the shell would not find the one we use (an environment not activated)."""
-    ours = Path(sys.executable).parent / "mlflow"
-    found = shutil.which("mlflow")
+    """``ciliary``, or where it lies when the shell would not find the one we use (an environment not activated)."""
+    ours = Path(sys.executable).parent / "ciliary"
+    found = shutil.which("ciliary")
     if not ours.exists() or (found and Path(found).resolve() == ours.resolve()):
-        return "mlflow"
+        return "ciliary"
     return str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours)
 
 

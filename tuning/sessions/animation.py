@@ -116,13 +116,28 @@ def animate_episode(
     world = getattr(env, "unwrapped", env)
     image = torch.as_tensor(world.image)
     film = _Film(image, trace, title, n_recommended)
-    if trace.is_integrated:
-        seen = [integrate(world.looks.looks.take(slice(0, shot.i_shown + 1))) for shot in shots]
-        labels = {s.i_shown: one.labels(film.picture_size)[0].cpu().numpy() for s, one in zip(shots, seen, strict=True)}
-    else:
-        labels = _perceive(world, trace.u, [s.i_shown for s in shots], film.picture_size, known or {})
+    labels = labels_of(world, trace, shots, film.picture_size, known or {})
     frames = [film.frame(shot, labels[shot.i_shown], is_last=shot is shots[-1]) for shot in shots]
     return write_gif(frames, path)
+
+
+def labels_of(
+    world: Any, trace: Trace, shots: Sequence[Shot], size: tuple[int, int], known: Mapping[int, AbstractPercept]
+) -> dict[int, np.ndarray]:
+    """What is seen at some moments: by ``i_shown``, labels (H, W) at ``size``.
+
+    Args:
+        world: the environment, unwrapped, at the episode's image.
+        trace: of the episode.
+        shots: the moments; where the answer is all looks together, what the first so many come to.
+        size: (H, W).
+        known: percepts that are there already, by trial.
+    """
+    if not trace.is_integrated:
+        return _perceive(world, trace.u, [shot.i_shown for shot in shots], size, known)
+    looks = world.looks.looks
+    seen = {shot.i_shown: integrate(looks.take(slice(0, shot.i_shown + 1))) for shot in shots}
+    return {i: percept.labels(size)[0].cpu().numpy() for i, percept in seen.items()}
 
 
 def write_gif(frames: Sequence[np.ndarray], path: Path, *, frame_ms: int = _FRAME_MS, last_ms: int = _LAST_MS) -> Path:

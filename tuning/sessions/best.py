@@ -10,6 +10,7 @@ from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.run import Run
 from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.crew import Crew
+from ciliary.tuning.sessions.gains import by_gain
 from ciliary.tuning.sessions.made import Made
 from ciliary.tuning.sessions.outcome import first_line
 from ciliary.tuning.sessions.task import Task
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def draw_best(loop: Loop[Any, Any], n: int, crew: Crew) -> None:
     """Draw the n episodes that gained most, of those that are done, whoever did them."""
     done = loop.outcome.records
-    best = [record["key"] for record in tracking.by_gain(done)[:n]]
+    best = [record["key"] for record in by_gain(done)[:n]]
     whole = {record["key"]: record for record in done if "history" in record}
     if not whole.keys() >= set(best):
         whole |= {record["key"]: record for record in records.stream(loop.file) if record["key"] in set(best)}

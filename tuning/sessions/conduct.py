@@ -13,9 +13,10 @@ from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.crew import Alone, Crew, Workers
 from ciliary.tuning.sessions.job import I, Job, L
 from ciliary.tuning.sessions.loop import Loop
-from ciliary.tuning.sessions.outcome import Display, Outcome, first_line
+from ciliary.tuning.sessions.outcome import Display, Outcome, Told, first_line
 from ciliary.tuning.sessions.ray_cluster import EngineError
 from ciliary.tuning.sessions.resume import Named, Session, check_name, open_session
+from ciliary.tuning.sessions.summary import keep_summary, note_of
 
 PLAN = "plan.json"  # of a session: the inputs of all shards, so that what is missing can be named
 
@@ -71,7 +72,7 @@ def conduct(job: Job[I, L], inputs: Sequence[I], display: Display) -> Outcome:
         finally:
             if crew is not None:
                 crew.close()
-            end(session, outcome, status)
+            end(session, outcome, status, command=job.again())
     return outcome
 
 
@@ -107,17 +108,14 @@ def begin(store: Store, settings: Named) -> Session:
         raise StoreError(f"cannot open a session in {masked(store.uri)}: {first_line(error)}") from error
 
 
-def end(session: Session, outcome: Outcome, status: str) -> None:
+def end(session: Session, outcome: Told, status: str, *, command: str = "") -> None:
     """End the session's run with its summary. What cannot be tracked any more is a problem, not the end of results."""
-    best = tracking.by_gain(outcome.records)
-    about = tracking.describe_session(outcome.records, outcome.run_ids, outcome.problems, session.store.experiment_id)
     metrics = tracking.session_metrics(outcome.records, outcome.problems)
+    about = note_of(session, outcome, command)
     try:
         with session.store.outage.briefly():
             try:
-                if len(best) > 1:
-                    ids = [outcome.run_ids.get(record["key"], "") for record in (best[0], best[-1])]
-                    session.run.tag(best_episode=ids[0], worst_episode=ids[1])
+                keep_summary(session, outcome)
             finally:  # which frees the session's name, whatever the store says
                 session.close(status, metrics=metrics, files=(session.folder / records.FILE,), description=about)
     except Exception as error:  # noqa: BLE001 -- MLflow lets its drivers' errors through

@@ -22,12 +22,14 @@ from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.coco import save_coco
 from ciliary.tuning.runs.files import save_episode, summary_of
 from ciliary.tuning.runs.record import EpisodeKey
-from ciliary.tuning.sessions.animation import animate_episode, shots_of
-from ciliary.tuning.sessions.figures import draw_episode, title, write_figure
+from ciliary.tuning.sessions.animation import animate_episode, labels_of, plan_looks, plan_shots, shots_of
+from ciliary.tuning.sessions.figures import draw_episode, title, write_episode, write_figure
 from ciliary.tuning.sessions.made import Drawing, Keep, Made, keep_and_draw
 from ciliary.tuning.sessions.panels import count_recommended
 from ciliary.tuning.sessions.playing import Played
 from ciliary.tuning.sessions.settings import SessionSettings
+
+_MOST_PICTURES = 7  # of regions over the trials, in MLflow; each is a pass of the perceiver that nothing else needs
 
 
 def make(
@@ -78,7 +80,12 @@ def make(
     if is_drawn:
         drawings = draw(played, record, settings, env=env, controller=controller, folder=folder, stem=stem)
     figures, problems = keep_and_draw(record, drawings, saved, keep)
-    pictures = pictures_of(played) if is_drawn else {}
+    pictures: dict[int, np.ndarray] = {}
+    if is_drawn:
+        try:  # passes of the perceiver for pictures alone: as figures, they cost no result
+            pictures = pictures_of(played, None if controller.env_options else env)
+        except Exception as error:  # noqa: BLE001 -- of a perceiver of the user's own, of full memory
+            problems = (*problems, f"no regions over trials: {type(error).__name__}: {error}")
     return Made(record, played.trace.theta_moved, figures, pictures, problems)
 
 
@@ -96,7 +103,7 @@ def draw(
     n_recommended = count_recommended(played.trace.u, env.unwrapped.starts)  # type: ignore[attr-defined]
 
     def page(path: Path) -> Path:
-        return write_figure(draw_episode(record, played, n_recommended=n_recommended), path)
+        return write_episode(draw_episode(record, played, n_recommended=n_recommended), path)
 
     def animation(path: Path) -> Path | None:
         return animate_episode(
@@ -125,13 +132,29 @@ def draw(
     return figures
 
 
-def pictures_of(played: Played) -> dict[int, np.ndarray]:
-    """Regions at the defaults and at the setting applied, each under its trial."""
+def pictures_of(played: Played, env: gym.Env[Any, Any] | None = None) -> dict[int, np.ndarray]:
+    """Regions over the trials, (H, W, 3) uint8: the defaults at 0, each improvement, and at the end what came of it.
+
+    Where the answer is all looks together, what the first so many come to.
+
+    Args:
+        played: the episode.
+        env: as the episode left it; without one, only what was perceived already.
+    """
     seen = played.image.detach().permute(1, 2, 0).numpy()
-    return {
-        i: np.rint(paint_regions(seen, percept.labels()[0].numpy()) * 255).astype(np.uint8)
-        for i, percept in _percepts(played).items()
-    }
+    size, trace = (seen.shape[0], seen.shape[1]), played.trace
+    labels: dict[int, np.ndarray] = {}
+    if env is not None:
+        if trace.is_integrated:
+            shots = plan_looks(trace.n_trials, n_most=_MOST_PICTURES)
+        else:
+            shots = plan_shots(trace.total, i_chosen=trace.i_chosen, n_most=_MOST_PICTURES)
+        found = labels_of(env.unwrapped, trace, shots, size, _percepts(played))
+        labels = {shot.i_trial: found[shot.i_shown] for shot in shots}
+    for i, percept in ((0, played.before), (trace.n_trials, played.after)):
+        if percept is not None:
+            labels[i] = percept.labels(size)[0].numpy()
+    return {i: np.rint(paint_regions(seen, one) * 255).astype(np.uint8) for i, one in sorted(labels.items())}
 
 
 def _percepts(played: Played) -> dict[int, AbstractPercept]:

@@ -24,8 +24,10 @@ from ciliary.tuning.sessions import panels
 from ciliary.tuning.sessions.playing import Played
 
 KEPT = "defaults kept"
-_COLUMN_IN, _GUTTER_IN = 3.5, 0.22
-_WIDTH_IN = 3 * _COLUMN_IN + 2 * _GUTTER_IN + 2 * MARGIN_IN
+# Two pictures beside each other, so that words of 8 points are read on a telephone, too (420 px to a page's width).
+_COLUMN_IN, _GUTTER_IN = 3.0, 0.22
+_WIDTH_IN = 2 * _COLUMN_IN + _GUTTER_IN + 2 * MARGIN_IN
+_PAGE_DPI = 160
 
 
 def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: int = 0) -> Figure:
@@ -39,13 +41,14 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
     assert played.before is not None
     seen = played.image.detach().permute(1, 2, 0).numpy()
     height, width = seen.shape[:2]
-    # three pictures take the page's width; a tall photograph makes a tall page, within reason
+    # two pictures take the page's width; a tall photograph makes a tall page, within reason
     picture_in = min(_COLUMN_IN * height / width, 1.3 * _COLUMN_IN)
     words = _words(record)
     is_kept = words == KEPT
-    heights_in = [(picture_in, 0.62)] * (1 if is_kept else 2) + [(2.2, 0.5)]
-    rows = [Row(3, height_in, gap_in, _GUTTER_IN) for height_in, gap_in in heights_in]
-    page = Sheet(headline(record), "", rows, width_in=_WIDTH_IN)
+    curves_in = [(2.2, 0.5)] if is_kept else [(2.2, 0.78), (1.7, 0.5)]
+    heights_in = [(picture_in, 0.62)] * (2 if is_kept else 3) + curves_in
+    rows = [Row(2, height_in, gap_in, _GUTTER_IN) for height_in, gap_in in heights_in]
+    page = Sheet(title(record), result(record), rows, width_in=_WIDTH_IN)
     style.picture(page.axes(0, 0), seen, "What was seen", f"{width} × {height} px")
 
     def regions(at: tuple[int, int], percept: AbstractPercept, words: str, terms: Mapping[str, float | None]) -> None:
@@ -57,24 +60,26 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
 
     if is_kept:
         regions((0, 1), played.after, words, record["after"])
-        boundary((0, 2), played.after, words)
+        boundary((1, 0), played.after, words)
     elif isinstance(played.after, IntegratedPercept) and played.best is not None:
-        regions((0, 1), played.before, "defaults", record["before"])
-        regions((0, 2), played.after, words, record["after"])
-        regions((1, 0), played.best, "best single look", {})
-        boundary((1, 1), played.after, words)
         doubt = played.after.uncertainty[0, 0].numpy()
-        style.picture(page.axes(1, 2), doubt, "Where the looks disagree", f"{100 * doubt.mean():.0f} % on average")
+        much = f"dark where they do; {100 * doubt.mean():.0f} % on average"
+        style.picture(page.axes(0, 1), doubt, "Where the looks disagree", much)
+        regions((1, 0), played.before, "defaults", record["before"])
+        regions((1, 1), played.after, words, record["after"])
+        regions((2, 0), played.best, "best single look", {})
+        boundary((2, 1), played.after, words)
     else:
-        for column, (percept, name, terms) in enumerate(
-            [(played.before, "defaults", record["before"]), (played.after, words, record["after"])], start=1
-        ):
-            regions((0, column), percept, name, terms)
-            boundary((1, column), percept, name)
-        moved, trace = page.axes(1, 0, left_in=1.52, right_in=0.92), played.trace
+        moved, trace = page.axes(0, 1, left_in=1.36, right_in=0.86), played.trace
         panels.moved(moved, played.u_before, trace.u_chosen, record["parameters"], trace.parameters)
+        for column, (percept, name, terms) in enumerate(
+            [(played.before, "defaults", record["before"]), (played.after, words, record["after"])]
+        ):
+            regions((1, column), percept, name, terms)
+            boundary((2, column), percept, name)
     trials, first = record["history"], record["before"]["total"]
-    losses = page.axes(len(rows) - 1, 0, n_columns=2, left_in=0.5)
+    n_pictures = 2 if is_kept else 3
+    losses = page.axes(n_pictures, 0, n_columns=2, left_in=0.5)
     panels.history(
         losses,
         trials["total"],
@@ -85,7 +90,8 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
         label=panels.loss_label(record["before"], is_of_looks="change" in trials),
         together=record["after"]["total"] if played.trace.is_integrated else None,
     )
-    panels.terms(page.axes(len(rows) - 1, 2, left_in=0.3), record["before"], record["after"])
+    at = page.axes(1, 1, left_in=0.3) if is_kept else page.axes(n_pictures + 1, 0, n_columns=2, left_in=0.5)
+    panels.terms(at, record["before"], record["after"])
     return page.figure
 
 
@@ -107,8 +113,8 @@ def _note(labels: np.ndarray, terms: Mapping[str, float | None]) -> str:
     return "  ·  ".join(words)
 
 
-def headline(record: Mapping[str, Any]) -> str:
-    """One line: image, disturbance, controller, and the total (or the score it predicts) before and after."""
+def result(record: Mapping[str, Any]) -> str:
+    """What came of it: trials, and the total (or the score it predicts) before and after."""
     name = "predicted_score" if "predicted_score" in record["before"] else "total"
     before, after = record["before"][name], record["after"][name]
     gain = "no finite loss"
@@ -117,7 +123,7 @@ def headline(record: Mapping[str, Any]) -> str:
         gain = f"{style.spelled(name)} {before:.3f}"
         gain += " unchanged" if after == before else f" → {after:.3f}{percent}"
     n_trials = record["n_trials"]
-    return "  ·  ".join([title(record), f"{n_trials} trial{'s' if n_trials != 1 else ''}", gain])
+    return f"{n_trials} trial{'s' if n_trials != 1 else ''}  ·  {gain}"
 
 
 def title(record: Mapping[str, Any]) -> str:
@@ -126,8 +132,13 @@ def title(record: Mapping[str, Any]) -> str:
     return "  ·  ".join(words)
 
 
-def write_figure(figure: Figure, path: Path) -> Path:
+def write_episode(figure: Figure, path: Path) -> Path:
+    """The page of an episode as a file: finer than others, since it is narrower."""
+    return write_figure(figure, path, dpi=_PAGE_DPI)
+
+
+def write_figure(figure: Figure, path: Path, *, dpi: int = DPI) -> Path:
     """Save as PNG, atomically, signed so that it is known for ours."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": SOFTWARE})
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": SOFTWARE})
     return write_atomically(path, buffer.getvalue())

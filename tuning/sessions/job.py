@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ciliary.agents.episode import EpisodeInterrupted, Progress
+from ciliary.envs.data.sources import BUNDLED, bundled_files
+from ciliary.tuning.cli.command_line import command_of
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.sessions.made import Keep, Made
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from ciliary.tuning.sessions.resume import Session
 
 _SESSION = "session"  # the session's folder, among places
+# options that do nothing for what comes of a session, or of one episode
+_ONCE = ("is_resumed", "is_quiet", "is_bare")
+_PLACED = ("out", "save", "session", "storage", "shard", "figures", "is_animated", "n_workers", "engine", "address",
+           "n_threads", "device")  # fmt: skip
 
 
 class Item(Protocol):
@@ -113,11 +119,17 @@ class Equipment(Generic[S]):
         return replace(self, settings=replace(self.settings, device=device, **places), folder=folder)
 
 
+def _can_be_named(task: Task) -> bool:
+    """Whether an input is a file or a bundled photograph, not an image in memory."""
+    return getattr(task.shown, "path", None) is not None or task.label in BUNDLED
+
+
 class Job(ABC, Generic[I, L]):
     """A job, as a session knows it.
 
     Attributes:
         experiment: that the runs belong to (:mod:`ciliary.tuning.runs.store`).
+        command: by which ``ciliary`` does it; nothing for a job that has none.
         is_disturbed: whether inputs are shown disturbed, so that an episode is called by its disturbance, too.
         settings: of the session.
         disturbances: in how many ways each input is shown.
@@ -126,6 +138,7 @@ class Job(ABC, Generic[I, L]):
     """
 
     experiment: str
+    command: str = ""
     is_disturbed: bool = False
     disturbances: tuple[str, ...] = ("none",)
     draws_all: bool = True
@@ -162,6 +175,23 @@ class Job(ABC, Generic[I, L]):
     def params(self, key: EpisodeKey) -> dict[str, str]:
         """Parameters of an episode's run: what shaped its numbers."""
         return {"image": key.image, "seed": str(key.seed), **self.settings.numbers()}
+
+    def again(self, task: Task | None = None) -> str:
+        """The shell command that does an episode again, or all of them; nothing where none can."""
+        given = [task.label] if task is not None else [*getattr(self.settings, "images", ())]
+        is_there = all(isinstance(one, (str, Path)) for one in given)
+        if not self.command or not is_there or (task is not None and not _can_be_named(task)):
+            return ""
+        left_out = _ONCE if task is None else (*_ONCE, *_PLACED)
+        other: dict[str, Any] = dict.fromkeys(left_out)
+        if hasattr(self.settings, "spread"):  # None is a distance, too
+            other["spread"] = self.settings.spread or 0
+        if task is not None and self.is_disturbed:
+            other["disturbances"] = None if task.key.disturbance == "none" else (task.key.disturbance,)
+        elif self.is_disturbed and self.disturbances == ("none",):
+            other["disturbances"] = None
+        names = {str(path): name for name, path in bundled_files().items()}
+        return command_of(self.command, self.settings, [names.get(str(one), str(one)) for one in given], **other)
 
     @abstractmethod
     def equip(self, session: Session) -> Equipment[Any]:

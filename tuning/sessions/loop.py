@@ -145,7 +145,7 @@ class Loop(Generic[I, L]):
                 if run is not None:
                     self.outcome.run_ids[str(task.key)] = run.run_id
                     with self.outage.watched():
-                        tracking.track_episode(run, result)
+                        tracking.track_episode(run, result, command=self.job.again(task))
         except Exception as error:  # noqa: BLE001 -- of a store that is gone; the record is kept
             self._untracked(task, error)
             with self.outage.briefly():

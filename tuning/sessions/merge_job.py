@@ -11,6 +11,7 @@ import numpy as np
 
 from ciliary.cortex.options import INHERITED
 from ciliary.cortex.parameters import table_for
+from ciliary.tuning.cli.command_line import command_of
 from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import NOTHING, USAGE
 from ciliary.tuning.cli.progress import Bar
@@ -20,6 +21,7 @@ from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.shortened import Shortened
 from ciliary.tuning.runs.store import StoreError, open_store
 from ciliary.tuning.sessions import tracking
+from ciliary.tuning.sessions.conduct import end
 from ciliary.tuning.sessions.display import print_outcome
 from ciliary.tuning.sessions.made import Made
 from ciliary.tuning.sessions.merge import Gathered, experiment_of, gather
@@ -111,21 +113,14 @@ def merge(gathered: Gathered, settings: MergeSettings, *, out: Path) -> Merged:
         status = "KILLED"
         raise
     finally:
-        session.close(
-            status,
-            metrics=tracking.session_metrics(outcome.records, outcome.problems),
-            files=(session.folder / records.FILE,),
-            description=tracking.describe_session(
-                outcome.records, outcome.run_ids, outcome.problems, store.experiment_id
-            ),
-        )
+        end(session, outcome, status, command=command_of("merge", settings, settings.folders, is_quiet=None))
     return outcome
 
 
 def _track(session: Session, record: Mapping[str, Any]) -> str:
     key = EpisodeKey(**{name: record[name] for name in EpisodeKey.__dataclass_fields__})
     params = {name: str(record[name]) for name in ("image", "disturbance", "controller", "seed", "n_trials")}
-    name = f"{key.image} {key.disturbance} {key.controller}"
+    name = tracking.run_name(key)
     with session.episode(name=name, tags={"key": key, **asdict(key)}, params=params) as run:
         tracking.track_episode(run, Made(dict(record), _theta(record), dict(_figures(record)), {}, ()))
     return run.run_id

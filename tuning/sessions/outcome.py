@@ -45,6 +45,7 @@ class Told(Protocol):
     folder: Path
     command: str
     problems: list[str]
+    run_ids: dict[str, str]
     n_before: int
     is_stopped: bool
 

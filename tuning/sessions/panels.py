@@ -123,7 +123,7 @@ def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, floa
     spelt = [spelled(name).replace("score", "score\n(higher is better)") for name in names]
     ax.set_xticks(x, spelt, parse_math=False)
     ax.margins(y=0.22)
-    plain(ax, "Terms, defaults kept" if is_kept else "Terms, before and after", "")
+    plain(ax, "Terms, defaults kept" if is_kept else "Terms (lower is better)", "")
     ax.tick_params(axis="x", labelsize=7.5)
     if not is_kept:
         legend(ax, n_columns=2)

@@ -37,7 +37,13 @@ def redraw(
     drawings = draw(played, record, settings, env=env, controller=controller, folder=folder, stem=task.stem)
     figures, problems = drawn(drawings)
     record["files"] = {role: str(path) for role, path in figures.items()} | record.get("files", {})
-    return Made(record, played.trace.theta_moved, figures, pictures_of(played), problems)
+    return Made(
+        record,
+        played.trace.theta_moved,
+        figures,
+        pictures_of(played, None if controller.env_options else env),
+        problems,
+    )
 
 
 def recall(

@@ -72,7 +72,7 @@ class Accommodating(Job[Input, Photograph]):
         ValueError: there is no such controller.
     """
 
-    experiment, is_disturbed = SESSIONS, True
+    experiment, command, is_disturbed = SESSIONS, "accommodate", True
     settings: SessionSettings
 
     def __init__(self, settings: SessionSettings, make_env: MakeEnv) -> None:
@@ -116,7 +116,7 @@ class Accommodating(Job[Input, Photograph]):
 
     def run_name(self, key: EpisodeKey) -> str:
         """Image, disturbance, controller."""
-        return f"{key.image} {key.disturbance} {self.settings.controller}"
+        return tracking.run_name(key)
 
     def params(self, key: EpisodeKey) -> dict[str, str]:
         """See :func:`~ciliary.tuning.sessions.tracking.episode_params`."""

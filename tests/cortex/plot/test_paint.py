@@ -153,3 +153,14 @@ def test_regions_that_lie_apart_are_said_to():
     assert paint.count_regions(np.array([[0, 1, 0]])) == "2 regions in 3 parts"
     assert paint.count_regions(np.array([[0, 0, 1]])) == "2 regions"
     assert paint.count_regions(np.zeros((2, 2), int)) == "1 region"
+
+
+def test_two_regions_that_lie_apart_are_no_islands_of_one():
+    """Alike in the image, on two sides of a third: told apart all the same; islands of one region are of one colour."""
+    image = np.full((12, 30, 3), 0.5)
+    image[:, 10:20] = [0.9, 0.1, 0.1]
+    labels = np.repeat([[0] * 10 + [1] * 10 + [2] * 10], 12, 0)
+    colours = paint.own_colours(image, labels)
+    assert np.linalg.norm(colours[0, 0] - colours[0, 29]) > 0.2
+    islands = paint.own_colours(image, np.where(labels == 2, 0, labels))
+    np.testing.assert_array_equal(islands[0, 0], islands[0, 29])

@@ -22,6 +22,7 @@ FROZEN = {
     "open": "--controller --trials --answer --objective --set --seed --size --host --port --no-browser --no-guard "
     "--device --quiet",
     "merge": "--out --session --quiet",
+    "ui": "--store --host --port --no-serve --quiet",
     "why": "--episodes --evaluations --seed --out --device --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
     "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",
@@ -73,6 +74,7 @@ SWITCHES = [
     "--no-portraits",
     "--print-config",
     "--no-report",
+    "--no-serve",
     "--choosing",
     "--maps",
     "--scratch",
@@ -213,7 +215,9 @@ def test_where_a_cortex_lies_is_no_part_of_what_it_sees(monkeypatch):
         SessionSettings(device="tpu")
 
 
-@pytest.mark.parametrize("command", [command for command in FROZEN if command not in ("merge", "benchmark", "doctor")])
+@pytest.mark.parametrize(
+    "command", [command for command in FROZEN if command not in ("merge", "ui", "benchmark", "doctor")]
+)
 def test_whoever_computes_is_told_where(command, asked, monkeypatch, capsys):
     """A device that is not there is one line and wrong usage, before anything is read or written."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)

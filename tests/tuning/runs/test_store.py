@@ -20,9 +20,8 @@ def test_address(tmp_path, monkeypatch):
 
 
 def test_command_survives_the_shell():
-    assert Store("sqlite:////a b/mlflow.db", None, "0").command.endswith(
-        'ui --backend-store-uri "sqlite:////a b/mlflow.db"'
-    )
+    assert Store("sqlite:////a b/mlflow.db", None, "0").command.endswith('ciliary ui --store "/a b"')
+    assert Store("sqlite:////a b/runs.db", None, "0").command.endswith('ui --store "sqlite:////a b/runs.db"')
     assert Store("http://host:5000", None, "0").command == "open http://host:5000"
 
 

@@ -247,3 +247,24 @@ def test_many_looks_are_thinned_out():
     shown = [shot.i_trial + 1 for shot in plan_looks(400)]
     assert len(shown) <= MAX_FRAMES
     assert (shown[0], shown[-1]) == (1, 400)
+
+
+def test_pictures_of_a_search_are_its_improvements_and_its_end():
+    """Of one that ends elsewhere than at its last trial, without searching again."""
+    from ciliary.tuning.sessions.episode import pictures_of
+    from ciliary.tuning.sessions.make_env import make_controller
+    from ciliary.tuning.sessions.playing import play
+    from ciliary.tuning.sessions.settings import SessionSettings
+    from ciliary_tests.worlds import Picture
+
+    env = PictureToy()
+    settings = SessionSettings(controller="random", n_trials=12)
+    played = play(env, make_controller(settings), Picture("a"), seed=0, n_trials=12)
+    total = played.trace.total
+    best = np.minimum.accumulate(total)
+    improved = [0, *(np.flatnonzero(np.diff(best) < 0) + 1)]
+    pictures = pictures_of(played, env)
+    assert [*pictures] == sorted({*improved, *({11} if improved[-1] != 11 else ()), 12})
+    np.testing.assert_array_equal(pictures[11], pictures[12])
+    np.testing.assert_array_equal(pictures[improved[-1]], pictures[12])
+    assert [*pictures_of(played)] == [0, 12]

@@ -136,7 +136,7 @@ def test_merged_shards_of_gaze_are_the_whole(photos, out, capsys):
     assert app.main(["merge", str(out), "--quiet"]) == 0
     assert numbers(kept(out / "s-merged")) == numbers(kept(out / "whole"))
     assert runs_of(out, GAZING)["s-merged"] == "FINISHED"
-    assert len(measured(out, "a gaze", "gaze/acuity")) == len(measured(out, "a none gaze-whole", "gaze/acuity")) == 2
+    assert len(measured(out, "a gaze", "gaze/acuity")) == len(measured(out, "a gaze-whole", "gaze/acuity")) == 2
     plan = json.loads((out / "s-shard2of2" / "plan.json").read_text(encoding="utf-8"))
     assert (plan["own"], plan["experiment"]) == (["b"], GAZING)
     (out / "s-shard2of2" / records.FILE).unlink()

@@ -15,8 +15,8 @@ from ciliary.tuning.runs.store import open_store, tracking_uri
 from ciliary.tuning.sessions import session as sessions
 from ciliary.tuning.sessions.figures import title, write_figure
 from ciliary.tuning.sessions.inputs import collect, set_apart
+from ciliary.tuning.sessions.notes import describe_session
 from ciliary.tuning.sessions.resume import open_session
-from ciliary.tuning.sessions.tracking import describe_session
 from ciliary_tests.worlds import PictureToy, Recorder, inputs_of
 
 
@@ -145,5 +145,5 @@ def test_a_session_tells_its_best_and_its_worst_episode(settings):
     assert run.data.tags["ciliary.best_episode"] == max(gains, key=gains.__getitem__)
     assert run.data.tags["ciliary.worst_episode"] == min(gains, key=gains.__getitem__)
     note = run.data.tags["mlflow.note.content"]
-    assert all(f"/runs/{run_id})" in note for run_id in gains)
+    assert all(f"/runs/{run_id}?" in note for run_id in gains)
     assert describe_session([], {}, ["x: no"], "1").startswith("0 episodes, 1 failed")

@@ -51,21 +51,21 @@ def page(settings=SETTINGS, picture=None, env=None, n_recommended=0):
 def test_page(tmp_path, controller):
     before = dict(matplotlib.rcParams)
     record, figure = page(replace(LONGER, controller=controller))
-    path = figures.write_figure(figure, tmp_path / "sub" / "page.png")
+    path = figures.write_episode(figure, tmp_path / "sub" / "page.png")
     with Image.open(path) as image:
         assert image.width > 1000
         assert np.asarray(image.convert("L")).std() > 5
     assert plt.get_fignums() == []
     assert dict(matplotlib.rcParams) == before
     assert len(figure.axes) == (5 if controller == "fixed" else 8)
-    assert f"{record['before']['total']:.3f}" in figure.texts[0].get_text()
+    assert f"{record['before']['total']:.3f}" in figure.texts[1].get_text()
 
 
 def test_page_of_an_image_without_any_finite_loss():
     env = PictureToy()
     env.nonfinite_trials = frozenset(range(50))
     _, figure = page(env=env)
-    assert "no finite loss" in figure.texts[0].get_text()
+    assert "no finite loss" in figure.texts[1].get_text()
     figure.canvas.draw()
 
 
@@ -85,7 +85,7 @@ def test_what_was_kept_is_shown_once():
     record, changed = page(LONGER)
     assert record["i_chosen"] > 0
     titles = {ax.get_title(loc="left") for ax in changed.axes}
-    assert {"Regions, defaults", "Regions, accommodated", "What moved most", "Terms, before and after"} <= titles
+    assert {"Regions, defaults", "Regions, accommodated", "What moved most", "Terms (lower is better)"} <= titles
     terms = changed.axes[-1]
     assert len(terms.patches) == 2 * len(terms.get_xticklabels())
 
@@ -172,11 +172,12 @@ def test_regions_are_painted_in_their_mean_colour():
     np.testing.assert_allclose(page[8, 11], [1, 1, 1])  # the border
 
 
-def test_headline_says_what_was_gained():
+def test_the_note_says_what_was_gained():
     record = {"image": "cat", "disturbance": "none", "controller": "tpe", "n_trials": 1}
     record |= {"before": {"total": 0.5}, "after": {"total": 0.4}}
-    assert figures.headline(record) == "cat  ·  undisturbed  ·  tpe  ·  1 trial  ·  total 0.500 → 0.400 (−20 %)"
+    assert figures.title(record) == "cat  ·  undisturbed  ·  tpe"
+    assert figures.result(record) == "1 trial  ·  total 0.500 → 0.400 (−20 %)"
     record |= {"before": {"total": 0.5, "predicted_score": 0.5}, "after": {"total": 0.4, "predicted_score": 0.6}}
-    assert figures.headline(record).endswith("·  predicted score 0.500 → 0.600")
+    assert figures.result(record).endswith("·  predicted score 0.500 → 0.600")
     record["after"] = record["before"]
-    assert figures.headline(record).endswith("·  predicted score 0.500 unchanged")
+    assert figures.result(record).endswith("·  predicted score 0.500 unchanged")

@@ -15,12 +15,14 @@ from mlflow import MlflowClient
 from ciliary.tuning.cli.progress import pace
 from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.store import SESSIONS, tracking_uri
-from ciliary.tuning.sessions import crew, parts, tracking
+from ciliary.tuning.sessions import crew, parts
 from ciliary.tuning.sessions import outcome as outcomes
 from ciliary.tuning.sessions.ahead import read_ahead
+from ciliary.tuning.sessions.gains import by_gain
 from ciliary.tuning.sessions.merge import gather
 from ciliary.tuning.sessions.merge_job import run as merge
 from ciliary.tuning.sessions.merge_settings import MergeSettings
+from ciliary.tuning.sessions.notes import describe_session
 from ciliary.tuning.sessions.redraw import trace_of
 from ciliary.tuning.sessions.session import run_session
 from ciliary.tuning.sessions.settings import SessionSettings
@@ -81,7 +83,7 @@ def test_figures_can_be_left_out_and_the_numbers_stay(settings):
 
 def test_those_that_gained_most_are_drawn_at_the_end(settings):
     found = play(replace(settings, figures="best:2", use_guard=False))
-    best = [record["image"] for record in tracking.by_gain(found.records)[:2]]
+    best = [record["image"] for record in by_gain(found.records)[:2]]
     assert pages(found) == sorted(best)
     assert {r["image"] for r in found.records if "figure" in r["files"]} == {*best}
     client = MlflowClient(tracking_uri=tracking_uri(settings.out))
@@ -205,7 +207,7 @@ def test_a_long_session_holds_no_histories(settings, monkeypatch):
     found = play(replace(settings, figures="best:5"))
     assert ["history" in record for record in found.records] == [True, True, False, False, False]
     assert pages(found) == [*NAMES]  # those are read again from the file
-    tracking.describe_session(found.records, found.run_ids, found.problems, "0")
+    describe_session(found.records, found.run_ids, found.problems, "0")
 
 
 @pytest.mark.parametrize("shard", ["1/3", "2/3", "3/3"])

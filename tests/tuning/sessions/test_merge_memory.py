@@ -10,8 +10,10 @@ import pytest
 from rich.console import Console
 
 from ciliary.tuning.runs import record as records
+from ciliary.tuning.runs.outage import Outage
 from ciliary.tuning.runs.shortened import Shortened
-from ciliary.tuning.sessions import display, merge_job, tracking
+from ciliary.tuning.sessions import display, gains, merge_job
+from ciliary.tuning.sessions.gains import by_gain
 from ciliary.tuning.sessions.merge import gather
 from ciliary.tuning.sessions.merge_settings import MergeSettings
 
@@ -52,9 +54,13 @@ def fake_store(monkeypatch):
 
     def open_session(store, named):
         close = lambda status, **about: closed.append((status, about))  # noqa: E731
-        return SimpleNamespace(name=named.session_base, folder=named.out / named.session_base, done={}, close=close)
+        folder, forget = named.out / named.session_base, lambda *one, **more: None
+        run = SimpleNamespace(tag=forget, keep=forget, keep_table=forget)
+        return SimpleNamespace(name=named.session_base, folder=folder, done={}, close=close, store=store, run=run)
 
-    monkeypatch.setattr(merge_job, "open_store", lambda out, **more: SimpleNamespace(command="see", experiment_id="1"))
+    client = SimpleNamespace(set_experiment_tag=lambda *one: None, list_artifacts=lambda *one: [])
+    store = SimpleNamespace(command="see", experiment_id="1", outage=Outage(), client=client)
+    monkeypatch.setattr(merge_job, "open_store", lambda out, **more: store)
     monkeypatch.setattr(merge_job, "open_session", open_session)
     monkeypatch.setattr(merge_job, "_track", lambda session, record: f"run of {record['image']}")
     return closed
@@ -77,6 +83,7 @@ def peak_of_merge(out, n):
 def test_memory_does_not_grow_with_histories(tmp_path, monkeypatch, fake_store):
     """A twentieth of a record's own bytes, where holding it took more than all of them."""
     monkeypatch.setattr(display, "_MOST_ROWS", 10)
+    monkeypatch.setattr(gains, "_MOST_RESAMPLED", 10)  # resampling takes room of its own, bounded: not the histories'
     few, many = 20, 80
     peak_of_merge(tmp_path / "first", 2)  # what is imported and compiled once
     grown = peak_of_merge(tmp_path / "many", many) - peak_of_merge(tmp_path / "few", few)
@@ -99,8 +106,9 @@ def test_the_last_record_counts_and_torn_lines_are_passed_over(tmp_path, fake_st
     outcome = merge_job.merge(gathered, MergeSettings((str(tmp_path),), is_quiet=True), out=tmp_path)
     assert [*records.stream(outcome.folder / records.FILE)] == [*gathered.records]
     ((_, about),) = fake_store
-    assert about["metrics"]["mean/after"] == pytest.approx((0.5 + 0.35 + 0.2 + 0.1 + 0.45) / 5)
-    assert "Gained most: [b · none](#/experiments/1/runs/run of b); least: [unplanned" in about["description"]
+    assert about["metrics"]["after/total"] == pytest.approx((0.5 + 0.35 + 0.2 + 0.1 + 0.45) / 5)
+    best = "[b · undisturbed](#/experiments/1/runs/run of b?workflowType=machine_learning)"
+    assert f"Gained most: {best}; least: [unplanned" in about["description"]
 
 
 def test_a_file_written_anew_in_between_is_said(tmp_path):
@@ -118,7 +126,7 @@ def test_shortened_records_are_those_without_their_history():
         short.add(row)
     assert [*short] == [records.without_history(row) for row in rows]
     assert (len(short), short[-1]["image"], [row["image"] for row in short[1:]]) == (3, "c", ["b", "c"])
-    assert [row["image"] for row in tracking.by_gain(short)] == ["b", "c", "é"]
+    assert [row["image"] for row in by_gain(short)] == ["b", "c", "é"]
     with pytest.raises(IndexError):
         short[3]
 

@@ -71,7 +71,7 @@ def test_a_server_has_the_episodes_and_one_that_dies_costs_none(settings, server
     for record in again.records:
         run = client.get_run(again.run_ids[record["key"]])
         assert run.info.status == "FINISHED"
-        assert run.data.metrics["accommodated/total"] == pytest.approx(record["after"]["total"])
+        assert run.data.metrics["after/total"] == pytest.approx(record["after"]["total"])
         assert run.data.params["image"] == record["image"]
         there = {file.path for file in client.list_artifacts(run.info.run_id)}
         assert there >= {"episode.json", "history.csv", "figures"}

@@ -1,0 +1,1 @@
+"""MLflow in the browser: the right store, and addresses that lead to what is looked for."""
