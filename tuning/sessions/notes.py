@@ -68,7 +68,8 @@ def describe_session(
     if len(order) > 1:
         change = f" {summary.n_better} gained and {summary.n_worse} lost more than {WORSE}." if summary.gain else ""
         lines[0] += change
-        lines += [f"Mean gain in the total: {shown(summary.gain['total'])}."] if "total" in summary.gain else []
+        # among the first lines: MLflow folds a note, and fades what follows
+        lines[0] += f" Mean gain in the total: {shown(summary.gain['total'])}." if "total" in summary.gain else ""
         lines += [f"Gained most: {link(records[order[0]])}; least: {link(records[order[-1]])}."]
     rows = [
         (_spelled(name), shown(summary.before[name]), shown(summary.after[name]), shown(gain))
