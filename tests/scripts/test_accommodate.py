@@ -38,7 +38,7 @@ def test_one_image(script, photo, out, tmp_path, capsys):
     printed = capsys.readouterr()
     words = ("photo", "before", "after", "total", "collapse", "trials", "photo.png", "photo.gif")
     words += ("stability", "consistency")  # whatever is minimised
-    for word in (*words, f"sqlite:///{out}/mlflow.db"):
+    for word in (*words, f"ciliary ui --store {out}"):
         assert word in printed.out
     assert printed.err == ""
     with Image.open(save / "photo.labels.png") as labels:

@@ -306,7 +306,9 @@ class Tab:
         if what == "settings":
             ui.download.content(export.settings_json(self.state, self.eye), f"{name}.settings.json")
         elif what == "maps":
-            ui.download.content(await run.io_bound(export.maps_zip, self.state, self.eye), f"{name}.maps.zip")
+            archive = await run.io_bound(export.maps_zip, self.state, self.eye)
+            if archive is not None:  # None: the server is stopping
+                ui.download.content(archive, f"{name}.maps.zip")
         elif self.state.episode is not None and self.state.episode.film is not None:
             ui.download.content(self.state.episode.film, f"{name}.gif")
 

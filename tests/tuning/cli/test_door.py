@@ -24,7 +24,11 @@ def never(settings):
     raise AssertionError("the work began")
 
 
-@pytest.mark.parametrize("command", app.COMMANDS)
+#: What they write, a browser asks for, or MLflow.
+WRITES_NOTHING = ("open", "ui")
+
+
+@pytest.mark.parametrize("command", [name for name in app.COMMANDS if name not in WRITES_NOTHING])
 def test_every_place_of_every_command_is_tried(command):
     """A new command with a folder of another name would go untried."""
     kind = app.COMMANDS[command][0]
