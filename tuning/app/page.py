@@ -306,16 +306,14 @@ class Tab:
         if what == "settings":
             ui.download.content(export.settings_json(self.state, self.eye), f"{name}.settings.json")
         elif what == "maps":
-            archive = await run.io_bound(export.maps_zip, self.state, self.eye)
-            if archive is not None:  # None: the server is stopping
+            if archive := await run.io_bound(export.maps_zip, self.state, self.eye):  # None: the server is stopping
                 ui.download.content(archive, f"{name}.maps.zip")
         elif self.state.episode is not None and self.state.episode.film is not None:
             ui.download.content(self.state.episode.film, f"{name}.gif")
 
     def _copy(self) -> None:
         if self.state is not None:
-            words = export.command_line(self.state, self.eye)
-            ui.clipboard.write(words)
+            ui.clipboard.write(words := export.command_line(self.state, self.eye))
             ui.notify(f"copied: {words}")
 
     def _complain(self, line: str) -> None:
