@@ -58,7 +58,12 @@ def image_code(percept: Percept) -> Tensor:
     """
     if percept.m5 is None:
         raise ValueError("expected a cortex that recognises, got one without M5; make it with Cortex(recognise=True)")
-    return (percept.m5.weight[..., None] * percept.m5.code).sum(1)
+    return mean_code(percept.m5)
+
+
+def mean_code(m5: M5Out) -> Tensor:
+    """(B, d'): the mean code of an image's proto-objects, by their weight."""
+    return (m5.weight[..., None] * m5.code).sum(1)
 
 
 def pool_deep(deep: Tensor | None, m4: M4Out) -> Tensor | None:

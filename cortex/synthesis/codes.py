@@ -11,7 +11,8 @@ from torch import Tensor
 from ciliary.cortex.floats import single_precision
 from ciliary.cortex.model import Cortex
 from ciliary.cortex.parameters import Theta, repeat_theta
-from ciliary.cortex.percept import M1Out, M2Out, M3Out, M4Out, M5Out, RetinaOut
+from ciliary.cortex.percept import M1Out, M2Out, M3Out, M4Out, RetinaOut
+from ciliary.cortex.stages.m5_recognition import mean_code
 from ciliary.cortex.synthesis.metamers import Code
 from ciliary.cortex.synthesis.texture import Maps
 
@@ -65,18 +66,14 @@ def _m4(out: M4Out) -> Tensor:
     return torch.einsum("bshw,bsd->bdhw", out.masks_coarse, out.embedding)
 
 
-def _m5(out: M5Out) -> Tensor:
-    return (out.weight[..., None] * out.code).sum(1)
-
-
-#: Stage -> what is taken for its code, (B, ...), and that in words.
-CODES: Mapping[str, tuple[Callable[[Any], Tensor], str]] = {
-    "retina": (_retina, "opponent channels, ON and OFF cells"),
-    "m1": (_m1, "V1 energy at every pixel"),
-    "m2": (_m2, "contours and where they end"),
-    "m3": (_m3, "texture"),
-    "m4": (_m4, "at each place, the embedding of its proto-object"),
-    "m5": (_m5, "mean code of the proto-objects"),
+#: Stage -> what is taken for its code, (B, ...).
+CODES: Mapping[str, Callable[[Any], Tensor]] = {
+    "retina": _retina,  # opponent channels, ON and OFF cells
+    "m1": _m1,  # V1's energy at every pixel
+    "m2": _m2,  # contours, and where they end
+    "m3": _m3,  # texture
+    "m4": _m4,  # at each place, the embedding of its proto-object
+    "m5": mean_code,  # mean code of the proto-objects
 }
 
 
@@ -87,7 +84,7 @@ def stages_of(cortex: Cortex) -> list[str]:
 
 def stage_code(cortex: Cortex, stage: str, theta: Theta) -> Code:
     """A stage's code as a function of images (B, 3, H, W)."""
-    read = CODES[stage][0]
+    read = CODES[stage]
     return lambda image: read(answer_of(cortex, stage, image, theta))
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from ciliary.cortex import Cortex
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.device import choose_device
 from ciliary.tuning.cli.complain import failure
 from ciliary.tuning.cli.exit_codes import NOTHING, USAGE
 from ciliary.tuning.cli.progress import Bar
+from ciliary.tuning.cli.settings import CortexOptions
 
 T = TypeVar("T")
 Say = Callable[[object], object]
@@ -25,6 +28,17 @@ def made_or_code(make: Callable[[], T], say: Say) -> T | int:
     except (ValueError, TypeError, KeyError, OSError) as error:
         say(error)
         return USAGE
+
+
+def cortex_or_code(settings: CortexOptions, say: Say, **more: Any) -> Cortex | int:
+    """The cortex that the settings describe, frozen, where they say; or why not is said, and this is the exit code.
+
+    ``more`` are keyword arguments of the cortex besides.
+    """
+    return made_or_code(
+        lambda: Cortex(**{**settings.cortex, **more}).eval().requires_grad_(False).to(choose_device(settings.device)),
+        say,
+    )
 
 
 @contextmanager

@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ciliary.cortex import Cortex
-from ciliary.cortex.device import choose_device
 from ciliary.envs.observation import STATISTICS, statistics
 from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
-from ciliary.tuning.cli.many import made_or_code, one_of_many
+from ciliary.tuning.cli.many import cortex_or_code, one_of_many
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.fluency.settings import TypicalityTraining
 from ciliary.tuning.fluency.typicality import fit, to_bytes
@@ -27,9 +25,7 @@ def run(settings: TypicalityTraining) -> int:
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
-    cortex = made_or_code(
-        lambda: Cortex(**settings.cortex).eval().requires_grad_(False).to(choose_device(settings.device)), _complain
-    )
+    cortex = cortex_or_code(settings, _complain)
     if isinstance(cortex, int):
         return cortex
     inputs, problems, notes = collect(settings.images, settings.size_px)

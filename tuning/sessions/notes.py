@@ -80,8 +80,9 @@ def describe_session(
         lines += [markdown_table(columns, rows, is_number=[False, *[True] * 3])]
     if links:
         lines += [" · ".join(f"[{title}]({address})" for title, address in links.items())]
-    told = [records[i] for i in order[:_MOST_ROWS]]
-    lines += [_linked([(link(one), _change(one), shown(gains_of(one)["total"])) for one in told])] if told else []
+    told = (records[i] for i in order[:_MOST_ROWS])  # one in memory at a time
+    linked = [(link(one), _change(one), shown(gains_of(one)["total"])) for one in told]
+    lines += [_linked(linked)] if linked else []
     lines += [f"… and {len(order) - _MOST_ROWS} more."] if len(order) > _MOST_ROWS else []
     lines += ["\n".join(f"- {_plain(problem)}" for problem in problems[:_MOST_ROWS])] if problems else []
     return "\n\n".join([*lines, *_again(command)])

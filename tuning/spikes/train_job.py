@@ -6,13 +6,11 @@ import datetime
 import json
 from functools import partial
 
-from ciliary.cortex import Cortex
-from ciliary.cortex.device import choose_device
 from ciliary.cortex.options import cortex_name
 from ciliary.cortex.spiking import SHIPPED
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
-from ciliary.tuning.cli.many import made_or_code
+from ciliary.tuning.cli.many import cortex_or_code
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_markdown
@@ -30,9 +28,7 @@ def run(settings: SpikesTraining) -> int:
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some photographs could not be heard, 130 stopped.
     """
-    cortex = made_or_code(
-        lambda: Cortex(**settings.cortex).eval().requires_grad_(False).to(choose_device(settings.device)), _complain
-    )
+    cortex = cortex_or_code(settings, _complain)
     if isinstance(cortex, int):
         return cortex
     try:

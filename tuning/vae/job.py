@@ -9,11 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from safetensors.torch import save
 
-from ciliary.cortex import Cortex
-from ciliary.cortex.device import choose_device
 from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED
-from ciliary.tuning.cli.many import made_or_code, one_of_many
+from ciliary.tuning.cli.many import cortex_or_code, one_of_many
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.tables import rows_to_markdown
@@ -31,15 +29,7 @@ def run(settings: VaeTraining) -> int:
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some images failed, 130 stopped by Ctrl-C.
     """
-    cortex = made_or_code(
-        lambda: (
-            Cortex(**{**settings.cortex, "recognise": True})
-            .eval()
-            .requires_grad_(False)
-            .to(choose_device(settings.device))
-        ),
-        _complain,
-    )
+    cortex = cortex_or_code(settings, _complain, recognise=True)
     if isinstance(cortex, int):
         return cortex
     inputs, problems, notes = collect(settings.images, settings.size_px)
