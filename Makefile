@@ -57,6 +57,7 @@ types: $(INSTALLED) ## mypy, strict, over all rooms
 	@mkdir -p build/types/ciliary
 	@for room in cortex envs agents tuning; do ln -sfn ../../../$$room build/types/ciliary/$$room; done
 	@ln -sfn ../../../tests/contracts build/types/ciliary/testing
+	@for file in __init__.py __init__.pyi py.typed; do ln -sfn ../../../tuning/front/$$file build/types/ciliary/$$file; done
 	$(RUN) -m mypy
 
 format: $(INSTALLED) ## mend what ruff can mend
