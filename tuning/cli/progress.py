@@ -55,7 +55,8 @@ class Bar:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+        if not self._progress.disable:  # an older rich ends a bar that nobody sees with an empty line
+            self._progress.stop()
 
     def advance(self, n: int = 1) -> None:
         """So many more are done."""
