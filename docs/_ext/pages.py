@@ -23,7 +23,7 @@ PICTURE = re.compile(r"!\[([^]]+)\]\(([^)]+)\)")
 
 #: Sections of the sidebar and their pages in order; a name ending in ``*`` stands for all that match.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Start": ("start", "gallery", "faq"),
+    "Start": ("start", "gallery", "faq", "peers"),
     "Tutorials": (
         "tutorials/index",
         "tutorials/own_photos",
