@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,7 +38,7 @@ def lines_of(text: str) -> Iterator[tuple[str, bool]]:
 def words_of(line: str) -> list[str] | None:
     """The arguments of a command, its name in front; None where it is a pattern rather than a command."""
     words = shlex.split(line.removeprefix(".venv/bin/"), comments=True)
-    if PLACEHOLDER.search(" ".join(words)) or "|" in words or words[:2] == ["ciliary", "train"] and len(words) == 2:
+    if PLACEHOLDER.search(" ".join(words)) or "|" in words or (words[:2] == ["ciliary", "train"] and len(words) == 2):
         return None
     if words[0] == "python":
         return ["script", Path(words[1]).stem, *words[2:]]

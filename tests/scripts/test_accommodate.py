@@ -48,8 +48,8 @@ def test_one_image(script, photo, out, tmp_path, capsys):
     assert page["disturbance"] == "none"
     assert page["original_size"] == [80, 100]
     for figure in ("photo.png", "photo.gif"):
-        assert (out / "random-seed0" / "figures" / figure).exists()
-        assert str(out / "random-seed0" / "figures" / figure) in printed.out
+        assert (out / "photo-random-seed0" / "figures" / figure).exists()
+        assert str(out / "photo-random-seed0" / "figures" / figure) in printed.out
 
 
 def test_the_raw_objective_tells_all_its_terms(script, photo, out, capsys):
@@ -58,7 +58,7 @@ def test_the_raw_objective_tells_all_its_terms(script, photo, out, capsys):
     printed = capsys.readouterr().out
     assert all(word in printed for word in ("total", "stability", "consistency", "collapse", "economy"))
     assert "predicted" not in printed
-    assert [p.name for p in (out / "random-seed0" / "figures").iterdir()] == ["photo.png"]
+    assert [p.name for p in (out / "photo-random-seed0" / "figures").iterdir()] == ["photo.png"]
 
 
 def test_broken_images_are_named_and_the_rest_goes_on(script, photo, out, tmp_path, capsys):
@@ -72,7 +72,9 @@ def test_broken_images_are_named_and_the_rest_goes_on(script, photo, out, tmp_pa
     assert all(line.startswith("accommodate: ") for line in lines)
     for name in names:
         assert sum(name in line for line in lines) == 1
-    assert [r["image"] for r in map(json.loads, (out / "random-seed0" / "episodes.jsonl").open())] == ["photo"]
+    kept = [json.loads(line) for line in (out / "text-and-4-random-seed0" / "episodes.jsonl").open()]
+    assert [record["image"] for record in kept if record["status"] == "FINISHED"] == ["photo"]
+    assert {record["image"] for record in kept if record["status"] == "FAILED"} == {"text", "empty", "speck"}
 
 
 def test_nothing_to_do(script, out, tmp_path, capsys):
@@ -164,4 +166,4 @@ def test_sigterm_leaves_a_session_that_goes_on(photo, out):
 
 
 def _has_run(out: Path) -> bool:
-    return (out / "random-seed0" / ".lock").exists()
+    return (out / "photo-random-seed0" / ".lock").exists()

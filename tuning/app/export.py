@@ -61,7 +61,7 @@ def command_line(state: State, eye: Eye) -> str:
 
 
 def maps_zip(state: State, eye: Eye) -> bytes:
-    """``<name>.labels.png``, ``.boundary.png``, ``.uncertainty.png`` of looks, ``.json``, and ``.npz`` of all, zipped.
+    """The maps as ``--save`` writes them, and as one ``.npz``, zipped.
 
     The arrays: ``labels`` (H, W) uint16 at the file's own size; ``boundary``, ``uncertainty`` (h, w) float32 in
     [0, 1] at the size that was seen.
@@ -78,7 +78,9 @@ def maps_zip(state: State, eye: Eye) -> bytes:
     np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
     (row,) = plan_stems([photograph.name], ["none"])
     with tempfile.TemporaryDirectory(prefix="ciliary-") as folder:
-        save_episode(Path(folder), row["none"], percept=percept, size=size, summary=summary(state, eye))
+        save_episode(
+            Path(folder), row["none"], percept=percept, image=photograph.image, size=size, summary=summary(state, eye)
+        )
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(Path(folder).iterdir()):
                 archive.write(path, path.name)

@@ -36,7 +36,7 @@ from ciliary.tuning.sessions.resume import Session
 from ciliary.tuning.sessions.task import Task
 
 ENDS = (".png", ".gif", ".json")
-SAVED = (".priority.png", ".labels.png", ".boundary.png", ".uncertainty.png", ".json")
+SAVED = (".priority.png", ".labels.png", ".boundary.png", ".regions.png", ".uncertainty.png", ".json")
 
 
 class Gazing(Job[Input, Photograph]):
@@ -111,7 +111,12 @@ class GazeBench(Workbench):
             save_map(field, photograph.original_size, s.save / f"{name}.priority.png")
         if s.save is not None and glanced is not None:
             save_episode(
-                s.save, name, percept=glanced.percept, size=photograph.original_size, summary=summary_of(record)
+                s.save,
+                name,
+                percept=glanced.percept,
+                image=photograph.image,
+                size=photograph.original_size,
+                summary=summary_of(record),
             )
         drawings = [*_drawings(look, glanced, name, s)]
         figures, problems = keep_and_draw(record, drawings, {"json": records.printable(str(page))}, keep)

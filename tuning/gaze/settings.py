@@ -47,7 +47,8 @@ percept       of a cortex that inherits so much: the percepts after each fixatio
               sharply it was seen, and how far they disagree
 output        OUT/<image>.png, the figure, OUT/<image>.gif, the film, and OUT/<image>.json, the fixations in pixels of
               the file and in degrees from its centre. --save DIR adds DIR/<image>.priority.png, 8 bits, 255 where
-              priority is highest; with --percept also <image>.labels.png, .boundary.png, .uncertainty.png and .json.
+              priority is highest; with --percept also <image>.labels.png, .boundary.png, .regions.png,
+              .uncertainty.png and .json.
               OUT/<session>/episodes.jsonl; OUT/mlflow.db, the runs: acuity, degrees and samples
               after each fixation.
               --people: OUT/gaze.md and OUT/gaze.csv, with --ablations OUT/gaze_ablations.csv, with --detail

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch.nn.functional as F
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
@@ -26,6 +27,7 @@ _SIGN = "made_by"  # in our JSONs, by which we know them again; HTML has it as i
 #: In the head of our pages.
 GENERATOR = f'<meta name="generator" content="{SOFTWARE}">'
 _MOST_BYTES = 180  # of a stem: with our ends, and in a temporary name, it stays under the 255 of file systems
+_MOST_LOOKED_AT_PX = 1024  # long side of what is to be looked at
 _BAND_ROWS = 512  # so that a photograph of 100 megapixels costs little more than its own map
 
 
@@ -72,25 +74,49 @@ def map_image(field: Tensor, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(page)
 
 
+def regions_image(percept: AbstractPercept, image: Tensor, size: tuple[int, int]) -> Image.Image:
+    """The final segmentation of a single percept to be looked at: hues over the image (3, h, w) in [0, 1].
+
+    At ``size`` (H, W), but not above :data:`_MOST_LOOKED_AT_PX`.
+    """
+    from ciliary.cortex.plot.paint import paint_labels  # brings matplotlib
+
+    scale = min(1.0, _MOST_LOOKED_AT_PX / max(size))
+    height, width = (max(1, round(side * scale)) for side in size)
+    pixels = F.interpolate(image[None], (height, width), mode="bilinear", antialias=True)[0].movedim(0, -1)
+    painted = paint_labels(pixels.numpy(), percept.labels((height, width))[0].numpy())
+    return Image.fromarray(np.rint(np.clip(painted, 0, 1) * 255).astype(np.uint8))
+
+
 def save_episode(
-    folder: Path, stem: str, *, percept: AbstractPercept, size: tuple[int, int], summary: Mapping[str, Any]
+    folder: Path,
+    stem: str,
+    *,
+    percept: AbstractPercept,
+    image: Tensor,
+    size: tuple[int, int],
+    summary: Mapping[str, Any],
 ) -> dict[str, str]:
-    """Write ``<stem>.labels.png``, ``<stem>.boundary.png`` and ``<stem>.json``; returns role -> path.
+    """Write ``<stem>.labels.png``, ``.boundary.png``, ``.regions.png`` (to be looked at), ``.json``; role -> path.
 
     Of an integrated percept also ``<stem>.uncertainty.png``, 8-bit grey.
 
     The JSON comes last: where it is, the maps are.
     """
-    labels, boundary, page, uncertainty, instances = (folder / name for name in _names(stem))
-    maps = {"labels": (labels, label_image(percept, size)), "boundary": (boundary, map_image(percept.boundary, size))}
+    labels, boundary, page, uncertainty, instances, regions = (folder / name for name in _names(stem))
+    maps = {
+        "labels": (labels, label_image(percept, size)),
+        "boundary": (boundary, map_image(percept.boundary, size)),
+        "regions": (regions, regions_image(percept, image, size)),
+    }
     if isinstance(percept, IntegratedPercept):
         maps["uncertainty"] = uncertainty, map_image(percept.uncertainty, size)
     elif is_own(page):
         uncertainty.unlink(missing_ok=True)  # of an earlier answer
     if is_own(instances):
         instances.unlink()  # likewise
-    for path, image in maps.values():
-        write_atomically(path, _png(image))
+    for path, drawn in maps.values():
+        write_atomically(path, _png(drawn))
     text = json.dumps(
         {**summary, **{role: path.name for role, (path, _) in maps.items()}}, indent=1, ensure_ascii=False
     )
@@ -191,8 +217,8 @@ def _short(name: str) -> str:
     return flat.encode("utf-8", "replace")[:_MOST_BYTES].decode("utf-8", "ignore")
 
 
-def _names(stem: str) -> tuple[str, str, str, str, str]:
-    ends = ("labels.png", "boundary.png", "json", "uncertainty.png", "coco.json")
+def _names(stem: str) -> tuple[str, str, str, str, str, str]:
+    ends = ("labels.png", "boundary.png", "json", "uncertainty.png", "coco.json", "regions.png")
     return tuple(f"{stem}.{end}" for end in ends)  # type: ignore[return-value]
 
 

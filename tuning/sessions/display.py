@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ciliary.agents.episode import Progress as Batch
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS
 from ciliary.envs.objective.terms import TERMS
 from ciliary.tuning.cli.progress import Bar, pace
-from ciliary.tuning.sessions.outcome import Told
+from ciliary.tuning.sessions.outcome import CONTACTS, Told
 from ciliary.tuning.sessions.resume import Session
 
 COLUMNS = ("total", "predicted_score", *TERMS, *RECOGNITION_TERMS)  # those that were measured are shown
@@ -33,6 +34,18 @@ _SHORT = {
 }
 _MIN_WIDTH = 104  # a table that goes into a file must not be folded to the width of no terminal
 _MAX_FIGURES = 12
+_MOST_REASONS = 12
+_ENLARGED = 4  # times that an image is larger than it was seen, from which it is said
+#: What the columns are, in a line each, where they are shown.
+LEGEND = {
+    "total": "what is minimised",
+    "predicted_score": "what the calibration expects of it; higher is better",
+    "stability": "how much it changes in other light",
+    "consistency": "from other places",
+    "collapse": "how near it is to one region",
+    "economy": "what its regions leave unexplained",
+}
+_TOGETHER = "how far all looks disagree with the percept (it falls nearly always: no proof of better regions)"
 _MOST_ROWS = 1000
 
 
@@ -118,11 +131,13 @@ def results_tables(records: Sequence[Mapping[str, Any]], *, is_narrow: bool = Fa
     for record in records:
         means.add(record)
     terms = [name for name in COLUMNS if name in means.names]
-    table = _empty_table(terms, is_narrow=is_narrow)
+    is_of_looks = all(_is_of_looks(record) for record in islice(records, 1))
+    empty = partial(_empty_table, terms, is_narrow=is_narrow, is_of_looks=is_of_looks)
+    table = empty()
     for record in records:
         if table.row_count == _MOST_ROWS:
             yield table
-            table = _empty_table(terms, is_narrow=is_narrow)
+            table = empty()
         values = [f"{_number(record['before'].get(t))}\n{_better(record, t)}" for t in terms]
         disturbance = "undisturbed" if record["disturbance"] == "none" else record["disturbance"]
         table.add_row(
@@ -146,14 +161,43 @@ def results_tables(records: Sequence[Mapping[str, Any]], *, is_narrow: bool = Fa
     yield table
 
 
-def _empty_table(terms: Sequence[str], *, is_narrow: bool) -> Table:
+def legend(records: Sequence[Mapping[str, Any]]) -> str:
+    """What the table's columns are, and which way is better."""
+    shown = {name for record in islice(records, _MOST_ROWS) for side in ("before", "after") for name in record[side]}
+    words = LEGEND | ({"total": _TOGETHER} if any(_is_of_looks(record) for record in islice(records, 1)) else {})
+    lines = [f"  {name.replace('_', ' '):15} {text}" for name, text in words.items() if name in shown]
+    return "\n".join(["lower is better:", *lines])
+
+
+def reasons(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Why the defaults were kept, an episode a line; the first few."""
+    kept = (r for r in records if r.get("guard") is not None and not r["guard"]["is_accepted"])
+    for record in islice(kept, _MOST_REASONS):
+        disturbance = "" if record["disturbance"] == "none" else f" ({record['disturbance']})"
+        yield f"defaults kept: {record['image']}{disturbance}: {record['guard']['reason']}"
+
+
+def seen_size(records: Sequence[Mapping[str, Any]]) -> str:
+    """At what size the images were seen, where that is much smaller than the largest of them; else nothing."""
+    sizes = [(max(record["original_size"]), record.get("seen_with", {}).get("size_px")) for record in records]
+    long_px, seen_px = max(((long, seen) for long, seen in sizes if seen), default=(0, 0))
+    if long_px < _ENLARGED * seen_px or not seen_px:
+        return ""
+    return f"seen at {seen_px} px of the long side, maps of {long_px} px enlarged {long_px / seen_px:.0f} times: --size"
+
+
+def _is_of_looks(record: Mapping[str, Any]) -> bool:
+    return str(record.get("objective")).startswith("looks")
+
+
+def _empty_table(terms: Sequence[str], *, is_narrow: bool, is_of_looks: bool = False) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("image", overflow="fold", min_width=12)
     table.add_column("", no_wrap=True)
     for name in terms:
         heading = _SHORT.get(name, name) if is_narrow else name.replace("_", " ")
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("trials", justify="right", no_wrap=True)
+    table.add_column("looks" if is_of_looks else "trials", justify="right", no_wrap=True)
     table.add_column("sec" if is_narrow else "seconds", justify="right", no_wrap=True)
     table.add_column("applied", no_wrap=True)
     return table
@@ -182,12 +226,14 @@ class _Means:
 
 
 def verdict(record: Mapping[str, Any]) -> str:
-    """Which setting is in place, and who said so."""
+    """What is in place, and whether the guard let it pass."""
     if record["controller"] == "normalise":
         return "stretch"
     word = "best" if record["i_chosen"] != 0 else "defaults"
-    word = "together" if record.get("answer") == "integrated" else word
-    return word if record.get("guard") is None else f"{word}\n[dim]guard[/]"
+    word = "all looks" if record.get("answer") == "integrated" else word
+    if record.get("guard") is None:
+        return word
+    return f"{word}\n[dim]{'beyond noise' if record['guard']['is_accepted'] else 'gain too small'}[/]"
 
 
 def print_outcome(outcome: Told, *, save: Path | None, console: Console | None = None) -> None:
@@ -198,6 +244,11 @@ def print_outcome(outcome: Told, *, save: Path | None, console: Console | None =
     if outcome.records:
         for table in results_tables(outcome.records, is_narrow=console.width < _MIN_WIDTH):
             console.print(table)
+        _line(console, legend(outcome.records))
+        for reason in reasons(outcome.records):
+            _line(console, reason)
+        if where := seen_size(outcome.records):
+            _line(console, where)
     state = "stopped" if outcome.is_stopped else "done"
     words = [f"session {outcome.name} {state}: {len(outcome.records)} episodes"]
     if outcome.n_before:
@@ -217,10 +268,12 @@ def print_outcome(outcome: Told, *, save: Path | None, console: Console | None =
     else:
         _line(console, f"figures  {outcome.folder / 'figures'} ({len(figures) + sum(1 for _ in drawn)} pages)")
     if save is not None and outcome.records:
-        _line(console, f"saved    {save}")
+        _line(console, f"saved    {save} (.regions.png is to be looked at; .labels.png has the numbers)")
     _line(console, f"records  {outcome.folder / 'episodes.jsonl'}")
     if outcome.is_stopped:
         _line(console, "The same command goes on from here.")
+    if (sheet := outcome.folder / CONTACTS).is_file():
+        _line(console, f"look first at  {sheet}")
     _line(console, f"see the runs with:\n  {outcome.command}")
 
 

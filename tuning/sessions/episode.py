@@ -70,7 +70,12 @@ def make(
     saved: dict[str, str] = {}
     if settings.save is not None:
         saved = save_episode(
-            settings.save, stem, percept=played.after, size=photograph.original_size, summary=summary_of(record)
+            settings.save,
+            stem,
+            percept=played.after,
+            image=played.image.cpu(),
+            size=photograph.original_size,
+            summary=summary_of(record),
         )
         if settings.is_coco:
             name = photograph.path.name if photograph.path is not None else stem

@@ -103,7 +103,7 @@ def is_output(path: Path) -> bool:
     """Whether an image is one that Ciliary wrote: a map (``--save``), a figure of a session, an artifact of a run."""
     if is_signed(path):
         return True
-    if path.name.endswith((".labels.png", ".boundary.png", ".uncertainty.png")):
+    if path.name.endswith((".labels.png", ".boundary.png", ".regions.png", ".uncertainty.png")):
         page = path.with_name(f"{path.name.rsplit('.', 2)[0]}.json")
         return is_own(page)  # of version 0.1, which signed no map
     if (path.parent.parent / FILE).is_file():  # figures/ and stages/ of a session

@@ -110,6 +110,8 @@ class Loop(Generic[I, L]):
         except Exception as error:  # noqa: BLE001 -- one that cannot be read is named, the others are played
             is_named = isinstance(error, UnreadableImage) or str(error).startswith(item.label)
             self.problem(str(error) if is_named else f"{item.label}: {error}")
+            with suppress(Exception):  # of a full disk
+                records.append(self.file, records.build_unread(item.name, item.label, error))
             for _ in row:
                 self.display.done(was_done_before=False)
             return None

@@ -79,6 +79,7 @@ class _Named:
     out: Path
     params: Mapping[str, str]
     is_resumed: bool = True  # opened again, to add what was missing
+    mark_of_asked: str = ""
 
     def as_params(self) -> dict[str, str]:
         return dict(self.params)

@@ -25,10 +25,15 @@ class SessionOptions(OnDevice):
     Attributes:
         unnumbered: fields that shape no number of an episode; they name places, and what its key says otherwise.
         untold: fields that are no parameters of a tracked run.
+        beside: fields that a command which goes on may change.
     """
 
     unnumbered: ClassVar[tuple[str, ...]] = ("out", "save", "session", "is_resumed", "is_animated", "shard", "seed")
     untold: ClassVar[tuple[str, ...]] = ("images",)
+    beside: ClassVar[tuple[str, ...]] = (
+        *("out", "save", "storage", "session", "is_resumed", "shard"),
+        *("is_animated", "figures", "is_bare"),
+    )
 
     out: Path
     session: Annotated[str | None, option("--session", "NAME", "name of the session")] = None
@@ -58,6 +63,18 @@ class SessionOptions(OnDevice):
     def session_base(self) -> str:
         """The name asked for, or one of the job's own; a shard's says which."""
         return (self.session or self.called) + parts.suffix(self.shard)
+
+    @property
+    def mark_of_asked(self) -> str:
+        """Twelve hex digits of the command but for how it is done and where it leaves what; "" for a name asked for.
+
+        An image in memory counts as any other.
+        """
+        if self.session is not None:
+            return ""
+        asked = {name: value for name, value in self.values().items() if name not in self.beside}
+        text = json.dumps(asked, sort_keys=True, default=lambda one: str(one) if isinstance(one, Path) else "")
+        return digest(text.encode())
 
     @property
     def is_shared(self) -> bool:

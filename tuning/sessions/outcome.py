@@ -13,6 +13,7 @@ from ciliary.tuning.runs import record as records
 from ciliary.tuning.runs.secrets import masked
 from ciliary.tuning.sessions.resume import Session
 
+CONTACTS = "contact_sheet.png"  # of a session's folder: its best and worst episodes
 MOST_WHOLE = 100  # records of a session that are held in memory with all that is in them: some 50 kB each
 
 

@@ -26,6 +26,7 @@ _LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LOCK = ".lock"
 _FROZEN = f"{TAG}inert_is_frozen"  # sessions of version 0.1 searched parameters that can do nothing, and go on so
 _KIND, _NAME, _KEY, _PROCESS = f"{TAG}kind", f"{TAG}session", f"{TAG}key", f"{TAG}process"
+_ASKED = f"{TAG}asked"  # sessions of version 0.2.0 and before have none
 
 
 class Named(Protocol):
@@ -38,6 +39,10 @@ class Named(Protocol):
     @property
     def out(self) -> Path:
         """Folder of all sessions."""
+
+    @property
+    def mark_of_asked(self) -> str:
+        """Marks what is asked for, where the name is the job's own: no other command goes on. "" where any may."""
 
     @property
     def is_resumed(self) -> bool:
@@ -146,7 +151,8 @@ def open_session(store: Store, settings: Named) -> Session:
 
     * The name is new: a new session.
     * Its last run was stopped (KILLED, FAILED, or left RUNNING by a process that is no more): the session goes on; runs
-      left RUNNING are closed as KILLED and episodes which ended well are not done again.
+      left RUNNING are closed as KILLED and episodes which ended well are not done again. Where the name was not asked
+      for and the command was another one, it is somebody else's: the next name.
     * It is complete: a new session ``<name>-2`` (``-3``, ...), unless ``settings.is_resumed``.
     * Its folder holds files of somebody else's: likewise the next name.
     * Another living process works on it: likewise the next name, since two writers would spoil one session. Whether one
@@ -170,7 +176,10 @@ def open_session(store: Store, settings: Named) -> Session:
         if not earlier:
             return _begin(store, name, locks, settings=settings, folder=folder)
         run = earlier[0]
-        if not settings.is_resumed and (run.info.status == "FINISHED" or _is_elsewhere(store, run)):
+        is_other = (
+            settings.mark_of_asked and run.data.tags.get(_ASKED, settings.mark_of_asked) != settings.mark_of_asked
+        )
+        if not settings.is_resumed and (is_other or run.info.status == "FINISHED" or _is_elsewhere(store, run)):
             locks.release()
             continue
         return _continue(store, name, run, locks, folder=folder)
@@ -204,6 +213,8 @@ def finished_episodes(store: Store, is_wanted: Callable[[str], bool]) -> Iterato
 
 def _begin(store: Store, name: str, locks: _Locks, *, settings: Named, folder: Path) -> Session:
     tags = {"session": name, "inert_is_frozen": "yes", "process": f"{platform.node()}:{os.getpid()}"}
+    if settings.mark_of_asked:
+        tags["asked"] = settings.mark_of_asked
     run = Run.begin(store, name=name, kind="session", tags=tags, params=settings.as_params())
     return Session(run, name, locks, folder=folder, is_continued=False)
 

@@ -1,19 +1,20 @@
 """What a session is asked to do: a frozen dataclass, and the names and hashes which follow from it."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from ciliary.cortex.options import CORTEX, GLANCES, default_objective, is_of_looks
-from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import Check, at_least, one_of, option, words
 from ciliary.tuning.cli.settings import Changes, Images, PerceiverOptions
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.secrets import masked
 from ciliary.tuning.sessions import parts
+from ciliary.tuning.sessions.manual import EPILOG
 from ciliary.tuning.sessions.options import SessionOptions
 
 if TYPE_CHECKING:
@@ -27,35 +28,8 @@ CALIBRATED_CONTROLLERS = (*POLICY_CONTROLLERS, "memory", "reflex", "sb3")
 ANSWERS = ("integrated", "best")
 LOOKERS = ("panel", "disagreement")
 
+_MOST_OF_NAME = 40  # characters of an image's name in that of a session
 DEFAULT_OUT = Path("runs/accommodate")
-
-EPILOG = f"""\
-answers       integrated: what all looks come to together, and where they disagree; best: one setting for the image
-controllers   choose looks     panel, disagreement
-              look and react   fixed, normalise, reflex, memory
-              learned          policy, sb3 (a policy of stable-baselines3; needs --policy)
-              search           random, tpe, cmaes, gp, nsga2, gradient, hybrid, hybrid-cmaes (a policy, then a search)
-disturbances  gaussian_noise, defocus_blur, motion_blur, low_light, low_contrast, fog, colour_cast, jpeg
-              with a severity from 0 to 5, as in fog:2.5; none shows the photograph as it is
-
-sessions      A session has a name: --session, or <controller>-seed<seed>. Stopped (Ctrl-C, kill, power cut), it goes on
-              when the same command is given again: finished episodes are not done twice. When it is complete, the same
-              name starts <name>-2; --resume opens the complete one again, to add images, or to repeat what failed.
-output        OUT/<session>/episodes.jsonl and figures/ (a page and a GIF an episode); runs in OUT/mlflow.db, or where
-              MLFLOW_TRACKING_URI says.
-              --save DIR writes <stem>.labels.png (16-bit, input resolution), <stem>.boundary.png (8-bit), <stem>.json;
-              with several disturbances <stem> becomes <stem>__<disturbance>_<severity>. With --coco also
-              <stem>.coco.json, and all of them in <session>.coco.json.
-many images   --workers 2 plays and draws whole episodes in two processes; --figures best:20 draws the 20 that gained
-              most; --shard 3/8 does the third of eight parts of the images, under a session of its own: give each task
-              of a Slurm array the same images and --shard $SLURM_ARRAY_TASK_ID/8, and then `ciliary merge OUT`.
-              --engine ray gives whole episodes to the workers of a Ray cluster (--address; pip install 'ciliary[ray]').
-{IN_WORDS}
-
-examples      ciliary accommodate holiday/ --disturb none,fog:3 --save maps
-              ciliary accommodate holiday/ --answer best
-              ciliary accommodate cat.jpg --controller cmaes --trials 128 --storage sqlite:///studies.db
-"""
 
 
 _SEEN_WITH = (
@@ -192,8 +166,13 @@ class SessionSettings(SessionOptions, PerceiverOptions):
 
     @property
     def called(self) -> str:
-        """``<controller>-seed<seed>``."""
-        return f"{self.controller.replace(':', '-')}-seed{self.seed}"
+        """``<first image>-<perceiver, if another than the cortex>-<looks or controller>-seed<seed>``."""
+        first = self.images[0] if self.images else "bundled"
+        image = Path(first).resolve().stem if isinstance(first, (str, Path)) else "image"
+        more = f"-and-{len(self.images) - 1}" if len(self.images) > 1 else ""
+        how = "looks" if self.controller == LOOKERS[0] else self.controller
+        seer = [] if self.perceiver == CORTEX else [self.perceiver]
+        return _legal("-".join([image[:_MOST_OF_NAME] + more, *seer, how, f"seed{self.seed}"]))
 
     @property
     def draws_all(self) -> bool:
@@ -302,6 +281,11 @@ class SessionSettings(SessionOptions, PerceiverOptions):
         from ciliary.cortex.loading import object_mark
 
         return [object_mark(text.split("=", 1)[1], what="stage") for text in self.own_stages]
+
+
+def _legal(name: str) -> str:
+    """A name with what cannot be in a session's name as ``-``."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-._") or "session"
 
 
 def _shipped_policy(controller: str, objective: str) -> Path | None:

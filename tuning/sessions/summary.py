@@ -9,10 +9,9 @@ from ciliary.tuning.sessions.contact import draw_contacts
 from ciliary.tuning.sessions.figures import write_figure
 from ciliary.tuning.sessions.gains import gains_of, ranked
 from ciliary.tuning.sessions.notes import describe_session
-from ciliary.tuning.sessions.outcome import Told, first_line
+from ciliary.tuning.sessions.outcome import CONTACTS, Told, first_line
 from ciliary.tuning.sessions.resume import Session
 
-CONTACTS = "contact_sheet.png"
 _MOST_SHOWN = 6  # of the best, and of the worst
 
 

@@ -129,7 +129,7 @@ def test_an_episode_becomes_the_tab_s_and_its_maps_are_those_of_a_session(tab, e
     assert state.undone(after).values == tab.values
     assert episode.film is None or episode.film.startswith(b"GIF89a")
     with zipfile.ZipFile(io.BytesIO(export.maps_zip(after, eye))) as archive:
-        names = {"tiles.labels.png", "tiles.boundary.png", "tiles.json", "tiles.npz"}
+        names = {"tiles.labels.png", "tiles.boundary.png", "tiles.regions.png", "tiles.json", "tiles.npz"}
         assert set(archive.namelist()) == names
         labels = np.array(Image.open(io.BytesIO(archive.read("tiles.labels.png"))))
         packed = np.load(io.BytesIO(archive.read("tiles.npz")))

@@ -35,11 +35,28 @@ def test_boundary_is_the_contour_resampled_without_seams(percept, size):
     np.testing.assert_allclose(made, 255 * whole[0, 0].clamp(0, 1).numpy(), atol=1.01)
 
 
+def test_regions_to_be_looked_at_are_coloured_and_no_larger_than_a_screen(percept):
+    image = Picture("a").image
+    small, large = (saving.regions_image(percept, image, size) for size in ((96, 128), (1500, 2000)))
+    assert small.size == (128, 96)
+    assert large.size == (1024, 768)
+    labels, pixels = percept.labels((96, 128))[0].numpy(), np.asarray(small).astype(float)
+    inner = np.ones(labels.shape, dtype=bool)
+    inner[1:] &= labels[1:] == labels[:-1]
+    inner[:, 1:] &= labels[:, 1:] == labels[:, :-1]
+    hues = {
+        tuple(np.sign(pixels[inner & (labels == k)].mean(0) - pixels[inner & (labels == k)].mean())) for k in (0, 1)
+    }
+    assert len(hues) == 2  # two regions, two colours
+
+
 def test_json_comes_last_and_names_the_maps(percept, tmp_path):
-    files = saving.save_episode(tmp_path / "new", "x", percept=percept, size=(60, 80), summary={"seed": 1})
-    assert list(files) == ["labels", "boundary", "json"]
+    files = saving.save_episode(
+        tmp_path / "new", "x", percept=percept, image=Picture("a").image, size=(60, 80), summary={"seed": 1}
+    )
+    assert list(files) == ["labels", "boundary", "regions", "json"]
     page = json.loads((tmp_path / "new" / "x.json").read_text())
-    assert page == {"seed": 1, "labels": "x.labels.png", "boundary": "x.boundary.png"}
+    assert page == {"seed": 1, "labels": "x.labels.png", "boundary": "x.boundary.png", "regions": "x.regions.png"}
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path, monkeypatch):
@@ -81,7 +98,7 @@ def test_files_of_others_are_not_written_over(percept, tmp_path):
     assert stems == ["a_2", "b_2", "c"]
     for stem in stems:
         summary = {"controller": "fixed", "parameters": {}}
-        saving.save_episode(tmp_path, stem, percept=percept, size=(60, 80), summary=summary)
+        saving.save_episode(tmp_path, stem, percept=percept, image=Picture(stem).image, size=(60, 80), summary=summary)
     assert (tmp_path / "a.json").read_bytes() == annotation
     assert [row["none"] for row in saving.plan_stems(["a", "b", "c"], ["none"], tmp_path)] == stems  # ours by now
     (tmp_path / "c.json").unlink()

@@ -86,7 +86,7 @@ def test_from_the_command_line(zipped, photo, out, tmp_path, capsys, quick_page)
 
     register_policy(open_store(out, experiment="ciliary-policies"), zipped, "eye")
     assert script.main([*common, "--session", "s", "--policy", "models:/eye/1"]) == 0
-    one, other = (json.loads((out / name / "episodes.jsonl").read_text()) for name in ("sb3-seed0", "s"))
+    one, other = (json.loads((out / name / "episodes.jsonl").read_text()) for name in ("photo-sb3-seed0", "s"))
     assert one["history"]["u"] == other["history"]["u"]
 
     for wrong in (["--policy", "none.zip"], ["--policy", "models:/eye/9"], []):
