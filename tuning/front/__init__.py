@@ -7,8 +7,11 @@
 
 This is the package ``ciliary`` itself; its rooms ``cortex``, ``envs``, ``agents`` and ``tuning`` lie beside it in the
 repository. Names are imported when they are first used (``__init__.pyi`` lists them): ``import ciliary`` waits for
-nothing.
+nothing. The first use lets idle threads of torch sleep soon, unless torch is there already or ``OMP_WAIT_POLICY`` is
+set: those that spin took an episode beside another busy program twenty times as long.
 """
+
+import sys
 
 import lazy_loader
 
@@ -20,4 +23,8 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version  # 20 ms
 
         return version("ciliary")
+    if "torch" not in sys.modules and name in __all__:
+        from ciliary.tuning.cli.processor import be_patient  # a notebook beside others has no program to ask for it
+
+        be_patient()
     return _names(name)

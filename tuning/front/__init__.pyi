@@ -1,4 +1,3 @@
-from .tuning.cli.processor import be_patient as be_patient
 from .tuning.sessions.accommodator import Accommodation as Accommodation
 from .tuning.sessions.accommodator import Accommodator as Accommodator
 from .tuning.sessions.accommodator import accommodate as accommodate

@@ -97,7 +97,7 @@ class Accommodation:
         n = len(np.unique(self.labels))
         return (
             f"<Accommodation of {self.photograph.name}, {width} x {height} px: {n} segments; "
-            f"{self.trace.n_evaluations} looks, {what}>"
+            f"{len(self.trace.u)} looks, {what}>"
         )
 
     def _repr_html_(self) -> str:

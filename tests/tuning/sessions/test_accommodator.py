@@ -27,9 +27,19 @@ def test_names_are_there_without_torch_until_they_are_used():
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.startswith(version("ciliary"))
     assert said.endswith("False\n")
-    assert {"accommodate", "Accommodator", "Accommodation", "be_patient"} <= set(ciliary.__all__)
+    assert {"accommodate", "Accommodator", "Accommodation"} == set(ciliary.__all__)
     with pytest.raises(AttributeError, match="no_such"):
         ciliary.no_such  # noqa: B018
+
+
+@pytest.mark.parametrize(("before", "expected"), [("", "0"), ("import torch", "None"), ("", "None")])
+def test_idle_threads_are_patient_unless_it_is_too_late_or_not_wanted(before, expected, monkeypatch):
+    monkeypatch.delenv("KMP_BLOCKTIME", raising=False)
+    if not before and expected == "None":
+        monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    code = f"import os\n{before}\nimport ciliary\nciliary.accommodate\nprint(os.environ.get('KMP_BLOCKTIME'))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == expected
 
 
 @pytest.mark.parametrize("options", [{"n_trials": 3}, {"controller": "random", "n_trials": 4}], ids=["looks", "search"])
