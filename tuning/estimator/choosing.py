@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,6 +27,20 @@ def people_of(maps: Sequence[np.ndarray]) -> People:
     """People's maps (H, W), thinned to what a choice needs."""
     stride = max(1, min(maps[0].shape) // _PEOPLE_PX)
     return People.of([one[::stride, ::stride] for one in maps])
+
+
+def given_looks(perceiver: Perceiver, asked: ChosenLooks | str | Path, n_looks: int | None) -> ChosenLooks:
+    """Looks that were chosen before, or the first so many of them, of this perceiver's parameters.
+
+    Raises:
+        FileNotFoundError, ValueError: no file of looks, or those of another perceiver.
+    """
+    looks = asked if isinstance(asked, ChosenLooks) else ChosenLooks.load(asked)
+    one, other = (name.removesuffix(" glances") for name in (looks.perceiver, perceiver.name))
+    if one != other:
+        raise ValueError(f"expected looks that were chosen for {other}, got those of {one}; choose them anew")
+    u = looks.around(perceiver.table)[:n_looks]
+    return ChosenLooks(u, perceiver.table.names, perceiver.name, looks.about)
 
 
 def recommended_looks(perceiver: Perceiver, n_looks: int | None) -> ChosenLooks:

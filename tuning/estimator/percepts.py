@@ -48,14 +48,17 @@ class ImagePercept:
         return self.trace.is_integrated or self.trace.i_chosen != 0
 
 
+@dataclass(frozen=True)
+class Episode:
+    """What an episode is told beside its image: a seed, how many settings to try, and the guard, None for none."""
+
+    seed: int
+    n_trials: int
+    guard: Guard | None
+
+
 def accommodate(
-    env: AccommodationEnv,
-    controller: ControllerBase,
-    photograph: Photograph,
-    *,
-    seed: int,
-    n_trials: int,
-    guard: Guard | None,
+    env: AccommodationEnv, controller: ControllerBase, photograph: Photograph, how: Episode
 ) -> ImagePercept:
     """Play one episode on a photograph; the answer is what all looks come to where the environment keeps them."""
     is_integrated = env.config.with_looks
@@ -63,9 +66,9 @@ def accommodate(
         env,
         controller,
         photograph,
-        seed=seed,
-        n_trials=n_trials,
-        guard=guard,
+        seed=how.seed,
+        n_trials=how.n_trials,
+        guard=how.guard,
         looking=Looking() if is_integrated else None,
         with_before=False,
     )

@@ -28,7 +28,7 @@ def image_scores(y_true: Any, y_pred: Any, *, metric: str = "covering") -> np.nd
     people = read_people(y_true, len(y_pred))
     found = []
     for i, labels in enumerate(y_pred):
-        maps = read_label_maps(people[i], i, np.shape(labels))  # type: ignore[arg-type]
+        maps = read_label_maps(people[i], i, np.shape(labels))
         found.append(METRICS[metric].oriented(region_scores(labels, People.of(maps))[metric]))
     return np.array(found)
 

@@ -21,9 +21,9 @@ from ciliary.envs.data.reading import MIN_SIDE_PX
 from ciliary.envs.objective.looks_objective import LooksObjective
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.cli.progress import Bar
-from ciliary.tuning.estimator.choosing import chosen_looks, people_of, recommended_looks
+from ciliary.tuning.estimator.choosing import chosen_looks, given_looks, people_of, recommended_looks
 from ciliary.tuning.estimator.inputs import at_image, check_images, read_image, read_label_maps, read_people
-from ciliary.tuning.estimator.percepts import ImagePercept, accommodate
+from ciliary.tuning.estimator.percepts import Episode, ImagePercept, accommodate
 from ciliary.tuning.estimator.scores import check_metric, image_scores
 from ciliary.tuning.sessions.settings import ANSWERS, CALIBRATED_CONTROLLERS, LOOKERS
 
@@ -48,8 +48,10 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             ``felzenszwalb``, ``watershed``; ``module:object``; a perceiver; or a function
             ``segment(image, **parameters) -> label map`` whose parameters have positive numbers as defaults.
         answer: ``integrated`` (what all looks come to together) or ``best`` (one setting for each image).
+        looks: to look through these, and choose none: :class:`~ciliary.envs.objective.chosen_looks.ChosenLooks`, or a
+            file of ``looks_.save`` or ``ciliary calibrate --looks``. None: ``fit`` chooses.
         n_looks: how many looks; 1 with labels is the best fixed setting. None: 4 with labels, without them all that
-            come along.
+            there are.
         n_candidates: settings that fitting with labels chooses from; a power of two keeps them evenly spread.
         controller: who proposes settings, by name or ``module:object``; None: ``panel``, and ``tpe`` for ``best``.
         objective: what a search for ``best`` minimises; None: ``agreement``, ``calibrated`` where the controller
@@ -64,10 +66,10 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     Attributes:
         looks_: the settings, as :class:`ciliary.envs.objective.chosen_looks.ChosenLooks`; ``looks_.save("looks.json")``
-            writes what ``ciliary accommodate --objective looks.json`` reads.
+            writes a file of numbers, for ``looks`` and for ``ciliary accommodate --objective looks.json``.
         settings_: of each look, physical values by the parameters' names.
-        scores_: (n_looks,) mean of the metric over the fitted images of the first 1, 2, ... looks together; None
-            without labels. They chose the looks: what is to be told to others is ``score`` of other images.
+        scores_: (n_looks,) mean of the metric over the fitted images of the first 1, 2, ... looks together; None where
+            no label chose. They chose the looks: what is to be told to others is ``score`` of other images.
         seed_: of every episode.
     """
 
@@ -76,6 +78,7 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         perceiver: Any = "contours",
         *,
         answer: str = "integrated",
+        looks: Any = None,
         n_looks: int | None = None,
         n_candidates: int = 32,
         controller: Any = None,
@@ -90,6 +93,7 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     ) -> None:
         self.perceiver = perceiver
         self.answer = answer
+        self.looks = looks
         self.n_looks = n_looks
         self.n_candidates = n_candidates
         self.controller = controller
@@ -116,7 +120,9 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         photographs = [read_image(image, i, self.size_px) for i, image in enumerate(images)]
         perceiver = self._make_perceiver()
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
-        if drawn is None:
+        if self.looks is not None:
+            self.looks_, self.scores_ = given_looks(perceiver, self.looks, self.n_looks), None
+        elif drawn is None:
             self.looks_, self.scores_ = recommended_looks(perceiver, self.n_looks), None
         else:
             people = [
@@ -169,17 +175,13 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         check_is_fitted(self)
         images = check_images(X)
         env, controller = self._make_env(), self._make_controller()
-        guard = Guard() if self.use_guard else None
+        how = Episode(self.seed_, self.n_trials, Guard() if self.use_guard else None)
         found = []
         with Bar(len(images), title="accommodating", unit="images", is_quiet=not self.verbose) as bar:
             for i, image in enumerate(images):
                 photograph = read_image(image, i, self.size_px)
                 with at_image(i):
-                    found.append(
-                        accommodate(
-                            env, controller, photograph, seed=self.seed_, n_trials=self.n_trials, guard=guard
-                        )
-                    )
+                    found.append(accommodate(env, controller, photograph, how))
                 bar.advance()
         return found
 

@@ -148,8 +148,14 @@ def test_it_is_the_same_again_and_from_a_file(fitted, tmp_path):
     file.seek(0)
     loaded = joblib.load(file)
     assert loaded.score(images, labels) == fitted.score(images, labels)
+    # the safe file: numbers alone
     fitted.looks_.save(tmp_path / "looks.json")
-    np.testing.assert_allclose(ChosenLooks.load(tmp_path / "looks.json").u, fitted.looks_.u, atol=1e-6)
+    given = segmenter(looks=tmp_path / "looks.json", n_looks=None).fit(images)
+    np.testing.assert_allclose(given.looks_.u, fitted.looks_.u, atol=1e-6)
+    assert given.score(images, labels) == fitted.score(images, labels)
+    assert len(segmenter(looks=fitted.looks_, n_looks=1).fit(images, labels).looks_.u) == 1
+    with pytest.raises(ValueError, match="looks that were chosen for felzenszwalb, got those of levels"):
+        segmenter(perceiver="felzenszwalb", looks=fitted.looks_).fit(images)
 
 
 def test_images_may_be_held_in_any_way(fitted, tmp_path):
