@@ -54,8 +54,8 @@ def read_image(image: Any, i: int, size_px: int | None) -> Photograph:
         raise ValueError(f"X[{i}]{where}: {error.reason}") from error
 
 
-def read_people(y: Any, n_images: int) -> Sequence[Any]:
-    """What people drew, one entry an image.
+def check_people(y: Any, n_images: int) -> Sequence[Any]:
+    """What people drew, one entry an image, not looked at yet.
 
     Raises:
         ValueError: it is no sequence, or of another length than X.

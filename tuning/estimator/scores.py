@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ciliary.envs.metrics.regions import METRICS, People, region_scores
-from ciliary.tuning.estimator.inputs import read_label_maps, read_people
+from ciliary.tuning.estimator.inputs import check_people, read_label_maps
 
 
 def image_scores(y_true: Any, y_pred: Any, *, metric: str = "covering") -> np.ndarray:
@@ -25,10 +25,9 @@ def image_scores(y_true: Any, y_pred: Any, *, metric: str = "covering") -> np.nd
         ValueError: an unknown metric, other lengths or sizes, or maps that are none; names the place.
     """
     check_metric(metric)
-    people = read_people(y_true, len(y_pred))
     found = []
-    for i, labels in enumerate(y_pred):
-        maps = read_label_maps(people[i], i, np.shape(labels))
+    for i, (drawn, labels) in enumerate(zip(check_people(y_true, len(y_pred)), y_pred, strict=True)):
+        maps = read_label_maps(drawn, i, np.shape(labels))
         found.append(METRICS[metric].oriented(region_scores(labels, People.of(maps))[metric]))
     return np.array(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ from ciliary.cortex.floats import single_precision
 from ciliary.cortex.options import INHERITED, default_objective
 from ciliary.cortex.perceiver import Perceiver
 from ciliary.cortex.perceivers import make_glancing, make_perceiver
-from ciliary.envs.data.reading import MIN_SIDE_PX
+from ciliary.envs.data.reading import MIN_SIDE_PX, Photograph
+from ciliary.envs.metrics.regions import People
 from ciliary.envs.objective.looks_objective import LooksObjective
 from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.estimator.choosing import chosen_looks, given_looks, people_of, recommended_looks
-from ciliary.tuning.estimator.inputs import at_image, check_images, read_image, read_label_maps, read_people
+from ciliary.tuning.estimator.inputs import at_image, check_images, check_people, read_image, read_label_maps
 from ciliary.tuning.estimator.percepts import Episode, ImagePercept, accommodate
 from ciliary.tuning.estimator.scores import check_metric, image_scores
 from ciliary.tuning.sessions.settings import ANSWERS, CALIBRATED_CONTROLLERS, LOOKERS
@@ -116,19 +118,15 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """
         self._check_parameters()
         images = check_images(X)
-        drawn = None if y is None else read_people(y, len(images))
         photographs = [read_image(image, i, self.size_px) for i, image in enumerate(images)]
+        people = [] if y is None else self._read_people(y, photographs)
         perceiver = self._make_perceiver()
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
         if self.looks is not None:
             self.looks_, self.scores_ = given_looks(perceiver, self.looks, self.n_looks), None
-        elif drawn is None:
+        elif not people:
             self.looks_, self.scores_ = recommended_looks(perceiver, self.n_looks), None
         else:
-            people = [
-                people_of(read_label_maps(drawn[i], i, photograph.original_size))
-                for i, photograph in enumerate(photographs)
-            ]
             self.looks_, self.scores_ = chosen_looks(
                 perceiver,
                 photographs,
@@ -144,6 +142,7 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self._seer = perceiver
         return self
 
+    @single_precision
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """The label map (H, W) int32 of each image, at its own size, numbered from 0.
 
@@ -154,7 +153,7 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             sklearn.exceptions.NotFittedError: before ``fit``.
             ValueError, RuntimeError: an image cannot be read or perceived; says which. Nothing is left out in silence.
         """
-        maps = [percept.labels for percept in self.percepts(X)]
+        maps = [percept.labels for percept in self._each(X)]  # one percept at a time: it holds all its looks
         if isinstance(X, np.ndarray) and X.ndim > 1:
             return np.stack(maps)
         out = np.empty(len(maps), dtype=object)
@@ -170,25 +169,33 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     def percepts(self, X: Any) -> list[ImagePercept]:  # noqa: N803
         """More than label maps: of each image also the boundary, the uncertainty, and what was tried.
 
-        Raises as :meth:`predict`.
+        An image's looks take some 10 MB at 192 px: give many images in parts. Raises as :meth:`predict`.
         """
+        return list(self._each(X))
+
+    def _each(self, images: Any) -> Iterator[ImagePercept]:
         check_is_fitted(self)
-        images = check_images(X)
+        images = check_images(images)
         env, controller = self._make_env(), self._make_controller()
         how = Episode(self.seed_, self.n_trials, Guard() if self.use_guard else None)
-        found = []
         with Bar(len(images), title="accommodating", unit="images", is_quiet=not self.verbose) as bar:
             for i, image in enumerate(images):
                 photograph = read_image(image, i, self.size_px)
                 with at_image(i):
-                    found.append(accommodate(env, controller, photograph, how))
+                    percept = accommodate(env, controller, photograph, how)
+                yield percept
                 bar.advance()
-        return found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
         """Mean over images of the metric between predicted and drawn label maps; higher is better."""
-        scores = image_scores(read_people(y, len(check_images(X))), self.predict(X), metric=self.metric)
+        scores = image_scores(check_people(y, len(check_images(X))), self.predict(X), metric=self.metric)
         return float(np.average(scores, weights=sample_weight))
+
+    def _read_people(self, y: Any, photographs: Sequence[Photograph]) -> list[People]:
+        if self.looks is None and (self.n_looks or 0) > self.n_candidates:
+            raise ValueError(f"expected n_looks <= n_candidates, got {self.n_looks} of {self.n_candidates}")
+        pairs = zip(check_people(y, len(photographs)), photographs, strict=True)
+        return [people_of(read_label_maps(drawn, i, one.original_size)) for i, (drawn, one) in enumerate(pairs)]
 
     def _check_parameters(self) -> None:
         if self.answer not in ANSWERS:
@@ -200,8 +207,6 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
                 raise ValueError(f"{name}: expected a whole number >= {low}, got {value!r}")
-        if self.n_looks is not None and self.n_looks > self.n_candidates:
-            raise ValueError(f"expected n_looks <= n_candidates, got {self.n_looks} of {self.n_candidates}")
         choose_device(self.device)
         self._make_controller()
 

@@ -243,7 +243,7 @@ def test_what_is_wrong_is_named_by_its_place(images, labels, words):
 )
 def test_parameters_are_checked_when_it_is_fitted(parameters, words):
     with pytest.raises(ValueError, match=words):
-        segmenter(**parameters).fit([GOOD])
+        segmenter(**parameters).fit([GOOD], [ONE])
 
 
 def test_a_perceiver_that_fails_says_on_which_image(fitted):
