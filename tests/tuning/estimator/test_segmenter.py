@@ -191,6 +191,10 @@ def test_metrics_are_the_higher_the_better():
     for metric, best in (("covering", 1), ("pri", 1), ("voi", 0)):
         np.testing.assert_allclose(image_scores(labels, labels, metric=metric), best, atol=1e-12)
         assert (image_scores(labels, ground, metric=metric) < best).all()
+    images, _ = scenes(BRIGHT, n=2)
+    by_bits = segmenter(answer="best", n_looks=1, metric="voi").fit(images, labels)
+    assert -0.5 < by_bits.scores_[0] <= 0
+    assert by_bits.score(images, labels) == image_scores(labels, by_bits.predict(images), metric="voi").mean()
     with pytest.raises(ValueError, match="unknown metric 'dice'; choose from covering, pri, voi"):
         image_scores(labels, labels, metric="dice")
 
