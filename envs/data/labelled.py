@@ -198,7 +198,12 @@ def _read_mat(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         raise ValueError(f"{path}: not a ground truth file of BSDS500 ({error})") from error
 
 
-def _read_png(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+def read_label_map(path: str | Path) -> np.ndarray:
+    """One label map (H, W) int32 of a picture of one channel, 8 or 16 bits, grey or palette.
+
+    Raises:
+        ValueError: it cannot be read, or holds something else; names the file.
+    """
     try:
         with open_picture(path) as file:
             values, mode = np.asarray(file), file.mode
@@ -206,5 +211,9 @@ def _read_png(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         raise ValueError(f"{path}: cannot be read as a label map ({error.reason})") from error
     if values.ndim != 2 or values.dtype.kind not in "iub":
         raise ValueError(f"{path}: expected one channel of integers, got mode {mode}; save it as grey, 8 or 16 bit")
-    labels = values.astype(np.int32)
+    return values.astype(np.int32)
+
+
+def _read_png(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    labels = read_label_map(path)
     return [(labels, thin(label_boundaries(labels)))]  # as the boundaries of BSDS500 were made

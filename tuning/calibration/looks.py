@@ -16,14 +16,15 @@ import torch.nn.functional as F
 
 from ciliary.cortex.integration.looks import Looks
 from ciliary.cortex.integration.percept import integrate
-from ciliary.envs.metrics.regions import People, region_scores
+from ciliary.cortex.percept import final_labels
+from ciliary.envs.metrics.regions import METRICS, People, region_scores
 
 STRIDE = 2  # of looks that are kept
 #: Share of the cases that a race has run on when all but so many candidates leave it.
 RACES = ((0.2, 20), (0.5, 6))
 
 Scores = Callable[[Sequence[int], Sequence[Sequence[int]]], np.ndarray]
-"""Cases (C) and sets of looks (S) to the covering (C, S) of what each set comes to in each case."""
+"""Cases (C) and sets of looks (S) to the score (C, S) of what each set comes to in each case, higher is better."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +48,18 @@ class SeenCase:
         boundary = F.max_pool2d(looks.boundary, STRIDE, ceil_mode=True)[0]  # thin lines stay
         return cls(segments.cpu().numpy().astype(np.uint16), boundary.half().cpu().numpy(), people)
 
-    def score(self, members: Sequence[int]) -> float:
-        """Covering of what some of the looks come to."""
+    def score(self, members: Sequence[int], metric: str = "covering") -> float:
+        """What some of the looks come to by one of ``METRICS``, higher is better."""
         rows = list(members)
         segments = torch.as_tensor(self.segments[rows].astype(np.int64))[None]
-        boundary = torch.as_tensor(self.boundary[rows].astype(np.float32))[None]
-        percept = integrate(Looks(segments, boundary, boundary.new_ones(1, len(rows))))
-        return region_scores(percept.labels(self.people.shape).cpu().numpy()[0], self.people)["covering"]
+        if len(rows) == 1:  # one look comes to itself
+            labels = final_labels(F.one_hot(segments[:, 0]).movedim(-1, 1).float(), self.people.shape)
+        else:
+            boundary = torch.as_tensor(self.boundary[rows].astype(np.float32))[None]
+            percept = integrate(Looks(segments, boundary, boundary.new_ones(1, len(rows))))
+            labels = percept.labels(self.people.shape)
+        scores = region_scores(labels[0].numpy(), self.people)
+        return METRICS[metric].oriented(scores[metric])
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def choose_looks(
         n_cases: C >= 1; the cases in an order in which the first of them stand for all.
         n_candidates: K looks there are.
         n_looks: how many to choose, the first included; at most K.
-        first: the look to begin with, the defaults.
+        first: the look to begin with; the defaults, unless another is known to be better alone.
         races: (share of the cases, candidates that go on), in ascending order of the share.
         on_chosen: called with the choice so far.
 
@@ -109,6 +115,6 @@ def choose_looks(
     return Choice(tuple(order), tuple(means))
 
 
-def scores_of(cases: Sequence[SeenCase]) -> Scores:
-    """The scores of sets of looks at these cases."""
-    return lambda rows, sets: np.array([[cases[row].score(members) for members in sets] for row in rows])
+def scores_of(cases: Sequence[SeenCase], metric: str = "covering") -> Scores:
+    """The scores of sets of looks at these cases, by one of ``METRICS``."""
+    return lambda rows, sets: np.array([[cases[row].score(members, metric) for members in sets] for row in rows])

@@ -61,6 +61,7 @@ def test_a_case_keeps_what_scores_need():
     assert case.segments.nbytes == 3 * 12 * 16 * 2
     assert case.score([0]) == pytest.approx(0.5, abs=0.05)
     assert case.score([1, 2]) == pytest.approx(1, abs=0.1)  # borders lie at half the size
+    assert case.score([0], "voi") == pytest.approx(-1, abs=0.01)  # one bit is not told
 
 
 def test_the_file_gives_the_looks_back(tmp_path):
