@@ -25,8 +25,8 @@ from ciliary.envs.single import AccommodationEnv
 from ciliary.tuning.cli.progress import Bar
 from ciliary.tuning.estimator.choosing import chosen_looks, given_looks, people_of, recommended_looks
 from ciliary.tuning.estimator.inputs import at_image, check_images, check_people, read_image, read_label_maps
-from ciliary.tuning.estimator.percepts import Episode, ImagePercept, accommodate
 from ciliary.tuning.estimator.scores import check_metric, image_scores
+from ciliary.tuning.sessions.accommodation import Accommodation, accommodated
 from ciliary.tuning.sessions.settings import ANSWERS, CALIBRATED_CONTROLLERS, LOOKERS
 
 N_LOOKS = 4
@@ -166,23 +166,31 @@ class CiliarySegmenter(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return self.fit(X, y).predict(X)
 
     @single_precision
-    def percepts(self, X: Any) -> list[ImagePercept]:  # noqa: N803
+    def percepts(self, X: Any) -> list[Accommodation]:  # noqa: N803
         """More than label maps: of each image also the boundary, the uncertainty, and what was tried.
 
         An image's looks take some 10 MB at 192 px: give many images in parts. Raises as :meth:`predict`.
         """
         return list(self._each(X))
 
-    def _each(self, images: Any) -> Iterator[ImagePercept]:
+    def _each(self, images: Any) -> Iterator[Accommodation]:
         check_is_fitted(self)
         images = check_images(images)
         env, controller = self._make_env(), self._make_controller()
-        how = Episode(self.seed_, self.n_trials, Guard() if self.use_guard else None)
+        guard = Guard() if self.use_guard else None
         with Bar(len(images), title="accommodating", unit="images", is_quiet=not self.verbose) as bar:
             for i, image in enumerate(images):
                 photograph = read_image(image, i, self.size_px)
                 with at_image(i):
-                    percept = accommodate(env, controller, photograph, how)
+                    percept = accommodated(
+                        env,
+                        controller,
+                        photograph,
+                        seed=self.seed_,
+                        n_trials=self.n_trials,
+                        guard=guard,
+                        with_before=False,
+                    )
                 yield percept
                 bar.advance()
 

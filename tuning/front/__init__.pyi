@@ -1,4 +1,4 @@
-from .tuning.sessions.accommodator import Accommodation as Accommodation
+from .tuning.sessions.accommodation import Accommodation as Accommodation
 from .tuning.sessions.accommodator import Accommodator as Accommodator
 from .tuning.sessions.accommodator import accommodate as accommodate
 

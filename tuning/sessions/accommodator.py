@@ -3,107 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import fields
 from typing import Any
-
-import numpy as np
 
 from ciliary.agents.episode import Progress
 from ciliary.agents.guard import Guard
-from ciliary.agents.looking import Looking
-from ciliary.agents.trace import Trace
-from ciliary.cortex.device import to_device
 from ciliary.cortex.floats import single_precision
-from ciliary.cortex.integration.percept import IntegratedPercept
 from ciliary.cortex.options import CORTEX
-from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.perceivers import make_glancing, make_perceiver
 from ciliary.envs.data.images import as_photograph
-from ciliary.envs.data.reading import Photograph
 from ciliary.tuning.sessions.accommodate import check
+from ciliary.tuning.sessions.accommodation import Accommodation, accommodated
 from ciliary.tuning.sessions.make_env import make_controller, make_env
 from ciliary.tuning.sessions.options import SessionOptions
-from ciliary.tuning.sessions.playing import Played, play
 from ciliary.tuning.sessions.settings import SessionSettings
 
 #: Fields of a session's settings that say where its files go, and how it is run.
 _OF_FILES = ({field.name for field in fields(SessionOptions)} - {"device"}) | {
     *("images", "disturbances", "save", "is_coco", "is_animated", "figures", "is_bare", "has_fluency", "storage"),
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Accommodation:
-    """What came of one image.
-
-    Attributes:
-        photograph: the image as it was read, at the size that was seen.
-        played: the episode: percepts before and after, and every trial.
-        together: what all looks come to, also where the guard kept the defaults; None where one setting was sought.
-    """
-
-    photograph: Photograph
-    played: Played
-    together: IntegratedPercept | None
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """(H, W) int64, regions 0, 1, ... at the image's own size."""
-        return self.labels_at(self.photograph.original_size)
-
-    def labels_at(self, size: tuple[int, int]) -> np.ndarray:
-        """(H, W) int64, the regions at ``size`` (height, width), with smooth borders."""
-        return np.asarray(self.after.labels(size)[0].cpu().numpy())
-
-    @property
-    def boundary(self) -> np.ndarray:
-        """(h, w) float32 in [0, 1], how much of a boundary there is, at the size that was seen."""
-        return np.asarray(self.after.boundary[0, 0].detach().cpu().numpy())
-
-    @property
-    def uncertainty(self) -> np.ndarray | None:
-        """(h, w) float32 in [0, 1], where the looks disagree; None where one setting was sought."""
-        return None if self.together is None else np.asarray(self.together.uncertainty[0, 0].cpu().numpy())
-
-    @property
-    def before(self) -> AbstractPercept | None:
-        """The percept at the defaults, a batch of one."""
-        return self.played.before
-
-    @property
-    def after(self) -> AbstractPercept:
-        """The percept of all looks together, or at the setting applied; a batch of one."""
-        return self.played.after
-
-    @property
-    def trace(self) -> Trace:
-        """Every trial, what was chosen, and why."""
-        return self.played.trace
-
-    @property
-    def settings(self) -> dict[str, float]:
-        """Physical values by name: of the setting applied, or of the look that the others agree with most."""
-        return {name: float(value) for name, value in self.trace.theta_chosen.items()}
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether the defaults were left; if not, the guard took the gain for noise, or there was none."""
-        return self.played.is_changed
-
-    def __repr__(self) -> str:
-        height, width = self.photograph.original_size
-        what = "together" if self.trace.is_integrated else "the best" if self.is_changed else "the defaults kept"
-        n = len(np.unique(self.labels))
-        return (
-            f"<Accommodation of {self.photograph.name}, {width} x {height} px: {n} segments; "
-            f"{len(self.trace.u)} looks, {what}>"
-        )
-
-    def _repr_html_(self) -> str:
-        from ciliary.cortex.notebook import percept_html
-
-        return percept_html(self.after) + self.trace._repr_html_()
 
 
 class Accommodator:
@@ -161,7 +79,7 @@ class Accommodator:
         """
         photograph = as_photograph(image, long_side_px=self.settings.size_px)
         settings = self.settings
-        played = play(
+        return accommodated(
             self._env,
             self._controller,
             photograph,
@@ -169,11 +87,8 @@ class Accommodator:
             seed=settings.seed,
             n_trials=settings.n_trials,
             guard=Guard() if settings.use_guard else None,
-            looking=Looking() if settings.is_integrated else None,
             on_batch=on_batch,
         )
-        looks = self._env.looks
-        return Accommodation(photograph, played, to_device(looks.percept, "cpu") if len(looks) > 1 else None)
 
     @property
     def parameters(self) -> Mapping[str, float]:
@@ -191,7 +106,7 @@ def accommodate(
         perceiver, options: as :class:`Accommodator` takes them.
 
     Returns:
-        ``labels`` at the image's own size, ``boundary``, ``uncertainty``, percepts ``before`` and ``after``, the
+        ``labels``, ``boundary``, ``uncertainty`` at the image's own size, percepts ``before`` and ``after``, the
         ``settings`` and the whole ``trace``.
     """
     return Accommodator(perceiver, **options)(image, disturbance=disturbance)

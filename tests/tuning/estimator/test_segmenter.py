@@ -117,7 +117,7 @@ def test_percepts_tell_boundary_and_doubt(fitted):
     edge = np.abs(np.diff(labels, axis=1)) > 0
     beside = np.maximum(found.boundary[:, 1:], found.boundary[:, :-1])
     assert beside[edge].mean() > 0.5 > 0.1 > found.boundary[:, -15:].mean()
-    assert found.percept.masks.shape[0] == 1
+    assert found.after.masks.shape[0] == 1
     # one look cannot disagree with itself
     assert segmenter(n_looks=1).fit([image], [labels]).percepts([image])[0].uncertainty.max() == 0
     searched = segmenter(answer="best", n_trials=4).fit([image], [labels]).percepts([image])[0]
