@@ -38,10 +38,14 @@ examples      ciliary ui
     ] = None
     host: Annotated[str, option("--host", "NAME", "who may look: this machine alone, or 0.0.0.0")] = DEFAULT_HOST
     port: Annotated[
-        int | None, option("--port", "N", f"of the server (the first free one from {DEFAULT_PORT}, {STUDIES_PORT} on)"), at_least(1)
+        int | None,
+        option("--port", "N", f"of the server (the first free from {DEFAULT_PORT} or {STUDIES_PORT} on)"),
+        at_least(1),
     ] = None
     is_served: Annotated[bool, option("--serve/--no-serve", "", "start the server; else only print the links")] = True
-    has_studies: Annotated[bool, option("--studies", "", "a session's episodes as studies, in optuna-dashboard")] = False
+    has_studies: Annotated[bool, option("--studies", "", "episodes of a session as studies, in optuna-dashboard")] = (
+        False
+    )
     storage: Annotated[
         str | None, option("--storage", "URL|FILE", "studies kept there by accommodate --storage, in optuna-dashboard")
     ] = None

@@ -112,8 +112,8 @@ class StudyCache:
         names = self.study.user_attrs.get("columns")
         trials = self.study.get_trials(deepcopy=False)
         if names is None and not trials:
-            for key, value in {"columns": list(table.names), **(about or {})}.items():
-                self.study.set_user_attr(key, value)
+            for word, value in {"columns": list(table.names), **(about or {})}.items():
+                self.study.set_user_attr(word, value)
         # Another process may have kept the same: each setting of a batch counts once.
         batches = Counter(batch for batch, _ in {(_batch_of(t), str(t.user_attrs.get("u"))) for t in trials})
         self._stored: dict[bytes, tuple[str, int] | None] = {}  # the batch of each trial

@@ -31,6 +31,8 @@ from ciliary.tuning.evaluation.selectors import (
 from ciliary.tuning.evaluation.table import Case, ResponseTable
 
 SHIPPED = "bsds_mathematical_128.npz"
+#: For OptunaHub: ``optunahub.load_local_module("benchmarks/ciliary_response_table", registry_root=str(REGISTRY))``.
+REGISTRY = Path(__file__).resolve().parent / "package"
 DISSENT = "term.dissent"  # what a search of ours for one setting is judged by: the objective "agreement"
 LABEL_FREE = ("term.", "feature.")
 DEFAULT, BEST_FIXED, ORACLE = "default", "best fixed", "oracle"
@@ -195,7 +197,8 @@ class Benchmark:
         index = {"random setting": every, DEFAULT: default, BEST_FIXED: best, **choices, ORACLE: ceiling}
         repeats = {name: self._repeats(name, one) for name, one in index.items()}
         losses = self.table.column(self.objective).astype(float)
-        scores, loss = ({k: of[np.arange(len(self)), i].mean(0) for k, i in repeats.items()} for of in (self.scores, losses))
+        case = np.arange(len(self))
+        scores, loss = ({k: of[case, i].mean(0) for k, i in repeats.items()} for of in (self.scores, losses))
         rows = []
         for words, pattern in (("clean", CLEAN), ("disturbed", DISTURBED)):
             cases = self.table.rows(disturbance=pattern)

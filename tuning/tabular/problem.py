@@ -22,7 +22,7 @@ INDEX = "setting"
 SPACES = ("nearest", "index")
 
 
-class ResponseTableProblem(BaseProblem):
+class ResponseTableProblem(BaseProblem):  # type: ignore[misc, unused-ignore]  # Any where it is not installed
     """Choose a setting for one image. Minimised is a label-free loss; the score is asked once the choice is made.
 
     A study's trials know ``setting`` (the row of the table that was answered from) and ``label_free`` (all that was
@@ -50,8 +50,9 @@ class ResponseTableProblem(BaseProblem):
     ) -> None:
         if space not in SPACES:
             raise ValueError(f"expected space to be one of {', '.join(SPACES)}, got {space!r}")
-        is_made = isinstance(table, Benchmark)
-        self.benchmark = table if is_made else Benchmark.load(table and Path(table), objective=objective)
+        if not isinstance(table, Benchmark):
+            table = Benchmark.load(None if table is None else Path(table), objective=objective)
+        self.benchmark = table
         if not 0 <= instance < len(self.benchmark):
             raise IndexError(f"expected an instance in [0, {len(self.benchmark)}), got {instance}")
         self.instance, self.space = instance, space

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import optuna
@@ -50,7 +50,7 @@ def choices_of(
     for i in range(len(benchmark)):
         problem = ResponseTableProblem(i, table=benchmark, space=space)
         for seed in range(n_seeds):
-            tried = list(_search(problem, make(seed * len(benchmark) + i), max(budgets)))
+            tried = _search(problem, make, problem.seen.case.seed + seed, max(budgets))
             losses = problem.seen.losses[tried]
             for budget, index in found.items():
                 index[seed, i] = tried[int(losses[:budget].argmin())]
@@ -63,14 +63,15 @@ def exhaustive(benchmark: Benchmark, objectives: Sequence[str]) -> dict[str, np.
     return {name: np.nan_to_num(benchmark.table.column(name), nan=np.inf).argmin(1) for name in objectives}
 
 
-def _search(problem: ResponseTableProblem, sampler: BaseSampler, n_trials: int) -> Iterator[int]:
+def _search(problem: ResponseTableProblem, make: MakeSampler, seed: int, n_trials: int) -> list[int]:
+    """The settings that answered, in order."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a study a case is no news
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            study = optuna.create_study(sampler=sampler, directions=problem.directions)
+            study = optuna.create_study(sampler=make(seed), directions=problem.directions)
             study.optimize(problem, n_trials=n_trials)
     finally:
         optuna.logging.set_verbosity(level)
-    yield from (problem.setting(trial.params) for trial in study.get_trials(deepcopy=False))
+    return [problem.setting(trial.params) for trial in study.get_trials(deepcopy=False)]
