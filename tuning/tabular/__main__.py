@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
 
 from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.door import be_lenient, run_job
@@ -28,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help_epilogue=TabularSettings.epilog,
         help_format="plaintext",
         version_flags=(),
+        console=Console(highlight=False, width=None if sys.stdout.isatty() else 120),
     )
+    app["--help"].show = False  # it is no command
     app.default(_asked)
     try:
         asked = app(argv, exit_on_error=False, print_error=False, result_action="return_value")

@@ -26,7 +26,7 @@ MOVED: Mapping[str, tuple[float, float]] = {
     "expected_objects": (-0.6, 0.5),
 }
 N_SETTINGS, N_FOLDS, SIZE_PX, N_VIEWS = 64, 5, 128, 2
-N_DISTURBED = 48  # images, the first by name: six of each kind
+N_DISTURBED = 64  # images, the first by name: eight of each kind
 DISTURBANCE = "mixed:3"
 _BITS = 14  # of each number's fraction that are kept: 5 digits, in half the room
 

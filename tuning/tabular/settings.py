@@ -21,7 +21,7 @@ class TabularSettings(Settings):
 
     epilog: ClassVar[str] = f"""\
 table         FILE of a response table whose meta has folds; without it the one that ships: 100 BSDS500 validation
-              photographs, clean and disturbed, the mathematical cortex, 64 settings of five parameters
+              photographs, 64 of them also disturbed, the mathematical cortex, 64 settings of five parameters
 output        the table on stdout; with --out also as Markdown and CSV
 {IN_WORDS}
 

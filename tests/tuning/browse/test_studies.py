@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
+import subprocess
 import sys
+import urllib.request
 from dataclasses import replace
 from io import BytesIO
 from wsgiref.util import setup_testing_defaults
@@ -16,6 +19,7 @@ import pytest
 
 from ciliary.cortex.parameters import PARAMETERS
 from ciliary.tuning.browse import dashboard, job
+from ciliary.tuning.browse.server import free_port
 from ciliary.tuning.browse.settings import UiSettings
 from ciliary.tuning.browse.studies import LOOKED, FilesInPlace, add_studies, note_of, table_of
 from ciliary.tuning.runs import record as records
@@ -171,6 +175,27 @@ def test_a_session_that_looked_says_so(tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.startswith("ui: nothing was searched: these are looks")
     assert said.endswith("for a search: ciliary accommodate photo.jpg --controller tpe\n")
+
+
+@pytest.mark.slow
+@needs_dashboard
+def test_the_command_serves_and_ends(tmp_path):
+    records.append(tmp_path / "s" / records.FILE, record_of())
+    code = "from ciliary.tuning.cli.app import program; program()"
+    port = free_port("127.0.0.1", None, 8100)
+    command = [sys.executable, "-c", code, "ui", "--studies", "--store", str(tmp_path), "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            lines = [process.stdout.readline().strip() for _ in range(4)]
+            assert lines == [
+                "studies of s (1):", f"http://127.0.0.1:{port}/dashboard",
+                "cat, fog:3, tpe:", f"http://127.0.0.1:{port}/dashboard/studies/0",
+            ]  # fmt: skip
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=30) as answer:
+                assert len(json.load(answer)["study_summaries"]) == 1
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 130
 
 
 def test_the_session_that_is_meant(tmp_path):

@@ -26,7 +26,7 @@ def test_samplers_on_a_table(table, tmp_path, capsys):
     pytest.importorskip("optunahub")
     from ciliary.tuning.tabular.search import SAMPLERS
 
-    assert asked.SAMPLERS == tuple(SAMPLERS)
+    assert tuple(SAMPLERS) == asked.SAMPLERS
     out = tmp_path / "page.md"
     assert main(["--table", table, "--samplers", "random,cmaes", "--budgets", "2,100", "--out", str(out)]) == 0
     page, said = capsys.readouterr()
