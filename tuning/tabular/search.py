@@ -51,7 +51,7 @@ def choices_of(
         problem = ResponseTableProblem(i, table=benchmark, space=space)
         for seed in range(n_seeds):
             tried = _search(problem, make, problem.seen.case.seed + seed, max(budgets))
-            losses = problem.seen.losses[tried]
+            losses = np.nan_to_num(problem.seen.losses[tried], nan=np.inf)
             for budget, index in found.items():
                 index[seed, i] = tried[int(losses[:budget].argmin())]
             on_study()
