@@ -66,7 +66,7 @@ def exhaustive(benchmark: Benchmark, objectives: Sequence[str]) -> dict[str, np.
 def _search(problem: ResponseTableProblem, make: MakeSampler, seed: int, n_trials: int) -> list[int]:
     """The settings that answered, in order."""
     level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # a study a case is no news
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a study a case is no news, nor a loss that is no number
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)

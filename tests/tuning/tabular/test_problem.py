@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -69,6 +70,16 @@ def test_the_choice_after_a_budget_is_the_best_of_its_first_trials():
     losses = benchmark.table.column("term.dissent")[np.arange(4)[:, None], np.array([found[k][0] for k in found]).T]
     assert (np.diff(losses) <= 0).all()
     np.testing.assert_array_equal(found[200][0], exhaustive(benchmark, ["term.dissent"])["term.dissent"])
+
+
+def test_a_loss_that_is_no_number_is_never_chosen(capsys):
+    benchmark = benchmark_of()
+    losses = benchmark.table.column("term.dissent").copy()
+    losses[:, ::2] = np.nan
+    benchmark = replace(benchmark, table=benchmark.table.with_columns({"term.dissent": losses}))
+    assert (choices_of(benchmark, SAMPLERS["tpe"], (24,))[24] % 2 == 1).all()
+    assert (exhaustive(benchmark, ["term.dissent"])["term.dissent"] % 2 == 1).all()
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_asked_wrongly_is_named():
