@@ -31,6 +31,8 @@ DATA = (
     "agents/weights/policy_raw.safetensors",
     "agents/weights/reflex.json",
     "tuning/inspect/page.html.j2",
+    "tuning/tabular/data/bsds_mathematical_128.npz",
+    "tuning/tabular/package/benchmarks/ciliary_response_table/README.md",
     "tuning/training/curriculum.toml",
     *(f"{room}/py.typed" for room in ROOMS),
 )

@@ -57,7 +57,7 @@ def run(settings: WhySettings) -> int:
     Returns:
         0 all well, 1 nothing could be done, 2 wrong usage, 3 some episodes failed, 130 stopped by Ctrl-C.
     """
-    sessions = [place for folder in settings.folders for place in sessions_in(Path(folder))]
+    sessions = [place for folder in settings.folders for place in records.sessions_in(Path(folder))]
     if not sessions:
         asked = ", ".join(settings.folders) or "nothing"
         _complain(f"expected a session of `ciliary accommodate` or a folder of some, got {asked}")
@@ -76,15 +76,8 @@ def run(settings: WhySettings) -> int:
     return ALL_WELL if all(code == ALL_WELL for code in codes) else SOME_FAILED
 
 
-def sessions_in(folder: Path) -> list[Path]:
-    """Folders that hold records: this one, or those in it."""
-    if (folder / records.FILE).is_file():
-        return [folder]
-    return sorted(path.parent for path in folder.glob(f"*/{records.FILE}"))
-
-
 def _explain_session(place: Path, out: Path, settings: WhySettings) -> int:
-    wanted = [r for r in latest(place) if not settings.episodes or r["image"] in settings.episodes]
+    wanted = [r for r in records.finished(place) if not settings.episodes or r["image"] in settings.episodes]
     if not wanted:
         _complain(
             f"{place}: no finished episode" + (f" of {', '.join(settings.episodes)}" if settings.episodes else "")
@@ -124,15 +117,6 @@ def _explain_session(place: Path, out: Path, settings: WhySettings) -> int:
     if not rows and not n_kept:
         return NOTHING
     return SOME_FAILED if n_failed else ALL_WELL
-
-
-def latest(place: Path) -> list[dict[str, Any]]:
-    """The records of the episodes of a session that ended well, each once, as last written."""
-    found: dict[str, dict[str, Any]] = {}
-    for record in records.stream(place / records.FILE):
-        if record.get("status") == "FINISHED" and "history" in record:
-            found[record["key"]] = record
-    return list(found.values())
 
 
 class _Environments:

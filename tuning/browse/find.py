@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
 
 from ciliary.tuning.runs.links import compare_link, run_link, runs_link, shared_link
 from ciliary.tuning.runs.run import TAG
@@ -37,6 +39,13 @@ def links_of(client: MlflowClient, session: str | None = None) -> dict[str, str]
         title = f"{' and '.join(pair)} on {next(iter(pair.values())).data.tags[f'{TAG}image']}"
         links[title] = compare_link(experiment, [one.info.run_id for one in pair.values()])
     return links
+
+
+def print_links(links: Mapping[str, str], base: str) -> None:
+    """Titles and addresses on stdout; ``base`` is the server's."""
+    console = Console(highlight=False, soft_wrap=True)
+    for title, link in links.items():
+        console.print(f"{title}:\n  {base.rstrip('/')}/{link}", markup=False)
 
 
 def pair_of(episodes: Iterable[Run]) -> dict[str, Run] | None:

@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
-
-from ciliary.tuning.browse.find import links_of
+from ciliary.tuning.browse.dashboard import show_studies
+from ciliary.tuning.browse.find import links_of, print_links
 from ciliary.tuning.browse.server import NoServer, Server, free_port
 from ciliary.tuning.browse.settings import DEFAULT_HOST, DEFAULT_PORT, UiSettings
 from ciliary.tuning.cli.complain import complain
@@ -26,6 +25,8 @@ def run(settings: UiSettings) -> int:
     Returns:
         0 printed, 1 there is nothing to show or no server, 130 stopped.
     """
+    if settings.shows_studies:
+        return show_studies(settings)
     uri = store_of(settings.address)
     try:
         client = look_into(uri)
@@ -37,10 +38,10 @@ def run(settings: UiSettings) -> int:
         complain("ui", error)
         return NOTHING
     if uri.startswith(_SCHEMES):  # somebody serves it already
-        _print(links, masked(uri))
+        print_links(links, masked(uri))
         return ALL_WELL
     if not settings.is_served:
-        _print(links, f"http://{DEFAULT_HOST}:{settings.port or DEFAULT_PORT}")
+        print_links(links, f"http://{DEFAULT_HOST}:{settings.port or DEFAULT_PORT}")
         return ALL_WELL
     try:
         with terminable():
@@ -59,7 +60,7 @@ def _serve(settings: UiSettings, uri: str, links: Mapping[str, str]) -> None:
         if not settings.is_quiet:
             complain("ui", f"starting MLflow on {masked(uri)} at {server.address} (some seconds)")
         server.wait_ready()
-        _print(links, server.address)
+        print_links(links, server.address)
         if not settings.is_quiet:
             complain("ui", "Ctrl-C ends it")
         server.wait_end()
@@ -85,9 +86,3 @@ def _beside(place: Path) -> str:
     if place.suffix != ".db":
         place = next((one for one in (place, place.parent) if (one / "mlflow.db").is_file()), place) / "mlflow.db"
     return f"sqlite:///{place.resolve().as_posix()}"
-
-
-def _print(links: Mapping[str, str], base: str) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    for title, link in links.items():
-        console.print(f"{title}:\n  {base.rstrip('/')}/{link}", markup=False)

@@ -125,14 +125,14 @@ class ResponseTable:
         columns = {name: values[rows] for name, values in self.columns.items()}
         return replace(self, cases=tuple(self.cases[i] for i in rows), columns=columns)
 
-    def save(self, path: Path) -> Path:
+    def save(self, path: Path, *, is_compressed: bool = False) -> Path:
         """Write the table as one .npz, whole or not at all."""
         buffer = io.BytesIO()
         about = {"cases": [list(asdict(c).values()) for c in self.cases], "names": self.names(), "meta": self.meta}
         about["parameters"] = list(self.parameters)
         columns = {f"column_{i}": self.columns[name] for i, name in enumerate(self.names())}
         arrays: dict[str, Any] = {"about": np.array(json.dumps(about)), "u": self.u, **columns}
-        np.savez(buffer, **arrays)
+        (np.savez_compressed if is_compressed else np.savez)(buffer, **arrays)
         return write_atomically(Path(path), buffer.getvalue())
 
     @classmethod

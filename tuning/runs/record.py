@@ -217,6 +217,22 @@ def read_at(path: Path, start: int) -> dict[str, Any]:
     return record
 
 
+def sessions_in(folder: Path) -> list[Path]:
+    """Folders that hold records: this one, or those in it."""
+    if (folder / FILE).is_file():
+        return [folder]
+    return sorted(path.parent for path in folder.glob(f"*/{FILE}"))
+
+
+def finished(session: Path) -> list[dict[str, Any]]:
+    """The records of the episodes of a session that ended well, each once, as last written, with their histories."""
+    found: dict[str, dict[str, Any]] = {}
+    for record in stream(session / FILE):
+        if record.get("status") == "FINISHED" and "history" in record:
+            found[record["key"]] = record
+    return list(found.values())
+
+
 def without_history(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a session's table and summary need of a record: a tenth of it, and less for long searches."""
     return {name: value for name, value in record.items() if name not in _IN_THE_FILE}

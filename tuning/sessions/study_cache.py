@@ -59,7 +59,7 @@ def open_storage(storage: str) -> BaseStorage:
         StorageError: naming the storage and the reason.
     """
     try:
-        with _quiet():
+        with quiet_optuna():
             if "://" in storage:
                 return _open_database(storage)
             return JournalStorage(JournalFileBackend(storage))
@@ -94,17 +94,26 @@ class StudyCache:
         storage: from :func:`open_storage`.
         name: of the study.
         table: the columns of the settings.
+        about: user attributes of a new study, for whoever looks at it.
     """
 
-    def __init__(self, storage: BaseStorage, name: str, table: ParameterTable = PARAMETERS):
+    def __init__(
+        self,
+        storage: BaseStorage,
+        name: str,
+        table: ParameterTable = PARAMETERS,
+        *,
+        about: Mapping[str, str | int] | None = None,
+    ):
         self.table = table
-        with _quiet():
+        with quiet_optuna():
             self.study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
         self._known: dict[bytes, dict[str, float | None]] = {}
         names = self.study.user_attrs.get("columns")
         trials = self.study.get_trials(deepcopy=False)
         if names is None and not trials:
-            self.study.set_user_attr("columns", list(table.names))
+            for word, value in {"columns": list(table.names), **(about or {})}.items():
+                self.study.set_user_attr(word, value)
         # Another process may have kept the same: each setting of a batch counts once.
         batches = Counter(batch for batch, _ in {(_batch_of(t), str(t.user_attrs.get("u"))) for t in trials})
         self._stored: dict[bytes, tuple[str, int] | None] = {}  # the batch of each trial
@@ -157,7 +166,7 @@ class StudyCache:
                     user_attrs=own,
                 )
             )
-        with _quiet():
+        with quiet_optuna():
             self.study.add_trials(trials)
 
     def _aligned(self, names: Sequence[str] | None, u: Sequence[float]) -> np.ndarray:
@@ -188,7 +197,9 @@ def open_study(
         seed=key.seed,
         fingerprint=f"{key.fingerprint}-{settings.study_fingerprint()}",
     )
-    return StudyCache(storage, name, table)
+    shown: dict[str, str | int] = {"image": key.image, "disturbance": key.disturbance, "controller": key.controller}
+    shown |= {"seed": key.seed, "objective": settings.objective, "size_px": settings.size_px}
+    return StudyCache(storage, name, table, about=shown)
 
 
 class RememberingEnv(gym.Wrapper[Any, Any, Any, Any]):
@@ -255,7 +266,7 @@ def _key(u: np.ndarray | Sequence[float]) -> bytes:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_optuna() -> Iterator[None]:
     """Optuna announces every study it makes; one an episode is no news."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -22,7 +22,7 @@ FROZEN = {
     "open": "--controller --trials --answer --objective --set --seed --size --host --port --no-browser --no-guard "
     "--device --quiet",
     "merge": "--out --session --quiet",
-    "ui": "--store --host --port --no-serve --quiet",
+    "ui": "--store --host --port --no-serve --studies --storage --quiet",
     "why": "--episodes --evaluations --seed --out --device --quiet",
     "look": "--learned --weights --set --size --depth --features --experts --out --quiet",
     "gaze": "--fixations --px-per-deg --centre --map --weights --size --out --save --people --quiet",

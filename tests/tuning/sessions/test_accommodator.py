@@ -53,7 +53,8 @@ def test_it_is_what_a_session_saves(tmp_path, options):
     assert np.array_equal(saved, seen.labels)
     assert (tmp_path / "coffee.uncertainty.png").is_file() == seen.trace.is_integrated
     assert (seen.uncertainty is not None) == ("controller" not in options)
-    assert seen.boundary.shape == seen.labels_at((32, 48)).shape
+    assert seen.boundary.shape == seen.photograph.original_size
+    assert seen.labels_at((32, 48)).shape == (32, 48)
     assert set(seen.settings) <= set(ciliary.Accommodator(**asked).parameters)
 
 
