@@ -15,6 +15,7 @@ EXTRAS: Mapping[str, str] = {
     "readout": "a U-Net beside a readout: ciliary readout --beside unet",
     "rl": "agents of stable-baselines3",
     "app": "a page in the browser: ciliary open",
+    "napari": "a panel in napari: sliders, the percept as layers, accommodation",
     "ray": "sessions on a cluster: --engine ray",
     "postgres": "studies and runs in PostgreSQL",
     "video": "episodes as mp4: RecordVideo",
