@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 _FILES = "Settings (*.json)"
 
 
+def ask_for_python(widget: AccommodateWidget) -> str:
+    """A file with a segmenter in it, or nothing."""
+    path, _ = QFileDialog.getOpenFileName(widget, "A file with a segmenter", "", "Python (*.py)")
+    return str(path)
+
+
 def save(widget: AccommodateWidget) -> None:
     """Ask for a file, and write the settings there."""
     if widget.desk is not None:

@@ -39,6 +39,7 @@ class Latest(QObject):
         super().__init__(parent)
         self._waiting: Job | None = None
         self._running: Job | None = None
+        self._is_wanted = True  # what runs
         self._worker: Any = None  # held: Python would forget it
         self._on_change = on_change
         self._timer = QTimer(self)
@@ -59,10 +60,15 @@ class Latest(QObject):
         if not was_busy:
             self._on_change()
 
+    def forget(self) -> None:
+        """Let what waits be, and tell nobody of what runs."""
+        self._waiting = None
+        self._is_wanted = False
+
     def _start(self) -> None:
         if self._running is not None or self._waiting is None:
             return
-        self._running, self._waiting = self._waiting, None
+        self._running, self._waiting, self._is_wanted = self._waiting, None, True
         self._worker = create_worker(_outcome, self._running.work, _start_thread=False)
         self._worker.returned.connect(self._done)
         self._worker.start()
@@ -71,9 +77,11 @@ class Latest(QObject):
         job, self._running = self._running, None
         answer, error = outcome
         try:
-            if job is not None and error is None:
+            if job is None or not self._is_wanted:
+                return
+            if error is None:
                 job.then(answer)
-            elif job is not None and error is not None:
+            else:
                 job.fail(error)
         finally:
             if self._waiting is not None:

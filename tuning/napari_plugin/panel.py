@@ -32,16 +32,15 @@ class Panel(QWidget):
 
     def __init__(self, asked: Asked) -> None:
         super().__init__()
-        self.image = QComboBox()
-        self.image.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.image = _list()
         self.image.setToolTip("the image layer that is looked at; of a stack, the slice in front")
         self.is_shown = QCheckBox("between its contrast limits, as shown")
         self.is_shown.setToolTip("grey values as napari shows them; else as the commands read them from a file")
-        self.who = QComboBox()
-        self.who.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.who = _list()
         for key, (words, _) in SEERS.items():
             self.who.addItem(words, key)
         self.who.addItem("my own function …", OWN)
+        self.who.currentIndexChanged.connect(lambda _: self._show_own())
         self.anew = QToolButton()
         self.anew.setText("↻")
         self.anew.setToolTip("look again: image and perceiver are read anew")
@@ -58,13 +57,13 @@ class Panel(QWidget):
         self.area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.area.setMinimumHeight(160)
         self.words = _label()
-        self.way = QComboBox()
+        self.way = _list()
         for key, (words, _) in WAYS.items():
             self.way.addItem(words, key)
         self.n_trials = _number(1, 10_000, asked.n_trials)
         self.n_trials.setToolTip("settings tried at most, the defaults included; looks end when they change nothing")
         self.seed = _number(0, 2**31 - 1, asked.seed)
-        self.from_here = QCheckBox("from where the sliders stand, not the defaults")
+        self.from_here = QCheckBox("from the sliders, not the defaults")
         self.act, self.stop = QPushButton("Accommodate"), QPushButton("Cancel")
         self.bar = QProgressBar()
         self.verdict = _label()
@@ -89,7 +88,7 @@ class Panel(QWidget):
             is_shown=self.is_shown.isChecked(),
         )
 
-    def show_own(self) -> None:
+    def _show_own(self) -> None:
         """The line for one's own function, where that is chosen."""
         for part in (self.own, self.browse):
             part.setVisible(self.who.currentData() == OWN)
@@ -100,7 +99,7 @@ class Panel(QWidget):
         self.own.setText("" if key != OWN else str(asked.perceiver))
         self.way.setCurrentIndex(self.way.findData(asked.way))
         self.is_shown.setChecked(asked.is_shown)
-        self.show_own()
+        self._show_own()
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -115,6 +114,7 @@ class Panel(QWidget):
         after.addRow("trials, seed", _beside(self.n_trials, self.seed))
         after.addRow("", self.from_here)
         column = QVBoxLayout(self)
+        column.setSpacing(4)
         column.addLayout(form)
         column.addWidget(self.area, 1)
         column.addWidget(self.words)
@@ -124,6 +124,15 @@ class Panel(QWidget):
             column.addWidget(part)
         column.addWidget(_beside(self.undo, self.reset, self.copy))
         column.addWidget(_beside(self.save, self.load))
+
+
+def _list() -> Any:
+    """Long names do not widen the panel."""
+    box = QComboBox()
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(16)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return box
 
 
 def _number(low: int, high: int, value: int, suffix: str = "") -> Any:

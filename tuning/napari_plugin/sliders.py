@@ -54,7 +54,9 @@ class Sliders(QWidget):
             fold = QCollapsible(STAGES.get(stage, stage))
             fold.setDuration(0)
             fold.setContent(page)
-            if stage not in FOLDED or len(stages) == 1:
+            if stage in FOLDED and len(stages) > 1:
+                fold.collapse(animate=False)
+            else:
                 fold.expand(animate=False)
             column.addWidget(fold)
         column.addStretch(1)
@@ -88,9 +90,9 @@ class Row(QWidget):
         self.box = QDoubleSpinBox()
         self.box.setRange(row.low, row.high)
         self.box.setKeyboardTracking(False)
-        self.box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         self.box.setSuffix(f" {rows.unit_of(row)}".rstrip())
-        self.box.setFixedWidth(96)
+        self.box.setFixedWidth(124)  # napari's buttons are wide
         self.back = QToolButton()
         self.back.setText("↺")
         self.back.setToolTip(f"the default, {default:g}")

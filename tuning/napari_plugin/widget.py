@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from napari.utils import progress
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ciliary.tuning.cli.complain import failure
 from ciliary.tuning.napari_plugin import home, layers
 from ciliary.tuning.napari_plugin.asked import Asked
 from ciliary.tuning.napari_plugin.latest import Job, Latest
+from ciliary.tuning.napari_plugin.mesa import leave_triton_out
 from ciliary.tuning.napari_plugin.panel import Panel
 from ciliary.tuning.napari_plugin.sliders import Sliders
 
@@ -61,12 +62,13 @@ class AccommodateWidget(QWidget):
         self._settle.timeout.connect(self.look)
         self._connect()
         self._list_images()
-        self._tell()
+        if not self.panel.image.count():
+            self.look()
 
     def _connect(self) -> None:
         panel = self.panel
         panel.image.activated.connect(lambda _: self.look())
-        panel.who.currentIndexChanged.connect(lambda _: self._choose())
+        panel.who.currentIndexChanged.connect(lambda _: self.look())
         panel.own.returnPressed.connect(lambda: self.look(reads_anew=True))
         panel.browse.clicked.connect(lambda: self._browse())
         panel.anew.clicked.connect(lambda: self.look(reads_anew=True))
@@ -110,6 +112,7 @@ class AccommodateWidget(QWidget):
         """Look at the chosen layer, with who is chosen; ``reads_anew``: one's own file may have changed."""
         self.halt()
         self._settle.stop()
+        self._seeing.forget()
         self._last, self.desk, self._rested = self.desk or self._last, None, None
         self._tell()
         chosen = self.panel.image.currentData()
@@ -127,6 +130,7 @@ class AccommodateWidget(QWidget):
             self.panel.words.setText("name your own function: module:function, or mine.py:segment")
             return
         before = self._last
+        leave_triton_out()  # the viewer has drawn by now, and torch comes next
 
         def work() -> tuple[Desk, Maps]:
             from ciliary.tuning.napari_plugin.desk import opened
@@ -168,13 +172,8 @@ class AccommodateWidget(QWidget):
         if self.desk is not None and self._image is not None and self._image.ndim > 2:
             self._settle.start()
 
-    def _choose(self) -> None:
-        self.panel.show_own()
-        self.look()
-
     def _browse(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "A file with a segmenter", "", "Python (*.py)")
-        if path:
+        if path := home.ask_for_python(self):
             self.panel.own.setText(path)
             self.look(reads_anew=True)
 
