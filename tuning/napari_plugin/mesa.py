@@ -11,8 +11,9 @@ _MAPS = Path("/proc/self/maps")  # of Linux, where Mesa is
 def leave_triton_out(maps: Path = _MAPS) -> bool:
     """Where Mesa draws by LLVM, let torch believe that Triton is not installed; it is not used here.
 
-    Triton 3.7 and later offers its own LLVM to the whole process, as tensorflow/tensorflow#124205 has found out, and
-    imported after Mesa's (llvmpipe, radeonsi) it is a segmentation fault. Torch imports it where it is there.
+    Triton offers its LLVM's symbols to the whole process and takes those that are there already: imported after
+    Mesa's (tried: Triton 3.8 after LLVM 15 of Mesa 22.3, llvmpipe) it is a segmentation fault. Torch imports it where
+    it is installed.
 
     Args:
         maps: the libraries that are loaded.

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -24,6 +25,7 @@ from qtpy.QtWidgets import (
 
 from ciliary.tuning.napari_plugin.asked import SEERS, WAYS, Asked
 
+_WIDTH_PX = 410  # in which nothing is cut
 OWN = "own"  # in the list of perceivers: what is written below it
 
 
@@ -51,11 +53,8 @@ class Panel(QWidget):
         self.browse.setToolTip("a Python file")
         self.size_px = _number(32, 4096, asked.size_px, " px")
         self.size_px.setToolTip("long side at which the image is seen; larger shows finer things, and takes longer")
-        self.area = QScrollArea()
-        self.area.setWidgetResizable(True)
-        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.area.setMinimumHeight(160)
+        self.area = scrolled()
+        self.area.setMinimumHeight(240)
         self.words = _label()
         self.way = _list()
         for key, (words, _) in WAYS.items():
@@ -124,6 +123,18 @@ class Panel(QWidget):
             column.addWidget(part)
         column.addWidget(_beside(self.undo, self.reset, self.copy))
         column.addWidget(_beside(self.save, self.load))
+
+
+def scrolled(inside: Any = None) -> Any:
+    """A place that scrolls, around a widget."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    if inside is not None:
+        area.setWidget(inside)
+        area.setMinimumWidth(_WIDTH_PX)
+    return area
 
 
 def _list() -> Any:

@@ -91,7 +91,6 @@ class Row(QWidget):
         self.box.setRange(row.low, row.high)
         self.box.setKeyboardTracking(False)
         self.box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
-        self.box.setSuffix(f" {rows.unit_of(row)}".rstrip())
         self.box.setFixedWidth(124)  # napari's buttons are wide
         self.back = QToolButton()
         self.back.setText("↺")
@@ -99,7 +98,8 @@ class Row(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(0)
-        grid.addWidget(QLabel(rows.called(row)), 0, 0)
+        called, unit = rows.called(row), rows.unit_of(row)
+        grid.addWidget(QLabel(called if not unit or unit in called else f"{called}, {unit}"), 0, 0)
         grid.addWidget(self.box, 0, 1)
         grid.addWidget(self.back, 0, 2)
         grid.addWidget(self.slider, 1, 0, 1, 3)

@@ -17,7 +17,7 @@ from ciliary.tuning.napari_plugin import home, layers
 from ciliary.tuning.napari_plugin.asked import Asked
 from ciliary.tuning.napari_plugin.latest import Job, Latest
 from ciliary.tuning.napari_plugin.mesa import leave_triton_out
-from ciliary.tuning.napari_plugin.panel import Panel
+from ciliary.tuning.napari_plugin.panel import Panel, scrolled
 from ciliary.tuning.napari_plugin.sliders import Sliders
 
 if TYPE_CHECKING:  # it brings torch, which a thread is to wait for
@@ -43,7 +43,7 @@ class AccommodateWidget(QWidget):
         self.panel = Panel(Asked() if asked is None else asked)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.panel)
+        column.addWidget(scrolled(self.panel))  # of a low window nothing is squeezed
         self.desk: Desk | None = None
         self._last: Desk | None = None  # the desk before, whose values and perceiver may be taken up
         self._image: Any = None  # the layer that the desk's source is of
