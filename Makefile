@@ -9,7 +9,7 @@ FLOORS := build/floors
 ENGINE ?= docker
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster accommodate test test-slow test-floors image check types format benchmark readme
+.PHONY: help venv cluster desk accommodate test test-slow test-floors image check types format benchmark readme
 .PHONY: docs docs-links tutorials gallery clean
 
 help: ## list the targets
@@ -27,6 +27,11 @@ $(INSTALLED): pyproject.toml
 
 cluster: $(INSTALLED) ## what the tests of clusters, databases and pages need besides; they are skipped without
 	$(RUN) -m pip install --disable-pip-version-check -e ".[ray,postgres,browser,app]"
+
+# Qt draws on a screen: apt-get install xvfb libegl1 libgl1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1
+desk: $(INSTALLED) ## napari and Qt, and the tests of the panel there; the last of them needs a screen (xvfb)
+	$(RUN) -m pip install --disable-pip-version-check -e ".[napari]"
+	QT_QPA_PLATFORM=offscreen $(RUN) -m pytest -m "slow or not slow" tests/tuning/napari_plugin $(ARGS)
 
 accommodate: $(INSTALLED) ## the main job on bundled photographs; ARGS="photo.jpg --trials 128" for your own
 	$(RUN) scripts/accommodate.py $(ARGS)

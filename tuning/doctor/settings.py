@@ -16,6 +16,7 @@ EXTRAS: Mapping[str, str] = {
     "rl": "agents of stable-baselines3",
     "app": "a page in the browser: ciliary open",
     "optuna": "studies in optuna-dashboard: ciliary ui --studies; the benchmark as OptunaHub's",
+    "napari": "a panel in napari: sliders, the percept as layers, accommodation",
     "ray": "sessions on a cluster: --engine ray",
     "postgres": "studies and runs in PostgreSQL",
     "video": "episodes as mp4: RecordVideo",
