@@ -18,14 +18,13 @@ body.body--dark { --paper: #16181b; --card: #1e2125; --line: #3a4047; --ink: #e8
 .tools .q-btn--flat, .tools .q-btn--outline { color: var(--ink) !important }
 .q-field__label, .q-field__native, .q-field__marginal, .caption { color: var(--faint) !important }
 .q-field__native { color: var(--ink) !important }
-.act { background: #c2410c !important; color: #fff !important }
-.act .q-btn__content { color: #fff }
+.act .q-btn { background: #c2410c !important; color: #fff !important }
 .turn .q-slider__track, .turn .q-slider__thumb, .turn .q-slider__selection { color: var(--act) }
 .turn .q-slider__inner { background: var(--line) }
 .turn .q-slider__selection { background: var(--act) }
 .choice.q-btn-group { border: 1px solid var(--line) }
 .choice .q-btn { color: var(--ink) !important }
-.choice .q-btn[aria-pressed=true] { background: #4a5a66 !important; color: #fff !important }
+.choice .q-btn.bg-primary { color: var(--paper) !important }
 .panel { background: var(--card); border: 1px solid var(--line); border-radius: 4px; padding: 0.75rem }
 .watched { position: sticky; top: 0; z-index: 5; background: var(--paper) }
 .shown { position: relative; line-height: 0 }
@@ -38,6 +37,7 @@ body.body--dark { --paper: #16181b; --card: #1e2125; --line: #3a4047; --ink: #e8
 .without-lines .lines { display: none }
 .words { display: grid }
 .words > * { grid-area: 1 / 1 }
+.filmed { width: fit-content; max-width: 100% }
 .film { background: #fff; border-radius: 4px; max-width: 640px; width: 100% }
 .hold { touch-action: none; user-select: none }
 .is-dropping::after { content: "Drop a picture, or exported settings"; position: fixed; inset: 0.75rem; z-index: 9000;
@@ -45,8 +45,9 @@ body.body--dark { --paper: #16181b; --card: #1e2125; --line: #3a4047; --ink: #e8
   border: 2px dashed var(--act); border-radius: 8px; pointer-events: none }
 @media (max-width: 640px) {
   .wordy { display: none }
-  .tools .q-btn:not(.kept) .q-btn__content { font-size: 0 }
-  .tools .q-btn:not(.kept) .q-icon { font-size: 24px; margin: 0 }
+  .tools .q-btn:not(.kept, .kept *) .q-btn__content { font-size: 0 }
+  .tools .q-btn:not(.kept, .kept *) .q-icon { font-size: 24px; margin: 0 }
+  .tools .q-btn:not(.kept, .kept *) { padding: 4px 8px }
 }
 """
 

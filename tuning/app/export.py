@@ -67,7 +67,8 @@ def repeating_line(state: State, eye: Eye) -> str:
     """The words that make what is shown again, bit by bit, and write its maps: one look, or all that were taken."""
     if state.now.is_together and state.episode is not None:
         return _accommodate(state, eye.starting_at(state.episode.start), save=Path("maps"))
-    return _accommodate(state, eye.starting_at(state.values), save=Path("maps"), n_trials=1)
+    # one look with the guard: there is nothing to leave it for, and what is seen there is the answer
+    return _accommodate(state, eye.starting_at(state.values), save=Path("maps"), n_trials=1, use_guard=None)
 
 
 def _accommodate(state: State, settings: SessionSettings, **other: Any) -> str:

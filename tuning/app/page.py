@@ -73,7 +73,7 @@ class Tab:
             with ui.column().classes("contents lg:flex w-full gap-2"):  # on a phone: pictures, verdict, sliders, film
                 self._shown = Shown(on_view=self._draw, on_side=self._compare)
                 self._verdict = ui.label().classes("w-full text-sm panel verdict")
-                with ui.element("div").classes("w-full panel order-last lg:order-none") as self._card:
+                with ui.element("div").classes("panel filmed order-last lg:order-none") as self._card:
                     self._film = ui.element("img").props('alt="the episode as a film"').classes("film")
             with ui.column().classes("w-full gap-0").style("max-width: 40rem"):
                 self._sliders = Sliders(

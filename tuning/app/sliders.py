@@ -23,6 +23,7 @@ STAGES = {
 _FOLDED = ("retina", "M2", "M3", "glance")  # at first; what changes the percept most is not
 _STEPS = 200
 _THROTTLE_S = 0.06
+_REST_S = 0.6  # keys pressed in so long are one step
 
 
 class Sliders:
@@ -89,7 +90,7 @@ class Sliders:
             self._on_move(row.name, physical(self._table, row.name, float(event.args)))
 
         slider.on("update:model-value", move, throttle=_THROTTLE_S)
-        slider.on("change", lambda: self._on_rest(), throttle=2 * _THROTTLE_S, leading_events=False)
+        slider.on("change", lambda: self._on_rest(), throttle=_REST_S, leading_events=False)
         return whole, slider, label, back
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import shlex
 import socket
 import sys
 import zipfile
+from base64 import b64decode
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,14 +18,20 @@ import pytest
 import torch
 from PIL import Image
 
+from ciliary.agents.guard import Guard
+from ciliary.agents.looking import Looking
 from ciliary.cortex.plot.paint import own_colours
-from ciliary.envs.data.reading import UnreadableImage
+from ciliary.envs.data.reading import UnreadableImage, read_image
 from ciliary.tuning.app import export, pictures, state
 from ciliary.tuning.app.eye import Eye
 from ciliary.tuning.app.job import find, free_port, run
 from ciliary.tuning.app.settings import OpenSettings
+from ciliary.tuning.app.words import told
+from ciliary.tuning.cli import app
 from ciliary.tuning.cli.options import assignments
 from ciliary.tuning.inspect.job import theta_of
+from ciliary.tuning.sessions.make_env import make_controller, make_env
+from ciliary.tuning.sessions.playing import play
 
 QUICK = {"size_px": 48, "inherited": "none", "answer": "best", "controller": "random", "n_trials": 4}
 
@@ -106,8 +116,53 @@ def test_exported_settings_are_taken_up_by_the_page_and_by_the_command_line(tab,
     theta = theta_of(assignments([str(path)]))
     assert theta["merge_threshold"].item() == pytest.approx(0.7)
     assert Eye(OpenSettings(changes=assignments([str(path)]), **QUICK).session).defaults == tab.values
-    command = export.command_line(tab, eye)
-    assert command.endswith("tiles.png --set n_regions=5 --set merge_threshold=0.7")
+    words = export.command_line(tab, eye).split("tiles.png ")[1]
+    assert words == (
+        "--size 48 --inherited none --answer best --controller random --trials 4 --objective agreement "
+        "--set n_regions=5.0 --set merge_threshold=0.7 --no-guard"
+    )
+    assert json.loads(path.read_text())["command"] == export.repeating_line(tab, eye)
+
+
+def answered(command, monkeypatch):
+    """What a command line of ``accommodate`` comes to."""
+    asked = []
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "run_job", lambda name, job, found: asked.append(found) or 0)
+        assert app.main(shlex.split(command)[1:]) == 0
+    (settings,) = asked
+    (path,) = settings.images
+    played = play(
+        make_env(settings),
+        make_controller(settings),
+        read_image(path, settings.size_px),
+        seed=settings.seed,
+        n_trials=settings.n_trials,
+        guard=Guard() if settings.use_guard else None,
+        looking=Looking() if settings.is_integrated else None,
+    )
+    return played.after
+
+
+def assert_same(one, other):
+    assert torch.equal(one.labels(), other.labels())
+    assert torch.equal(one.boundary, other.boundary)
+
+
+@pytest.mark.parametrize("perceiver", ["cortex", "slic"])
+def test_the_copied_command_sees_what_is_shown_bit_by_bit(perceiver, photo, monkeypatch):
+    how = {"perceiver": perceiver} if perceiver == "slic" else {"inherited": "none"}
+    eye = Eye(OpenSettings((str(photo),), size_px=48, n_trials=4, use_guard=False, **how).session)
+    item, _ = find(OpenSettings((str(photo),), size_px=48))[0]["tiles"]
+    tab = state.opened(eye, eye.open(item))
+    threshold = 11.37 if perceiver == "slic" else 0.7713
+    tab = state.moved(tab, eye.table, {"merge_threshold": threshold, "glance_gamma": 1.31})
+    assert_same(state.seen(tab, eye), answered(export.repeating_line(tab, eye), monkeypatch))
+    tab = state.accommodated(tab, eye, eye.accommodate(tab.scene, lambda progress: None, tab.values))
+    assert tab.now.is_together
+    assert_same(state.seen(tab, eye), answered(export.repeating_line(tab, eye), monkeypatch))
+    alone = state.compared(tab, is_together=False)
+    assert_same(state.seen(alone, eye), answered(export.repeating_line(alone, eye), monkeypatch))
 
 
 @pytest.mark.parametrize("text", ["no json", "[1]", '{"set": {"n_regions": "many"}}', '{"image": "cat"}'])
@@ -139,6 +194,19 @@ def test_an_episode_becomes_the_tab_s_and_its_maps_are_those_of_a_session(tab, e
     assert packed["boundary"].shape == tab.scene.photograph.image.shape[-2:]
     assert page["made_by"] == "Ciliary"
     assert page["set"] == state.changed(eye, after.values)
+
+
+def test_an_episode_from_the_sliders_is_that_of_a_session_that_begins_there(tab, eye, settings):
+    moved = state.moved(tab, eye.table, {"merge_threshold": 1.3, "n_regions": 5.0})
+    episode = eye.accommodate(tab.scene, lambda progress: None, moved.values)
+    began = eye.table.by_name(episode.trace.u[:1])
+    assert began["merge_threshold"][0] == pytest.approx(1.3, rel=1e-5)
+    other = Eye(replace(settings, changes={"merge_threshold": 1.3, "n_regions": 5.0}).session)
+    same = other.accommodate(tab.scene, lambda progress: None)
+    np.testing.assert_array_equal(episode.trace.u, same.trace.u)
+    np.testing.assert_array_equal(episode.trace.total, same.trace.total)
+    assert "began at the sliders" in told(episode)
+    assert "began" not in told(same)
 
 
 def test_an_episode_can_be_stopped(tab, eye):
@@ -197,9 +265,31 @@ def test_regions_are_painted_as_figures_paint_them():
     rng = np.random.default_rng(1)
     labels = np.kron(rng.permutation(12).reshape(3, 4), np.ones((8, 8), int))
     picture = np.kron(rng.random((3, 4, 3)), np.ones((8, 8, 1)))
-    np.testing.assert_allclose(pictures.painted(picture, labels), own_colours(picture, labels), atol=1e-12)
+    painted = pictures.region_colours(picture, labels)[labels]
+    np.testing.assert_allclose(painted, own_colours(picture, labels), atol=1e-12)
     labels[3, 3] = 12  # between the pixels that are looked at: some colour, no error
-    assert np.isfinite(pictures.painted(picture, labels)).all()
+    assert np.isfinite(pictures.region_colours(picture, labels)[labels]).all()
+
+
+@pytest.mark.parametrize("n", [12, 300])  # with a palette of bytes, and without
+def test_a_picture_of_regions_has_their_colours_and_white_borders(tab, n):
+    labels = (np.arange(tab.scene.size[0] * tab.scene.size[1]).reshape(tab.scene.size) // 500) % n
+    lines = pictures.borders(labels)
+    page = _opened(pictures.regions(tab.scene, labels, lines))
+    np.testing.assert_allclose(page[~lines] / 255, pictures.region_colours(tab.scene.picture, labels)[labels][~lines],
+                               atol=0.5 / 255)  # fmt: skip
+    assert (page[lines] == 255).all()
+
+
+def test_borders_are_seen_through(tab, eye):
+    drawn = pictures.sheet(tab, eye, "regions")
+    layer = np.array(Image.open(io.BytesIO(b64decode(drawn.lines.partition(",")[2]))).convert("RGBA"))
+    lines = pictures.borders(pictures.labels_of(tab.scene, state.seen(tab, eye)))
+    np.testing.assert_array_equal(layer[..., 3], np.where(lines, 255, 0))
+
+
+def _opened(address):
+    return np.array(Image.open(io.BytesIO(b64decode(address.partition(",")[2]))).convert("RGB"))
 
 
 def test_a_broken_image_is_named_and_nothing_is_served(tmp_path, monkeypatch, capsys):
@@ -232,3 +322,39 @@ def test_a_taken_port_is_named_and_another_found_unless_it_was_asked_for():
     assert free_port("127.0.0.1", None) >= 8400
     with pytest.raises(ValueError, match="at most 65535"):
         OpenSettings(port=70000)
+
+
+def test_a_request_that_says_it_is_larger_than_any_picture_is_not_read():
+    pytest.importorskip("nicegui")
+    from ciliary.tuning.app.incoming import MOST_BYTES, SizeLimit
+
+    async def page(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+
+    async def answer(length):
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        await SizeLimit(page)({"type": "http", "headers": [(b"content-length", length)]}, None, send)
+        return sent[0]["status"]
+
+    assert asyncio.run(answer(b"5")) == 200
+    assert asyncio.run(answer(str(2 * MOST_BYTES).encode())) == 413
+    assert asyncio.run(answer(b"-1")) == 413
+
+
+def test_a_hint_says_what_a_parameter_does_and_from_where_to_where(eye):
+    pytest.importorskip("nicegui")
+    from ciliary.tuning.app.sliders import called, hint, with_unit
+
+    row = eye.table["blur_sigma_px"]
+    assert hint(row).split("\n") == [
+        "Blur before everything else (the optics of the eye).",
+        "0.3 to 3 px, default 0.68",
+        "source: measured",
+        "--set blur_sigma_px=…",
+    ]
+    assert (called(row), with_unit(row, 1.2)) == ("blur sigma", "1.2 px")
+    assert (called(eye.table["n_regions"]), with_unit(eye.table["n_regions"], 8)) == ("regions", "8")
