@@ -294,4 +294,4 @@ class Tab:
 
 def _tool(words: str, icon: str, act: Callable[[], Any] | None = None, look: str = "flat") -> Any:
     button = ui.button(words, icon=icon, on_click=None if act is None else lambda: act())
-    return button.props(f"{look} no-caps aria-label={words.split()[0].lower()}")
+    return button.props(f"{look} no-caps aria-label={words.split(maxsplit=1)[0].lower()}")

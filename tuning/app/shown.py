@@ -15,7 +15,7 @@ _CHOICE = "dense no-caps unelevated"
 class Shown:
     """Draw image, percept and choices where it is made.
 
-    What is perceived at the defaults lies under what is perceived now, and is seen while a key is held: nobody is asked.
+    What is perceived at the defaults lies under what is perceived now, and is seen while a key is held.
 
     Args:
         on_view: told that another view is wanted; which, is :attr:`view`.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ciliary.cortex.percept import Percept
 from ciliary.cortex.plot import paint, style
-from ciliary.cortex.plot.sheet import Sheet, picture_row
+from ciliary.cortex.plot.sheet import NARROW_IN, Sheet, narrow_row
 from ciliary.cortex.spiking import Moment
 from ciliary.tuning.spikes.exam import ONE, WITHOUT, Row
 
@@ -25,8 +25,8 @@ def draw_moments(image: Tensor, moments: Sequence[Moment], plain: Percept, *, ti
         title: the line above.
     """
     seen = paint.as_picture(image)
-    row = picture_row(len(moments) + 1, seen.shape[:2])
-    sheet = Sheet(title, "above: M2's contour as its spikes have told it; below: the proto-objects", [row, row])
+    row, words = narrow_row((seen.shape[0], seen.shape[1])), "left: M2's contour as its spikes have told it; right: "
+    sheet = Sheet(title, f"{words}the proto-objects", [row] * (len(moments) + 1), width_in=NARROW_IN)
     for i, percept in enumerate([*(m.percept for m in moments), plain]):
         if i < len(moments):
             words = f"after {moments[i].time_ms:g} ms"
@@ -36,9 +36,9 @@ def draw_moments(image: Tensor, moments: Sequence[Moment], plain: Percept, *, ti
             )
         else:
             words, note = WITHOUT, ""
-        style.picture(sheet.axes(0, i), percept.boundary[0, 0].cpu().numpy(), words, note)
+        style.picture(sheet.axes(i, 0), percept.boundary[0, 0].cpu().numpy(), words, note)
         labels = percept.labels()[0].cpu().numpy()
-        style.picture(sheet.axes(1, i), paint.regions_picture(seen, labels), "", paint.count_regions(labels))
+        style.picture(sheet.axes(i, 1), paint.regions_picture(seen, labels), "", paint.count_regions(labels))
     return sheet.figure
 
 
