@@ -187,8 +187,7 @@ def own_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     painted, is_painted = mean.copy(), np.zeros(n, dtype=bool)
     for i in np.argsort(-n_pixels, kind="stable"):
         around, all_others = painted[sides[i] & is_painted], painted[is_painted]
-        near, far = (float(_least_distances(mean[i : i + 1], others)[0]) for others in (around, all_others))
-        if near < _APART or far < _ALIKE:
+        if _least_distances(mean[[i]], around)[0] < _APART or _least_distances(mean[[i]], all_others)[0] < _ALIKE:
             mixed = np.concatenate([(1 - share) * mean[i] + share * tints for share in _TINT_SHARES])
             choice = np.concatenate([times * mixed + plus for times, plus in _SHADES])
             near, far = (_least_distances(choice, others) for others in (around, all_others))

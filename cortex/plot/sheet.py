@@ -25,6 +25,7 @@ _LINE_IN = 0.165  # of a note
 HEADING_IN = 0.38  # the title's strip at the top; the note is below it
 _TOP_IN = 0.72
 _TALLEST = 1.3  # of a picture's cell, in its own widths
+_BOLD_LETTER_IN = 0.118  # mean width of a letter of a title
 _TITLE: dict[str, Any] = {"fontsize": 12.5, "color": style.INK, "weight": "bold", "va": "center"}
 _NOTE: dict[str, Any] = {"fontsize": 8.5, "color": style.FAINT, "va": "center"}
 
@@ -65,7 +66,9 @@ class Sheet:
         dpi = _NARROW_DPI if width_in <= NARROW_IN else DPI
         self.figure = Figure(figsize=(width_in, self.height_in), dpi=dpi, facecolor="white")
         FigureCanvasAgg(self.figure)
-        self.figure.text(MARGIN_IN / width_in, 1 - 0.24 / self.height_in, title, parse_math=False, **_TITLE)
+        room = (width_in - 2 * MARGIN_IN) / (_BOLD_LETTER_IN * max(len(title), 1))
+        look = _TITLE | {"fontsize": _TITLE["fontsize"] * min(1.0, room)}
+        self.figure.text(MARGIN_IN / width_in, 1 - 0.24 / self.height_in, title, parse_math=False, **look)
         for i, line in enumerate(lines):
             y_in = 0.5 + i * _LINE_IN
             self.figure.text(MARGIN_IN / width_in, 1 - y_in / self.height_in, line, parse_math=False, **_NOTE)

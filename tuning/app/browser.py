@@ -18,13 +18,10 @@ body.body--dark { --paper: #16181b; --card: #1e2125; --line: #3a4047; --ink: #e8
 .tools .q-btn--flat, .tools .q-btn--outline { color: var(--ink) !important }
 .q-field__label, .q-field__native, .q-field__marginal, .caption { color: var(--faint) !important }
 .q-field__native { color: var(--ink) !important }
-.act .q-btn { background: #c2410c !important; color: #fff !important }
 .turn .q-slider__track, .turn .q-slider__thumb, .turn .q-slider__selection { color: var(--act) }
 .turn .q-slider__inner { background: var(--line) }
 .turn .q-slider__selection { background: var(--act) }
 .choice.q-btn-group { border: 1px solid var(--line) }
-.choice .q-btn { color: var(--ink) !important }
-.choice .q-btn.bg-primary { color: var(--paper) !important }
 .panel { background: var(--card); border: 1px solid var(--line); border-radius: 4px; padding: 0.75rem }
 .watched { position: sticky; top: 0; z-index: 5; background: var(--paper) }
 .shown { position: relative; line-height: 0 }

@@ -96,8 +96,10 @@ class Tab:
         with _tool("Open …", "image", self._incoming.pick_picture, "outline").props("aria-label='open an image'"):
             ui.tooltip("Or drop one on the page").props("delay=600")
         ui.space()
-        self._act = ui.dropdown_button("Accommodate", icon="center_focus_strong", split=True, auto_close=True)
-        self._act.on_click(lambda: self._accommodate(None)).props("no-caps unelevated content-class=starts")
+        self._act = ui.dropdown_button(
+            "Accommodate", icon="center_focus_strong", split=True, auto_close=True, color="deep-orange-9"
+        )
+        self._act.on_click(lambda: self._accommodate(None)).props("no-caps unelevated")
         self._act.classes("kept act")
         with self._act:
             for words, caption, begin in (

@@ -25,6 +25,7 @@ VIEWS = {
     "disagreement": "orange: where the looks disagree",
 }
 _PALE = 0.35  # contrast that is left of a photograph under a map
+_EVERY = 4  # pixels, of which one is looked at for colours
 _MOST_COLOURS = 255  # of a picture with a palette, whose last entry is the borders'
 
 
@@ -95,8 +96,8 @@ def regions(scene: Scene, labels: np.ndarray, lines: np.ndarray) -> str:
 
 
 def region_colours(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Colours (K, 3) of regions 0 .. K - 1, found on every second pixel: picture (H, W, 3), labels (H, W)."""
-    few, some = labels[::2, ::2], picture[::2, ::2]
+    """Colours (K, 3) of regions 0 .. K - 1, found on every fourth pixel: picture (H, W, 3), labels (H, W)."""
+    few, some = labels[::_EVERY, ::_EVERY], picture[::_EVERY, ::_EVERY]
     palette = np.tile(picture.mean((0, 1)), (int(labels.max()) + 1, 1))  # of what lies between these pixels alone
     palette[few.ravel()] = own_colours(some, few).reshape(-1, 3)
     return palette

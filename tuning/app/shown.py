@@ -9,7 +9,7 @@ from nicegui import ui
 
 from ciliary.tuning.app.pictures import VIEWS, Layers
 
-_CHOICE = "dense no-caps unelevated"
+_CHOICE = "dense no-caps unelevated toggle-color=blue-grey-7 toggle-text-color=white"
 
 
 class Shown:

@@ -22,4 +22,4 @@ def told(episode: Episode) -> str:
         ]
     if episode.start is not None:
         done += ["It began at the sliders: where they stood is what is called the defaults here."]
-    return " ".join([*done, f"{trace.controller}, {trace.seconds:.1f} s."])
+    return " ".join([*done, f"Controller: {trace.controller}; {trace.seconds:.1f} s."])

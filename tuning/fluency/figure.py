@@ -31,7 +31,7 @@ def draw_fluency(image: Tensor, found: Measured, *, title: str) -> Figure:
         told = f"SSIM {numbers[f'ssim_{name}']:.2f}, V1's energies off by {numbers[f'energy_error_{name}']:.2f}"
         style.picture(sheet.axes(*place), paint.as_picture(found.painted[name]), words, told)
     style.picture(sheet.axes(1, 1), paint.as_picture(found.scrambled), "Its phases scrambled", "what the null is of")
-    for column, (kind, words) in enumerate([("gini", "Gini: more is sparser"), ("active", "Share active")]):
+    for column, (kind, words) in enumerate([("gini", "Gini's index: more is sparser"), ("active", "Share active")]):
         ax = sheet.axes(2, column, left_in=0.3)
         x = np.arange(len(STAGES))
         ax.bar(x - 0.2, [found.nulls[f"{kind}_{s}"] for s in STAGES], 0.38, label="scrambled", **style.HOLLOW)
@@ -39,7 +39,7 @@ def draw_fluency(image: Tensor, found: Measured, *, title: str) -> Figure:
         ax.set_xticks(x, [s if s == "retina" else s.upper() for s in STAGES])
         ax.set_ylim(0, 1)
         style.plain(ax, words, "")
-        style.legend(ax, n_columns=2)
+    style.legend(ax, n_columns=2)
     return sheet.figure
 
 

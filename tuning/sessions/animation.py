@@ -241,7 +241,7 @@ class _Film:
             doing, told = (f"{n_made} looks together" if n_made > 1 else "the defaults"), "agreement"
         value = trace.terms[told][shot.i_shown]
         if told == "agreement":  # of so many looks; the curve is of its complement, for each with all
-            told, value = "disagreement with each other", 1 - value
+            told, value = "disagreement", 1 - value
         self._subtitle.set_text(
             f"{doing}  ·  {style.spelled(told)} " + (f"{value:.3f}" if np.isfinite(value) else "not finite")
         )

@@ -147,7 +147,9 @@ def results_tables(records: Sequence[Mapping[str, Any]], *, is_narrow: bool = Fa
 
 
 def _empty_table(terms: Sequence[str], *, is_narrow: bool) -> Table:
+    words = "total and terms: lower is better" + ("; score: higher" if "predicted_score" in terms else "")
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    table.caption, table.caption_justify = words, "left"
     table.add_column("image", overflow="fold", min_width=12)
     table.add_column("", no_wrap=True)
     for name in terms:

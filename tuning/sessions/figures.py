@@ -24,7 +24,7 @@ from ciliary.tuning.sessions import panels
 from ciliary.tuning.sessions.playing import Played
 
 KEPT = "defaults kept"
-_LEAST_BOUNDARY = 0.02  # that is seen on paper
+_LEAST_BOUNDARY = 0.06  # that is seen on paper
 _COLUMN_IN = Row(2, 0).column_in(NARROW_IN)
 
 
@@ -80,7 +80,7 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
             boundary((2, column), percept, name)
     trials, first = record["history"], record["before"]["total"]
     n_pictures = 2 if is_kept else 3
-    losses = page.axes(n_pictures, 0, n_columns=2, left_in=0.5)
+    losses = page.axes(n_pictures, 0, n_columns=2, left_in=0.66)
     is_of_looks = panels.is_of_looks(record)
     panels.history(
         losses,

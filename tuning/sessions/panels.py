@@ -115,7 +115,8 @@ def history(
     if over.any():
         ax.plot(x[over], np.full(over.sum(), top), "^", color=TRIAL, ms=4.5)
     ax.axhline(before, color=BEFORE, lw=1.2, ls=(0, (5, 3)), zorder=1, label="defaults")
-    ax.plot(x, y, "o", color=TRIAL, ms=4, zorder=2, label="a look" if is_of_looks else "trial")
+    ink, called = (BEFORE, "a look") if is_of_looks else (TRIAL, "trial")
+    ax.plot(x, y, "o", color=ink, ms=4, zorder=2, label=called)
     if len(x) > 1 and not is_of_looks:
         ax.step(x, best_y, where="post", color=AFTER, lw=1.8, zorder=3, label="best so far")
     if together is not None:
@@ -126,8 +127,7 @@ def history(
         ax.plot(i_chosen, y[i_chosen], "o", color=AFTER, ms=8, mec="white", mew=1.4, zorder=4, label=word)
     across = "look" if is_of_looks else mark_recommended(ax, n_recommended, len(y))
     ax.set_xlabel(across, fontsize=8.5, color=FAINT)
-    called, _, direction = label.partition(" (")
-    plain(ax, called[:1].upper() + called[1:], direction.rstrip(")"))
+    plain(ax, "Look by look" if is_of_looks else "Loss over trials", label.replace(" (", "\n("))
     legend(ax, n_columns=5)
 
 
@@ -151,12 +151,12 @@ def terms(
         bars = ax.barh(y + offset, widths, 0.38, label=label, **look)
         ax.bar_label(bars, [f"{w:.2f}" for w in widths], fontsize=8, color=FAINT, padding=2)
     called = loss_label(before, record).partition(" (")[0]
-    spelt = [f"{textwrap.fill(called, 20)}: minimised", *(_spelt(name) for name in names[1:])]
+    spelt = [textwrap.fill(f"{called}: minimised", 20), *(_spelt(name) for name in names[1:])]
     ax.set_yticks(y, spelt, parse_math=False)
     ax.set_ylim(y[-1] + 0.55, -0.55)
     ax.margins(x=0.12)
     if len(names) > 1:
-        words = "its parts" if are_parts else "told beside it, not minimised"
+        words = "its parts" if are_parts else "not minimised"
         ax.text(-0.02, 0.78, words, fontsize=8, color=FAINT, ha="right", va="center",
                 transform=ax.get_yaxis_transform(), style="italic")  # fmt: skip
     plain(ax, "Losses, defaults kept" if is_kept else "Losses (lower is better)", "")

@@ -14,6 +14,8 @@ from ciliary.cortex.plot.sheet import NARROW_IN, Sheet, narrow_row
 from ciliary.cortex.spiking import Moment
 from ciliary.tuning.spikes.exam import ONE, WITHOUT, Row
 
+_CALLED = {"retina": "retina", "v1": "V1", "m2": "M2"}
+
 
 def draw_moments(image: Tensor, moments: Sequence[Moment], plain: Percept, *, title: str) -> Figure:
     """Contour and regions at each time, and without spikes.
@@ -30,10 +32,9 @@ def draw_moments(image: Tensor, moments: Sequence[Moment], plain: Percept, *, ti
     for i, percept in enumerate([*(m.percept for m in moments), plain]):
         if i < len(moments):
             words = f"after {moments[i].time_ms:g} ms"
-            thousands = {name: f"{float(n[0]) / 1000:.3g}" for name, n in moments[i].n_spikes.items()}
-            note = (
-                " + ".join(thousands[name] for name in ("retina", "v1", "m2") if name in thousands) + " thousand spikes"
-            )
+            found = moments[i].n_spikes
+            told = [f"{_CALLED[name]} {float(found[name][0]) / 1000:.3g}" for name in _CALLED if name in found]
+            note = f"thousand spikes: {', '.join(told)}"
         else:
             words, note = WITHOUT, ""
         style.picture(sheet.axes(i, 0), percept.boundary[0, 0].cpu().numpy(), words, note)
