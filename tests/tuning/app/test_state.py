@@ -1,15 +1,13 @@
-"""The page without the page: what a tab is at, what is perceived and drawn of it, and what can be taken home."""
+"""The page without the page: what a tab is at, and what is perceived of it; what comes from outside."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import json
-import shlex
 import socket
 import sys
 import zipfile
-from base64 import b64decode
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -18,49 +16,12 @@ import pytest
 import torch
 from PIL import Image
 
-from ciliary.agents.guard import Guard
-from ciliary.agents.looking import Looking
-from ciliary.cortex.plot.paint import own_colours
-from ciliary.envs.data.reading import UnreadableImage, read_image
+from ciliary.envs.data.reading import UnreadableImage
 from ciliary.tuning.app import export, pictures, state
 from ciliary.tuning.app.eye import Eye
 from ciliary.tuning.app.job import find, free_port, run
 from ciliary.tuning.app.settings import OpenSettings
 from ciliary.tuning.app.words import told
-from ciliary.tuning.cli import app
-from ciliary.tuning.cli.options import assignments
-from ciliary.tuning.inspect.job import theta_of
-from ciliary.tuning.sessions.make_env import make_controller, make_env
-from ciliary.tuning.sessions.playing import play
-
-QUICK = {"size_px": 48, "inherited": "none", "answer": "best", "controller": "random", "n_trials": 4}
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory):
-    rng = np.random.default_rng(0)
-    page = np.kron(rng.integers(0, 255, (4, 5, 3)), np.ones((20, 20, 1))).astype(np.uint8)
-    path = tmp_path_factory.mktemp("photos") / "tiles.png"
-    Image.fromarray(page).save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def settings(photo):
-    return OpenSettings((str(photo),), use_guard=False, **QUICK)
-
-
-@pytest.fixture(scope="module")
-def eye(settings):
-    return Eye(settings.session)
-
-
-@pytest.fixture
-def tab(settings, eye):
-    inputs, problems = find(settings)
-    assert not problems
-    item, shown = inputs["tiles"]
-    return state.opened(eye, eye.open(item, shown.load()))
 
 
 def test_moving_a_parameter_changes_the_percept(tab, eye):
@@ -104,73 +65,6 @@ def test_values_out_of_range_and_unknown_names_are_refused(tab, eye):
         state.moved(tab, eye.table, {"merge_threshold": 3.0})
     with pytest.raises(KeyError, match="unknown parameter"):
         state.moved(tab, eye.table, {"focus": 3.0})
-
-
-def test_exported_settings_are_taken_up_by_the_page_and_by_the_command_line(tab, eye, tmp_path):
-    tab = state.moved(tab, eye.table, {"merge_threshold": 0.7, "n_regions": 5.0})
-    path = tmp_path / "tiles.settings.json"
-    path.write_bytes(export.settings_json(tab, eye))
-    assert export.taken_up(path.read_text(), path.name, eye) == tab.values
-    assert assignments([str(path)]) == {"merge_threshold": 0.7, "n_regions": 5.0}
-    assert assignments([str(path), "n_regions=6"])["n_regions"] == 6
-    theta = theta_of(assignments([str(path)]))
-    assert theta["merge_threshold"].item() == pytest.approx(0.7)
-    assert Eye(OpenSettings(changes=assignments([str(path)]), **QUICK).session).defaults == tab.values
-    words = export.command_line(tab, eye).split("tiles.png ")[1]
-    assert words == (
-        "--size 48 --inherited none --answer best --controller random --trials 4 --objective agreement "
-        "--set n_regions=5.0 --set merge_threshold=0.7 --no-guard"
-    )
-    assert json.loads(path.read_text())["command"] == export.repeating_line(tab, eye)
-
-
-def answered(command, monkeypatch):
-    """What a command line of ``accommodate`` comes to."""
-    asked = []
-    with monkeypatch.context() as patch:
-        patch.setattr(app, "run_job", lambda name, job, found: asked.append(found) or 0)
-        assert app.main(shlex.split(command)[1:]) == 0
-    (settings,) = asked
-    (path,) = settings.images
-    played = play(
-        make_env(settings),
-        make_controller(settings),
-        read_image(path, settings.size_px),
-        seed=settings.seed,
-        n_trials=settings.n_trials,
-        guard=Guard() if settings.use_guard else None,
-        looking=Looking() if settings.is_integrated else None,
-    )
-    return played.after
-
-
-def assert_same(one, other):
-    assert torch.equal(one.labels(), other.labels())
-    assert torch.equal(one.boundary, other.boundary)
-
-
-@pytest.mark.parametrize("perceiver", ["cortex", "slic"])
-def test_the_copied_command_sees_what_is_shown_bit_by_bit(perceiver, photo, monkeypatch):
-    how = {"perceiver": perceiver} if perceiver == "slic" else {"inherited": "none"}
-    eye = Eye(OpenSettings((str(photo),), size_px=48, n_trials=4, use_guard=False, **how).session)
-    item, _ = find(OpenSettings((str(photo),), size_px=48))[0]["tiles"]
-    tab = state.opened(eye, eye.open(item))
-    threshold = 11.37 if perceiver == "slic" else 0.7713
-    tab = state.moved(tab, eye.table, {"merge_threshold": threshold, "glance_gamma": 1.31})
-    assert_same(state.seen(tab, eye), answered(export.repeating_line(tab, eye), monkeypatch))
-    tab = state.accommodated(tab, eye, eye.accommodate(tab.scene, lambda progress: None, tab.values))
-    assert tab.now.is_together
-    assert_same(state.seen(tab, eye), answered(export.repeating_line(tab, eye), monkeypatch))
-    alone = state.compared(tab, is_together=False)
-    assert_same(state.seen(alone, eye), answered(export.repeating_line(alone, eye), monkeypatch))
-
-
-@pytest.mark.parametrize("text", ["no json", "[1]", '{"set": {"n_regions": "many"}}', '{"image": "cat"}'])
-def test_other_files_are_no_settings(text, eye, tmp_path):
-    with pytest.raises(ValueError, match=r"x.json: expected JSON with a number for each name"):
-        export.taken_up(text, "x.json", eye)
-    with pytest.raises(ValueError, match=r"gone.json: No such file"):
-        assignments([str(tmp_path / "gone.json")])
 
 
 def test_an_episode_becomes_the_tab_s_and_its_maps_are_those_of_a_session(tab, eye, photo):
@@ -255,49 +149,12 @@ def test_what_is_uploaded_is_a_picture_or_named(eye, photo):
             eye.open_upload(data, "cat.png")
 
 
-def test_borders_lie_on_both_sides_of_a_step_and_nowhere_else():
-    labels = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 2, 2], [2, 2, 2, 2]])
-    lines = [[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0]]
-    assert np.array_equal(pictures.borders(labels), np.array(lines, bool))
-
-
-def test_regions_are_painted_as_figures_paint_them():
-    rng = np.random.default_rng(1)
-    labels = np.kron(rng.permutation(12).reshape(3, 4), np.ones((8, 8), int))
-    picture = np.kron(rng.random((3, 4, 3)), np.ones((8, 8, 1)))
-    painted = pictures.region_colours(picture, labels)[labels]
-    np.testing.assert_allclose(painted, own_colours(picture, labels), atol=1e-12)
-    labels[3, 3] = 12  # between the pixels that are looked at: some colour, no error
-    assert np.isfinite(pictures.region_colours(picture, labels)[labels]).all()
-
-
-@pytest.mark.parametrize("n", [12, 300])  # with a palette of bytes, and without
-def test_a_picture_of_regions_has_their_colours_and_white_borders(tab, n):
-    labels = (np.arange(tab.scene.size[0] * tab.scene.size[1]).reshape(tab.scene.size) // 500) % n
-    lines = pictures.borders(labels)
-    page = _opened(pictures.regions(tab.scene, labels, lines))
-    np.testing.assert_allclose(page[~lines] / 255, pictures.region_colours(tab.scene.picture, labels)[labels][~lines],
-                               atol=0.5 / 255)  # fmt: skip
-    assert (page[lines] == 255).all()
-
-
-def test_borders_are_seen_through(tab, eye):
-    drawn = pictures.sheet(tab, eye, "regions")
-    layer = np.array(Image.open(io.BytesIO(b64decode(drawn.lines.partition(",")[2]))).convert("RGBA"))
-    lines = pictures.borders(pictures.labels_of(tab.scene, state.seen(tab, eye)))
-    np.testing.assert_array_equal(layer[..., 3], np.where(lines, 255, 0))
-
-
-def _opened(address):
-    return np.array(Image.open(io.BytesIO(b64decode(address.partition(",")[2]))).convert("RGB"))
-
-
-def test_a_broken_image_is_named_and_nothing_is_served(tmp_path, monkeypatch, capsys):
+def test_a_broken_image_is_named_and_nothing_is_served(tmp_path, monkeypatch, capsys, quick):
     monkeypatch.setattr("ciliary.tuning.app.job.importlib.import_module", lambda name: None)
     monkeypatch.setitem(sys.modules, "ciliary.tuning.app.page", SimpleNamespace(serve=None))
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff nothing")
-    assert run(OpenSettings((str(broken),), **QUICK)) == 1
+    assert run(OpenSettings((str(broken),), **quick)) == 1
     assert "broken.jpg: " in capsys.readouterr().err
 
 
