@@ -18,6 +18,7 @@ _FINE = 4  # region borders are drawn on a grid this much finer than the percept
 _FINE_PX = 576  # long side on which outlines are drawn, so that they are thin lines
 _LEAST = 1e-3  # contrast under which there is only rounding to amplify
 _LEAST_ENERGY = 0.01  # likewise of oriented energy: half strength is at 0.04 to 0.06
+LEAST_SEEN = 0.06  # of a map, drawn dark on light: paler is nothing to the eye
 _APART = 0.25  # distance of colours in RGB from which they are told apart at a glance
 _ALIKE = 0.1  # the same of regions that lie apart: nearer than this they look like islands of one
 _TINTS = ("#f4a11d", "#2f7fd0", "#3aa657", "#b54bc4", "#e0423c", "#20b8b8")  # of regions that would look alike

@@ -58,12 +58,14 @@ def narrow_row(size: tuple[int, int], *, n_columns: int = 2) -> Row:
 class Sheet:
     """A titled page of rows. ``figure`` is what it is drawn on."""
 
-    def __init__(self, title: str, note: str, rows: Sequence[Row], *, width_in: float = WIDTH_IN) -> None:
+    def __init__(
+        self, title: str, note: str, rows: Sequence[Row], *, width_in: float = WIDTH_IN, dpi: int | None = None
+    ) -> None:
         self._rows, self.width_in = tuple(rows), width_in
         lines = textwrap.wrap(note, style.n_letters(width_in - 2 * MARGIN_IN)) or [""]
         top_in = _TOP_IN + (len(lines) - 1) * _LINE_IN
         self.height_in = top_in + 0.12 + sum(row.height_in + row.gap_in for row in rows)
-        dpi = _NARROW_DPI if width_in <= NARROW_IN else DPI
+        dpi = dpi or (_NARROW_DPI if width_in <= NARROW_IN else DPI)
         self.figure = Figure(figsize=(width_in, self.height_in), dpi=dpi, facecolor="white")
         FigureCanvasAgg(self.figure)
         room = (width_in - 2 * MARGIN_IN) / (_BOLD_LETTER_IN * max(len(title), 1))

@@ -24,7 +24,6 @@ from ciliary.tuning.sessions import panels
 from ciliary.tuning.sessions.playing import Played
 
 KEPT = "defaults kept"
-_LEAST_BOUNDARY = 0.06  # that is seen on paper
 _COLUMN_IN = Row(2, 0).column_in(NARROW_IN)
 
 
@@ -56,7 +55,7 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
     def boundary(at: tuple[int, int], percept: AbstractPercept, words: str) -> None:
         strength = percept.boundary[0, 0].detach().numpy()
         style.picture(page.axes(*at), strength, f"Boundary, {words}", "dark where it is strong")
-        if strength.max() < _LEAST_BOUNDARY:
+        if strength.max() < paint.LEAST_SEEN:
             style.nothing(page.figure.axes[-1], "none anywhere")
 
     if is_kept:
