@@ -12,7 +12,7 @@ from torch import Tensor
 from ciliary.cortex.dorsal.looking import GazeLook
 from ciliary.cortex.integration.glances import GlancePercepts
 from ciliary.cortex.plot import paint, style
-from ciliary.cortex.plot.sheet import Sheet, picture_row
+from ciliary.cortex.plot.sheet import NARROW_IN, Sheet, narrow_row
 from ciliary.cortex.stages.retina import linear_to_srgb
 
 WORDS = {
@@ -40,8 +40,8 @@ def draw_gaze(
     image = paint.as_picture(look.image)
     size = (image.shape[0], image.shape[1])
     n = len(look.y_px)
-    rows = [picture_row(3, size), picture_row(5, size)]
-    sheet = Sheet(f"{name}  ·  gaze", note, rows if glanced is None else [*rows, picture_row(3, size)])
+    n_rows = 4 if glanced is None else 6
+    sheet = Sheet(f"{name}  ·  gaze", note, [narrow_row(size)] * n_rows, width_in=NARROW_IN)
     path = sheet.axes(0, 0)
     height, width = size
     field = f"{width / look.px_per_deg:.1f}° × {height / look.px_per_deg:.1f}°"
@@ -51,28 +51,28 @@ def draw_gaze(
     seen = f"{n} × {int(look.mosaic.n_samples[0]) // n} samples, {100 * share:.0f} % of {width} × {height} pixels"
     style.picture(sheet.axes(0, 1), shown_mosaic(look), "What the eye has seen", seen)
     acuity = look.mosaic.acuity[0, 0]
-    finest = f"samples a degree, black {float(acuity.max()):.0f}, on a scale of logarithms"
-    style.picture(sheet.axes(0, 2), _log_scaled(acuity), "Acuity", finest)
-    for column, (key, (title, words)) in enumerate(WORDS.items()):
-        _draw_map(sheet.axes(1, column), getattr(look.maps, key)[0, 0], size, title, words)
-    _draw_map(sheet.axes(1, 4), look.priority[0, 0], size, "Priority", "of the sharp photograph")
+    finest = f"samples a degree, logarithmic; black {float(acuity.max()):.0f}, white none"
+    style.picture(sheet.axes(1, 0), _log_scaled(acuity), "Acuity", finest)
+    _draw_map(sheet.axes(1, 1), look.priority[0, 0], size, "Priority", "dark: it draws the eye; of the sharp image")
+    for i, (key, (title, words)) in enumerate(WORDS.items()):
+        _draw_map(sheet.axes(2 + i // 2, i % 2), getattr(look.maps, key)[0, 0], size, title, words)
     if glanced is not None:
         _draw_percepts(sheet, shown_mosaic(look), glanced)
     return sheet.figure
 
 
 def _draw_percepts(sheet: Sheet, seen: np.ndarray, glanced: GlancePercepts) -> None:
-    """The last row: regions of the last mosaic and of all together, and the uncertainty, black where it is 1."""
+    """The last rows: regions of the last mosaic and of all together, and the uncertainty, black where it is 1."""
     both = (
         (glanced.last.labels()[0], "Percept of the last mosaic"),
         (glanced.percept.segments[0], "Percepts after each fixation together"),
     )
     for column, (labels, title) in enumerate(both):
         picture = paint.paint_regions(seen, labels.numpy())
-        style.picture(sheet.axes(2, column), picture, title, paint.count_regions(labels.numpy()))
+        style.picture(sheet.axes(4, column), picture, title, paint.count_regions(labels.numpy()))
     doubt = glanced.uncertainty[0, 0]
     words = f"where they disagree, black 1; mean {float(doubt.mean()):.2f}"
-    style.picture(sheet.axes(2, 2), paint.strength(doubt, 1.0), "Uncertainty", words)
+    style.picture(sheet.axes(5, 0), paint.strength(doubt, 1.0), "Uncertainty", words)
 
 
 def shown_mosaic(look: GazeLook) -> np.ndarray:

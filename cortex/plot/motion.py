@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ciliary.cortex.dorsal.watching import MotionLook
 from ciliary.cortex.plot import paint, style
-from ciliary.cortex.plot.sheet import Sheet, picture_row
+from ciliary.cortex.plot.sheet import NARROW_IN, Sheet, narrow_row
 
 _LEAST_PX = 0.1  # a flow that is slower everywhere is drawn as none
 
@@ -27,28 +27,28 @@ def draw_motion(look: MotionLook, *, name: str = "sequence", note: str = "") -> 
     """
     image = paint.as_picture(look.frame)
     size = (image.shape[0], image.shape[1])
-    sheet = Sheet(f"{name}  ·  motion", note, [picture_row(4, size), picture_row(4, size)])
+    sheet = Sheet(f"{name}  ·  motion", note, [narrow_row(size)] * 4, width_in=NARROW_IN)
     motion = look.motion
     style.picture(sheet.axes(0, 0), image, "Last frame", f"{size[1]} × {size[0]} pixels")
     transient = motion.magno.transient[0, 0]
     magno = paint.signed(transient, paint.OFF_ON, paint.limit(transient))
     _place(sheet.axes(0, 1), magno, size, "Magno", "brighter (orange), darker (blue)")
-    _place(sheet.axes(0, 2), _directions(motion.pattern.response[0]), size, "MT", "direction of the strongest cells")
+    _place(sheet.axes(1, 0), _directions(motion.pattern.response[0]), size, "MT", "direction of the strongest cells")
     flow = motion.flow.flow_px_per_frame[0]
     fastest = max(paint.limit(flow.norm(dim=0)), _LEAST_PX)
-    axes = sheet.axes(0, 3)
+    axes = sheet.axes(1, 1)
     _place(axes, flow_picture(flow, fastest), size, "Flow", f"full colour at {fastest:.2g} pixels a frame")
     _draw_wheel(axes)
     top = float(look.residual.max())
     words = f"black at {top:.2g} pixels a frame" if top > 0 else "nothing does"
     _draw_map(
-        sheet.axes(1, 0), motion.flow.confidence[0, 0], 1.0, size, "Confidence", "that the flow is known; black 1"
+        sheet.axes(2, 0), motion.flow.confidence[0, 0], 1.0, size, "Confidence", "that the flow is known; black 1"
     )
-    _draw_map(sheet.axes(1, 1), look.residual[0, 0], max(top, 1e-6), size, "Moves otherwise than the whole", words)
+    _draw_map(sheet.axes(2, 1), look.residual[0, 0], max(top, 1e-6), size, "Moves otherwise than the whole", words)
     for column, (field, title) in enumerate(
         ((look.still, "Priority, still"), (look.priority, "Priority, with motion"))
     ):
-        axes = sheet.axes(1, 2 + column)
+        axes = sheet.axes(3, column)
         _draw_map(axes, field[0, 0], float(field.max()), size, title, "cross: where the eye would go")
         y, x = divmod(int(field.flatten().argmax()), field.shape[-1])
         down, right = size[0] / field.shape[-2], size[1] / field.shape[-1]

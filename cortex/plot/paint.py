@@ -18,10 +18,12 @@ _FINE = 4  # region borders are drawn on a grid this much finer than the percept
 _FINE_PX = 576  # long side on which outlines are drawn, so that they are thin lines
 _LEAST = 1e-3  # contrast under which there is only rounding to amplify
 _LEAST_ENERGY = 0.01  # likewise of oriented energy: half strength is at 0.04 to 0.06
+LEAST_SEEN = 0.06  # of a map, drawn dark on light: paler is nothing to the eye
 _APART = 0.25  # distance of colours in RGB from which they are told apart at a glance
 _ALIKE = 0.1  # the same of regions that lie apart: nearer than this they look like islands of one
 _TINTS = ("#f4a11d", "#2f7fd0", "#3aa657", "#b54bc4", "#e0423c", "#20b8b8")  # of regions that would look alike
-_TINT_SHARE = 0.5
+_TINT_SHARES = (0.5, 0.8)
+_SHADES = ((1.0, 0.0), (0.6, 0.0), (0.6, 0.4))  # times and plus, of a tint: as it is, darker, lighter
 RED_GREEN = ("#2c8a57", "white", "#c0392f")
 BLUE_YELLOW = ("#c9a21f", "white", "#2f5fb0")
 OFF_ON = ("#3c4a86", "white", "#d2601a")
@@ -186,17 +188,19 @@ def own_colours(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     painted, is_painted = mean.copy(), np.zeros(n, dtype=bool)
     for i in np.argsort(-n_pixels, kind="stable"):
         around, all_others = painted[sides[i] & is_painted], painted[is_painted]
-        if _least_distance(mean[i], around) < _APART or _least_distance(mean[i], all_others) < _ALIKE:
-            choice = (1 - _TINT_SHARE) * mean[i] + _TINT_SHARE * tints
-            near, far = (np.array([_least_distance(one, others) for one in choice]) for others in (around, all_others))
-            painted[i] = choice[np.argmax(np.minimum(near, _APART) + 0.1 * far)]
+        if _least_distances(mean[[i]], around)[0] < _APART or _least_distances(mean[[i]], all_others)[0] < _ALIKE:
+            mixed = np.concatenate([(1 - share) * mean[i] + share * tints for share in _TINT_SHARES])
+            choice = np.concatenate([times * mixed + plus for times, plus in _SHADES])
+            near, far = (_least_distances(choice, others) for others in (around, all_others))
+            painted[i] = choice[np.argmax(np.minimum(near, _APART) + 0.5 * np.minimum(far, _APART) + 0.1 * far)]
         is_painted[i] = True
     return np.asarray(painted[labels])
 
 
-def _least_distance(colour: np.ndarray, others: np.ndarray) -> float:
-    """From a colour (3,) to the nearest of others (N, 3); inf without any."""
-    return float(np.linalg.norm(others - colour, axis=1).min(initial=np.inf))
+def _least_distances(colours: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """From each colour (M, 3) to the nearest of others (N, 3), (M,); nine without any, farther than colours are."""
+    apart = np.linalg.norm(others[None] - colours[:, None], axis=2)
+    return np.asarray(apart.min(1, initial=9.0))
 
 
 def with_borders(picture: np.ndarray, borders: np.ndarray, ink: str) -> np.ndarray:

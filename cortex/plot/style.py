@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,15 @@ from matplotlib.axes import Axes
 
 INK, FAINT, GRID = "#22262b", "#7b838c", "#e6e8ea"
 BEFORE, AFTER, TRIAL = "#8a93a0", "#d2601a", "#b3bac2"
+#: Bars beside those in AFTER: told apart in print, too.
+HOLLOW: dict[str, Any] = {"facecolor": GRID, "edgecolor": BEFORE, "linewidth": 0.8}
+_LETTER_IN = 0.066  # mean width of a letter of a note, 8.5 points
 
 
 def picture(ax: Axes, image: np.ndarray, title: str, note: str = "") -> None:
     """An image (H, W) in [0, 1], drawn dark on light, or (H, W, 3), without axes; ``note`` stands below it.
 
+    A note that is wider than the axes goes on in a second line.
     Words are drawn as they are: a name with dollars is no formula.
     """
     if image.ndim == 2:
@@ -26,7 +31,15 @@ def picture(ax: Axes, image: np.ndarray, title: str, note: str = "") -> None:
         spine.set(color=GRID, linewidth=0.8)
     ax.set_title(title, fontsize=10, color=INK, loc="left", pad=5, parse_math=False)
     if note:
+        box, figure = ax.get_position(), ax.get_figure(root=True)
+        width_in = box.width * figure.get_figwidth() if figure is not None else 0.0
+        note = textwrap.fill(note, n_letters(width_in), break_long_words=False)
         ax.set_xlabel(note, fontsize=8.5, color=FAINT, loc="left", labelpad=3, parse_math=False)
+
+
+def n_letters(width_in: float) -> int:
+    """How many letters of a note there is room for."""
+    return max(12, int(width_in / _LETTER_IN))
 
 
 def nothing(ax: Axes, words: str) -> None:

@@ -14,13 +14,13 @@ from skimage.segmentation import find_boundaries
 from torch import Tensor
 
 from ciliary.cortex.plot import paint, style
-from ciliary.cortex.plot.sheet import Row, Sheet, picture_row
+from ciliary.cortex.plot.sheet import NARROW_IN, Row, Sheet, narrow_row
 
 NOBODY = -1
 N_SHOWN = 8  # frames in the figure
 N_LINES = 30  # things in the lower panel, those seen most
-_N_COLUMNS = 4
-_LINE_IN = 0.125
+_N_COLUMNS = 2
+_LINE_IN = 0.15
 _LEAST_NAMED = 0.004  # share of the picture from which a thing's number fits into it
 _TINT = 0.6
 _PALETTE_STEP = 0.618034  # of the golden ratio: any number of hues keeps apart
@@ -79,13 +79,13 @@ def draw_things(
     n_rows = -(-len(shown) // _N_COLUMNS)
     n_lines = min(len(seen), N_LINES)
     lines = Row(1, 0.3 + _LINE_IN * max(n_lines, 1), gap_in=0.5)
-    sheet = Sheet(f"{name}  ·  things", note, [*[picture_row(_N_COLUMNS, size)] * n_rows, lines])
+    sheet = Sheet(f"{name}  ·  things", note, [*[narrow_row(size)] * n_rows, lines], width_in=NARROW_IN)
     for k, i in enumerate(shown.tolist()):
         ax = sheet.axes(k // _N_COLUMNS, k % _N_COLUMNS)
         n_things = len(np.unique(identity[i][identity[i] != NOBODY]))
         style.picture(ax, paint_things(images[i], identity[i]), frames[i], f"{n_things} things")
         for thing, (y, x) in middles(identity[i]).items():
-            ax.text(x, y, str(thing), fontsize=6, color=style.INK, ha="center", va="center_baseline").set_path_effects(
+            ax.text(x, y, str(thing), fontsize=8, color=style.INK, ha="center", va="center_baseline").set_path_effects(
                 _HALO
             )
     _draw_lines(sheet.axes(n_rows, 0, left_in=0.3), seen, n_lines, shown.tolist(), [frames[i] for i in shown])
@@ -110,8 +110,8 @@ def _draw_lines(ax: Axes, seen: np.ndarray, n_lines: int, shown: Sequence[int], 
             ax.add_patch(_cell(t, row, thing))
     ax.set_xlim(-0.5, seen.shape[1] - 0.5)
     ax.set_ylim(max(n_lines, 1) - 0.5, -0.5)
-    ax.set_yticks(range(n_lines), [str(thing) for thing in np.sort(most).tolist()], fontsize=6)
-    ax.set_xticks(shown, frames, fontsize=7)
+    ax.set_yticks(range(n_lines), [str(thing) for thing in np.sort(most).tolist()], fontsize=7.5)
+    ax.set_xticks(shown, frames, fontsize=7.5)
 
 
 def _cell(t: int, row: int, thing: int) -> Rectangle:

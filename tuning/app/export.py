@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shlex
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -16,19 +15,27 @@ import numpy as np
 from ciliary.cortex.integration.percept import IntegratedPercept
 from ciliary.envs.data.opening import SOFTWARE
 from ciliary.tuning.app.eye import Eye
-from ciliary.tuning.app.state import State, changed, seen
+from ciliary.tuning.app.state import State, seen
+from ciliary.tuning.cli.command_line import command_of
 from ciliary.tuning.cli.options import stored_values
 from ciliary.tuning.runs.files import plan_stems, save_episode
 from ciliary.tuning.runs.fingerprints import versions
 from ciliary.tuning.runs.record import plain
+from ciliary.tuning.sessions.settings import SessionSettings
+
+_FOLLOWS = ("answer", "controller", "objective")  # each from the others, where none of them was asked for
 
 
 def settings_page(state: State, eye: Eye) -> dict[str, Any]:
-    """The settings as JSON types: ``set`` has what differs from the table's defaults, ``parameters`` has all."""
+    """The settings as JSON types: ``set`` has what differs from the table's defaults, ``parameters`` has all.
+
+    ``command`` makes what is shown again.
+    """
     return {
         "made_by": SOFTWARE,
         "image": state.scene.photograph.name,
-        "set": changed(eye, state.values),
+        "command": repeating_line(state, eye),
+        "set": eye.changed(state.values),
         "parameters": dict(state.values),
         "seen_with": plain(eye.settings.seen_with),
         "versions": versions(),
@@ -53,11 +60,24 @@ def taken_up(text: str, name: str, eye: Eye) -> dict[str, float]:
 
 def command_line(state: State, eye: Eye) -> str:
     """The words that accommodate to this image from these settings, at a terminal."""
-    photograph = state.scene.photograph
-    words = ["ciliary", "accommodate", str(photograph.path or photograph.name)]
-    for name, value in changed(eye, state.values).items():
-        words += ["--set", f"{name}={value:g}"]
-    return shlex.join(words)
+    return _accommodate(state, eye.starting_at(state.values))
+
+
+def repeating_line(state: State, eye: Eye) -> str:
+    """The words that make what is shown again, bit by bit, and write its maps: one look, or all that were taken."""
+    if state.now.is_together and state.episode is not None:
+        return _accommodate(state, eye.starting_at(state.episode.start), save=Path("maps"))
+    # one look with the guard: there is nothing to leave it for, and what is seen there is the answer
+    return _accommodate(state, eye.starting_at(state.values), save=Path("maps"), n_trials=1, use_guard=None)
+
+
+def _accommodate(state: State, settings: SessionSettings, **other: Any) -> str:
+    bare = SessionSettings()
+    if all(getattr(settings, name) == getattr(bare, name) for name in _FOLLOWS):
+        other |= dict.fromkeys(_FOLLOWS)
+    if settings.inherited == bare.inherited and not settings.learned:
+        other["inherited"] = None
+    return command_of("accommodate", settings, [state.scene.called], **other)
 
 
 def maps_zip(state: State, eye: Eye) -> bytes:

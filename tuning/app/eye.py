@@ -47,11 +47,15 @@ class Scene:
         picture: (H, W, 3) in [0, 1], long side :data:`SHOWN_PX`: as people do.
         plain: what is perceived at values of the first perceiver's parameters, which keeps what does not change: the
             cues of the image, and of a cortex each stage that would answer as before.
+        called: what a command line is told to find it.
+        first: what is perceived at the defaults; None while nobody has looked.
     """
 
     photograph: Photograph
     picture: np.ndarray
     plain: Callable[[Theta], AbstractPercept]
+    called: str
+    first: AbstractPercept | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,11 +71,13 @@ class Episode:
         played: trace, and percepts before and after.
         together: what all looks come to, also where the guard kept the defaults; None where nobody kept the looks.
         film: the episode as GIF; None if nothing moved.
+        start: where it began, values by name, if not at the defaults.
     """
 
     played: Played
     together: AbstractPercept | None
     film: bytes | None
+    start: Mapping[str, float] | None = None
 
     @property
     def trace(self) -> Trace:
@@ -112,7 +118,8 @@ class Eye:
             item: the input, at the size that the perceiver sees.
             shown: the same image, larger, for people; None: what the perceiver sees, enlarged.
         """
-        return self._scene(item.load(), shown)
+        photograph = item.load()
+        return self._scene(photograph, shown, str(photograph.path or photograph.name))
 
     def open_upload(self, data: bytes, name: str) -> Scene:
         """Read what a browser sent, by the project's reader: pictures only, and none above its limits.
@@ -127,13 +134,13 @@ class Eye:
                 photograph, shown = read_image(path, self.settings.size_px), read_image(path, SHOWN_PX)
             except UnreadableImage as error:
                 raise UnreadableImage(name, error.reason) from None
-        return self._scene(replace(photograph, name=Path(name).stem or "image", path=None), shown)
+        return self._scene(replace(photograph, name=Path(name).stem or "image", path=None), shown, Path(name).name)
 
     @single_precision
     @torch.no_grad()
     def perceive(self, scene: Scene, values: Mapping[str, float]) -> AbstractPercept:
-        """The percept at physical values by name, a batch of one, on the CPU."""
-        theta = {name: torch.tensor([values[name]], dtype=torch.float32) for name in self.table.names}
+        """The percept at physical values by name, a batch of one, on the CPU: bit by bit that of an episode there."""
+        theta = self.table.from_unit(self.table.default_unit(1, **values))
         if all(values[row.name] == row.default for row in self.table if row.stage == GLANCE):
             seen = scene.plain({name: theta[name] for name in self._first.table.names})
         else:  # in other light it is another image
@@ -148,14 +155,18 @@ class Eye:
         return perceiver.perceivers[who].inert if isinstance(perceiver, GlancingPerceiver) else perceiver.inert
 
     @single_precision
-    def accommodate(self, scene: Scene, on_batch: Callable[[Progress], object]) -> Episode:
-        """Play an episode from the defaults, as a session would.
+    def accommodate(
+        self, scene: Scene, on_batch: Callable[[Progress], object], start: Mapping[str, float] | None = None
+    ) -> Episode:
+        """Play an episode, as a session would.
 
         Args:
             scene: the image.
             on_batch: called after each batch of trials; may raise to stop.
+            start: values by name in place of the defaults, as a session with these ``changes``: the episode begins and
+                the guard falls back there, and the looks that are recommended move along.
         """
-        settings = self.settings
+        settings = self.starting_at(start)
         env, controller = make_env(settings, perceiver=self._own()), make_controller(settings)
         played = play(
             env,
@@ -169,7 +180,15 @@ class Eye:
         )
         together = to_device(env.looks.percept, "cpu") if len(env.looks) > 1 else None
         film = None if controller.env_options else self._film(env, played, by_steps=controller.use_steps)
-        return Episode(played, together, film)
+        return Episode(played, together, film, start)
+
+    def starting_at(self, values: Mapping[str, float] | None) -> SessionSettings:
+        """The session that begins at these values by name; None: its own."""
+        return self.settings if values is None else replace(self.settings, changes=self.changed(values))
+
+    def changed(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Those of the values that are not the table's defaults: what ``--set`` is to be told."""
+        return {row.name: values[row.name] for row in self.table if values[row.name] != row.default}
 
     def _film(self, env: Any, played: Played, *, by_steps: bool) -> bytes | None:
         trace = played.trace
@@ -184,13 +203,14 @@ class Eye:
             )
             return None if path is None else path.read_bytes()
 
-    def _scene(self, photograph: Photograph, shown: Photograph | None) -> Scene:
+    def _scene(self, photograph: Photograph, shown: Photograph | None, called: str) -> Scene:
         first, image = _without_memory(self._first), self._placed(photograph)
         if isinstance(first, Cortex):
             plain: Callable[[Theta], AbstractPercept] = StagedCortex(first, image)
         else:
             plain = partial(_see, first, image, first.cues(image))
-        return Scene(photograph, enlarged((shown or photograph).image), plain)
+        scene = Scene(photograph, enlarged((shown or photograph).image), plain, called)
+        return replace(scene, first=self.perceive(scene, self.defaults))
 
     @property
     def _first(self) -> Perceiver:

@@ -1,4 +1,4 @@
-"""What the page shows of a percept, as arrays and PNGs: numpy alone, since it is drawn while a slider moves."""
+"""What the page shows of a percept, as arrays and pictures: numpy alone, since it is drawn while a slider moves."""
 
 from __future__ import annotations
 
@@ -20,36 +20,52 @@ from ciliary.tuning.app.state import State, seen
 
 #: What can be shown, and what is said of it.
 VIEWS = {
-    "regions": "each region in its mean colour",
+    "regions": "each region in a colour of its own",
     "contour": "dark: strength of boundary",
     "disagreement": "orange: where the looks disagree",
 }
 _PALE = 0.35  # contrast that is left of a photograph under a map
+_EVERY = 4  # pixels, of which one is looked at for colours
+_MOST_COLOURS = 255  # of a picture with a palette, whose last entry is the borders'
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Addresses of the pictures of a state, and the words below them."""
+class Layers:
+    """Addresses of the pictures of one percept: ``lines`` lie over the photograph, and words about them."""
 
-    image: str
+    lines: str
     percept: str
     words: str
 
 
-def sheet(state: State, eye: Eye, view: str, *, has_borders: bool = True) -> Drawn:
+def photograph(scene: Scene) -> str:
+    """Address of the image itself, as JPEG: a quarter of the time of PNG."""
+    return address(_packed(_as_bytes(scene.picture), "JPEG", quality=90, subsampling=0), "image/jpeg")
+
+
+def sheet(state: State, eye: Eye, view: str) -> Layers:
     """Perceive what a state shows, and draw it.
 
     Args:
         state: of a tab.
         eye: who sees.
         view: of :data:`VIEWS`.
-        has_borders: whether those of the regions are on the image.
     """
     start = time.perf_counter()
-    scene, percept = state.scene, seen(state, eye)
     doubt = getattr(None if state.episode is None else state.episode.together, "uncertainty", None)
-    labels = labels_of(scene, percept)
-    picture = draw(scene, percept, view, labels=labels, doubt=doubt)
+    drawn = layers(state.scene, seen(state, eye), view, doubt=doubt)
+    return Layers(drawn.lines, drawn.percept, f"{drawn.words} · {time.perf_counter() - start:.2f} s")
+
+
+def layers(scene: Scene, percept: AbstractPercept, view: str, *, doubt: Tensor | None = None) -> Layers:
+    """One view of a percept, drawn.
+
+    Args:
+        scene: what was seen.
+        percept: a batch of one.
+        view: of :data:`VIEWS`.
+        doubt: (1, 1, h, w) in [0, 1], for ``disagreement``; None: there are no looks, and nothing to draw but paper.
+    """
     height, width = scene.photograph.image.shape[-2:]
     said = VIEWS[view]
     if view == "disagreement":
@@ -58,38 +74,33 @@ def sheet(state: State, eye: Eye, view: str, *, has_borders: bool = True) -> Dra
             if doubt is None
             else (f"{said}; {100 * float(doubt.mean()):.0f} % on average")
         )
-    words = f"{words_of(percept)} · {said} · seen at {width} × {height} px · {time.perf_counter() - start:.2f} s"
-    lines = borders(labels) if has_borders else np.zeros(scene.size, dtype=bool)
-    image = jpeg(with_borders(scene.picture, lines, style.AFTER))
-    return Drawn(address(image, "image/jpeg"), address(png(picture)), words)
+    labels = labels_of(scene, percept)
+    lines = borders(labels)
+    if view == "regions":
+        picture = regions(scene, labels, lines)
+    elif view == "contour":
+        picture = _jpeg(1 - enlarge(percept.boundary, scene.size))
+    else:
+        picture = _jpeg(pale(scene.picture) if doubt is None else tinted(scene.picture, enlarge(doubt, scene.size)))
+    words = f"{words_of(percept)} · {said} · seen at {width} × {height} px"
+    return Layers(_over(lines, style.AFTER), picture, words)
 
 
-def draw(
-    scene: Scene, percept: AbstractPercept, view: str, *, labels: np.ndarray, doubt: Tensor | None = None
-) -> np.ndarray:
-    """One view of a percept, (H, W, 3) in [0, 1] at the scene's size.
-
-    Args:
-        scene: what was seen.
-        percept: a batch of one.
-        view: of :data:`VIEWS`.
-        labels: (H, W) int at the scene's size.
-        doubt: (1, 1, h, w) in [0, 1], for ``disagreement``; None: there are no looks, and nothing to draw but paper.
-    """
-    if view == "contour":
-        dark = 1 - enlarge(percept.boundary, scene.size)
-        return np.repeat(dark[..., None], 3, axis=2)
-    if view == "disagreement":
-        return pale(scene.picture) if doubt is None else tinted(scene.picture, enlarge(doubt, scene.size))
-    return with_borders(painted(scene.picture, labels), borders(labels), "white")
+def regions(scene: Scene, labels: np.ndarray, lines: np.ndarray) -> str:
+    """Address of a picture: each region (H, W) in its own colour, its borders (H, W) bool white."""
+    palette = region_colours(scene.picture, labels)
+    if len(palette) <= _MOST_COLOURS:  # so many bytes that a slider is answered a tenth of a second sooner
+        index = np.where(lines, len(palette), labels).astype(np.uint8)
+        return address(_indexed(index, np.vstack([palette, np.ones(3)])))
+    return address(_packed(_as_bytes(with_borders(palette[labels], lines, "white")), "PNG", compress_level=1))
 
 
-def painted(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Each region in its own colour, found on every second pixel: picture (H, W, 3), labels (H, W) -> (H, W, 3)."""
-    few = labels[::2, ::2]
+def region_colours(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Colours (K, 3) of regions 0 .. K - 1, found on every fourth pixel: picture (H, W, 3), labels (H, W)."""
+    few, some = labels[::_EVERY, ::_EVERY], picture[::_EVERY, ::_EVERY]
     palette = np.tile(picture.mean((0, 1)), (int(labels.max()) + 1, 1))  # of what lies between these pixels alone
-    palette[few.ravel()] = own_colours(picture[::2, ::2], few).reshape(-1, 3)
-    return np.asarray(palette[labels])
+    palette[few.ravel()] = own_colours(some, few).reshape(-1, 3)
+    return palette
 
 
 def labels_of(scene: Scene, percept: AbstractPercept) -> np.ndarray:
@@ -130,22 +141,31 @@ def words_of(percept: AbstractPercept) -> str:
     return count_regions(percept.labels()[0].numpy())
 
 
-def png(picture: np.ndarray) -> bytes:
-    """A picture (H, W, 3) in [0, 1] as PNG, packed quickly."""
-    return _packed(picture, "PNG", compress_level=1)
-
-
-def jpeg(picture: np.ndarray) -> bytes:
-    """A photograph (H, W, 3) in [0, 1] as JPEG: a quarter of the time."""
-    return _packed(picture, "JPEG", quality=90, subsampling=0)
-
-
-def _packed(picture: np.ndarray, kind: str, **how: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray((picture * 255 + 0.5).astype(np.uint8)).save(buffer, kind, **how)
-    return buffer.getvalue()
-
-
 def address(data: bytes, kind: str = "image/png") -> str:
     """Bytes as an address that a page shows without a file."""
     return f"data:{kind};base64,{b64encode(data).decode()}"
+
+
+def _over(lines: np.ndarray, ink: str) -> str:
+    """Lines (H, W) bool in one colour, the rest see-through."""
+    return address(_indexed(lines.astype(np.uint8), np.array([to_rgb(ink)] * 2), transparency=0))
+
+
+def _indexed(index: np.ndarray, palette: np.ndarray, **how: int) -> bytes:
+    picture = Image.fromarray(index)
+    picture.putpalette(_as_bytes(palette).ravel().tolist())
+    return _packed(picture, "PNG", compress_level=1, **how)
+
+
+def _jpeg(picture: np.ndarray) -> str:
+    return address(_packed(_as_bytes(picture), "JPEG", quality=90), "image/jpeg")
+
+
+def _as_bytes(picture: np.ndarray) -> np.ndarray:
+    return (picture * 255 + 0.5).astype(np.uint8)
+
+
+def _packed(picture: np.ndarray | Image.Image, kind: str, **how: int) -> bytes:
+    buffer = io.BytesIO()
+    (Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture).save(buffer, kind, **how)
+    return buffer.getvalue()

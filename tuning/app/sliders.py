@@ -23,6 +23,7 @@ STAGES = {
 _FOLDED = ("retina", "M2", "M3", "glance")  # at first; what changes the percept most is not
 _STEPS = 200
 _THROTTLE_S = 0.06
+_REST_S = 0.6  # keys pressed in so long are one step
 
 
 class Sliders:
@@ -66,40 +67,53 @@ class Sliders:
         for name, (whole, slider, label, back) in self._rows.items():
             row, value = self._table[name], values[name]
             whole.set_visibility(name not in idle)
-            label.text = f"{value:.3g}" + ("" if row.unit == "1" else f" {row.unit.replace('^2', '²')}")
+            label.text = with_unit(row, value)
             back.set_visibility(value != self._defaults[name])
             if name != but:
                 slider.value = position(self._table, name, value)
 
     def _draw(self, row: Parameter) -> tuple[Any, Any, Any, Any]:
         with ui.column().classes("w-full gap-0 mb-1") as whole:
-            with ui.row().classes("w-full items-center no-wrap gap-1"):
+            with ui.row().classes("w-full items-center no-wrap gap-1") as words:
                 ui.label(called(row)).classes("text-sm grow")
                 back = ui.button(icon="restart_alt", on_click=lambda: self._on_default(row.name))
                 back.props(f'flat dense size=sm aria-label="default of {row.name}"')
                 label = ui.label().classes("text-sm text-right").style("font-variant-numeric: tabular-nums")
             step = 2 / (row.high - row.low) if row.scale == "int" else 2 / _STEPS
-            slider = ui.slider(min=-1, max=1, step=step).props(f'dense color=deep-orange-8 aria-label="{row.name}"')
+            slider = ui.slider(min=-1, max=1, step=step).props(f'dense aria-label="{row.name}"').classes("turn")
             slider.mark(row.name)
-            default = f"{row.default:g} ({row.low:g} to {row.high:g})"
-            with slider:
-                source = f" {row.source}." if row.source else ""
-                ui.tooltip(f"{row.doc}{source} Default {default}").props("delay=600").classes("text-sm")
+            for place in (words, slider):
+                with place:
+                    ui.tooltip(hint(row)).props("delay=600").classes("text-sm").style("white-space: pre-line")
 
         def move(event: Any) -> None:
             self._on_move(row.name, physical(self._table, row.name, float(event.args)))
 
-        slider.on("update:model-value", move, throttle=_THROTTLE_S, leading_events=False)
-        slider.on("change", lambda: self._on_rest(), throttle=2 * _THROTTLE_S, leading_events=False)
+        slider.on("update:model-value", move, throttle=_THROTTLE_S)
+        slider.on("change", lambda: self._on_rest(), throttle=_REST_S, leading_events=False)
         return whole, slider, label, back
 
 
 def called(row: Parameter) -> str:
     """A parameter's name in words, without the unit that stands beside its value."""
-    name = row.name
+    name = row.name.removeprefix("n_")
     for unit in ("px", "px2", "octaves"):
         name = name.removesuffix(f"_{unit}")
     return name.replace("_", " ")
+
+
+def with_unit(row: Parameter, value: float) -> str:
+    """A value with three digits and its unit, if it has one that its name does not say."""
+    unit = "" if row.unit in ("1", called(row)) else f" {row.unit.replace('^2', '²')}"
+    return f"{value:.3g}{unit}"
+
+
+def hint(row: Parameter) -> str:
+    """What a parameter does, its range with its unit and its default, and where they are from; a line each."""
+    unit = "" if row.unit == "1" else f" {row.unit.replace('^2', '²')}"
+    span = f"{row.low:g} to {row.high:g}{unit}, default {row.default:g}"
+    source = f"source: {row.source}" if row.source else ""
+    return "\n".join(line for line in (row.doc, span, source, f"--set {row.name}=…") if line)
 
 
 def position(table: ParameterTable, name: str, value: float) -> float:

@@ -94,7 +94,7 @@ def tidy(eye: Eye, values: Mapping[str, float]) -> dict[str, float]:
 
 def changed(eye: Eye, values: Mapping[str, float]) -> dict[str, float]:
     """Those of the values that are not the table's defaults: what ``--set`` is to be told."""
-    return {row.name: values[row.name] for row in eye.table if values[row.name] != row.default}
+    return eye.changed(values)
 
 
 def compared(state: State, *, is_together: bool) -> State:

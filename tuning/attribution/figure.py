@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ciliary.cortex.plot import style
-from ciliary.cortex.plot.sheet import MARGIN_IN, Row, Sheet
+from ciliary.cortex.plot.sheet import NARROW_IN, Row, Sheet
 from ciliary.tuning.attribution.gain import Why
 
 N_MOST = 14  # players that have a bar of their own
-_BAR_IN = 0.27
-_LEFT_IN, _RIGHT_IN = 1.9, 3.6
+_BAR_IN = 0.46  # a bar, and below it what it stands for
+_LEFT_IN, _RIGHT_IN = 1.5, 0.55
 
 
 def draw_why(why: Why, *, title: str) -> Figure:
@@ -29,20 +29,20 @@ def draw_why(why: Why, *, title: str) -> Figure:
         shown, rest = order, rest[:0]
     shares = why.shares
     n_rows = len(shown) + bool(len(rest))
-    sheet = Sheet(title, _note(why), [Row(1, max(n_rows, 3) * _BAR_IN, 0.62)], width_in=9.6)
-    ax = sheet.axes(0, 0, left_in=_LEFT_IN - MARGIN_IN, right_in=_RIGHT_IN - MARGIN_IN)
+    sheet = Sheet(title, _note(why), [Row(1, max(n_rows, 3) * _BAR_IN, 0.62)], width_in=NARROW_IN)
+    ax = sheet.axes(0, 0, left_in=_LEFT_IN, right_in=_RIGHT_IN)
     y = np.arange(len(shown))
-    ax.barh(y, shares.share[shown], 0.62, color=style.AFTER, alpha=0.85, label="share (Shapley)")
+    ax.barh(y, shares.share[shown], 0.36, color=style.AFTER, alpha=0.85, label="share (Shapley)")
     if not shares.is_exact:
         error = np.nan_to_num(shares.standard_error[shown])
         ax.errorbar(shares.share[shown], y, xerr=error, fmt="none", ecolor=style.INK, elinewidth=1, capsize=2)
     ax.plot(shares.undone[shown], y, "D", color="white", mec=style.INK, ms=4.5, label="lost if it alone is undone")
     if len(rest):
-        ax.barh(len(shown), shares.share[rest].sum(), 0.62, color=style.TRIAL)
+        ax.barh(len(shown), shares.share[rest].sum(), 0.36, color=style.TRIAL)
     ax.axvline(0, color=style.FAINT, lw=0.8)
     names = [why.names[i] for i in shown] + ([f"{len(rest)} others"] if len(rest) else [])
     ax.set_yticks(np.arange(n_rows), names, fontsize=8.5, parse_math=False)
-    ax.set_ylim(max(n_rows, 3) - 0.4, -0.6)
+    ax.set_ylim(max(n_rows, 3) - 0.4, -0.5)
     for row, i in enumerate(shown):
         percent = "" if np.isnan(why.percent[i]) else f"{why.percent[i]:+.0f} %"
         place: dict[str, Any] = {
@@ -51,8 +51,8 @@ def draw_why(why: Why, *, title: str) -> Figure:
             "clip_on": False,
             "fontsize": 8.5,
         }
-        ax.text(1.12, row, percent.replace("-", "−"), color=style.INK, ha="right", **place)
-        ax.text(1.15, row, why.words[i], color=style.FAINT, ha="left", parse_math=False, **place)
+        ax.text(1.13, row, percent.replace("-", "−"), color=style.INK, ha="right", **place)
+        ax.text(0.0, row + 0.37, why.words[i], color=style.FAINT, ha="left", parse_math=False, **place)
     style.plain(ax, "", "")
     ax.tick_params(axis="y", colors=style.INK)
     ax.grid(axis="y", visible=False)

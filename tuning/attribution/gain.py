@@ -159,7 +159,9 @@ def _check(record: Mapping[str, Any], before: float, after: float) -> None:
 
 def _change(table: ParameterTable, i: int, first: np.ndarray, last: np.ndarray) -> str:
     one, other = (table.to_physical(u[None])[0, i] for u in (first, last))
-    unit = table[i].unit
+    unit = table[i].unit.replace("^2", "²")
+    if unit == "1" and table[i].scale == "int":  # a choice, such as who looks
+        return f"{one:.0f} → {other:.0f}"
     return f"{one:.3g} → {other:.3g}" + (f" {unit}" if unit not in ("", "1") else "")
 
 

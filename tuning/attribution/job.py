@@ -179,7 +179,7 @@ def page_of(rows: Sequence[Row]) -> str:
     parts = ["# Which parameter did it\n"]
     for own in _by_episode(rows):
         first = own[0]
-        agreement = "" if first.rank_agreement != first.rank_agreement else f" ({first.rank_agreement:.2f})"
+        agreement = "" if first.rank_agreement != first.rank_agreement else f"'s correlation {first.rank_agreement:.2f}"
         parts.append(
             f"## {first.image}, {first.disturbance.replace('none', 'undisturbed')}\n\n"
             f"Gain {first.gain:.4f}, {len(own)} players, {first.evaluations} evaluations, {first.seconds:.1f} s; ranks "

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ciliary.cortex.plot import paint, style
-from ciliary.cortex.plot.sheet import Row, Sheet, picture_row
+from ciliary.cortex.plot.sheet import NARROW_IN, Row, Sheet, narrow_row
 from ciliary.tuning.fluency.economy import STAGES
 from ciliary.tuning.fluency.measure import Measured
 
@@ -24,24 +24,22 @@ def draw_fluency(image: Tensor, found: Measured, *, title: str) -> Figure:
     """
     numbers = found.numbers
     seen = paint.as_picture(image)
-    sheet = Sheet(title, _note(found), [picture_row(4, seen.shape[:2]), Row(2, 2.1, 0.4, 0.6)])
+    row = narrow_row((seen.shape[0], seen.shape[1]))
+    sheet = Sheet(title, _note(found), [row, row, Row(2, 2.0, 0.4)], width_in=NARROW_IN)
     style.picture(sheet.axes(0, 0), seen, "Image", f"mean colour alone: SSIM {found.nulls['ssim_blank']:.2f}")
-    for column, name in enumerate(("m3", "m4"), start=1):
-        words = {"m3": "M3's slots in their mean colours", "m4": "M4's proto-objects"}[name]
+    for place, name, words in (((0, 1), "m3", "M3's slots, mean colours"), ((1, 0), "m4", "M4's proto-objects")):
         told = f"SSIM {numbers[f'ssim_{name}']:.2f}, V1's energies off by {numbers[f'energy_error_{name}']:.2f}"
-        style.picture(sheet.axes(0, column), paint.as_picture(found.painted[name]), words, told)
-    style.picture(sheet.axes(0, 3), paint.as_picture(found.scrambled), "Its phases scrambled", "what the null is of")
-    for column, (kind, words) in enumerate(
-        [("gini", "Gini's index (more: sparser)"), ("active", "Share of active units")]
-    ):
-        ax = sheet.axes(1, column, left_in=0.4)
+        style.picture(sheet.axes(*place), paint.as_picture(found.painted[name]), words, told)
+    style.picture(sheet.axes(1, 1), paint.as_picture(found.scrambled), "Its phases scrambled", "what the null is of")
+    for column, (kind, words) in enumerate([("gini", "Gini's index: more is sparser"), ("active", "Share active")]):
+        ax = sheet.axes(2, column, left_in=0.3)
         x = np.arange(len(STAGES))
-        ax.bar(x - 0.2, [found.nulls[f"{kind}_{s}"] for s in STAGES], 0.38, color=style.BEFORE, label="scrambled")
+        ax.bar(x - 0.2, [found.nulls[f"{kind}_{s}"] for s in STAGES], 0.38, label="scrambled", **style.HOLLOW)
         ax.bar(x + 0.2, [numbers[f"{kind}_{s}"] for s in STAGES], 0.38, color=style.AFTER, label="image")
         ax.set_xticks(x, [s if s == "retina" else s.upper() for s in STAGES])
         ax.set_ylim(0, 1)
         style.plain(ax, words, "")
-        style.legend(ax, n_columns=2)
+    style.legend(ax, n_columns=2)
     return sheet.figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from ciliary.cortex.plot import paint, style
-from ciliary.cortex.plot.sheet import Row, Sheet, picture_row
+from ciliary.cortex.plot.sheet import NARROW_IN, Row, Sheet, narrow_row
 from ciliary.cortex.stages.retina import linear_to_srgb
 from ciliary.tuning.focus.episode import Retina, Watched
 from ciliary.tuning.focus.inputs import LENS
@@ -31,7 +31,10 @@ def draw_focus(watched: Watched, retina: Retina, *, name: str) -> Figure:
     size = watched.scene.size_px
     has_truth = bool(np.isfinite(watched.object_dpt)) and watched.muscle == LENS
     is_deep = has_truth and float(watched.scene.distance_dpt.max() - watched.scene.distance_dpt.min()) > 1e-3
-    sheet = Sheet(headline(watched, name), note_of(watched), [picture_row(3, size), Row(4, 2.5)])
+    row = narrow_row(size)
+    windows = narrow_row((watched.windows[0].shape[-2], watched.windows[0].shape[-1]))
+    last_row = row if is_deep else Row(2, 2.3)
+    sheet = Sheet(headline(watched, name), note_of(watched), [row, windows, last_row], width_in=NARROW_IN)
     first, last = float(watched.setting[0]), float(watched.setting[watched.trace.i_chosen])
     unit = _WORDS[watched.muscle][2]
     for column, (setting, title) in enumerate(((first, "At rest"), (last, "In the end"))):
@@ -39,7 +42,7 @@ def draw_focus(watched: Watched, retina: Retina, *, name: str) -> Figure:
         style.picture(ax, displayed(retina.at(setting)), title, f"{setting:.2f} {unit}")
         mark_gaze(ax, watched)
     if is_deep:
-        ax = sheet.axes(0, 2)
+        ax = sheet.axes(2, 0)
         distance = watched.scene.distance_dpt[0]
         low, high = float(distance.min()), float(distance.max())
         words = f"dioptres, {low:.2f} white to {high:.2f} black; {watched.object_dpt:.2f} at the gaze"
@@ -47,7 +50,8 @@ def draw_focus(watched: Watched, retina: Retina, *, name: str) -> Figure:
         mark_gaze(ax, watched)
     for column, (i, title) in enumerate(((0, "Window at rest"), (watched.trace.i_chosen, "Window in the end"))):
         style.picture(sheet.axes(1, column), displayed(watched.windows[i]), title, f"look {i + 1}")
-    draw_curve(sheet.axes(1, 2, n_columns=2, left_in=0.55), watched)
+    curve = sheet.axes(2, 1, left_in=0.55) if is_deep else sheet.axes(2, 0, n_columns=2, left_in=0.55)
+    draw_curve(curve, watched)
     return sheet.figure
 
 

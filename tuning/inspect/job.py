@@ -192,6 +192,7 @@ def write_look(
         numbers=numbers,
         reports=reports,
         theta=one.theta,
+        table=table_for(settings.inherited),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from ciliary.cortex.parameters import PARAMETERS, Theta
+from ciliary.cortex.parameters import PARAMETERS, ParameterTable, Theta
 from ciliary.cortex.plot import style
 from ciliary.cortex.plot.sheet import DPI, HEADING_IN
 from ciliary.cortex.profile import StageReport, render
@@ -41,6 +41,7 @@ def write_page(
     numbers: Sequence[StageNumbers],
     reports: Sequence[StageReport],
     theta: Theta,
+    table: ParameterTable = PARAMETERS,
 ) -> Path:
     """Write the page, atomically.
 
@@ -51,8 +52,9 @@ def write_page(
         sections: in their order.
         numbers, reports: of :func:`ciliary.tuning.inspect.numbers.measure`.
         theta: (1,) each, the setting in use.
+        table: of the cortex that looked, whose defaults it is told beside.
     """
-    values = [(p, float(theta[p.name])) for p in PARAMETERS]
+    values = [(p, float(theta[p.name])) for p in table]
     moved = [(p, value) for p, value in values if abs(value - p.default) > 1e-6 * max(abs(p.default), 1)]
     text = (
         templates(Path(__file__).parent)

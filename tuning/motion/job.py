@@ -67,7 +67,7 @@ def _watch(settings: MotionCommand) -> int:
     px_per_deg = width / WIDTH_DEG if settings.px_per_deg is None else settings.px_per_deg * scale
     frames = frames.to(choose_device(settings.device))
     look = to_device(watch(frames, px_per_deg=px_per_deg, settings=MotionSettings(temporal=temporal)), "cpu")
-    note = f"{len(frames)} frames, {settings.frame_ms:g} ms apart; motion is that of {temporal.latency_ms:.0f} ms ago"
+    note = f"{len(frames)} frames, {settings.frame_ms:.3g} ms apart; motion is that of {temporal.latency_ms:.0f} ms ago"
     path = write_figure(draw_motion(look, name=name, note=note), settings.out / f"{name}.png")
     _print(settings, [f"motion   {path}"])
     return SOME_FAILED if problems else ALL_WELL

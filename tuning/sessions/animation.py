@@ -185,6 +185,7 @@ class _Film:
 
     def __init__(self, image: Tensor, trace: Trace, title: str, n_recommended: int):
         self.trace, self._n_recommended = trace, n_recommended
+        self._is_of_looks = "change" in trace.terms
         height, width = image.shape[-2:]
         scale = min(_PICTURE_PX[0] / width, _PICTURE_PX[1] / height)
         self.picture_size = round(height * scale), round(width * scale)  # (H, W)
@@ -217,9 +218,10 @@ class _Film:
         box = (left / _WIDTH_PX, bottom / self._height_px, width / _WIDTH_PX, height / self._height_px)
         ax = self._figure.add_axes(box)
         panels.scale(ax, self.trace.total, self.trace.before["total"])
-        style.plain(ax, "", "disagreement" if self.trace.is_integrated else panels.loss_label(self.trace.before))
+        told = "disagreement with all" if self._is_of_looks else panels.loss_label(self.trace.before)
+        style.plain(ax, "", told)
         ax.axhline(self.trace.before["total"], color=style.BEFORE, lw=1.2, ls=(0, (5, 3)), zorder=1)
-        words = panels.mark_recommended(ax, self._n_recommended, self.trace.n_trials)
+        words = "look" if self._is_of_looks else panels.mark_recommended(ax, self._n_recommended, self.trace.n_trials)
         ax.set_xlabel(f"{words}; dashed: the defaults", fontsize=8, color=style.FAINT)
         (dots,) = ax.plot([], [], "o", color=style.TRIAL, ms=4, zorder=2)
         (best,) = ax.step([], [], where="post", color=style.AFTER, lw=1.8, zorder=3)
@@ -238,13 +240,17 @@ class _Film:
         if trace.is_integrated:
             doing, told = (f"{n_made} looks together" if n_made > 1 else "the defaults"), "agreement"
         value = trace.terms[told][shot.i_shown]
+        if told == "agreement":  # of so many looks; the curve is of its complement, for each with all
+            told, value = "disagreement", 1 - value
         self._subtitle.set_text(
             f"{doing}  ·  {style.spelled(told)} " + (f"{value:.3f}" if np.isfinite(value) else "not finite")
         )
         self._caption.set_text(paint.count_regions(labels))
         x = np.arange(n_made)
         self._dots.set_data(x, trace.total[:n_made])
-        self._best.set_data(x, np.where(np.isfinite(trace.best_so_far), trace.best_so_far, np.nan)[:n_made])
+        if not self._is_of_looks:  # looks are no search
+            best = np.where(np.isfinite(trace.best_so_far), trace.best_so_far, np.nan)
+            self._best.set_data(x, best[:n_made])
         self._now.set_data([shot.i_shown], [trace.total[shot.i_shown]])
         self._canvas.restore_region(self._still)
         for artist in self._moving:

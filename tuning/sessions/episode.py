@@ -23,7 +23,7 @@ from ciliary.tuning.runs.coco import save_coco
 from ciliary.tuning.runs.files import save_episode, summary_of
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.sessions.animation import animate_episode, labels_of, plan_looks, plan_shots, shots_of
-from ciliary.tuning.sessions.figures import draw_episode, title, write_episode, write_figure
+from ciliary.tuning.sessions.figures import draw_episode, title, write_figure
 from ciliary.tuning.sessions.made import Drawing, Keep, Made, keep_and_draw
 from ciliary.tuning.sessions.panels import count_recommended
 from ciliary.tuning.sessions.playing import Played
@@ -108,7 +108,7 @@ def draw(
     n_recommended = count_recommended(played.trace.u, env.unwrapped.starts)  # type: ignore[attr-defined]
 
     def page(path: Path) -> Path:
-        return write_episode(draw_episode(record, played, n_recommended=n_recommended), path)
+        return write_figure(draw_episode(record, played, n_recommended=n_recommended), path)
 
     def animation(path: Path) -> Path | None:
         return animate_episode(

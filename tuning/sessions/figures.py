@@ -17,17 +17,14 @@ from matplotlib.figure import Figure
 from ciliary.cortex.integration.percept import IntegratedPercept
 from ciliary.cortex.perceiver import AbstractPercept
 from ciliary.cortex.plot import paint, style
-from ciliary.cortex.plot.sheet import DPI, MARGIN_IN, Row, Sheet
+from ciliary.cortex.plot.sheet import DPI, GUTTER_IN, NARROW_IN, Row, Sheet
 from ciliary.envs.data.opening import SOFTWARE
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions import panels
 from ciliary.tuning.sessions.playing import Played
 
 KEPT = "defaults kept"
-# Two pictures beside each other, so that words of 8 points are read on a telephone, too (420 px to a page's width).
-_COLUMN_IN, _GUTTER_IN = 3.0, 0.22
-_WIDTH_IN = 2 * _COLUMN_IN + _GUTTER_IN + 2 * MARGIN_IN
-_PAGE_DPI = 160
+_COLUMN_IN = Row(2, 0).column_in(NARROW_IN)
 
 
 def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: int = 0) -> Figure:
@@ -47,8 +44,8 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
     is_kept = words == KEPT
     curves_in = [(2.2, 0.5)] if is_kept else [(2.2, 0.78), (1.7, 0.5)]
     heights_in = [(picture_in, 0.62)] * (2 if is_kept else 3) + curves_in
-    rows = [Row(2, height_in, gap_in, _GUTTER_IN) for height_in, gap_in in heights_in]
-    page = Sheet(title(record), result(record), rows, width_in=_WIDTH_IN)
+    rows = [Row(2, height_in, gap_in, GUTTER_IN) for height_in, gap_in in heights_in]
+    page = Sheet(title(record), result(record), rows, width_in=NARROW_IN)
     style.picture(page.axes(0, 0), seen, "What was seen", f"{width} × {height} px")
 
     def regions(at: tuple[int, int], percept: AbstractPercept, words: str, terms: Mapping[str, float | None]) -> None:
@@ -56,7 +53,10 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
         style.picture(page.axes(*at), paint.paint_regions(seen, labels), f"Regions, {words}", _note(labels, terms))
 
     def boundary(at: tuple[int, int], percept: AbstractPercept, words: str) -> None:
-        style.picture(page.axes(*at), percept.boundary[0, 0].detach().numpy(), f"Boundary, {words}")
+        strength = percept.boundary[0, 0].detach().numpy()
+        style.picture(page.axes(*at), strength, f"Boundary, {words}", "dark where it is strong")
+        if strength.max() < paint.LEAST_SEEN:
+            style.nothing(page.figure.axes[-1], "none anywhere")
 
     if is_kept:
         regions((0, 1), played.after, words, record["after"])
@@ -79,19 +79,22 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
             boundary((2, column), percept, name)
     trials, first = record["history"], record["before"]["total"]
     n_pictures = 2 if is_kept else 3
-    losses = page.axes(n_pictures, 0, n_columns=2, left_in=0.5)
+    losses = page.axes(n_pictures, 0, n_columns=2, left_in=0.66)
+    is_of_looks = panels.is_of_looks(record)
     panels.history(
         losses,
         trials["total"],
         trials["best_so_far"],
         math.nan if first is None else first,
         record["i_chosen"],
-        n_recommended=0 if played.trace.is_integrated else n_recommended,
-        label=panels.loss_label(record["before"], is_of_looks="change" in trials),
+        n_recommended=0 if is_of_looks else n_recommended,
+        label=panels.loss_label(record["before"], record),
         together=record["after"]["total"] if played.trace.is_integrated else None,
+        is_of_looks=is_of_looks,
     )
-    at = page.axes(1, 1, left_in=0.3) if is_kept else page.axes(n_pictures + 1, 0, n_columns=2, left_in=0.5)
-    panels.terms(at, record["before"], record["after"])
+    left_in = 1.42
+    at = page.axes(1, 1, left_in=left_in) if is_kept else page.axes(n_pictures + 1, 0, n_columns=2, left_in=left_in)
+    panels.terms(at, record["before"], record["after"], record)
     return page.figure
 
 
@@ -117,13 +120,14 @@ def result(record: Mapping[str, Any]) -> str:
     """What came of it: trials, and the total (or the score it predicts) before and after."""
     name = "predicted_score" if "predicted_score" in record["before"] else "total"
     before, after = record["before"][name], record["after"][name]
+    called = panels.total_of(record) if name == "total" else style.spelled(name)
     gain = "no finite loss"
     if before is not None and after is not None:
         percent = f" ({100 * (after / before - 1):+.0f} %)".replace("-", "−") if before > 0 and name == "total" else ""
-        gain = f"{style.spelled(name)} {before:.3f}"
+        gain = f"{called} {before:.3f}"
         gain += " unchanged" if after == before else f" → {after:.3f}{percent}"
-    n_trials = record["n_trials"]
-    return f"{n_trials} trial{'s' if n_trials != 1 else ''}  ·  {gain}"
+    n_trials, kind = record["n_trials"], "look" if panels.is_of_looks(record) else "trial"
+    return f"{n_trials} {kind}{'s' if n_trials != 1 else ''}  ·  {gain}"
 
 
 def title(record: Mapping[str, Any]) -> str:
@@ -132,13 +136,8 @@ def title(record: Mapping[str, Any]) -> str:
     return "  ·  ".join(words)
 
 
-def write_episode(figure: Figure, path: Path) -> Path:
-    """The page of an episode as a file: finer than others, since it is narrower."""
-    return write_figure(figure, path, dpi=_PAGE_DPI)
-
-
-def write_figure(figure: Figure, path: Path, *, dpi: int = DPI) -> Path:
-    """Save as PNG, atomically, signed so that it is known for ours."""
+def write_figure(figure: Figure, path: Path) -> Path:
+    """Save as PNG, atomically, signed so that it is known for ours; narrow figures are finer than others."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": SOFTWARE})
+    figure.savefig(buffer, format="png", dpi=max(figure.dpi, DPI), metadata={"Software": SOFTWARE})
     return write_atomically(path, buffer.getvalue())

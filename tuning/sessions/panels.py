@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,20 +11,40 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ciliary.cortex.plot.style import AFTER, BEFORE, FAINT, GRID, INK, TRIAL, legend, plain, spelled
+from ciliary.cortex.plot.style import AFTER, BEFORE, FAINT, GRID, HOLLOW, INK, TRIAL, legend, plain, spelled
 from ciliary.cortex.table import ParameterTable
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS
 from ciliary.envs.objective.terms import TERMS
 
 _MAX_MOVED = 8
+_LEAST_SPAN = 0.02  # of an axis of losses: less is nothing to look at closely
+_TOTALS = {"agreement": "disagreement with a panel", "joint": "terms and dissent", "raw": "total of the terms"}
+_PARTS = ("raw", "recognition", "worst_case", "texture")  # objectives whose total the terms are parts of
+#: What a term loses by, below its name.
+_LOST_BY = {
+    "stability": "in other light",
+    "consistency": "when moved",
+    "collapse": "unexplained",
+    "economy": "effort",
+}
 _SAME = 1e-3  # difference in u under which two settings are one: a sampler keeps them in other units
 
 
-def loss_label(terms: Mapping[str, Any], *, is_of_looks: bool = False) -> str:
-    """What the total is, by the terms that stand beside it."""
-    if is_of_looks:
-        return "disagreement with all looks"
-    return "1 − predicted score" if "predicted_score" in terms else "total (lower is better)"
+def is_of_looks(record: Mapping[str, Any]) -> bool:
+    """Whether an episode's trials were looks to be put together, none of them a step of a search."""
+    return "change" in record.get("history", {})
+
+
+def total_of(record: Mapping[str, Any]) -> str:
+    """What an episode's total is, in words, by the objective that it was judged by."""
+    name = (str(record.get("objective", "")).split() or [""])[0]
+    return "disagreement with all looks" if is_of_looks(record) else _TOTALS.get(name, "total")
+
+
+def loss_label(terms: Mapping[str, Any], record: Mapping[str, Any] | None = None) -> str:
+    """What the total is, by the terms that stand beside it, and by the record where there is one."""
+    called = "1 − predicted score" if "predicted_score" in terms else total_of(record or {})
+    return f"{called} (lower is better)"
 
 
 def scale(ax: Axes, total: np.ndarray, before: float) -> float:
@@ -38,9 +59,9 @@ def scale(ax: Axes, total: np.ndarray, before: float) -> float:
         return math.inf
     known = [value for value in (before,) if np.isfinite(value)]
     low = min([finite.min(), *known])
-    span = max([np.quantile(finite, 0.9), *known]) - low or max(abs(low), 1e-3)
+    span = max(max([np.quantile(finite, 0.9), *known]) - low, _LEAST_SPAN)
     top = low + 1.25 * span
-    ax.set_ylim(low - 0.12 * span, top)
+    ax.set_ylim(low - 0.12 * span, top + 0.08 * span)
     return float(top)
 
 
@@ -77,10 +98,12 @@ def history(
     n_recommended: int = 0,
     label: str = "total (lower is better)",
     together: float | None = None,
+    is_of_looks: bool = False,
 ) -> None:
     """Total of each trial, best so far, the defaults as a dashed line, and the chosen trial.
 
-    ``together`` is the total of all looks, where they are the answer: a line, and nothing was applied.
+    ``together`` is the total of all looks, where they are the answer: a line, and nothing was applied. Looks are no
+    search: there is no best so far.
 
     The first ``n_recommended`` trials (:func:`count_recommended`) lie on a grey ground.
     Totals beyond the :func:`scale` are drawn at the upper edge as triangles.
@@ -90,43 +113,63 @@ def history(
     top = scale(ax, y, before)
     over = y > top
     if over.any():
-        at = top - 0.015 * (top - ax.get_ylim()[0])
-        ax.plot(x[over], np.full(over.sum(), at), "^", color=TRIAL, ms=4.5, clip_on=False)
+        ax.plot(x[over], np.full(over.sum(), top), "^", color=TRIAL, ms=4.5)
     ax.axhline(before, color=BEFORE, lw=1.2, ls=(0, (5, 3)), zorder=1, label="defaults")
-    ax.plot(x, y, "o", color=TRIAL, ms=4, zorder=2, label="trial")
-    if len(x) > 1:
+    ink, called = (BEFORE, "a look") if is_of_looks else (TRIAL, "trial")
+    ax.plot(x, y, "o", color=ink, ms=4, zorder=2, label=called)
+    if len(x) > 1 and not is_of_looks:
         ax.step(x, best_y, where="post", color=AFTER, lw=1.8, zorder=3, label="best so far")
     if together is not None:
         ax.set_ylim(bottom=min(ax.get_ylim()[0], together - 0.1 * (top - together)))
         ax.axhline(together, color=AFTER, lw=1.8, ls=(0, (1, 1)), zorder=2, label="all together")
-    if np.isfinite(y[i_chosen]):
+    if np.isfinite(y[i_chosen]) and not (is_of_looks and together is None):  # the line of the defaults is there
         word = "applied" if together is None else "best single"
         ax.plot(i_chosen, y[i_chosen], "o", color=AFTER, ms=8, mec="white", mew=1.4, zorder=4, label=word)
-    ax.set_xlabel(mark_recommended(ax, n_recommended, len(y)), fontsize=8.5, color=FAINT)
-    plain(ax, "Loss over trials", label)
+    across = "look" if is_of_looks else mark_recommended(ax, n_recommended, len(y))
+    ax.set_xlabel(across, fontsize=8.5, color=FAINT)
+    plain(ax, "Look by look" if is_of_looks else "Loss over trials", label.replace(" (", "\n("))
     legend(ax, n_columns=5)
 
 
-def terms(ax: Axes, before: Mapping[str, float | None], after: Mapping[str, float | None]) -> None:
-    """Pairs of bars of the terms that were measured, and the predicted score or, without one, the total.
+def terms(
+    ax: Axes,
+    before: Mapping[str, float | None],
+    after: Mapping[str, float | None],
+    record: Mapping[str, Any] | None = None,
+) -> None:
+    """Pairs of bars of what was minimised, and below it of its parts, or of what was told beside it.
 
-    One bar each where nothing was changed.
+    One bar each where nothing was changed. All are losses: less is better.
     """
-    result = "predicted_score" if "predicted_score" in before else "total"  # each other's complement: one will do
-    names = [name for name in (result, *TERMS, *RECOGNITION_TERMS) if name in before]
-    x, is_kept = np.arange(len(names)), after == before
-    pairs = [(-0.2, before, BEFORE, "before"), (0.2, after, AFTER, "after")]
-    for offset, side, colour, label in [(0.0, before, BEFORE, "defaults")] if is_kept else pairs:
-        heights = np.array([side.get(name) for name in names], dtype=float)  # None becomes nan
-        bars = ax.bar(x + offset, heights, 0.38, color=colour, label=label)
-        ax.bar_label(bars, [f"{h:.2f}" for h in heights], fontsize=7, color=FAINT, padding=1.5)
-    spelt = [spelled(name).replace("score", "score\n(higher is better)") for name in names]
-    ax.set_xticks(x, spelt, parse_math=False)
-    ax.margins(y=0.22)
-    plain(ax, "Terms, defaults kept" if is_kept else "Terms (lower is better)", "")
-    ax.tick_params(axis="x", labelsize=7.5)
+    record = record or {}
+    names = ["total", *(name for name in (*TERMS, *RECOGNITION_TERMS) if name in before)]
+    are_parts = str(record.get("objective", "")).split()[:1] in [[name] for name in _PARTS]
+    y, is_kept = np.arange(len(names)) + np.where(np.arange(len(names)) > 0, 0.55, 0.0), after == before
+    pairs = [(-0.2, before, HOLLOW, "before"), (0.2, after, {"color": AFTER}, "after")]
+    for offset, side, look, label in [(0.0, before, {"color": BEFORE}, "defaults")] if is_kept else pairs:
+        widths = np.array([side.get(name) for name in names], dtype=float)  # None becomes nan
+        bars = ax.barh(y + offset, widths, 0.38, label=label, **look)
+        ax.bar_label(bars, [f"{w:.2f}" for w in widths], fontsize=8, color=FAINT, padding=2)
+    called = loss_label(before, record).partition(" (")[0]
+    spelt = [textwrap.fill(f"{called}: minimised", 20), *(_spelt(name) for name in names[1:])]
+    ax.set_yticks(y, spelt, parse_math=False)
+    ax.set_ylim(y[-1] + 0.55, -0.55)
+    ax.margins(x=0.12)
+    if len(names) > 1:
+        words = "its parts" if are_parts else "not minimised"
+        ax.text(-0.02, 0.78, words, fontsize=8, color=FAINT, ha="right", va="center",
+                transform=ax.get_yaxis_transform(), style="italic")  # fmt: skip
+    plain(ax, "Losses, defaults kept" if is_kept else "Losses (lower is better)", "")
+    ax.set_xlabel("lower is better" if is_kept else "", fontsize=8.5, color=FAINT)
+    ax.grid(axis="y", visible=False)
+    ax.grid(axis="x", color=GRID, lw=0.7)
+    ax.tick_params(axis="y", labelsize=8, colors=INK)
     if not is_kept:
         legend(ax, n_columns=2)
+
+
+def _spelt(name: str) -> str:
+    return f"{spelled(name)}, {_LOST_BY[name]}" if name in _LOST_BY else spelled(name)
 
 
 def moved(
@@ -145,7 +188,7 @@ def moved(
     names, defaults = table.names, table.to_physical(u_before)
     y = np.arange(len(order))
     ax.hlines(y, u_before[order], u_after[order], color=AFTER, lw=1.6, alpha=0.55)
-    ax.plot(u_before[order], y, "o", color=BEFORE, ms=5, clip_on=False)
+    ax.plot(u_before[order], y, "o", color="white", mec=BEFORE, ms=5, clip_on=False)
     ax.plot(u_after[order], y, "o", color=AFTER, ms=6.5, clip_on=False)
     ax.set_yticks(y, [names[i] for i in order], fontsize=8, parse_math=False)
     for row, i in enumerate(order):

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from ciliary.cortex.percept import Percept
 from ciliary.cortex.plot import paint, style
-from ciliary.cortex.plot.sheet import Sheet, picture_row
+from ciliary.cortex.plot.sheet import NARROW_IN, Sheet, narrow_row
 from ciliary.cortex.spiking import Moment
 from ciliary.tuning.spikes.exam import ONE, WITHOUT, Row
+
+_CALLED = {"retina": "retina", "v1": "V1", "m2": "M2"}
 
 
 def draw_moments(image: Tensor, moments: Sequence[Moment], plain: Percept, *, title: str) -> Figure:
@@ -25,20 +27,19 @@ def draw_moments(image: Tensor, moments: Sequence[Moment], plain: Percept, *, ti
         title: the line above.
     """
     seen = paint.as_picture(image)
-    row = picture_row(len(moments) + 1, seen.shape[:2])
-    sheet = Sheet(title, "above: M2's contour as its spikes have told it; below: the proto-objects", [row, row])
+    row, words = narrow_row((seen.shape[0], seen.shape[1])), "left: M2's contour as its spikes have told it; right: "
+    sheet = Sheet(title, f"{words}the proto-objects", [row] * (len(moments) + 1), width_in=NARROW_IN)
     for i, percept in enumerate([*(m.percept for m in moments), plain]):
         if i < len(moments):
             words = f"after {moments[i].time_ms:g} ms"
-            thousands = {name: f"{float(n[0]) / 1000:.3g}" for name, n in moments[i].n_spikes.items()}
-            note = (
-                " + ".join(thousands[name] for name in ("retina", "v1", "m2") if name in thousands) + " thousand spikes"
-            )
+            found = moments[i].n_spikes
+            told = [f"{_CALLED[name]} {float(found[name][0]) / 1000:.3g}" for name in _CALLED if name in found]
+            note = f"thousand spikes: {', '.join(told)}"
         else:
             words, note = WITHOUT, ""
-        style.picture(sheet.axes(0, i), percept.boundary[0, 0].cpu().numpy(), words, note)
+        style.picture(sheet.axes(i, 0), percept.boundary[0, 0].cpu().numpy(), words, note)
         labels = percept.labels()[0].cpu().numpy()
-        style.picture(sheet.axes(1, i), paint.regions_picture(seen, labels), "", paint.count_regions(labels))
+        style.picture(sheet.axes(i, 1), paint.regions_picture(seen, labels), "", paint.count_regions(labels))
     return sheet.figure
 
 

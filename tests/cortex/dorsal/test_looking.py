@@ -55,5 +55,5 @@ def test_the_figure(image, kind):
     figure = draw_gaze(look, name="$one$", note="as it is")
     titles = [ax.get_title(loc="left") for ax in figure.axes]
     assert titles[:3] == ["3 fixations, 1 at the centre", "What the eye has seen", "Acuity"]
-    assert titles[3:] == [*(title for title, _ in WORDS.values()), "Priority"]
+    assert titles[3:] == ["Priority", *(title for title, _ in WORDS.values())]
     figure.canvas.draw()

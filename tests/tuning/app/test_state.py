@@ -1,12 +1,14 @@
-"""The page without the page: what a tab is at, what is perceived and drawn of it, and what can be taken home."""
+"""The page without the page: what a tab is at, and what is perceived of it; what comes from outside."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import socket
 import sys
 import zipfile
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,43 +16,12 @@ import pytest
 import torch
 from PIL import Image
 
-from ciliary.cortex.plot.paint import own_colours
 from ciliary.envs.data.reading import UnreadableImage
 from ciliary.tuning.app import export, pictures, state
 from ciliary.tuning.app.eye import Eye
 from ciliary.tuning.app.job import find, free_port, run
 from ciliary.tuning.app.settings import OpenSettings
-from ciliary.tuning.cli.options import assignments
-from ciliary.tuning.inspect.job import theta_of
-
-QUICK = {"size_px": 48, "inherited": "none", "answer": "best", "controller": "random", "n_trials": 4}
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory):
-    rng = np.random.default_rng(0)
-    page = np.kron(rng.integers(0, 255, (4, 5, 3)), np.ones((20, 20, 1))).astype(np.uint8)
-    path = tmp_path_factory.mktemp("photos") / "tiles.png"
-    Image.fromarray(page).save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def settings(photo):
-    return OpenSettings((str(photo),), use_guard=False, **QUICK)
-
-
-@pytest.fixture(scope="module")
-def eye(settings):
-    return Eye(settings.session)
-
-
-@pytest.fixture
-def tab(settings, eye):
-    inputs, problems = find(settings)
-    assert not problems
-    item, shown = inputs["tiles"]
-    return state.opened(eye, eye.open(item, shown.load()))
+from ciliary.tuning.app.words import told
 
 
 def test_moving_a_parameter_changes_the_percept(tab, eye):
@@ -96,28 +67,6 @@ def test_values_out_of_range_and_unknown_names_are_refused(tab, eye):
         state.moved(tab, eye.table, {"focus": 3.0})
 
 
-def test_exported_settings_are_taken_up_by_the_page_and_by_the_command_line(tab, eye, tmp_path):
-    tab = state.moved(tab, eye.table, {"merge_threshold": 0.7, "n_regions": 5.0})
-    path = tmp_path / "tiles.settings.json"
-    path.write_bytes(export.settings_json(tab, eye))
-    assert export.taken_up(path.read_text(), path.name, eye) == tab.values
-    assert assignments([str(path)]) == {"merge_threshold": 0.7, "n_regions": 5.0}
-    assert assignments([str(path), "n_regions=6"])["n_regions"] == 6
-    theta = theta_of(assignments([str(path)]))
-    assert theta["merge_threshold"].item() == pytest.approx(0.7)
-    assert Eye(OpenSettings(changes=assignments([str(path)]), **QUICK).session).defaults == tab.values
-    command = export.command_line(tab, eye)
-    assert command.endswith("tiles.png --set n_regions=5 --set merge_threshold=0.7")
-
-
-@pytest.mark.parametrize("text", ["no json", "[1]", '{"set": {"n_regions": "many"}}', '{"image": "cat"}'])
-def test_other_files_are_no_settings(text, eye, tmp_path):
-    with pytest.raises(ValueError, match=r"x.json: expected JSON with a number for each name"):
-        export.taken_up(text, "x.json", eye)
-    with pytest.raises(ValueError, match=r"gone.json: No such file"):
-        assignments([str(tmp_path / "gone.json")])
-
-
 def test_an_episode_becomes_the_tab_s_and_its_maps_are_those_of_a_session(tab, eye, photo):
     told = []
     episode = eye.accommodate(tab.scene, lambda progress: told.append(progress.n_done))
@@ -139,6 +88,19 @@ def test_an_episode_becomes_the_tab_s_and_its_maps_are_those_of_a_session(tab, e
     assert packed["boundary"].shape == tab.scene.photograph.image.shape[-2:]
     assert page["made_by"] == "Ciliary"
     assert page["set"] == state.changed(eye, after.values)
+
+
+def test_an_episode_from_the_sliders_is_that_of_a_session_that_begins_there(tab, eye, settings):
+    moved = state.moved(tab, eye.table, {"merge_threshold": 1.3, "n_regions": 5.0})
+    episode = eye.accommodate(tab.scene, lambda progress: None, moved.values)
+    began = eye.table.by_name(episode.trace.u[:1])
+    assert began["merge_threshold"][0] == pytest.approx(1.3, rel=1e-5)
+    other = Eye(replace(settings, changes={"merge_threshold": 1.3, "n_regions": 5.0}).session)
+    same = other.accommodate(tab.scene, lambda progress: None)
+    np.testing.assert_array_equal(episode.trace.u, same.trace.u)
+    np.testing.assert_array_equal(episode.trace.total, same.trace.total)
+    assert "began at the sliders" in told(episode)
+    assert "began" not in told(same)
 
 
 def test_an_episode_can_be_stopped(tab, eye):
@@ -187,27 +149,12 @@ def test_what_is_uploaded_is_a_picture_or_named(eye, photo):
             eye.open_upload(data, "cat.png")
 
 
-def test_borders_lie_on_both_sides_of_a_step_and_nowhere_else():
-    labels = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 2, 2], [2, 2, 2, 2]])
-    lines = [[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0]]
-    assert np.array_equal(pictures.borders(labels), np.array(lines, bool))
-
-
-def test_regions_are_painted_as_figures_paint_them():
-    rng = np.random.default_rng(1)
-    labels = np.kron(rng.permutation(12).reshape(3, 4), np.ones((8, 8), int))
-    picture = np.kron(rng.random((3, 4, 3)), np.ones((8, 8, 1)))
-    np.testing.assert_allclose(pictures.painted(picture, labels), own_colours(picture, labels), atol=1e-12)
-    labels[3, 3] = 12  # between the pixels that are looked at: some colour, no error
-    assert np.isfinite(pictures.painted(picture, labels)).all()
-
-
-def test_a_broken_image_is_named_and_nothing_is_served(tmp_path, monkeypatch, capsys):
+def test_a_broken_image_is_named_and_nothing_is_served(tmp_path, monkeypatch, capsys, quick):
     monkeypatch.setattr("ciliary.tuning.app.job.importlib.import_module", lambda name: None)
     monkeypatch.setitem(sys.modules, "ciliary.tuning.app.page", SimpleNamespace(serve=None))
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff nothing")
-    assert run(OpenSettings((str(broken),), **QUICK)) == 1
+    assert run(OpenSettings((str(broken),), **quick)) == 1
     assert "broken.jpg: " in capsys.readouterr().err
 
 
@@ -232,3 +179,39 @@ def test_a_taken_port_is_named_and_another_found_unless_it_was_asked_for():
     assert free_port("127.0.0.1", None) >= 8400
     with pytest.raises(ValueError, match="at most 65535"):
         OpenSettings(port=70000)
+
+
+def test_a_request_that_says_it_is_larger_than_any_picture_is_not_read():
+    pytest.importorskip("nicegui")
+    from ciliary.tuning.app.incoming import MOST_BYTES, SizeLimit
+
+    async def page(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+
+    async def answer(length):
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        await SizeLimit(page)({"type": "http", "headers": [(b"content-length", length)]}, None, send)
+        return sent[0]["status"]
+
+    assert asyncio.run(answer(b"5")) == 200
+    assert asyncio.run(answer(str(2 * MOST_BYTES).encode())) == 413
+    assert asyncio.run(answer(b"-1")) == 413
+
+
+def test_a_hint_says_what_a_parameter_does_and_from_where_to_where(eye):
+    pytest.importorskip("nicegui")
+    from ciliary.tuning.app.sliders import called, hint, with_unit
+
+    row = eye.table["blur_sigma_px"]
+    assert hint(row).split("\n") == [
+        "Blur before everything else (the optics of the eye).",
+        "0.3 to 3 px, default 0.68",
+        "source: measured",
+        "--set blur_sigma_px=…",
+    ]
+    assert (called(row), with_unit(row, 1.2)) == ("blur sigma", "1.2 px")
+    assert (called(eye.table["n_regions"]), with_unit(eye.table["n_regions"], 8)) == ("regions", "8")

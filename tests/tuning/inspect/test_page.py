@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from ciliary.cortex import default_theta
+from ciliary.cortex.parameters import table_for
 from ciliary.cortex.plot.sheet import Row, Sheet
 from ciliary.tuning.inspect.numbers import ACTIVITY, measure, share_active
 from ciliary.tuning.inspect.page import Section, without_heading, write_page
@@ -29,7 +30,7 @@ def measured(mathematical):
     return measure(mathematical, n_repeats=1)
 
 
-def page(tmp_path, measured, *, title="x", theta=None):
+def page(tmp_path, measured, *, title="x", theta=None, **more):
     sections = [Section(one.name, one.title, one.words, PIXEL) for one in TECHNIQUES]
     numbers, reports = measured
     path = write_page(
@@ -40,6 +41,7 @@ def page(tmp_path, measured, *, title="x", theta=None):
         numbers=numbers,
         reports=reports,
         theta=default_theta(1) if theta is None else theta,
+        **more,
     )
     return path.read_text(encoding="utf-8")
 
@@ -92,6 +94,13 @@ def test_what_was_changed_is_said(tmp_path, measured):
     text = page(tmp_path, measured, theta=default_theta(1, n_regions=5.0))
     assert "Changed: n_regions = 5 (default 8)." in text
     assert "The defaults." in page(tmp_path, measured)
+
+
+def test_defaults_are_those_of_the_cortex_that_looked(tmp_path, measured):
+    table = table_for("contours")
+    text = page(tmp_path, measured, theta=table.default_theta(1), table=table)
+    assert "merge_threshold = " not in text  # nothing was changed
+    assert f"{table['merge_threshold'].default:g}" in text
 
 
 def test_numbers_of_each_stage(measured):

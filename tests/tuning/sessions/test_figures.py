@@ -51,7 +51,7 @@ def page(settings=SETTINGS, picture=None, env=None, n_recommended=0):
 def test_page(tmp_path, controller):
     before = dict(matplotlib.rcParams)
     record, figure = page(replace(LONGER, controller=controller))
-    path = figures.write_episode(figure, tmp_path / "sub" / "page.png")
+    path = figures.write_figure(figure, tmp_path / "sub" / "page.png")
     with Image.open(path) as image:
         assert image.width > 1000
         assert np.asarray(image.convert("L")).std() > 5
@@ -77,17 +77,17 @@ def test_what_was_kept_is_shown_once():
         "Regions, defaults kept",
         "Boundary, defaults kept",
         "Loss over trials",
-        "Terms, defaults kept",
+        "Losses, defaults kept",
     ]
     terms = kept.axes[-1]
-    assert len(terms.patches) == len(terms.get_xticklabels())  # one bar each
+    assert len(terms.patches) == len(terms.get_yticklabels())  # one bar each
     assert terms.get_legend() is None
     record, changed = page(LONGER)
     assert record["i_chosen"] > 0
     titles = {ax.get_title(loc="left") for ax in changed.axes}
-    assert {"Regions, defaults", "Regions, accommodated", "What moved most", "Terms (lower is better)"} <= titles
+    assert {"Regions, defaults", "Regions, accommodated", "What moved most", "Losses (lower is better)"} <= titles
     terms = changed.axes[-1]
-    assert len(terms.patches) == 2 * len(terms.get_xticklabels())
+    assert len(terms.patches) == 2 * len(terms.get_yticklabels())
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,9 @@ def words_of(figure):
     texts = [text.get_text() for text in figure.texts]
     for ax in figure.axes:
         texts += [ax.get_title(loc="left"), ax.get_xlabel(), ax.get_ylabel()]
-        texts += [label.get_text() for label in ax.get_xticklabels()]
-    return " | ".join(texts)
+        texts += [label.get_text() for label in (*ax.get_xticklabels(), *ax.get_yticklabels())]
+        texts += [text.get_text() for text in ax.texts]
+    return " | ".join(text.replace("\n", " ") for text in texts)
 
 
 def test_a_page_shows_what_was_measured():
@@ -152,11 +153,53 @@ def test_a_page_shows_what_was_measured():
     for word in ("collapse", "economy"):
         assert word in raw
         assert word in scored
-    assert " | total | " in raw
-    assert " | total | " not in scored  # the predicted score's complement: one will do
+    assert "total: minimised" in raw
+    assert "total: minimised" not in scored
     assert "predicted" not in raw
-    assert "1 − predicted score" in scored  # the loss over trials
+    assert "1 − predicted score: minimised" in scored
     assert re.search(r"regions?( in \d+ parts)?  ·  predicted score", scored)
+
+
+def losses_of(objective, **more):
+    record = {"objective": objective, "history": {"total": [0.5, 0.4], **more}}
+    before = {"total": 0.5, "stability": 0.3, "economy": 0.6}
+    ax = Figure().add_subplot()
+    panels.terms(ax, before, {**before, "total": 0.4}, record)
+    return [label.get_text().replace("\n", " ") for label in ax.get_yticklabels()], [one.get_text() for one in ax.texts]
+
+
+def test_what_was_minimised_is_named_apart_from_what_was_told_beside_it():
+    names, words = losses_of("agreement inherited 1234")
+    assert names == ["disagreement with a panel: minimised", "stability, in other light", "economy, effort"]
+    assert "not minimised" in words
+    assert losses_of("looks 1234", change=[1.0, 0.1])[0][0] == "disagreement with all looks: minimised"
+    names, words = losses_of("raw 1234")
+    assert names[0] == "total of the terms: minimised"
+    assert "its parts" in words
+
+
+def test_looks_are_no_search_that_gets_better():
+    looks, search = (Figure().add_subplot() for _ in range(2))
+    panels.history(looks, [0.5, 0.3, 0.4], [0.5, 0.3, 0.3], 0.5, 1, together=0.25, is_of_looks=True)
+    panels.history(search, [0.5, 0.3, 0.4], [0.5, 0.3, 0.3], 0.5, 1)
+    words = [[text.get_text() for text in ax.get_legend().get_texts()] for ax in (looks, search)]
+    assert words == [
+        ["defaults", "a look", "all together", "best single"],
+        ["defaults", "trial", "best so far", "applied"],
+    ]
+    assert looks.get_xlabel() == "look"
+
+
+def test_every_total_lies_within_the_axes_and_equal_ones_are_not_looked_at_closely():
+    ax = Figure().add_subplot()
+    panels.history(ax, [1e-4, 2e-4, 1.4e-4], [1e-4] * 3, 1e-4, 0)
+    low, high = ax.get_ylim()
+    assert high - low > 0.02
+    ax = Figure().add_subplot()
+    total = [0.5, *np.linspace(0.4, 0.5, 8), 9.0]
+    panels.history(ax, total, np.minimum.accumulate(total).tolist(), 0.5, 1)
+    (over,) = (line for line in ax.lines if line.get_marker() == "^")
+    assert over.get_ydata()[0] < ax.get_ylim()[1]  # a mark at the edge, whole
 
 
 def test_regions_are_painted_in_their_mean_colour():
