@@ -23,21 +23,28 @@ N_STEPS = 200  # of a slider; one of a count is a whole number
 
 def called(row: Parameter) -> str:
     """A parameter's name in words, without the unit that stands beside its value."""
-    name = row.name
+    name = row.name.removeprefix("n_")
     for unit in ("px", "px2", "octaves"):
         name = name.removesuffix(f"_{unit}")
     return name.replace("_", " ")
 
 
 def unit_of(row: Parameter) -> str:
-    """Such as ``px²``; empty where there is none."""
-    return "" if row.unit == "1" else row.unit.replace("^2", "²")
+    """Such as ``px²``; empty where there is none, or where the name says it."""
+    return "" if row.unit in ("1", called(row)) else row.unit.replace("^2", "²")
+
+
+def with_unit(row: Parameter, value: float) -> str:
+    """A value with three digits and its unit."""
+    return f"{value:.3g} {unit_of(row)}".strip()
 
 
 def hint(row: Parameter) -> str:
-    """What the parameter is, where its range is from, its default and its range."""
-    source = f" {row.source}." if row.source else ""
-    return f"{row.doc}{source} Default {row.default:g} ({row.low:g} to {row.high:g})".strip()
+    """What a parameter does, its range with its unit and its default, and where they are from; a line each."""
+    unit = "" if row.unit == "1" else f" {row.unit.replace('^2', '²')}"
+    span = f"{row.low:g} to {row.high:g}{unit}, default {row.default:g}"
+    source = f"source: {row.source}" if row.source else ""
+    return "\n".join(line for line in (row.doc, span, source, f"--set {row.name}=…") if line)
 
 
 def n_steps(row: Parameter) -> int:
@@ -45,18 +52,26 @@ def n_steps(row: Parameter) -> int:
     return max(1, round(row.high - row.low)) if row.scale == "int" else N_STEPS
 
 
-def step_of(row: Parameter, value: float) -> int:
-    """The step of its slider, 0 .. :func:`n_steps`, that is nearest to a physical value."""
-    u = float(_column(row).to_u(np.array([[value]]))[0, 0])
-    return round((u + 1) / 2 * n_steps(row))
+def position(row: Parameter, value: float) -> float:
+    """Where on its slider a physical value is, u in [-1, 1]."""
+    return float(_column(row).to_u(np.array([[value]]))[0, 0])
 
 
-def value_at(row: Parameter, step: int) -> float:
-    """The physical value at a step of its slider, to four digits, in range."""
-    u = 2 * step / n_steps(row) - 1
+def physical(row: Parameter, u: float) -> float:
+    """The physical value at a place of its slider, to four digits, in range."""
     value = float(_column(row).to_physical(np.array([[u]]))[0, 0])
     value = round(value) if row.scale == "int" else float(f"{value:.4g}")
     return min(max(value, row.low), row.high)
+
+
+def step_of(row: Parameter, value: float) -> int:
+    """The step of its slider, 0 .. :func:`n_steps`, that is nearest to a physical value."""
+    return round((position(row, value) + 1) / 2 * n_steps(row))
+
+
+def value_at(row: Parameter, step: int) -> float:
+    """The physical value at a step of its slider."""
+    return physical(row, 2 * step / n_steps(row) - 1)
 
 
 def n_decimals(row: Parameter) -> int:

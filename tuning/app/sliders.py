@@ -6,22 +6,11 @@ from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import Any
 
-import numpy as np
 from nicegui import ui
 
 from ciliary.cortex.table import Parameter, ParameterTable
+from ciliary.tuning.app.rows import FOLDED, N_STEPS, STAGES, called, hint, physical, position, with_unit
 
-STAGES = {
-    "retina": "Retina",
-    "M1": "M1 · perception",
-    "M2": "M2 · grouping",
-    "M3": "M3 · invariance",
-    "M4": "M4 · proto-objects",
-    "glance": "Glance · how it is looked at",
-    "": "Parameters",
-}
-_FOLDED = ("retina", "M2", "M3", "glance")  # at first; what changes the percept most is not
-_STEPS = 200
 _THROTTLE_S = 0.06
 _REST_S = 0.6  # keys pressed in so long are one step
 
@@ -55,7 +44,7 @@ class Sliders:
         for stage, rows in groupby(alive, key=lambda row: row.stage):
             title = STAGES.get(stage, stage)
             with (
-                ui.expansion(title, value=stage not in _FOLDED)
+                ui.expansion(title, value=stage not in FOLDED)
                 .classes("w-full stage")
                 .props("dense header-class=text-bold")
             ):
@@ -70,7 +59,7 @@ class Sliders:
             label.text = with_unit(row, value)
             back.set_visibility(value != self._defaults[name])
             if name != but:
-                slider.value = position(self._table, name, value)
+                slider.value = position(row, value)
 
     def _draw(self, row: Parameter) -> tuple[Any, Any, Any, Any]:
         with ui.column().classes("w-full gap-0 mb-1") as whole:
@@ -79,7 +68,7 @@ class Sliders:
                 back = ui.button(icon="restart_alt", on_click=lambda: self._on_default(row.name))
                 back.props(f'flat dense size=sm aria-label="default of {row.name}"')
                 label = ui.label().classes("text-sm text-right").style("font-variant-numeric: tabular-nums")
-            step = 2 / (row.high - row.low) if row.scale == "int" else 2 / _STEPS
+            step = 2 / (row.high - row.low) if row.scale == "int" else 2 / N_STEPS
             slider = ui.slider(min=-1, max=1, step=step).props(f'dense aria-label="{row.name}"').classes("turn")
             slider.mark(row.name)
             for place in (words, slider):
@@ -87,46 +76,8 @@ class Sliders:
                     ui.tooltip(hint(row)).props("delay=600").classes("text-sm").style("white-space: pre-line")
 
         def move(event: Any) -> None:
-            self._on_move(row.name, physical(self._table, row.name, float(event.args)))
+            self._on_move(row.name, physical(row, float(event.args)))
 
         slider.on("update:model-value", move, throttle=_THROTTLE_S)
         slider.on("change", lambda: self._on_rest(), throttle=_REST_S, leading_events=False)
         return whole, slider, label, back
-
-
-def called(row: Parameter) -> str:
-    """A parameter's name in words, without the unit that stands beside its value."""
-    name = row.name.removeprefix("n_")
-    for unit in ("px", "px2", "octaves"):
-        name = name.removesuffix(f"_{unit}")
-    return name.replace("_", " ")
-
-
-def with_unit(row: Parameter, value: float) -> str:
-    """A value with three digits and its unit, if it has one that its name does not say."""
-    unit = "" if row.unit in ("1", called(row)) else f" {row.unit.replace('^2', '²')}"
-    return f"{value:.3g}{unit}"
-
-
-def hint(row: Parameter) -> str:
-    """What a parameter does, its range with its unit and its default, and where they are from; a line each."""
-    unit = "" if row.unit == "1" else f" {row.unit.replace('^2', '²')}"
-    span = f"{row.low:g} to {row.high:g}{unit}, default {row.default:g}"
-    source = f"source: {row.source}" if row.source else ""
-    return "\n".join(line for line in (row.doc, span, source, f"--set {row.name}=…") if line)
-
-
-def position(table: ParameterTable, name: str, value: float) -> float:
-    """Where on its slider a physical value is, u in [-1, 1]."""
-    return float(_column(table, name).to_u(np.array([[value]]))[0, 0])
-
-
-def physical(table: ParameterTable, name: str, u: float) -> float:
-    """The physical value at a place of its slider, to four digits, in range."""
-    row = table[name]
-    value = float(_column(table, name).to_physical(np.array([[u]]))[0, 0])
-    return min(max(float(f"{value:.4g}"), row.low), row.high)
-
-
-def _column(table: ParameterTable, name: str) -> ParameterTable:
-    return ParameterTable((table[name],))

@@ -17,6 +17,7 @@ from ciliary.agents.episode import Progress as Batch
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS
 from ciliary.envs.objective.terms import TERMS
 from ciliary.tuning.cli.progress import Bar, pace
+from ciliary.tuning.sessions.gains import is_of_looks
 from ciliary.tuning.sessions.outcome import CONTACTS, Told
 from ciliary.tuning.sessions.resume import Session
 
@@ -131,8 +132,8 @@ def results_tables(records: Sequence[Mapping[str, Any]], *, is_narrow: bool = Fa
     for record in records:
         means.add(record)
     terms = [name for name in COLUMNS if name in means.names]
-    is_of_looks = all(_is_of_looks(record) for record in islice(records, 1))
-    empty = partial(_empty_table, terms, is_narrow=is_narrow, is_of_looks=is_of_looks)
+    are_looks = all(is_of_looks(record) for record in islice(records, 1))
+    empty = partial(_empty_table, terms, is_narrow=is_narrow, are_looks=are_looks)
     table = empty()
     for record in records:
         if table.row_count == _MOST_ROWS:
@@ -164,7 +165,7 @@ def results_tables(records: Sequence[Mapping[str, Any]], *, is_narrow: bool = Fa
 def legend(records: Sequence[Mapping[str, Any]]) -> str:
     """What the table's columns are, and which way is better."""
     shown = {name for record in islice(records, _MOST_ROWS) for side in ("before", "after") for name in record[side]}
-    words = LEGEND | ({"total": _TOGETHER} if any(_is_of_looks(record) for record in islice(records, 1)) else {})
+    words = LEGEND | ({"total": _TOGETHER} if any(is_of_looks(record) for record in islice(records, 1)) else {})
     lines = [f"  {name.replace('_', ' '):15} {text}" for name, text in words.items() if name in shown]
     return "\n".join(["lower is better:", *lines])
 
@@ -186,18 +187,14 @@ def seen_size(records: Sequence[Mapping[str, Any]]) -> str:
     return f"seen at {seen_px} px of the long side, maps of {long_px} px enlarged {long_px / seen_px:.0f} times: --size"
 
 
-def _is_of_looks(record: Mapping[str, Any]) -> bool:
-    return str(record.get("objective")).startswith("looks")
-
-
-def _empty_table(terms: Sequence[str], *, is_narrow: bool, is_of_looks: bool = False) -> Table:
+def _empty_table(terms: Sequence[str], *, is_narrow: bool, are_looks: bool = False) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("image", overflow="fold", min_width=12)
     table.add_column("", no_wrap=True)
     for name in terms:
         heading = _SHORT.get(name, name) if is_narrow else name.replace("_", " ")
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("looks" if is_of_looks else "trials", justify="right", no_wrap=True)
+    table.add_column("looks" if are_looks else "trials", justify="right", no_wrap=True)
     table.add_column("sec" if is_narrow else "seconds", justify="right", no_wrap=True)
     table.add_column("applied", no_wrap=True)
     return table

@@ -21,6 +21,7 @@ from ciliary.cortex.plot.sheet import DPI, GUTTER_IN, NARROW_IN, Row, Sheet
 from ciliary.envs.data.opening import SOFTWARE
 from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.sessions import panels
+from ciliary.tuning.sessions.gains import is_of_looks
 from ciliary.tuning.sessions.playing import Played
 
 KEPT = "defaults kept"
@@ -80,17 +81,17 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
     trials, first = record["history"], record["before"]["total"]
     n_pictures = 2 if is_kept else 3
     losses = page.axes(n_pictures, 0, n_columns=2, left_in=0.66)
-    is_of_looks = panels.is_of_looks(record)
+    are_looks = is_of_looks(record)
     panels.history(
         losses,
         trials["total"],
         trials["best_so_far"],
         math.nan if first is None else first,
         record["i_chosen"],
-        n_recommended=0 if is_of_looks else n_recommended,
+        n_recommended=0 if are_looks else n_recommended,
         label=panels.loss_label(record["before"], record),
         together=record["after"]["total"] if played.trace.is_integrated else None,
-        is_of_looks=is_of_looks,
+        is_of_looks=are_looks,
     )
     left_in = 1.42
     at = page.axes(1, 1, left_in=left_in) if is_kept else page.axes(n_pictures + 1, 0, n_columns=2, left_in=left_in)
@@ -126,7 +127,7 @@ def result(record: Mapping[str, Any]) -> str:
         percent = f" ({100 * (after / before - 1):+.0f} %)".replace("-", "−") if before > 0 and name == "total" else ""
         gain = f"{called} {before:.3f}"
         gain += " unchanged" if after == before else f" → {after:.3f}{percent}"
-    n_trials, kind = record["n_trials"], "look" if panels.is_of_looks(record) else "trial"
+    n_trials, kind = record["n_trials"], "look" if is_of_looks(record) else "trial"
     return f"{n_trials} {kind}{'s' if n_trials != 1 else ''}  ·  {gain}"
 
 

@@ -30,6 +30,11 @@ def gains_of(record: Mapping[str, Any]) -> dict[str, float]:
     return gains
 
 
+def is_of_looks(record: Mapping[str, Any]) -> bool:
+    """Whether an episode's trials were looks to be put together, none of them a step of a search."""
+    return "change" in record.get("history", ()) or str(record.get("objective")).startswith("looks")
+
+
 def moved_parameters(record: Mapping[str, Any]) -> dict[str, float]:
     """Physical values of the parameters whose setting is not the default; those furthest from it first.
 

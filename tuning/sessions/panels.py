@@ -15,6 +15,7 @@ from ciliary.cortex.plot.style import AFTER, BEFORE, FAINT, GRID, HOLLOW, INK, T
 from ciliary.cortex.table import ParameterTable
 from ciliary.envs.objective.recognition import RECOGNITION_TERMS
 from ciliary.envs.objective.terms import TERMS
+from ciliary.tuning.sessions.gains import is_of_looks
 
 _MAX_MOVED = 8
 _LEAST_SPAN = 0.02  # of an axis of losses: less is nothing to look at closely
@@ -28,11 +29,6 @@ _LOST_BY = {
     "economy": "effort",
 }
 _SAME = 1e-3  # difference in u under which two settings are one: a sampler keeps them in other units
-
-
-def is_of_looks(record: Mapping[str, Any]) -> bool:
-    """Whether an episode's trials were looks to be put together, none of them a step of a search."""
-    return "change" in record.get("history", {})
 
 
 def total_of(record: Mapping[str, Any]) -> str:

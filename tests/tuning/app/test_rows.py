@@ -49,5 +49,10 @@ def test_digits_tell_neighbours_apart(low, high, scale, digits):
 def test_words_of_a_row():
     one = row(1, 4, 2, "int")
     assert (rows.called(one), rows.unit_of(one)) == ("reach", "px²")
-    assert rows.hint(one) == "How far. Ours 2026. Default 2 (1 to 4)"
+    assert rows.hint(one).splitlines() == [
+        "How far.",
+        "1 to 4 px², default 2",
+        "source: Ours 2026",
+        f"--set {one.name}=…",
+    ]
     assert rows.unit_of(row(1, 4, 2, "int", unit="1")) == ""
