@@ -5,13 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import MISSING, fields
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_type_hints
 
 import pytest
+from cyclopts import Parameter
 
 from ciliary.cortex.options import INHERITED
-from ciliary.tuning.cli import app
+from ciliary.tuning.cli import app, panels
+from ciliary.tuning.cli.command_line import command_of
 from ciliary.tuning.cli.settings import CortexOptions
 from ciliary.tuning.sessions.settings import SessionSettings
 
@@ -85,6 +89,8 @@ WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--lear
 WORDS |= {
     "--split": "train",
     "--answer": "best",
+    "--controller": "tpe",
+    "--disturb": "fog:3",
     "--form": "line",
     "--inputs": "terms",
     "--algo": "ppo",
@@ -274,3 +280,41 @@ def test_files_of_what_is_not_inherited_are_refused(capsys):
 def test_what_was_taught_on_a_trunk_takes_no_other(capsys):
     assert app.main(["accommodate", "chelsea", "--inherited", "all", "--features", "resnet18"]) == 2
     assert "leave --features out" in capsys.readouterr().err
+
+
+def test_the_version_is_told_in_one_line(capsys):
+    assert app.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"ciliary {version('ciliary')}\n"
+
+
+def test_looks_is_another_name_of_trials(asked):
+    assert app.main(["accommodate", "--looks", "9"]) == app.main(["accommodate", "--trials", "9"]) == 0
+    first, second = asked
+    assert first.n_trials == 9
+    assert command_of("accommodate", first) == command_of("accommodate", second) == "ciliary accommodate --trials 9"
+
+
+def test_options_stand_in_panels_without_empty_defaults(capsys):
+    assert app.main(["accommodate", "--help"]) == 0
+    page = capsys.readouterr().out
+    titles = [line.strip("╭╮─ \n") for line in page.splitlines() if line.startswith("╭")]
+    assert titles == ["Arguments", *panels.PANELS, panels.OTHERS]
+    assert "[default: ]" not in page
+    rows = [line.split()[1] for line in page.splitlines() if line.startswith("│ --")]
+    assert rows.index("--perceiver") < rows.index("--controller") < rows.index("--save") < rows.index("--shard")
+    assert len(set(rows)) == len(rows)
+    for name in ("labels", "regions", "boundary", "uncertainty"):
+        assert f"<stem>.{name}.png" in page
+
+
+def test_every_option_of_a_panel_is_an_option():
+    known = {flag for settings, _ in app.COMMANDS.values() for flag in flags_of(settings)}
+    listed = [flag for flags in panels.PANELS.values() for flag in flags]
+    assert set(listed) <= known
+    assert len(set(listed)) == len(listed)
+
+
+def flags_of(settings):
+    hints = get_type_hints(settings, include_extras=True).values()
+    about = [one for hint in hints for one in getattr(hint, "__metadata__", ())]
+    return [flag for one in about if isinstance(one, Parameter) for flag in one.name or ()]
