@@ -291,7 +291,8 @@ def test_looks_is_another_name_of_trials(asked):
     assert app.main(["accommodate", "--looks", "9"]) == app.main(["accommodate", "--trials", "9"]) == 0
     first, second = asked
     assert first.n_trials == 9
-    assert command_of("accommodate", first) == command_of("accommodate", second) == "ciliary accommodate --trials 9"
+    assert command_of("accommodate", first) == command_of("accommodate", second)
+    assert " --trials 9" in command_of("accommodate", first)
 
 
 def test_options_stand_in_panels_without_empty_defaults(capsys):

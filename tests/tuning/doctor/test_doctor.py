@@ -171,7 +171,7 @@ def test_the_newest_store_of_sessions_below_is_found_as_ui_finds_it(tmp_path, mo
         os.utime(path, (1000 - age_s, 1000 - age_s))
     monkeypatch.chdir(tmp_path)
     (found,) = store(DoctorSettings(out=Path("runs")))
-    assert found.text == f"SQLite, {Path('runs/focus/mlflow.db')}: 1 experiments, 2 runs"
+    assert found.text == f"SQLite, {tmp_path / 'runs/focus/mlflow.db'}: 1 experiments, 2 runs"
     assert store_of(None) == f"sqlite:///{(tmp_path / 'runs/focus/mlflow.db').as_posix()}"
 
 

@@ -150,7 +150,7 @@ def test_a_figure_names_every_method_and_ends_where_it_stopped(against):
 def test_the_standings_fit_on_a_terminal():
     rows = race_rows(toy_race(), METHODS)[0]
     tables = dict(in_short(rows))
-    assert next(iter(tables)) == "raw, all: fall of the loss, higher is better"
+    assert next(iter(tables)) == "raw, clean: fall of the loss, higher is better"
     table = next(iter(tables.values()))
     assert table["method"] == [row.method for row in rows if row.disturbance == rows[0].disturbance]
     assert table["fall [95 %]"][0] == str(rows[0].fall)

@@ -155,7 +155,7 @@ def test_a_controller_of_ones_own_plays_under_its_address(tmp_path, monkeypatch)
     )
     method = parse_method("their_walk:walk:raw:4:no-guard")
     assert (method.controller, method.n_trials, method.use_guard) == ("their_walk:walk", 4, False)
-    assert method.build().n_asked == 3
+    assert method.build().population == 3
     assert parse_method("their_walk:walk") == replace(method, label="their_walk:walk", n_trials=64, use_guard=True)
     assert [controller_of(text) for text in ("tpe:raw", "tpi:raw", "mine:W:raw:4", "setting:a.json")] == [
         "tpe",
