@@ -8,13 +8,11 @@ from dataclasses import MISSING, fields
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
-from typing import get_type_hints
 
 import pytest
-from cyclopts import Parameter
 
 from ciliary.cortex.options import INHERITED
-from ciliary.tuning.cli import app, panels
+from ciliary.tuning.cli import app
 from ciliary.tuning.cli.command_line import command_of
 from ciliary.tuning.cli.settings import CortexOptions
 from ciliary.tuning.sessions.settings import SessionSettings
@@ -293,29 +291,3 @@ def test_looks_is_another_name_of_trials(asked):
     assert first.n_trials == 9
     assert command_of("accommodate", first) == command_of("accommodate", second)
     assert " --trials 9" in command_of("accommodate", first)
-
-
-def test_options_stand_in_panels_without_empty_defaults(capsys):
-    assert app.main(["accommodate", "--help"]) == 0
-    page = capsys.readouterr().out
-    titles = [line.strip("╭╮─ \n") for line in page.splitlines() if line.startswith("╭")]
-    assert titles == ["Arguments", *panels.PANELS, panels.OTHERS]
-    assert "[default: ]" not in page
-    rows = [line.split()[1] for line in page.splitlines() if line.startswith("│ --")]
-    assert rows.index("--perceiver") < rows.index("--controller") < rows.index("--save") < rows.index("--shard")
-    assert len(set(rows)) == len(rows)
-    for name in ("labels", "regions", "boundary", "uncertainty"):
-        assert f"<stem>.{name}.png" in page
-
-
-def test_every_option_of_a_panel_is_an_option():
-    known = {flag for settings, _ in app.COMMANDS.values() for flag in flags_of(settings)}
-    listed = [flag for flags in panels.PANELS.values() for flag in flags]
-    assert set(listed) <= known
-    assert len(set(listed)) == len(listed)
-
-
-def flags_of(settings):
-    hints = get_type_hints(settings, include_extras=True).values()
-    about = [one for hint in hints for one in getattr(hint, "__metadata__", ())]
-    return [flag for one in about if isinstance(one, Parameter) for flag in one.name or ()]

@@ -11,6 +11,7 @@ import pytest
 from ciliary.agents.looking import Looking
 from ciliary.cortex import default_theta, default_unit, make_perceiver, to_unit
 from ciliary.cortex.parameters import PARAMETERS
+from ciliary.tuning.evaluation.falls import shown_name
 from ciliary.tuning.evaluation.methods import Method, make_methods, parse_method, read_setting
 from ciliary.tuning.evaluation.settings import controller_of
 from ciliary.tuning.sessions.settings import SessionSettings
@@ -163,5 +164,6 @@ def test_a_controller_of_ones_own_plays_under_its_address(tmp_path, monkeypatch)
         "mine:W",
         "setting",
     ]
+    assert shown_name(method) == "their_walk:walk:4:no-guard"
     with pytest.raises(ValueError, match="found no module 'no_such'"):
         parse_method("no_such:walk:raw:4")
