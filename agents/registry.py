@@ -36,7 +36,8 @@ from ciliary.agents.eye.reflex import LensReflexController
 from ciliary.agents.eye.settle import SettleController
 from ciliary.agents.eye.slope import EyeGradientController, LensGradientController
 from ciliary.agents.eye.together import TogetherController
-from ciliary.cortex.loading import load_object, names_object
+from ciliary.agents.options import GONE as GONE
+from ciliary.cortex.loading import did_you_mean, load_object, names_object
 
 CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "fixed": FixedController,
@@ -79,11 +80,6 @@ EYE_CONTROLLERS: Mapping[str, Callable[..., ControllerBase]] = {
     "pupil-hill": PupilHillController,
 }
 
-#: Names of before, and what to say of them.
-GONE: Mapping[str, str] = {
-    "portfolio": "is no more: its first setting was all that it gained; use policy, which tries that one (2 looks)",
-}
-
 
 def make_controller(controller: object, **settings: Any) -> ControllerBase:
     """A controller with these settings.
@@ -108,7 +104,8 @@ def make_controller(controller: object, **settings: Any) -> ControllerBase:
     if controller in GONE:
         raise ValueError(f"the controller {controller!r} {GONE[controller]}")
     raise ValueError(
-        f"unknown controller {controller!r}; choose from {', '.join(CONTROLLERS)}, for an eye "
+        f"unknown controller {controller!r}{did_you_mean(controller, [*CONTROLLERS, *EYE_CONTROLLERS])}; "
+        f"choose from {', '.join(CONTROLLERS)}, for an eye "
         f"from {', '.join(EYE_CONTROLLERS)}, or give your own as module:object"
     )
 

@@ -158,7 +158,12 @@ class GlancingPerceiver:
         for kind in torch.unique(kinds, dim=0).tolist():
             rows = (kinds == kinds.new_tensor(kind)).all(1).nonzero()[:, 0]
             scaled = resized(seen[rows], 2 ** (kind[1] / _STEPS_PER_OCTAVE))
-            percept = self._perceive(int(kind[0]), scaled, {name: value[rows] for name, value in theta.items()})
+            asked = {name: value[rows] for name, value in theta.items()}
+            try:
+                percept = self._perceive(int(kind[0]), scaled, asked)
+            except (RuntimeError, TypeError, ValueError) as error:
+                error.args = (f"{error}; called with {_in_words(scaled, image, asked)}",)
+                raise
             segments[rows] = percept.labels(size)
             boundary = percept.boundary
             if boundary.shape[-2:] != size:
@@ -196,6 +201,14 @@ def resized(image: Tensor, ratio: float) -> Tensor:
         return image
     size = (round(height * ratio), round(width * ratio))
     return F.interpolate(image, size=size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+
+
+def _in_words(scaled: Tensor, image: Tensor, theta: Theta) -> str:
+    """In what size and light looks were, for whoever wonders where an image of that size comes from."""
+    (height, width), (own_height, own_width) = scaled.shape[-2:], image.shape[-2:]
+    size = "" if (height, width) == (own_height, own_width) else f", of an image of {own_width} x {own_height} px"
+    gammas = [f"{float(value):.2g}" for value in (theta["glance_gamma"].min(), theta["glance_gamma"].max())]
+    return f"a {width} x {height} px look{size}, gamma {' to '.join(dict.fromkeys(gammas))} (looks: see --answer)"
 
 
 def _digest(image: Tensor) -> bytes:

@@ -10,6 +10,8 @@ import hashlib
 import importlib
 import sys
 import traceback
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +21,12 @@ def names_object(text: str) -> bool:
     """Whether a text has the form ``module:object``, such as ``mine:Walker`` or ``package.mine:Outer.Inner``."""
     module, colon, name = text.partition(":")
     return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *name.split(".")))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'cmaes'?)`` of ``cma-es``, to be put behind it; nothing where no name is like it."""
+    close = get_close_matches(name.lower(), list(known), n=1, cutoff=0.7)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def load_object(path: str, *, what: str = "object") -> object:

@@ -3,37 +3,19 @@
 Importing this package registers ``Ciliary/Accommodation-v0``, ``Ciliary/Toy-v0``, and of an eye ``Ciliary/Gaze-v0``,
 ``Ciliary/Focus-v0`` and ``Ciliary/Eye-v0``; in a process that has not imported it, such as a spawned worker, ask for
 ``gymnasium.make("ciliary.envs:Ciliary/Accommodation-v0")``.
+
+Names are imported when they are first used (``__init__.pyi`` lists them), so that the command line can look for images,
+and read what it is told, without torch.
 """
 
 import os
-from functools import partial
+import sys
 from typing import Any
 
 import gymnasium as gym
-import torch
+import lazy_loader
 
-from ciliary.envs.batch import Evaluation as Evaluation
-from ciliary.envs.config import EnvConfig as EnvConfig
-from ciliary.envs.data.disturbances import DISTURBANCES as DISTURBANCES
-from ciliary.envs.data.disturbances import disturb as disturb
-from ciliary.envs.data.disturbances import parse_disturbance as parse_disturbance
-from ciliary.envs.data.images import open_images as open_images
-from ciliary.envs.data.reading import Photograph as Photograph
-from ciliary.envs.data.reading import UnreadableImage as UnreadableImage
-from ciliary.envs.data.reading import read_image as read_image
-from ciliary.envs.evaluator import Evaluator as Evaluator
-from ciliary.envs.eye.config import EyeConfig as EyeConfig
-from ciliary.envs.eye.single import EyeEnv as EyeEnv
-from ciliary.envs.eye.vector import EyeVectorEnv as EyeVectorEnv
-from ciliary.envs.objective.make import make_objective as make_objective
-from ciliary.envs.objective.terms import Objective as Objective
-from ciliary.envs.objective.terms import ObjectiveSettings as ObjectiveSettings
-from ciliary.envs.objective.views import Views as Views
-from ciliary.envs.objective.views import apply_views as apply_views
-from ciliary.envs.objective.views import sample_views as sample_views
-from ciliary.envs.single import AccommodationEnv as AccommodationEnv
-from ciliary.envs.toy import ToyEnv as ToyEnv
-from ciliary.envs.vector import AccommodationVectorEnv as AccommodationVectorEnv
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 if "Ciliary/Toy-v0" not in gym.registry:
     gym.register("Ciliary/Toy-v0", entry_point="ciliary.envs.toy:ToyEnv", max_episode_steps=64)
@@ -61,6 +43,12 @@ for _id, _settings in _EYES.items():
             kwargs=_settings,
         )
 
+
+def _use_one_thread() -> None:
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
 # A fork takes no threads along: a child that waits for those of its parent, as torch does, would wait for ever.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+    os.register_at_fork(after_in_child=_use_one_thread)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ciliary.cortex.loading import did_you_mean
 from ciliary.envs.data.disturbances import DISTURBANCES, Disturbance, parse_disturbance
 from ciliary.envs.data.images import as_photograph, open_images
 from ciliary.envs.data.reading import Photograph, fit_size
@@ -96,8 +98,8 @@ def draw_episode(
     Args:
         rng: advanced by the same amount whatever the options.
         photographs: to choose from, uniformly.
-        options: ``image``: an index, a name or a Photograph · ``disturbance``: a spec, None for the clean image ·
-            ``normalise``: bool · ``views_seed``: int.
+        options: ``image``: an index, a name, a path or a Photograph · ``disturbance``: a spec, None for the clean
+            image · ``normalise``: bool · ``views_seed``: int.
         disturbances: specs to choose from uniformly, ``"all"``, or a function of a generator that returns one.
         size_px: long side to shrink the photograph to; None keeps its size.
         shape_px: (height, width) that all images are centre-cropped and resized to, in place of ``size_px``.
@@ -107,7 +109,9 @@ def draw_episode(
     """
     check_options(options, known=OPTIONS)
     rng_image, rng_kind, rng_noise, rng_views = rng.spawn(4)
-    photograph, i_image = choose_photograph(photographs, options.get("image"), rng_image)
+    photograph, i_image = choose_photograph(
+        photographs, options.get("image"), rng_image, size_px if shape_px is None else 2 * max(shape_px)
+    )
     if "disturbance" in options:
         disturbance = as_disturbance(options["disturbance"], rng_kind)
     else:
@@ -122,22 +126,31 @@ def draw_episode(
 
 
 def choose_photograph(
-    photographs: Sequence[Photograph], wanted: Any, rng: np.random.Generator
+    photographs: Sequence[Photograph], wanted: Any, rng: np.random.Generator, long_side_px: int | None = None
 ) -> tuple[Photograph, int]:
-    """The photograph wanted (an index, a name, or an image itself), or one at random when None; and its index.
+    """The photograph wanted (an index, a name, a file, or an image itself), or one at random when None; and its index.
+
+    A file is read at ``long_side_px``.
 
     Raises:
         ValueError: naming the legal indices or names.
     """
     if wanted is None:
         wanted = int(rng.integers(len(photographs)))
+    if isinstance(wanted, Path):
+        return as_photograph(wanted, long_side_px=long_side_px), -1
     if not isinstance(wanted, (str, int, np.integer)):
         return as_photograph(wanted), -1
     if isinstance(wanted, str):
         # a source knows its names before it has read anything
         names = list(photographs.names) if isinstance(photographs, Source) else [one.name for one in photographs]
+        if wanted not in names and Path(wanted).is_file():
+            return as_photograph(Path(wanted), long_side_px=long_side_px), -1
         if wanted not in names:
-            raise ValueError(f"unknown image {wanted!r}; choose from {', '.join(names)}, or hand in a Photograph")
+            raise ValueError(
+                f"unknown image {wanted!r}{did_you_mean(wanted, names)}; choose from {', '.join(names)}, hand in the "
+                f"path of a file or an image, or give images to the environment: gym.make(..., source={wanted!r})"
+            )
         wanted = names.index(wanted)
     i_image = int(wanted)
     if not 0 <= i_image < len(photographs):

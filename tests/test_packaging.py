@@ -21,9 +21,11 @@ FRONT = "tuning/front"  # the package `ciliary` itself
 #: Files that are no code and must be there all the same.
 DATA = (
     "__init__.pyi",
+    "agents/__init__.pyi",
     "py.typed",
     "cortex/__init__.pyi",
     "cortex/segmenters/__init__.pyi",
+    "envs/__init__.pyi",
     "cortex/weights/cortex.safetensors",
     "cortex/weights/depth.safetensors",
     "cortex/weights/trunk_efficientnet_lite0.safetensors",

@@ -21,6 +21,8 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
+from ciliary.cortex.installing import install_extra
+
 #: An entry that only the saved models of this algorithm have, asked in this order (DDPG is a case of TD3).
 _MARKS = {"PPO": "clip_range", "SAC": "target_entropy", "TD3": "target_policy_noise", "A2C": "normalize_advantage"}
 
@@ -76,7 +78,7 @@ def read_model(path: Path, *, trust: bool) -> tuple[Any, Mapping[str, Any]]:
         import stable_baselines3
     except ImportError as error:
         raise ImportError(
-            f"a policy of stable-baselines3 needs that library ({error}); install it with: pip install 'ciliary[rl]'"
+            f"a policy of stable-baselines3 needs that library ({error}); install it with: {install_extra('rl')}"
         ) from error
     name = next((name for name, mark in _MARKS.items() if mark in data), None)
     if name is None:

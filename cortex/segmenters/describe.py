@@ -63,11 +63,16 @@ def _guess(segment: Segment, name: str) -> tuple[ParameterTable, tuple[str, ...]
     defaults = {p.name: p.default for p in keywords if type(p.default) in (int, float)}
     out_of_reach = [key for key, value in defaults.items() if value <= 0]
     if not defaults or out_of_reach:
-        which = (
-            f"the default of {', '.join(out_of_reach)} is not above 0" if out_of_reach else "no keyword has a number"
-        )
+        bare = [p for p in keywords if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        if out_of_reach:
+            which = f"the default of {', '.join(out_of_reach)} is not above 0"
+        elif bare:
+            kind = "int = 10" if bare[0].annotation in (int, "int") else "float = 1.0"
+            which = f"{', '.join(p.name for p in bare)} has no default: give it one, such as {bare[0].name}: {kind}"
+        else:
+            which = "no keyword has a number"
         raise ValueError(
-            f"{name}: cannot guess what can be set: {which}; say it, as in "
+            f"{name}: cannot guess what can be set: {which}; or say it, as in "
             "SegmenterPerceiver(segment, {'scale': (50.0, 1000.0, 300.0, 'log')})"
         )
     ranges = {

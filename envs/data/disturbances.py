@@ -23,8 +23,8 @@ from PIL import Image
 from torch import Tensor
 
 from ciliary.cortex.stages.retina import linear_to_srgb, srgb_to_linear
+from ciliary.envs.options import MAX_SEVERITY, kind_and_severity
 
-MAX_SEVERITY = 5.0
 REFERENCE_LONG_SIDE_PX = 192.0
 
 Kind = Callable[[Tensor, float, np.random.Generator], Tensor]
@@ -122,7 +122,7 @@ def jpeg(image: Tensor, severity: float, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(decoded).permute(0, 3, 1, 2).contiguous().to(image) / 255
 
 
-#: Every kind by name. A new one is a function above and a name at the end of this list.
+#: Every kind by name. A new one is a function above and a name at the end of this list, and of the options' ``KINDS``.
 DISTURBANCES: Mapping[str, Kind] = {
     kind.__name__: kind
     for kind in (gaussian_noise, defocus_blur, motion_blur, low_light, low_contrast, fog, colour_cast, jpeg)
@@ -162,17 +162,7 @@ def parse_disturbance(text: str) -> Disturbance:
     Raises:
         ValueError: naming the legal kinds, or the legal range, when the text is anything else.
     """
-    name, _, severity = text.strip().partition(":")
-    if name == "none" and not severity:
-        return Disturbance()
-    if name not in DISTURBANCES:
-        raise ValueError(
-            f"unknown disturbance {text!r}; write KIND:SEVERITY with KIND from {', '.join(DISTURBANCES)}, or none"
-        )
-    try:
-        return Disturbance(name, float(severity))
-    except ValueError:
-        raise ValueError(f"{text!r} needs a severity from 0 to {MAX_SEVERITY:g}, for example {name}:3") from None
+    return Disturbance(*kind_and_severity(text))
 
 
 def disturb(image: Tensor, name: str, severity: float, seed: int = 0) -> Tensor:

@@ -18,9 +18,9 @@ from scipy.io import loadmat
 from skimage.morphology import thin
 from torch import Tensor
 
+from ciliary.envs.data.finding import expand_paths
 from ciliary.envs.data.opening import UnreadableImage, open_picture
 from ciliary.envs.data.reading import read_image
-from ciliary.envs.data.sources import expand_paths
 from ciliary.envs.metrics.boundaries import label_boundaries
 from ciliary.envs.metrics.regions import People
 

@@ -144,11 +144,8 @@ def _float_grey(file: Image.Image) -> tuple[Image.Image, list[str]]:
     values = np.array(file, dtype=np.float32)
     notes = []
     if file.mode.startswith("I;16") or (file.mode == "I" and values.min() >= 0 and values.max() <= _16_BITS):
-        top = float(values.max())
-        n_bits = next((n for n in _FEWER_BITS if 0 < top < 2**n), 16)  # of a camera or a microscope, in 16
-        if n_bits < 16:
-            notes.append(f"values up to {top:g} of {_16_BITS}: read as {n_bits} bits")
-        return Image.fromarray(values / np.float32(2**n_bits - 1)), notes
+        values, few = of_16_bits(values)
+        return Image.fromarray(values), [few] if few else []
     is_finite = np.isfinite(values)
     low, high = (float(values[is_finite].min()), float(values[is_finite].max())) if is_finite.any() else (0.0, 1.0)
     if not is_finite.all():
@@ -159,6 +156,14 @@ def _float_grey(file: Image.Image) -> tuple[Image.Image, list[str]]:
         values = (values * np.float32(half) - np.float32(half * low)) / np.float32(max(half * (high - low), 1e-30))
         notes.append(f"values from {low:g} to {high:g} were stretched to 0..1")
     return Image.fromarray(values), notes
+
+
+def of_16_bits(values: np.ndarray) -> tuple[np.ndarray, str]:
+    """Values 0 to 65535 to [0, 1] in float32; and, where they use fewer bits, what they were taken for."""
+    top = float(values.max())
+    n_bits = next((n for n in _FEWER_BITS if 0 < top < 2**n), 16)  # of a camera or a microscope, in 16
+    few = f"values up to {top:g} of {_16_BITS}: read as {n_bits} bits" if n_bits < 16 else ""
+    return values.astype(np.float32) / np.float32(2**n_bits - 1), few
 
 
 def _pixels(picture: Image.Image) -> np.ndarray:

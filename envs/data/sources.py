@@ -6,8 +6,6 @@ before anything is read.
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,45 +20,23 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from ciliary.envs.data.finding import BUNDLED, EXTENSIONS, bundled_files, expand_paths, walk
 from ciliary.envs.data.opening import is_signed
 from ciliary.envs.data.reading import (
     MIN_SIDE_PX,
     Photograph,
     UnreadableImage,
     fit_size,
+    of_16_bits,
     photograph_of,
     read_image,
 )
 from ciliary.envs.data.scenes import SCENES, make_scene
 
 __all__ = [
-    "BUNDLED", "EXTENSIONS", "Photograph", "Source", "UnreadableImage", "bundled", "dataset", "expand_paths", "file",
-    "folder", "from_array", "read_all", "read_image", "scenes",
+    "BUNDLED", "EXTENSIONS", "Photograph", "Source", "UnreadableImage", "bundled", "bundled_files", "dataset",
+    "expand_paths", "file", "folder", "from_array", "read_all", "read_image", "scenes",
 ]  # fmt: skip
-
-EXTENSIONS = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".dib",
-    ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".avif", ".qoi",
-    ".pfm", ".jpx", ".jpf", ".jpc", ".j2c", ".pcx", ".sgi", ".ico",
-})  # fmt: skip
-
-#: Pictures too, of kinds that cannot be read here: not searched for, but not passed over in silence either.
-OTHER_KINDS = frozenset({
-    ".heic", ".heif", ".hif", ".jxl", ".psd", ".xcf", ".svg", ".eps", ".exr", ".hdr", ".dcm", ".fits", ".dng", ".cr2",
-    ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2",
-})  # fmt: skip
-
-# Natural photographs that lie inside scikit-image's wheel (0.24 to 0.26), so that nothing is downloaded.
-BUNDLED: dict[str, str] = {
-    "astronaut": "astronaut.png",
-    "chelsea": "chelsea.png",
-    "coffee": "coffee.png",
-    "rocket": "rocket.jpg",
-    "motorcycle": "motorcycle_left.png",
-    "camera": "camera.png",
-    "coins": "coins.png",
-    "hubble": "hubble_deep_field.jpg",
-}
 
 _N_KEPT = 64
 
@@ -115,15 +91,6 @@ def bundled(long_side_px: int | None = 192, names: Sequence[str] | None = None) 
     return _of_files([present[name] for name in chosen], chosen, long_side_px)
 
 
-def bundled_files() -> dict[str, Path]:
-    """Files of the bundled photographs that are on this machine, by name."""
-    spec = importlib.util.find_spec("skimage")
-    if spec is None or spec.origin is None:
-        raise UnreadableImage("skimage/data", "scikit-image is not installed; run pip install scikit-image")
-    data = Path(spec.origin).parent / "data"
-    return {name: data / file_name for name, file_name in BUNDLED.items() if (data / file_name).is_file()}
-
-
 def file(path: str | Path, long_side_px: int | None = 192) -> Source:
     """One file as a source. ``UnreadableImage`` at once if it is missing or broken."""
     source = _of_files([Path(path)], [Path(path).stem], long_side_px)
@@ -140,7 +107,7 @@ def folder(path: str | Path, long_side_px: int | None = 192) -> Source:
     root = Path(path)
     if not root.is_dir():
         raise UnreadableImage(root, "no such folder")
-    paths, problems = _walk(root)
+    paths, problems = walk(root)
     paths = not_our_own(paths)
     if not paths:
         raise problems[0] if problems else UnreadableImage(root, "no images in this folder but what Ciliary drew")
@@ -156,7 +123,8 @@ def folder(path: str | Path, long_side_px: int | None = 192) -> Source:
 def dataset(data: Any, long_side_px: int | None = 192, *, prefix: str = "image") -> Source:
     """A torchvision-style data set: ``data[i]`` is an image or a tuple that starts with one (the rest is ignored).
 
-    Images may be PIL, arrays (H, W), (H, W, 3 or 4) of uint8, or tensors (3, H, W) or (1, H, W) in [0, 1] or uint8.
+    Images may be PIL, arrays (H, W) or (H, W, 1, 3 or 4), or tensors (1, 3 or 4, H, W): in [0, 1], uint8, or uint16
+    (read as a 16-bit file is, and said in ``notes``).
     Names are ``<prefix>_<index>``.
     """
     n_digits = len(str(max(len(data) - 1, 0)))
@@ -176,30 +144,53 @@ def from_array(image: Image.Image | np.ndarray | Tensor, name: str, long_side_px
     """A photograph from pixels in memory (kinds as in :func:`dataset`), sized as :func:`read_image` does.
 
     Raises:
-        UnreadableImage: for another shape, or values outside [0, 1] (a normalised tensor, for example).
+        UnreadableImage: for another shape, or values outside [0, 1] (0 to 255 as floats, a normalised tensor) or NaN.
     """
     if isinstance(image, Image.Image):  # as from a file: the same modes, bits and turns
         return replace(photograph_of(image.copy(), Path(name), long_side_px), name=name, path=None)
+    notes: list[str] = []
+    is_array = isinstance(image, np.ndarray)
+    if isinstance(image, Tensor) and image.dtype == torch.uint16:
+        image = image.cpu().numpy() if image.ndim != 3 else image.permute(1, 2, 0).cpu().numpy()
     if isinstance(image, np.ndarray):
         if image.ndim not in (2, 3):
             raise UnreadableImage(name, f"expected (H, W) or (H, W, C), got an array of shape {image.shape}")
+        if image.dtype == np.uint16 and image.size:
+            image, few = of_16_bits(image)
+            notes.append(few or "16-bit values were divided by 65535")
         image = torch.tensor(np.ascontiguousarray(image if image.ndim == 3 else image[..., None])).permute(2, 0, 1)
     pixels = torch.as_tensor(image)
     if pixels.ndim != 3 or pixels.shape[0] not in (1, 3, 4):
         raise UnreadableImage(name, f"expected 1, 3 or 4 channels (C, H, W), got {tuple(pixels.shape)}")
     pixels = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels.float()
-    if not (torch.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
-        low, high = float(pixels.min()), float(pixels.max())
-        raise UnreadableImage(name, f"expected values in [0, 1] or uint8, got {low:g} to {high:g}; leave out Normalize")
+    if complaint := _out_of_range(pixels, is_array=is_array):
+        raise UnreadableImage(name, complaint)
     if pixels.shape[0] == 4:
         pixels = pixels[:3] * pixels[3:] + 0.5 * (1 - pixels[3:])
     size = (int(pixels.shape[1]), int(pixels.shape[2]))
     fitted = fit_size(size, long_side_px)
-    notes = (f"enlarged from {size[1]}x{size[0]} px",) if min(size) < MIN_SIDE_PX else ()
+    if min(size) < MIN_SIDE_PX:
+        notes.append(f"enlarged from {size[1]}x{size[0]} to {fitted[1]}x{fitted[0]} px")
     pixels = pixels.expand(3, -1, -1)
     if fitted != size:
         pixels = F.interpolate(pixels[None], size=fitted, mode="bilinear", antialias=True, align_corners=False)[0]
-    return Photograph(name, pixels.clamp(0, 1).contiguous(), size, notes=notes)
+    return Photograph(name, pixels.clamp(0, 1).contiguous(), size, notes=tuple(notes))
+
+
+def _out_of_range(pixels: Tensor, *, is_array: bool) -> str:
+    """What is wrong with pixels that are to lie in [0, 1], and what to do; nothing where they do."""
+    n_lost = int((~torch.isfinite(pixels)).sum())
+    if n_lost:
+        return (
+            f"{n_lost} of {pixels.numel()} values are not finite (NaN or infinite); replace them by numbers in [0, 1]"
+        )
+    low, high = (float(pixels.min()), float(pixels.max())) if pixels.numel() else (0.0, 0.0)
+    if low >= 0 and high <= 1:
+        return ""
+    top = next((top for top in (255, 65535) if low >= 0 and high <= top), None)
+    otherwise = "bring them to [0, 1]" if is_array else "leave out Normalize"
+    do = f"divide by {top}" if top else otherwise
+    return f"expected values in [0, 1], uint8 or uint16, got {low:g} to {high:g}: {do}"
 
 
 class PassedOver(UserWarning):
@@ -214,28 +205,6 @@ def not_our_own(paths: Sequence[Path]) -> list[Path]:
         words = f"{len(paths) - len(kept)} pictures that Ciliary drew itself were passed over, such as {own}"
         warnings.warn(words, PassedOver, stacklevel=3)
     return kept
-
-
-def expand_paths(paths: Iterable[str | Path]) -> tuple[list[Path], list[UnreadableImage]]:
-    """Files, folders and names of bundled photographs to image files; what cannot be is returned as a problem.
-
-    A file is taken whatever its extension; a folder gives the files below it whose extension is an image's
-    (:data:`EXTENSIONS`, in any case; hidden files are left out), sorted. A file named twice is taken once.
-    """
-    found: dict[Path, Path] = {}
-    problems: list[UnreadableImage] = []
-    for asked in map(Path, paths):
-        path = asked
-        if not path.exists() and str(path) in BUNDLED:
-            path = bundled_files().get(str(path), path)
-        if not path.exists():
-            problems.append(UnreadableImage(path, "no such file or folder"))
-            continue
-        below, trouble = _walk(path) if path.is_dir() else ([path], [])
-        problems += trouble
-        for image_path in below:
-            found.setdefault(image_path.resolve(), image_path)
-    return list(found.values()), problems
 
 
 def read_all(paths: Iterable[str | Path], long_side_px: int | None = 192) -> Iterator[Photograph | UnreadableImage]:
@@ -271,28 +240,3 @@ def _load_scene(wanted: Sequence[tuple[str, int]], size: tuple[int, int], i: int
 
 def _load_part(source: Source, indices: range, i: int) -> Photograph:
     return source[indices[i]]
-
-
-def _walk(root: Path) -> tuple[list[Path], list[UnreadableImage]]:
-    paths: list[Path] = []
-    problems: list[UnreadableImage] = []
-
-    def note(error: OSError) -> None:
-        problems.append(UnreadableImage(error.filename or root, f"folder cannot be read ({error.strerror})"))
-
-    others: list[Path] = []
-    for directory, subfolders, files in os.walk(root, onerror=note):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found = [Path(directory, name) for name in sorted(files) if not name.startswith(".")]
-        known = [path for path in found if path.suffix.lower() in EXTENSIONS]
-        stems = {path.stem for path in known}  # a camera writes its raw beside the JPEG: nothing is missed
-        others += [path for path in found if path.suffix.lower() in OTHER_KINDS and path.stem not in stems]
-        paths += known
-    for kind in sorted({path.suffix.lower() for path in others}):
-        own = sorted(path for path in others if path.suffix.lower() == kind)
-        words = f"of a kind that cannot be read here ({kind}); convert to PNG or JPEG"
-        more = f", and {len(own) - 1} more" if len(own) > 1 else ""
-        problems.append(UnreadableImage(own[0], f"{words}{more}"))
-    if not paths and not problems:
-        problems.append(UnreadableImage(root, "no images in this folder"))
-    return sorted(paths), problems

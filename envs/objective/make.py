@@ -22,9 +22,8 @@ from ciliary.envs.objective.chosen_looks import ChosenLooks, shipped_files
 from ciliary.envs.objective.looks_objective import LooksObjective
 from ciliary.envs.objective.recognition import RECOGNITION_WEIGHTS
 from ciliary.envs.objective.terms import VIEW_TERMS, Objective, ObjectiveSettings
+from ciliary.envs.options import UNCALIBRATED as UNCALIBRATED
 
-#: Objectives by name that need no calibration.
-UNCALIBRATED = ("raw", "recognition", "worst_case", "texture", "agreement", "joint", "looks")
 #: Weights of terms of views beside the raw terms, where they are asked for by their name.
 _VIEW_WEIGHT = 0.2
 

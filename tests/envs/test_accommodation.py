@@ -68,6 +68,18 @@ def test_an_image_that_is_not_there_is_named(env, wanted):
         env.reset(seed=0, options={"image": wanted})
 
 
+def test_a_file_is_read_where_its_path_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("coins.png")
+    for wanted in ("coins.png", tmp_path / "coins.png"):
+        episode = draw_episode(np.random.default_rng(0), QUICK["source"], {"image": wanted}, size_px=60)
+        assert (episode.i_image, episode.photograph.name, episode.photograph.original_size) == (-1, "coins", (80, 120))
+        assert episode.image.shape == (3, 40, 60)
+    with pytest.raises(ValueError, match=r"gym\.make\(\.\.\., source='gone\.png'\)"):
+        draw_episode(np.random.default_rng(0), QUICK["source"], {"image": "gone.png"}, size_px=60)
+
+
 def test_options_change_what_they_name_and_nothing_else(env):
     def episode(**options):
         env.reset(seed=5, options=options)

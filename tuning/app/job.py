@@ -11,12 +11,11 @@ from rich.console import Console
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.envs.data.sources import bundled_files
 from ciliary.tuning.app.eye import SHOWN_PX, Eye
-from ciliary.tuning.app.settings import FIRST_PORT, HOST, OpenSettings
+from ciliary.tuning.app.settings import FIRST_PORT, HOST, LIBRARY, OpenSettings, not_installed
 from ciliary.tuning.cli.complain import complain, failure
 from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, SOME_FAILED, STOPPED, USAGE
 from ciliary.tuning.sessions.inputs import Input, collect
 
-LIBRARY = "nicegui"
 _N_PORTS = 50
 
 
@@ -29,7 +28,7 @@ def run(settings: OpenSettings) -> int:
     try:
         importlib.import_module(LIBRARY)
     except ImportError:
-        _complain("the page is made with NiceGUI, which is not installed; pip install 'ciliary[app]'")
+        _complain(not_installed())
         return NOTHING
     from ciliary.tuning.app.page import serve
 

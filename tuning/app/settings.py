@@ -1,8 +1,11 @@
 """What ``open`` is asked to do: whose page, and where it is served."""
 
+import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Annotated, ClassVar
 
+from ciliary.cortex.installing import install_extra
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, option
 from ciliary.tuning.cli.settings import Changes, Images, PerceiverOptions, Seed
@@ -10,13 +13,19 @@ from ciliary.tuning.sessions.settings import SessionSettings
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8400
+LIBRARY = "nicegui"
+
+
+def not_installed() -> str:
+    """What to do about it."""
+    return f"the page is made with NiceGUI, which is not installed; {install_extra('app')}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenSettings(PerceiverOptions):
     """Open a page in the browser: the image, a slider for each parameter, the percept live, and accommodation.
 
-    Without IMAGE, the bundled photographs are offered. Needs NiceGUI: pip install 'ciliary[app]'.
+    Without IMAGE, the bundled photographs are offered. Needs NiceGUI, the extra app; see ciliary doctor.
     """
 
     epilog: ClassVar[str] = f"""\
@@ -59,6 +68,12 @@ examples      ciliary open photo.jpg holiday/
         if self.port is not None and self.port > 65535:
             raise ValueError(f"--port must be at most 65535, got {self.port}")
         _ = self.session  # the session's own checks, now
+
+    def hopeless(self) -> Sequence[str]:
+        """Also that what makes the page is not installed."""
+        if importlib.util.find_spec(LIBRARY) is None:
+            return [not_installed()]
+        return super().hopeless()
 
     @property
     def session(self) -> SessionSettings:

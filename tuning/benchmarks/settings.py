@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from ciliary.cortex.options import DEEP, DEVICES, LEARNED
+from ciliary.tuning.cli.early import ACCOMMODATES
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import (
     PYTHON_ONLY,
@@ -175,7 +176,7 @@ class BenchmarkSettings(Settings):
         option("--episode-sizes", "PX ...", "long sides of episodes; steps and folder take the first", is_list=True),
         at_least(32),
     ] = (96, 192)
-    controller: Annotated[str, option("--controller", "NAME", "who plays the folder")] = "panel"
+    controller: Annotated[str, option("--controller", "NAME", "who plays the folder"), ACCOMMODATES] = "panel"
     n_images: Annotated[int, option("--images", "N", "pictures in the folder"), at_least(3)] = 24
     n_envs: Annotated[int, option("--envs", "N", "environments of a vector"), at_least(1)] = 8
     n_repeats: Annotated[int, option("--repeats", "N", "evaluations after warm-up"), at_least(1)] = 5

@@ -23,7 +23,7 @@ from ciliary.tuning.calibration.settings import CalibrateSettings
 from ciliary.tuning.cli import processor
 from ciliary.tuning.cli.complain import complain
 from ciliary.tuning.cli.door import be_lenient, run_job
-from ciliary.tuning.cli.exit_codes import ALL_WELL, USAGE
+from ciliary.tuning.cli.exit_codes import ALL_WELL, NOTHING, USAGE
 from ciliary.tuning.cli.settings import Settings
 from ciliary.tuning.correlation.settings import CorrelateSettings
 from ciliary.tuning.doctor.settings import DoctorSettings
@@ -106,7 +106,12 @@ class Asked:
 
 def main(argv: Sequence[str] | None = None, *, owns_process: bool = False) -> int:
     """``ciliary COMMAND ...``; returns the exit code."""
-    app = _app("ciliary", help="Active perception: a visual cortex that accommodates to each image, without labels.")
+    app = _app(
+        "ciliary",
+        version=_version,
+        version_flags=("--version",),
+        help="Active perception: a visual cortex that accommodates to each image, without labels.",
+    )
     groups = {name: _app(name, help=text) for name, text in GROUPS.items()}
     for group in groups.values():
         app.command(group)
@@ -132,6 +137,12 @@ def program() -> None:
     sys.exit(main(owns_process=True))
 
 
+def _version() -> str:
+    from importlib.metadata import version  # 20 ms
+
+    return f"ciliary {version('ciliary')}"
+
+
 def _run(app: App, argv: Sequence[str] | None, name: str, *, owns_process: bool) -> int:
     if owns_process:
         be_lenient()
@@ -147,6 +158,15 @@ def _run(app: App, argv: Sequence[str] | None, name: str, *, owns_process: bool)
         return USAGE
     if not isinstance(asked, Asked):  # a page of help was all
         return ALL_WELL
+    try:
+        lines = asked.settings.hopeless() if owns_process else ()  # else torch is there, and the job says the same
+    except ValueError as error:
+        complain(name, error)
+        return USAGE
+    for line in lines:
+        complain(name, line)
+    if lines:
+        return NOTHING
     if owns_process and asked.settings.computes:
         processor.be_patient()
         processor.flush_denormals()
@@ -184,7 +204,7 @@ def _command_app(command: str, name: str) -> App:
     return app
 
 
-def _app(name: str, **texts: str) -> App:
+def _app(name: str, **more: Any) -> App:
     """An app that prints plainly, in files and pipes at the width of the texts."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    return App(name=name, console=console, help_format="plaintext", version_flags=(), **texts)  # type: ignore[arg-type]
+    return App(**{"name": name, "console": console, "help_format": "plaintext", "version_flags": (), **more})

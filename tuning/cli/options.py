@@ -15,7 +15,9 @@ from typing import Any
 
 from cyclopts import Parameter
 
+from ciliary.cortex.loading import did_you_mean
 from ciliary.cortex.options import LEARNED, STAGES
+from ciliary.tuning.cli.panels import panel_of
 
 #: A field that has no option.
 PYTHON_ONLY = Parameter(parse=False)
@@ -50,7 +52,8 @@ def one_of(*known: str) -> Check:
 
     def wrong(value: Any) -> str | None:
         unknown = [v for v in (value if isinstance(value, tuple) else (value,)) if v not in known]
-        return f"knows no {', '.join(map(repr, unknown))}; choose from {', '.join(known)}" if unknown else None
+        close = did_you_mean(str(unknown[0]), known) if len(unknown) == 1 else ""
+        return f"knows no {', '.join(map(repr, unknown))}{close}; choose from {', '.join(known)}" if unknown else None
 
     return Check(wrong)
 
@@ -59,8 +62,10 @@ def one_of_or_object(*known: str) -> Check:
     """A name out of a list, or one's own as ``module:object``."""
 
     def wrong(value: Any) -> str | None:
-        is_known = value in known or ":" in value
-        return None if is_known else f"knows no {value!r}; choose from {', '.join(known)}, or your own as module:object"
+        if value in known or ":" in value:
+            return None
+        close = did_you_mean(value, known)
+        return f"knows no {value!r}{close}; choose from {', '.join(known)}, or your own as module:object"
 
     return Check(wrong)
 
@@ -72,6 +77,7 @@ def option(
     *,
     convert: Convert | None = None,
     is_list: bool = False,
+    also: str = "",
 ) -> Parameter:
     """What an option is called, what its value looks like, and what it is for.
 
@@ -81,10 +87,12 @@ def option(
         help: a line; the default is added.
         convert: makes the field's value of one or more texts: the option may be repeated.
         is_list: takes all values that follow it.
+        also: another name of it, ``--name``.
     """
     name, _, negative = flag.partition("/")
     common: dict[str, Any] = {
-        "name": name,
+        "name": (name, also) if also else name,
+        "group": panel_of(name),
         "help": f"{shape}: {help}" if shape else help,
         "negative": negative or (),
         "show_default": _shown,
@@ -173,6 +181,6 @@ def is_stage(value: tuple[str, ...]) -> str | None:
 
 def _shown(default: Any) -> str | None:
     """How a default is told in the help."""
-    if isinstance(default, bool) or default is None or default in ((), {}):
+    if isinstance(default, bool) or default is None or default in ("", (), {}):
         return None
     return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)

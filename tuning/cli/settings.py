@@ -4,7 +4,7 @@ Imports nothing heavy: ``--help`` must not wait for torch. Modules of settings d
 annotations``: the annotations of a field are read where a job inherits it, and there its names need not be known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
@@ -119,6 +119,17 @@ class Settings:
         """Folders that results go to; they are tried before the work."""
         given = [getattr(self, name, None) for name in _PLACES]
         return tuple(one.parent if self.out_is_file and i == 0 else one for i, one in enumerate(given) if one)
+
+    def hopeless(self) -> Sequence[str]:
+        """Lines that say why nothing can come of it; asked before the job, and with it torch, is imported.
+
+        Raises:
+            ValueError: wrong usage that only the job would find.
+        """
+        from ciliary.tuning.cli.early import nothing_there
+
+        images = getattr(self, "images", ())
+        return nothing_there(images) if isinstance(images, tuple) else []
 
     def values(self) -> dict[str, Any]:
         """All fields by name but those that say how a job runs, not what it does."""

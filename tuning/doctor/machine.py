@@ -7,6 +7,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 
+from ciliary.cortex.installing import pip_install
 from ciliary.tuning.cli.processor import n_cores
 from ciliary.tuning.doctor.finding import Finding, Level
 from ciliary.tuning.doctor.places import in_words
@@ -23,7 +24,7 @@ def device(settings: DoctorSettings) -> Iterator[Finding]:
         import torch
     except Exception as error:  # noqa: BLE001 -- a library that is not there is an OSError, a wrong one anything
         text = f"{cores}; torch cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}"
-        do = "python -m pip install --force-reinstall torch torchvision"
+        do = pip_install("--force-reinstall", "torch", "torchvision")
         yield Finding("device", text, Level.BROKEN, do)
         return
     threads = settings.n_threads or torch.get_num_threads()

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from ciliary.cortex.installing import NAME, editable_sources, install_extra, pip_install
 from ciliary.tuning.doctor.finding import Finding, Level
 from ciliary.tuning.doctor.settings import EXTRAS, DoctorSettings
 from ciliary.tuning.runs.fingerprints import ROOT, versions
 
 LEAST_PYTHON = (3, 10)
-NAME = "ciliary"
-_INSTALL = "python -m pip install"
 
 
 def install(settings: DoctorSettings) -> Iterator[Finding]:
@@ -31,7 +27,7 @@ def install(settings: DoctorSettings) -> Iterator[Finding]:
         ours = metadata.distribution(NAME)
     except metadata.PackageNotFoundError:
         text = f"not installed; it runs from the sources in {ROOT}"
-        yield Finding("ciliary", text, Level.NOTE, f"{_INSTALL} -e {ROOT}", {"root": str(ROOT), "commit": commit})
+        yield Finding("ciliary", text, Level.NOTE, pip_install("-e", str(ROOT)), {"root": str(ROOT), "commit": commit})
         return
     sources = editable_sources(ours)
     kind = "a wheel" if sources is None else "sources, editable"
@@ -46,15 +42,7 @@ def install(settings: DoctorSettings) -> Iterator[Finding]:
     stated = version_of_sources(ROOT)
     if sources is not None and stated not in ("", ours.version):
         text = f"pip knows version {ours.version}, the sources are {stated}"
-        yield Finding("ciliary", text, Level.NOTE, f"{_INSTALL} -e {sources}")
-
-
-def editable_sources(ours: metadata.Distribution) -> Path | None:
-    """The folder of an editable install; None of a wheel."""
-    page = json.loads(ours.read_text("direct_url.json") or "{}")
-    if not page.get("dir_info", {}).get("editable"):
-        return None
-    return Path(url2pathname(urlsplit(page["url"]).path))
+        yield Finding("ciliary", text, Level.NOTE, pip_install("-e", str(sources)))
 
 
 def version_of_sources(root: Path) -> str:
@@ -112,8 +100,7 @@ def extras(settings: DoctorSettings) -> Iterator[Finding]:
             yield Finding("extras", f"{extra}: {there} ({purpose})", values=values)
             continue
         level = Level.MISSING if extra in settings.extras else Level.NOTE
-        do = f"{_INSTALL} '{NAME}[{extra}]'"
-        yield Finding("extras", f"{extra}: {'; '.join(wrong)} ({purpose})", level, do, values)
+        yield Finding("extras", f"{extra}: {'; '.join(wrong)} ({purpose})", level, install_extra(extra), values)
 
 
 def requirements(name: str, extra: str = "") -> list[Requirement]:
@@ -148,5 +135,5 @@ def version(name: str) -> str:
 
 def _unfit(who: str, need: Requirement) -> Iterator[Finding]:
     if problem := misfit(need):
-        do = f"{_INSTALL} '{need.name}{need.specifier}'"
+        do = pip_install(f"{need.name}{need.specifier}")
         yield Finding("packages", f"{problem}, which {who} needs", Level.BROKEN, do)

@@ -23,7 +23,7 @@ _MOST_RUNS = 1000  # that a server is asked for
 
 def store(settings: DoctorSettings) -> Iterator[Finding]:
     """The store that a session would open."""
-    uri = tracking_uri(settings.out)
+    uri = _newest(settings.out)
     is_asked = ADDRESS in os.environ
     path = database_file(uri)
     kind = "SQLite" if path else uri.partition(":")[0].partition("+")[0]
@@ -33,7 +33,7 @@ def store(settings: DoctorSettings) -> Iterator[Finding]:
             _knock(uri)
             n_experiments, runs = _ask(uri)
         elif not path.exists():
-            yield Finding("store", f"{kind}, {path}: made by the first session", values=values)
+            yield Finding("store", f"{kind}, none in {settings.out} yet: made by the first session", values=values)
             return
         else:
             n_experiments, n_runs = count(path)
@@ -47,6 +47,15 @@ def store(settings: DoctorSettings) -> Iterator[Finding]:
     where = f" (from {ADDRESS})" if is_asked else ""
     text = f"{kind}, {masked(uri) if path is None else path}{where}: {n_experiments} experiments, {runs} runs"
     yield Finding("store", text, values={**values, "experiments": n_experiments, "runs": runs})
+
+
+def _newest(out: Path) -> str:
+    """The store asked for, or the folder's own, or, as ``ciliary ui`` has it, the newest of those one folder below."""
+    uri = tracking_uri(out)
+    path = database_file(uri)
+    below = () if ADDRESS in os.environ or path is None or path.exists() else out.glob("*/mlflow.db")
+    newest = max(below, key=lambda one: one.stat().st_mtime, default=None)
+    return uri if newest is None else tracking_uri(newest.parent)
 
 
 def count(path: Path) -> tuple[int, int]:

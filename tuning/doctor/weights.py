@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ciliary.cortex.installing import NAME, editable_sources
 from ciliary.tuning.doctor.finding import Finding, Level
-from ciliary.tuning.doctor.packages import NAME, editable_sources
 from ciliary.tuning.doctor.places import in_words
 from ciliary.tuning.doctor.settings import DoctorSettings
 from ciliary.tuning.runs.fingerprints import ROOT

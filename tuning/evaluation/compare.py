@@ -141,7 +141,23 @@ def make_report(settings: CompareSettings, job: Job, race: ResponseTable, page: 
         figures=figures,
         metrics=metrics | metrics_of("covering", covering, "method", "disturbance"),
         notes=notes,
+        in_short=in_short(rows),
     )
+
+
+def in_short(rows: Sequence[RaceRow]) -> list[tuple[str, dict[str, list[str]]]]:
+    """The standings for a terminal: a table an objective and group of images, without what only the page explains."""
+    tables = []
+    for key in dict.fromkeys((row.objective, row.disturbance) for row in rows):
+        own = [row for row in rows if (row.objective, row.disturbance) == key]
+        columns = {
+            "method": [row.method for row in own],
+            "fall [95 %]": [str(row.fall) for row in own],
+            "evaluations": [f"{row.evaluations:.0f}" for row in own],
+            "seconds": [f"{row.seconds:.2g}" for row in own],
+        }
+        tables.append((f"{key[0]}, {key[1]}: fall of the loss, higher is better", columns))
+    return tables
 
 
 def _section(rows: Sequence[RaceRow], points: Sequence[CurvePoint], *, title: str) -> str:

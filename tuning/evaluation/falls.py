@@ -84,6 +84,8 @@ class FallRow:
 def shown_name(method: Method) -> str:
     """Its label without the objective, which stands above the table."""
     parts = method.label.split(":")
+    if method.label.startswith(f"{method.controller}:"):  # one's own has a colon itself
+        parts = [method.controller, *method.label[len(method.controller) + 1 :].split(":")]
     return ":".join([parts[0], *parts[2:]]) if len(parts) > 1 and method.objective.endswith(parts[1]) else method.label
 
 

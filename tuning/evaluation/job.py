@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from ciliary.cortex.cues.base import ProviderUnavailable
 from ciliary.envs.data.labelled import LabelledSet, read_bsds, read_labelled_folder, read_photographs
@@ -129,8 +131,18 @@ def run_job(settings: ContestSettings, *, name: str, page: str, choose: Choose, 
     for line in played.failed:
         complain(name, line)
     if not settings.is_quiet:
-        Console(highlight=False, soft_wrap=True).print(f"results  {place}", markup=False)
+        _print(made, place)
     return SOME_FAILED if problems or played.failed else 0
+
+
+def _print(made: Report, place: Path) -> None:
+    stdout = Console(highlight=False, soft_wrap=True)
+    for title, columns in made.in_short:
+        table = Table(*columns, title=title, title_justify="left", title_style="", box=None, pad_edge=False)
+        for row in zip(*columns.values(), strict=True):
+            table.add_row(*map(escape, row))
+        stdout.print(table, "")
+    stdout.print(f"results  {place}", markup=False)
 
 
 def about_job(settings: ContestSettings, job: Job, played: ResponseTable, *, more: Mapping[str, str]) -> dict[str, str]:

@@ -24,14 +24,14 @@ from ciliary.cortex.perceiver import Perceiver
 from ciliary.envs.objective.calibration import load_calibration, shipped
 from ciliary.envs.objective.make import UNCALIBRATED, make_objective, objective_mark
 from ciliary.tuning.evaluation.selectors import CLEAN, DISTURBED, best_setting, kind_of
+from ciliary.tuning.evaluation.settings import NO_CONTROLLERS, controller_of
 from ciliary.tuning.evaluation.summary import BEST_FIXED, FIXED
 from ciliary.tuning.evaluation.table import ResponseTable
 from ciliary.tuning.sessions.playing import build_controller
 from ciliary.tuning.sessions.settings import SessionSettings
 
 DEFAULT_TRIALS = 64
-SETTING = "setting"
-BY_TABLE = ("best-fixed", "refit-fixed")
+SETTING, *BY_TABLE = NO_CONTROLLERS
 FILES = {"policy": ("policy", (".safetensors", ".zip", ".json")), "memory": ("memories", (".npz",))}
 """What controllers learned on other images, by option: the field that takes the file, and how its name may end."""
 WEIGHTS = Path(registry.__file__).with_name("weights")
@@ -86,7 +86,8 @@ class Method:
         """
         files = {FILES[name][0]: Path(path) for name, path in (self.files or {}).items()}
         controller: Any = build_controller(self.controller, spread=self.spread, policy=files.get("policy"))
-        built: ControllerBase = replace(controller, **files, **(self.options or {}))
+        given = {**files, **(self.options or {})}
+        built: ControllerBase = replace(controller, **given) if given else controller
         return built
 
     def default_u(self, disturbance: str, table: ParameterTable = PARAMETERS) -> np.ndarray:
@@ -130,13 +131,14 @@ def parse_method(text: str, table: ParameterTable = PARAMETERS) -> Method:
         ValueError: saying what is legal.
         FileNotFoundError: no such file.
     """
-    name, *words = [word.strip() for word in text.split(":")]
+    name = controller_of(text)
+    words = [word.strip() for word in text.strip()[len(name) + 1 :].split(":")] if text.strip() != name else []
     if name == SETTING:
         path = Path(":".join(words))
         return Method(f"setting {path.stem}", FIXED, n_trials=1, u=read_setting(path, table))
     if name in GONE:
         raise ValueError(f"{text!r}: {name} {GONE[name]}")
-    if name not in CONTROLLERS:
+    if name not in CONTROLLERS and not names_object(name):
         known = ", ".join([*CONTROLLERS, f"{SETTING}:FILE.json"])
         raise ValueError(f"unknown method {text!r}; write CONTROLLER:OBJECTIVE:TRIALS with CONTROLLER from {known}")
     changes: dict[str, float] = {}

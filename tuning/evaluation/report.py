@@ -21,8 +21,6 @@ from ciliary.tuning.runs.files import write_atomically
 from ciliary.tuning.runs.fingerprints import described, versions
 from ciliary.tuning.runs.tables import empty_columns, numbers_in, pairs_to_markdown, rows_to_csv, rows_to_markdown
 
-NO_READING = "(Nothing yet: write it in {name} and run the script again.)"
-
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -37,6 +35,7 @@ class Report:
         figures: files of figures, which the sections link.
         metrics: of the tracked run.
         notes: what went wrong or is missing, one line each.
+        in_short: for the terminal: a heading, and the columns of a table.
     """
 
     title: str
@@ -47,12 +46,14 @@ class Report:
     figures: Sequence[Path] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    in_short: Sequence[tuple[str, Mapping[str, Sequence[str]]]] = ()
 
     def markdown(self, reading: Path) -> str:
-        """The page, with the text of ``reading``, or a line that says where to write one."""
+        """The page, with the text of ``reading`` where there is such a file."""
         text = reading.read_text(encoding="utf-8").strip() if reading.is_file() else ""
-        parts = [f"# {self.title}\n\nMade by `{self.script}`; only the reading is written by hand.\n"]
-        parts.append("## Reading\n\n" + (text or NO_READING.format(name=reading.name)) + "\n")
+        by_hand = "; only the reading is written by hand" if text else ""
+        parts = [f"# {self.title}\n\nMade by `{self.script}`{by_hand}.\n"]
+        parts += [f"## Reading\n\n{text}\n"] if text else []
         parts.append("## How it was measured\n\n" + pairs_to_markdown(self.about))
         if self.notes:
             parts.append("\n".join(f"- {note}" for note in self.notes) + "\n")

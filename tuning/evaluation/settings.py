@@ -1,9 +1,12 @@
 """Who plays on which labelled images: the settings of the evaluation and of the race of controllers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from ciliary.agents.options import CONTROLLERS, GONE, wrong_controller
+from ciliary.cortex.loading import names_object
 from ciliary.cortex.options import CORTEX
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option, words
@@ -12,9 +15,21 @@ from ciliary.tuning.cli.settings import Images, PerceiverOptions, Workers
 if TYPE_CHECKING:
     from ciliary.tuning.evaluation.measure import MeasureSettings
 
+#: Methods by name that are no controllers.
+NO_CONTROLLERS = ("setting", "best-fixed", "refit-fixed")
 SEVERITIES = """\
 disturbances  none, KIND:SEVERITY as for accommodate, all:3 (each of the eight kinds), mixed:3 (one kind an image, in
               rotation); a bare number repeats the kind: all:1,3,5"""
+
+
+def controller_of(method: str) -> str:
+    """``tpe`` of ``tpe:raw:16``; ``mine:Walker`` of ``mine:Walker:raw:16``, a controller of one's own."""
+    from ciliary.envs.options import UNCALIBRATED  # brings NumPy, for which --help does not wait
+
+    name, _, rest = method.strip().partition(":")
+    second = rest.partition(":")[0]
+    is_own = name not in (*CONTROLLERS, *NO_CONTROLLERS, *GONE) and names_object(f"{name}:{second}")
+    return f"{name}:{second}" if is_own and second not in (*UNCALIBRATED, "calibrated", "single") else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +43,10 @@ class ContestSettings(PerceiverOptions):
     labelled: Annotated[Path | None, option("--labelled", "FOLDER", "your own: images/ and labels/<name>*.png")] = None
     split: Annotated[str, option("--split", "val|train", "of BSDS500"), one_of("val", "train")] = "val"
     n_images: Annotated[int | None, option("--images", "N", "so many, evenly spaced (all)"), at_least(1)] = None
-    methods: Annotated[tuple[str, ...] | None, option("--methods", "A,B,C", "who plays (see below)", convert=words)] = (
-        None
-    )
+    methods: Annotated[
+        tuple[str, ...] | None,
+        option("--methods", "A,B,C", "who plays (see below)", convert=words, also="--controllers"),
+    ] = None
     disturb: Annotated[str, option("--disturb", "LIST", "how images are disturbed")] = "none,mixed:3"
     n_workers: Workers = 1
     out: Annotated[Path, option("--out", "DIR", "what is kept")] = Path("runs/contest")
@@ -44,6 +60,20 @@ class ContestSettings(PerceiverOptions):
     reading: Annotated[
         Path | None, option("--reading", "FILE", "Markdown that the page quotes (<page>_reading.md beside it)")
     ] = None
+
+    def hopeless(self) -> Sequence[str]:
+        """Nothing; paths that are missing, and unknown controllers of methods, are wrong usage here.
+
+        Raises:
+            ValueError: naming one of either.
+        """
+        for line in super().hopeless():
+            raise ValueError(line)
+        for text in self.methods or ():
+            complaint = wrong_controller(controller_of(text), (*CONTROLLERS, *NO_CONTROLLERS))
+            if complaint:
+                raise ValueError(f"method {text!r} {complaint}")
+        return ()
 
     @property
     def how(self) -> "MeasureSettings":
@@ -108,11 +138,11 @@ class CompareSettings(ContestSettings):
 
     epilog: ClassVar[str] = f"""\
 methods       CONTROLLER[:OBJECTIVE[:TRIALS]] with CONTROLLER from the registry (fixed, random, reflex,
-              gradient, tpe, cmaes, gp, policy, sb3, hybrid, memory, ...) and OBJECTIVE raw, recognition, calibrated or
-              the file of a calibration; then, if wanted, :no-guard, :policy=FILE (.safetensors, or .zip for sb3),
-              :memory=FILE (.npz), :label=TEXT, :NAME=VALUE for a number of the controller or a changed default. With
-              --train-table, best-fixed and refit-fixed. fixed always plays, under every objective; without --methods,
-              random, tpe, cmaes, policy.
+              gradient, tpe, cmaes, gp, policy, sb3, hybrid, memory, ...) or your own as module:object, and OBJECTIVE
+              raw, recognition, agreement, calibrated or the file of a calibration; then, if wanted, :no-guard,
+              :policy=FILE (.safetensors, or .zip for sb3), :memory=FILE (.npz), :label=TEXT, :NAME=VALUE for a
+              number of the controller or a changed default. With --train-table, best-fixed and refit-fixed. fixed
+              always plays, under every objective; without --methods, random, tpe, cmaes, policy.
 {SEVERITIES}
 seeds         change views and controllers; who draws nothing plays once where the objective has no views.
 seconds       --workers 1 gives an episode all cores; more workers give each one thread: name it when comparing.

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from ciliary.tuning.cli.early import FOCUSES
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import at_least, one_of, option, words
 from ciliary.tuning.cli.settings import EyeDevice, Images, Seed
@@ -56,7 +57,7 @@ examples      ciliary focus kitchen/ --gaze 0.2,-0.4
 
     images: Images = field(default=(), kw_only=False)
     controller: Annotated[
-        str, option("--controller", "NAME", "who moves lens or pupil (what suits the scene, see above)")
+        str, option("--controller", "NAME", "who moves lens or pupil (what suits the scene, see above)"), FOCUSES
     ] = ""
     gaze: Annotated[
         str, option("--gaze", f"{PRIORITY}|{CENTRE}|Y,X", "where to look: Y,X in halves of the field, -1 to 1")

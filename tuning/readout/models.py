@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ciliary.cortex.installing import install_extra
+
 HEADS = ("linear", "conv")
 UNET = "unet"
 UNET_ENCODER = "resnet18"
@@ -97,7 +99,7 @@ def make_unet(n_classes: int, *, encoder: str = UNET_ENCODER) -> Readout:
     try:
         from segmentation_models_pytorch import Unet
     except ImportError as error:
-        raise NoUNet(f"a U-Net is of the extra `readout` ({error}): pip install 'ciliary[readout]'") from error
+        raise NoUNet(f"a U-Net is of the extra `readout` ({error}): {install_extra('readout')}") from error
     try:
         body = Unet(encoder, encoder_weights=None, in_channels=3, classes=n_classes)
     except KeyError as error:

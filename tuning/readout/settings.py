@@ -38,7 +38,7 @@ split         images: at random; blocks: of a stack of slices in order of their 
 losses        dice, iou, tversky:FP:FN, focal:GAMMA, ce, or the sum of two, as dice+ce; pixels of focal and ce weigh by
               class, as the training images have them
 beside        blurs: a linear head on the image and four Gaussian blurs; blurs-conv: the other head on these;
-              unet: a U-Net of segmentation_models_pytorch from scratch (pip install 'ciliary[readout]')
+              unet: a U-Net of segmentation_models_pytorch from scratch (the extra readout; see ciliary doctor)
 read          default: at the cortex's defaults; looks: mean of 8 looks around them; chosen: of those that helped on
               validation images; reflex: at the setting that the reflex finds for each image
               (--taught-looks N: the head has learned from N looks, too)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from ciliary.cortex.installing import install_extra, pip_install
 from ciliary.tuning.runs.moved import repair_addresses
 from ciliary.tuning.runs.outage import Outage, few_tries
 from ciliary.tuning.runs.secrets import masked as masked
@@ -121,7 +122,7 @@ def open_store(out: Path, *, experiment: str = SESSIONS) -> Store:
             from mlflow import MlflowClient
         except ImportError as error:
             raise StoreError(
-                f"MLflow cannot be imported ({error}); install it with: pip install 'mlflow>=3.10'"
+                f"MLflow cannot be imported ({error}); install it with: {pip_install('mlflow>=3.10')}"
             ) from error
         try:
             _knock(uri)
@@ -164,7 +165,7 @@ def _not_opened(uri: str, error: Exception) -> StoreError:
 def driver_hint(address: str, error: Exception) -> str:
     """What to install where a database's driver is missing, as the end of a sentence; nothing for other errors."""
     is_missing = isinstance(error, ImportError) and address.startswith("postgresql")
-    return "; for PostgreSQL: pip install 'ciliary[postgres]'" if is_missing else ""
+    return f"; for PostgreSQL: {install_extra('postgres')}" if is_missing else ""
 
 
 def _knock(uri: str) -> None:

@@ -172,7 +172,7 @@ def legend(records: Sequence[Mapping[str, Any]]) -> str:
 
 def reasons(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Why the defaults were kept, an episode a line; the first few."""
-    kept = (r for r in records if r.get("guard") is not None and not r["guard"]["is_accepted"])
+    kept = (r for r in islice(records, _MOST_ROWS) if r.get("guard") is not None and not r["guard"]["is_accepted"])
     for record in islice(kept, _MOST_REASONS):
         disturbance = "" if record["disturbance"] == "none" else f" ({record['disturbance']})"
         yield f"defaults kept: {record['image']}{disturbance}: {record['guard']['reason']}"
@@ -180,7 +180,8 @@ def reasons(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def seen_size(records: Sequence[Mapping[str, Any]]) -> str:
     """At what size the images were seen, where that is much smaller than the largest of them; else nothing."""
-    sizes = [(max(record["original_size"]), record.get("seen_with", {}).get("size_px")) for record in records]
+    told = (record for record in islice(records, _MOST_ROWS) if "original_size" in record)
+    sizes = [(max(record["original_size"]), record.get("seen_with", {}).get("size_px")) for record in told]
     long_px, seen_px = max(((long, seen) for long, seen in sizes if seen), default=(0, 0))
     if long_px < _ENLARGED * seen_px or not seen_px:
         return ""

@@ -10,15 +10,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ciliary.envs.data.finding import BUNDLED, bundled_files, expand_paths
 from ciliary.envs.data.images import as_photograph
 from ciliary.envs.data.opening import is_signed
-from ciliary.envs.data.sources import Photograph, bundled, expand_paths, read_image
+from ciliary.envs.data.sources import Photograph, bundled, read_image
 from ciliary.tuning.runs.files import is_own, plan_stems
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import FILE, printable
 
 N = TypeVar("N", bound=Any)  # a dataclass with a name
 
+_MOST_TOLD = 4  # images that got another name
 SHOWCASE = ("chelsea", "coffee", "rocket")
 SHOWCASE_DISTURBANCES = ("low_light:3", "gaussian_noise:3")
 
@@ -50,6 +52,8 @@ def collect(paths: Sequence[Any], long_side_px: int) -> tuple[list[Input], list[
     paths = [path for path in paths if isinstance(path, (str, Path))]
     files, problems = expand_paths(paths)
     named = {Path(path).resolve() for path in paths}
+    ours = {str(path) for path in paths if str(path) in BUNDLED and not Path(path).exists()}
+    labels = {path: name for name, path in bundled_files().items() if name in ours} if ours else {}
     own = [path for path in files if path.resolve() not in named and is_output(path)]
     files = [path for path in files if path not in set(own)]
     notes = (
@@ -61,9 +65,17 @@ def collect(paths: Sequence[Any], long_side_px: int) -> tuple[list[Input], list[
     stems = plan_stems([*(printable(path.stem) for path in files), *called], ["none"])
     names = [row["none"] for row in stems]
     inputs = [
-        Input(name, printable(str(path)), partial(_read, path, name, long_side_px))
+        Input(name, labels.get(path, printable(str(path))), partial(_read, path, name, long_side_px))
         for name, path in zip(names, files, strict=False)
     ]
+    renamed = [
+        f"{item.label} as {item.name}"
+        for item, path in zip(inputs, files, strict=True)
+        if item.name != printable(path.stem)
+    ]
+    if renamed:
+        more = f", and {len(renamed) - _MOST_TOLD} more" if len(renamed) > _MOST_TOLD else ""
+        notes.append(f"several images have one name; kept {', '.join(renamed[:_MOST_TOLD])}{more}")
     for name, image in zip(names[len(files) :], held, strict=True):
         inputs.append(Input(name, name, partial(as_photograph, image, name, long_side_px)))
     return inputs, [printable(str(problem)) for problem in problems], notes

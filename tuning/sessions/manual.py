@@ -23,7 +23,7 @@ output        OUT/<session>/episodes.jsonl and figures/ (a page and a GIF an epi
 many images   --workers 2 plays and draws whole episodes in two processes; --figures best:20 draws the 20 that gained
               most; --shard 3/8 does the third of eight parts of the images, under a session of its own: give each task
               of a Slurm array the same images and --shard $SLURM_ARRAY_TASK_ID/8, and then `ciliary merge OUT`.
-              --engine ray gives whole episodes to the workers of a Ray cluster (--address; pip install 'ciliary[ray]').
+              --engine ray gives whole episodes to the workers of a Ray cluster (--address; needs the extra ray).
 {IN_WORDS}
 
 examples      ciliary accommodate holiday/ --disturb none,fog:3 --save maps

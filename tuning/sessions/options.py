@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, TypeVar
 
-from ciliary.tuning.cli.options import Check, one_of, option
+from ciliary.tuning.cli.early import ACCOMMODATES, DISTURBANCES, OBJECTIVE
+from ciliary.tuning.cli.options import Check, at_least, one_of, option, words
 from ciliary.tuning.cli.settings import OnDevice, Workers
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.secrets import masked
@@ -16,6 +17,37 @@ T = TypeVar("T")
 
 # How a session is done: no part of what is done, and of what its runs are known by.
 _WAYS = ("n_workers", "engine", "address")
+
+
+Controller = Annotated[
+    str,
+    option("--controller", "NAME|module:object", "who proposes settings (panel; tpe for the best setting)"),
+    ACCOMMODATES,
+]
+Trials = Annotated[
+    int,
+    option(
+        "--trials",
+        "N",
+        "looks, or settings tried, the defaults included; looks end when they change nothing",
+        also="--looks",
+    ),
+    at_least(1),
+]
+Disturbances = Annotated[
+    tuple[str, ...],
+    option("--disturb", "KIND:SEVERITY", "repeatable, or a comma list (none)", convert=words),
+    DISTURBANCES,
+]
+ObjectiveName = Annotated[
+    str,
+    option(
+        "--objective",
+        "looks|calibrated|raw|recognition|worst_case|texture|agreement|joint|FILE|module:object",
+        "what is minimised (looks; for the best setting agreement, calibrated if the controller learned under it)",
+    ),
+    OBJECTIVE,
+]
 
 
 @dataclass(frozen=True, kw_only=True)

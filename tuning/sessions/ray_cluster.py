@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ciliary.cortex.installing import install_extra
 from ciliary.tuning.cli.processor import n_cores
 
 ADDRESS = "RAY_ADDRESS"  # Ray's own variable: where the cluster is if nobody says
@@ -37,7 +38,7 @@ def import_ray() -> Any:
     try:
         return importlib.import_module("ray")
     except ImportError as error:
-        raise EngineError(f"--engine ray needs Ray ({error}); install it with: pip install 'ciliary[ray]'") from error
+        raise EngineError(f"--engine ray needs Ray ({error}); install it with: {install_extra('ray')}") from error
 
 
 def find_address(asked: str | None) -> str:

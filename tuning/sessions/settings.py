@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from ciliary.cortex.options import CORTEX, GLANCES, default_objective, is_of_looks
-from ciliary.tuning.cli.options import Check, at_least, one_of, option, words
+from ciliary.tuning.cli.options import Check, at_least, one_of, option
 from ciliary.tuning.cli.settings import Changes, Images, PerceiverOptions
 from ciliary.tuning.runs.fingerprints import digest
 from ciliary.tuning.runs.record import EpisodeKey
 from ciliary.tuning.runs.secrets import masked
 from ciliary.tuning.sessions import parts
 from ciliary.tuning.sessions.manual import EPILOG
-from ciliary.tuning.sessions.options import SessionOptions
+from ciliary.tuning.sessions.options import Controller, Disturbances, ObjectiveName, SessionOptions, Trials
 
 if TYPE_CHECKING:
     from ciliary.cortex.glance import GlancingPerceiver
@@ -66,14 +66,8 @@ class SessionSettings(SessionOptions, PerceiverOptions):
         ),
         one_of("", *ANSWERS),
     ] = ""
-    controller: Annotated[
-        str, option("--controller", "NAME|module:object", "who proposes settings (panel; tpe for the best setting)")
-    ] = ""
-    n_trials: Annotated[
-        int,
-        option("--trials", "N", "settings per episode, the defaults included; looks end when they change nothing"),
-        at_least(1),
-    ] = 64
+    controller: Controller = ""
+    n_trials: Trials = 64
     population: Annotated[
         int | None, option("--population", "N", "settings evaluated in one batch (16; 4 for gp)"), at_least(1)
     ] = None
@@ -82,19 +76,9 @@ class SessionSettings(SessionOptions, PerceiverOptions):
         option("--spread", "U", "how far from the defaults a search starts; 0: anywhere", convert=distance),
         at_least(0),
     ] = 0.25
-    disturbances: Annotated[
-        tuple[str, ...],
-        option("--disturb", "KIND:SEVERITY", "repeatable, or a comma list (none)", convert=words),
-    ] = ()
+    disturbances: Disturbances = ()
     seed: Annotated[int, option("--seed", "N", "of views, disturbance and controller"), at_least(0)] = 0
-    objective: Annotated[
-        str,
-        option(
-            "--objective",
-            "looks|calibrated|raw|recognition|worst_case|texture|agreement|joint|FILE|module:object",
-            "what is minimised (looks; for the best setting agreement, calibrated if the controller learned under it)",
-        ),
-    ] = ""
+    objective: ObjectiveName = ""
     policy: Annotated[
         str | Path | None,
         option("--policy", "FILE", "a trained policy: .safetensors, .zip for sb3, or models:/NAME/VERSION"),
@@ -107,7 +91,9 @@ class SessionSettings(SessionOptions, PerceiverOptions):
         bool, option("--guard/--no-guard", "", "apply the defaults where the gain of the best trial may be noise")
     ] = True
     out: Annotated[Path, option("--out", "DIR", "where results go")] = DEFAULT_OUT
-    save: Annotated[Path | None, option("--save", "DIR", "write label maps, boundary maps and JSON there")] = None
+    save: Annotated[
+        Path | None, option("--save", "DIR", "write maps (labels, regions, boundary, uncertainty) and JSON there")
+    ] = None
     is_coco: Annotated[bool, option("--coco", "", "with --save: proto-objects as instances in COCO's format, too")] = (
         False
     )

@@ -23,7 +23,7 @@ class PolicySettings(CortexOptions):
 
     epilog: ClassVar[str] = f"""\
 algorithms    gradient  the objective's own gradient through the cortex; OUT/policy.safetensors
-              ppo, sac  reinforcement learning (stable-baselines3: pip install 'ciliary[rl]'); OUT/policy.zip
+              ppo, sac  reinforcement learning (stable-baselines3, the extra rl; see ciliary doctor); OUT/policy.zip
               reflex    set points and gains of the homeostat, measured; OUT/reflex.json
 how long      a step of ppo or sac is one look at one image, and its views where the objective has any. The calibrated
               objective first looks at each of the --cases under 32 settings.

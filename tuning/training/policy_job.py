@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ciliary.cortex.cues.base import ProviderUnavailable
+from ciliary.cortex.installing import install_extra
 from ciliary.cortex.options import cortex_name
 from ciliary.envs.data.reading import UnreadableImage
 from ciliary.envs.objective.make import make_objective
@@ -73,7 +74,7 @@ def run(settings: PolicySettings) -> int:
     except ImportError as error:
         if (error.name or "").split(".")[0] != "stable_baselines3":
             raise
-        return _complain(f"{algo} needs stable-baselines3; install it with: pip install 'ciliary[rl]'", NOTHING)
+        return _complain(f"{algo} needs stable-baselines3; install it with: {install_extra('rl')}", NOTHING)
     except (ValueError, UnreadableImage, ProviderUnavailable, StoreError, OSError) as error:
         return _complain(str(error), NOTHING)
     if not s.is_quiet:

@@ -275,7 +275,7 @@ def test_files_that_are_no_policy(tmp_path, monkeypatch, zip_file):
     with pytest.raises(ValueError, match="cannot be read as a PPO policy"):
         load_sb3(bad)
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
-    with pytest.raises(ImportError, match=r"pip install 'ciliary\[rl\]'"):
+    with pytest.raises(ImportError, match=r"-m pip install .*\[rl\]'"):
         load_sb3(zip_file)
 
 

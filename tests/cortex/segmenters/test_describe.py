@@ -52,3 +52,16 @@ def test_wrong_descriptions_are_refused_at_once(segment, ranges, error, message)
 def test_a_table_may_be_given():
     table = ParameterTable((Parameter("n", "mine", 1, 5, 3, "1", "int", "", ""),))
     assert SegmenterPerceiver(bands, table).table is table
+
+
+def test_a_keyword_without_a_default_is_named_with_one_to_give_it():
+    def segment(image, sigma: float):
+        return image
+
+    def count(image, n: int, how="best", scale=2.0):
+        return image
+
+    with pytest.raises(ValueError, match=r"sigma has no default: give it one, such as sigma: float = 1\.0"):
+        SegmenterPerceiver(segment)
+    with pytest.raises(TypeError, match="missing a required argument: 'n'"):  # something can be set, but it needs more
+        SegmenterPerceiver(count)

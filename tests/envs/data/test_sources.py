@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ciliary.envs.data.reading import Photograph, UnreadableImage
+from ciliary.envs.data.reading import Photograph, UnreadableImage, read_image
 from ciliary.envs.data.sources import (
     BUNDLED,
     Source,
@@ -267,7 +267,7 @@ def test_small_items_are_enlarged_and_large_ones_shrunk():
     small = from_array(np.full((28, 28), 51, np.uint8), "digit")
     torch.testing.assert_close(small.image, torch.full((3, 32, 32), 0.2))
     assert small.original_size == (28, 28)
-    assert small.notes
+    assert small.notes == ("enlarged from 28x28 to 32x32 px",)
     assert from_array(torch.rand(3, 400, 600), "x").image.shape == (3, 128, 192)
 
 
@@ -275,7 +275,12 @@ def test_small_items_are_enlarged_and_large_ones_shrunk():
     ("pixels", "words"),
     [
         (torch.randn(3, 40, 40), "leave out Normalize"),
-        (torch.full((3, 40, 40), float("nan")), "expected values in"),
+        (torch.full((3, 40, 40), float("nan")), r"4800 of 4800 values are not finite \(NaN or infinite\)"),
+        (np.full((40, 40), np.inf), "1600 of 1600 values are not finite"),
+        (np.linspace(0, 255, 1600).reshape(40, 40), r"expected values in \[0, 1\].* got 0 to 255: divide by 255$"),
+        (np.full((40, 40), 65535), "divide by 65535"),
+        (torch.full((3, 40, 40), 255.0), "divide by 255$"),
+        (np.full((40, 40), -1.0), r"got -1 to -1: bring them to \[0, 1\]"),
         (torch.zeros(2, 40, 40), "1, 3 or 4 channels"),
         (np.zeros((2, 2, 3, 3), np.uint8), "expected"),
     ],
@@ -283,6 +288,22 @@ def test_small_items_are_enlarged_and_large_ones_shrunk():
 def test_arrays_that_are_no_image_are_named(pixels, words):
     with pytest.raises(UnreadableImage, match=f"item: .*{words}"):
         from_array(pixels, "item")
+
+
+@pytest.mark.parametrize("top", [65535, 4000])
+def test_sixteen_bits_are_read_as_those_of_a_file(tmp_path, top):
+    values = np.linspace(0, top, 1600).reshape(40, 40).astype(np.uint16)
+    path = tmp_path / "x.png"
+    Image.fromarray(values).save(path)
+    for given in (values, torch.from_numpy(values)[None]):
+        photograph = from_array(given, "x")
+        torch.testing.assert_close(photograph.image, read_image(path).image)
+        (note,) = photograph.notes
+        assert note == (
+            "16-bit values were divided by 65535" if top == 65535 else "values up to 4000 of 65535: read as 12 bits"
+        )
+    colours = from_array(np.stack([values, values // 2, values * 0], 2), "x").image
+    torch.testing.assert_close(colours[0], read_image(path).image[0])
 
 
 # --- scenes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import socket
 import sys
 import zipfile
@@ -166,7 +167,7 @@ def test_without_the_library_the_command_says_how_to_get_it(monkeypatch, capsys)
     assert run(OpenSettings()) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("open: ")
-    assert "pip install 'ciliary[app]'" in line
+    assert re.search(r"python\S* -m pip install .*\[app\]'", line)
 
 
 def test_a_taken_port_is_named_and_another_found_unless_it_was_asked_for():

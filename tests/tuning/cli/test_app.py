@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import MISSING, fields
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import pytest
 
 from ciliary.cortex.options import INHERITED
 from ciliary.tuning.cli import app
+from ciliary.tuning.cli.command_line import command_of
 from ciliary.tuning.cli.settings import CortexOptions
 from ciliary.tuning.sessions.settings import SessionSettings
 
@@ -85,6 +87,8 @@ WORDS = {"--depth": "pictorial", "--features": "none", "--deep": "none", "--lear
 WORDS |= {
     "--split": "train",
     "--answer": "best",
+    "--controller": "tpe",
+    "--disturb": "fog:3",
     "--form": "line",
     "--inputs": "terms",
     "--algo": "ppo",
@@ -274,3 +278,16 @@ def test_files_of_what_is_not_inherited_are_refused(capsys):
 def test_what_was_taught_on_a_trunk_takes_no_other(capsys):
     assert app.main(["accommodate", "chelsea", "--inherited", "all", "--features", "resnet18"]) == 2
     assert "leave --features out" in capsys.readouterr().err
+
+
+def test_the_version_is_told_in_one_line(capsys):
+    assert app.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"ciliary {version('ciliary')}\n"
+
+
+def test_looks_is_another_name_of_trials(asked):
+    assert app.main(["accommodate", "--looks", "9"]) == app.main(["accommodate", "--trials", "9"]) == 0
+    first, second = asked
+    assert first.n_trials == 9
+    assert command_of("accommodate", first) == command_of("accommodate", second)
+    assert " --trials 9" in command_of("accommodate", first)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
+from ciliary.cortex.installing import install_extra
+from ciliary.tuning.browse.job import store_of
 from ciliary.tuning.doctor import finding, packages, places, weights
 from ciliary.tuning.doctor.finding import Finding, Level, examine, exit_code
 from ciliary.tuning.doctor.job import CHECKS, in_line, run
@@ -111,7 +117,7 @@ def test_an_extra_is_missing_only_where_it_was_asked_for(monkeypatch):
     plain = {one.values["name"]: one for one in packages.extras(DoctorSettings())}
     asked = {one.values["name"]: one for one in packages.extras(DoctorSettings(extras=("ray",)))}
     assert (plain["ray"].level, asked["ray"].level) == (Level.NOTE, Level.MISSING)
-    assert asked["ray"].do == "python -m pip install 'ciliary[ray]'"
+    assert asked["ray"].do == install_extra("ray")
     assert asked["rl"].level is not Level.MISSING
 
 
@@ -146,6 +152,27 @@ def test_experiments_and_runs_are_counted_as_mlflow_counts_them(out):
     assert count(out / "mlflow.db") == (n_experiments, 2)
     (found,) = store(DoctorSettings(out=out))
     assert found.text.endswith(f"mlflow.db: {n_experiments} experiments, 2 runs")
+
+
+def test_the_newest_store_of_sessions_below_is_found_as_ui_finds_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (found,) = store(DoctorSettings(out=tmp_path / "runs"))
+    assert (found.level, found.text) == (
+        Level.WELL,
+        f"SQLite, none in {tmp_path / 'runs'} yet: made by the first session",
+    )
+    for age_s, name, n_runs in ((9, "accommodate", 3), (1, "focus", 2)):
+        path = tmp_path / "runs" / name / "mlflow.db"
+        path.parent.mkdir(parents=True)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            for table, n in (("experiments", 1), ("runs", n_runs)):
+                connection.execute(f"CREATE TABLE {table} (lifecycle_stage TEXT)")
+                connection.executemany(f"INSERT INTO {table} VALUES (?)", [("active",)] * n)
+        os.utime(path, (1000 - age_s, 1000 - age_s))
+    monkeypatch.chdir(tmp_path)
+    (found,) = store(DoctorSettings(out=Path("runs")))
+    assert found.text == f"SQLite, {tmp_path / 'runs/focus/mlflow.db'}: 1 experiments, 2 runs"
+    assert store_of(None) == f"sqlite:///{(tmp_path / 'runs/focus/mlflow.db').as_posix()}"
 
 
 def test_a_store_that_is_no_database_is_broken(tmp_path, monkeypatch):

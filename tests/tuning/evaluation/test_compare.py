@@ -35,6 +35,7 @@ def test_photographs_are_compared_by_the_loss(tmp_path, desk, capsys):
     assert run(settings) == 0
     text = (out / "controllers.md").read_text()
     assert "2 of photographs that nobody drew on" in text
+    assert "Reading" not in text
     assert "- nobody drew these images" in text
     assert "### Raw, clean (2 images)" in text
     assert "Against people" not in text

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ciliary.tuning.evaluation.case_cache import Case
+from ciliary.tuning.evaluation.compare import in_short
 from ciliary.tuning.evaluation.falls import fall_rows, race_rows, reference_of, shown_name
 from ciliary.tuning.evaluation.methods import Method, parse_method
 from ciliary.tuning.evaluation.play import MARKS
@@ -144,3 +145,14 @@ def test_a_figure_names_every_method_and_ends_where_it_stopped(against):
     assert [curve[:, 0].tolist() for curve in curves[:2]] == want
     with pytest.raises(ValueError, match="evaluations or seconds"):
         race_plot(points, against="trials", drawn={}, title="t")
+
+
+def test_the_standings_fit_on_a_terminal():
+    rows = race_rows(toy_race(), METHODS)[0]
+    tables = dict(in_short(rows))
+    assert next(iter(tables)) == "raw, clean: fall of the loss, higher is better"
+    table = next(iter(tables.values()))
+    assert table["method"] == [row.method for row in rows if row.disturbance == rows[0].disturbance]
+    assert table["fall [95 %]"][0] == str(rows[0].fall)
+    assert table["evaluations"][0] == f"{rows[0].evaluations:.0f}"
+    assert {len(column) for column in table.values()} == {len(table["method"])}

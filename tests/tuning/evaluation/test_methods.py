@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from ciliary.agents.looking import Looking
 from ciliary.cortex import default_theta, default_unit, make_perceiver, to_unit
 from ciliary.cortex.parameters import PARAMETERS
+from ciliary.tuning.evaluation.falls import shown_name
 from ciliary.tuning.evaluation.methods import Method, make_methods, parse_method, read_setting
+from ciliary.tuning.evaluation.settings import controller_of
 from ciliary.tuning.sessions.settings import SessionSettings
 from ciliary_tests.labelled import write_calibration
 
@@ -144,3 +147,23 @@ def test_looks_put_together():
     assert parse_method("panel:agreement:16").looking is None
     assert method.describe() != parse_method("panel:looks:16:single").describe()
     assert "looking" not in parse_method("tpe:raw:16").describe()  # what was played before keeps its mark
+
+
+def test_a_controller_of_ones_own_plays_under_its_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "their_walk.py").write_text(
+        "from ciliary.agents import make_controller\ndef walk(): return make_controller('random', population=3)\n"
+    )
+    method = parse_method("their_walk:walk:raw:4:no-guard")
+    assert (method.controller, method.n_trials, method.use_guard) == ("their_walk:walk", 4, False)
+    assert method.build().population == 3
+    assert parse_method("their_walk:walk") == replace(method, label="their_walk:walk", n_trials=64, use_guard=True)
+    assert [controller_of(text) for text in ("tpe:raw", "tpi:raw", "mine:W:raw:4", "setting:a.json")] == [
+        "tpe",
+        "tpi",
+        "mine:W",
+        "setting",
+    ]
+    assert shown_name(method) == "their_walk:walk:4:no-guard"
+    with pytest.raises(ValueError, match="found no module 'no_such'"):
+        parse_method("no_such:walk:raw:4")

@@ -128,7 +128,9 @@ def test_the_page_says_all_of_it(contest, tmp_path):
         "| date | today \\| or so |",
     ):
         assert line in text
-    assert "write it in nowhere.md" in made.markdown(tmp_path / "nowhere.md")
+    unread = made.markdown(tmp_path / "nowhere.md")
+    assert unread.startswith("# Results\n\nMade by `scripts/x.py`.\n\n## How it was measured")
+    assert ("## Reading" in text, "Reading" in unread) == (True, False)
     found = list(csv.DictReader(written[1].open()))
     assert len(found) == len(rows)
     tpe = next(row for row in found if row["method"] == "tpe" and row["disturbance"] == "clean")

@@ -77,7 +77,7 @@ def test_an_array_and_a_function_of_ones_own_will_do():
     [
         ({"controler": "tpe"}, TypeError, "no options .*controler.*there are .*controller"),
         ({"out": "somewhere"}, TypeError, "no options .*out"),
-        ({"controller": "nobody"}, ValueError, "unknown controller 'nobody'"),
+        ({"controller": "nobody"}, ValueError, "controller knows no 'nobody'"),
         ({"changes": {"nothing": 1}}, KeyError, "unknown parameter"),
         ({"perceiver": "nobody"}, ValueError, "nobody"),
         ({"perceiver": halves, "controller": "reflex"}, ValueError, "learned with the cortex"),

@@ -113,5 +113,5 @@ def test_a_wrong_password_is_one_line_without_it(postgres):
 
 def test_without_a_driver_it_is_said_how_to_get_one(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(StorageError, match=r"pip install 'ciliary\[postgres\]'"):
+    with pytest.raises(StorageError, match=r"-m pip install .*\[postgres\]'"):
         open_storage("postgresql+psycopg://me:secret@127.0.0.1:1/x")

@@ -1,0 +1,11 @@
+from .base import Controller as Controller
+from .base import ControllerBase as ControllerBase
+from .episode import EpisodeInterrupted as EpisodeInterrupted
+from .episode import Progress as Progress
+from .episode import run_episode as run_episode
+from .guard import Guard as Guard
+from .registry import CONTROLLERS as CONTROLLERS
+from .registry import make_controller as make_controller
+from .trace import Ending as Ending
+from .trace import GuardDecision as GuardDecision
+from .trace import Trace as Trace
