@@ -42,17 +42,17 @@ class Args:
     out: Path = Path("runs/ppo_eye")  # a folder in it for each run: progress.csv, agent.pt, returns_*.csv
     track: bool = False  # log to MLflow, too, where MLFLOW_TRACKING_URI says
     env_id: str = "ciliary.envs:Ciliary/Eye-v0"  # or Focus-v0, Gaze-v0
-    scenes: str = "synthetic"  # trained on: synthetic (drawn anew for every episode), photographs, or a folder of them
-    eval_scenes: tuple[str, ...] = ("synthetic", "photographs")  # told on, likewise: episodes of other seeds
+    scenes: str = "mixed"  # trained on: synthetic (drawn for each episode), photographs (bundled), mixed, or a folder
+    eval_scenes: tuple[str, ...] = ("synthetic",)  # told on: other seeds of synthetic, or a folder of photographs
     eval_episodes: int = 48  # of each kind at most, one a scene
     rules: tuple[str, ...] = ("eye-reflex", "eye-settle")  # hand-written controllers that play the same scenes
-    total_timesteps: int = 8_192  # looks
-    learning_rate: float = 1e-3
+    total_timesteps: int = 6_144  # looks
+    learning_rate: float = 2e-3
     num_envs: int = 16  # eyes side by side
     num_steps: int = 32  # of each between two updates
     anneal_lr: bool = True  # the rate falls to 0 over the run
-    gamma: float = 0.99
-    gae_lambda: float = 0.95  # 0 trusts the value, 1 the rewards
+    gamma: float = 0.95
+    gae_lambda: float = 0.8  # 0 trusts the value, 1 the rewards
     num_minibatches: int = 4
     update_epochs: int = 10
     norm_adv: bool = True  # advantages of a minibatch have mean 0 and deviation 1
@@ -70,8 +70,8 @@ class Args:
 class EyeCentred(VectorWrapper):
     """One vector to see, and a gaze that goes or stays: spaces in which some thousand looks teach something.
 
-    Seen are muscles, statistics, time, and where the map of priority peaks and how high; the glance, 7,776 numbers, is
-    left out. In place of the gaze's two numbers the first action says how much of the way to that peak: -1 none, 1 all.
+    Seen are muscles, statistics, time, and where priority peaks and how high; not the glance, which is 7,776 numbers.
+    The gaze's action is one number for two, how far it goes to that peak: 1 all the way; at 0 or less it stays.
     """
 
     def __init__(self, env: VectorEnv) -> None:
@@ -91,7 +91,7 @@ class EyeCentred(VectorWrapper):
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, Any, Any, Any, dict[str, Any]]:
         """Actions (E, n) in [-1, 1]."""
         if self.has_gaze:
-            gaze = self.gaze + (actions[:, :1] + 1) / 2 * (self.peak - self.gaze)
+            gaze = self.gaze + actions[:, :1].clip(0, 1) * (self.peak - self.gaze)
             actions = np.concatenate([gaze, actions[:, 1:]], 1).astype(np.float32)
         obs, *rest = self.env.step(actions)
         return self._seen(obs), *rest
@@ -109,18 +109,18 @@ class EyeCentred(VectorWrapper):
 def make_envs(args: Args, scenes: str, rms: Any = None) -> tuple[VectorEnv, Any]:
     """Eyes, and mean and variance of what they see; where these are given, nothing adapts and rewards are as they are.
 
-    Autoreset has to be NEXT_STEP: the step after an episode's last one ignores its action, pays 0 and shows the next
-    episode's first look. It is nothing to learn from: see :func:`gae` and :func:`update`.
+    By NEXT_STEP the step after an episode's last one ignores its action, pays 0 and shows the next one's first look.
     """
     envs = gym.make_vec(args.env_id, num_envs=args.num_envs, scenes=scenes, in_depth=True, **SMALL)
     assert envs.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
-    envs = wrappers.RecordEpisodeStatistics(envs)  # below all that changes rewards
-    envs = wrappers.ClipAction(EyeCentred(envs))  # the policy is a Gaussian, the muscles end at -1 and 1
+    envs = EyeCentred(wrappers.RecordEpisodeStatistics(envs))  # below all that changes rewards
+    envs = wrappers.ClipAction(envs)  # the policy is a Gaussian, the muscles end at -1 and 1
     envs = wrappers.NormalizeObservation(envs)
     if rms is not None:
         envs.obs_rms, envs.update_running_mean = rms, False
         return envs, rms
-    return wrappers.NormalizeReward(envs, gamma=args.gamma), envs.obs_rms
+    # points of light in the dark pay or cost ten times what is usual
+    return wrappers.ClipReward(wrappers.NormalizeReward(envs, gamma=args.gamma), -1, 1), envs.obs_rms
 
 
 # --- agent

@@ -124,7 +124,7 @@ def test_gaze_goes_the_part_of_the_way_that_the_action_says(ppo):
     np.testing.assert_allclose(
         peak, np.stack([(where // 48 + 0.5) / 18 - 1, (where % 48 + 0.5) / 24 - 1], 1), atol=1e-6
     )
-    actions = np.array([[-1, 0, 0], [0, 0.5, 0], [1, 0, -1]], np.float32)
+    actions = np.array([[-1, 0, 0], [0.5, 0.5, 0], [1, 0, -1]], np.float32)
     after = envs.step(actions)[0]
     np.testing.assert_allclose(after[:, :2], peak * np.array([[0], [0.5], [1]]), atol=1e-6)  # from the centre
     np.testing.assert_allclose(world.eye[:, 2], [1, 2, 1])
