@@ -19,7 +19,7 @@ import cyclopts
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers import vector as wrappers
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ from ciliary.agents.eye.playing import play_eyes
 from ciliary.envs.metrics.statistics import bootstrap_mean, paired_difference
 
 #: Small frames and coarse optics: looks cost less. What is told is told of these, too.
-SMALL = {"size_px": (96, 128), "n_layers": 2, "window_px": 32, "coarse": 8, "mosaic_coarse": 4}
+SMALL: dict[str, Any] = {"size_px": (96, 128), "n_layers": 2, "window_px": 32, "coarse": 8, "mosaic_coarse": 4}
 EVAL_SEED = 1_000_000  # of the first episode that tells what was learned; those of training are far below
 
 
@@ -74,7 +74,7 @@ class EyeCentred(VectorWrapper):
     The gaze's action is one number for two, how far it goes to that peak: 1 all the way; at 0 or less it stays.
     """
 
-    def __init__(self, env: VectorEnv) -> None:
+    def __init__(self, env: Any) -> None:
         super().__init__(env)
         self.has_gaze = "gaze_y_deg" in env.unwrapped.config.muscles
         n_seen = sum(env.single_observation_space[name].shape[0] for name in ("eye", "statistics", "time")) + 3
@@ -106,7 +106,7 @@ class EyeCentred(VectorWrapper):
         return np.concatenate(seen, 1).astype(np.float32)
 
 
-def make_envs(args: Args, scenes: str, rms: Any = None) -> tuple[VectorEnv, Any]:
+def make_envs(args: Args, scenes: str, rms: Any = None) -> tuple[Any, Any]:
     """Eyes, and mean and variance of what they see; where these are given, nothing adapts and rewards are as they are.
 
     By NEXT_STEP the step after an episode's last one ignores its action, pays 0 and shows the next one's first look.
@@ -147,7 +147,7 @@ class Agent(nn.Module):
 
     def get_value(self, x: Tensor) -> Tensor:
         """(N,)."""
-        return self.critic(x)[:, 0]
+        return torch.squeeze(self.critic(x), 1)
 
     def get_action_and_value(self, x: Tensor, action: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Action (N, n), drawn unless it is given; its log-probability, the entropy and the value, (N,)."""
@@ -249,7 +249,7 @@ def train(args: Args, log: Callable[[int, dict[str, float]], None]) -> tuple[Age
 
 
 # --- telling
-def evaluate(act: Callable[[np.ndarray], np.ndarray], envs: VectorEnv, scenes: list[Any]) -> np.ndarray:
+def evaluate(act: Callable[[np.ndarray], np.ndarray], envs: Any, scenes: list[Any]) -> np.ndarray:
     """Returns (N,) of one episode a scene; scenes and photons of episode i are those of ``EVAL_SEED + i``."""
     returns = []
     for start in range(0, len(scenes), envs.num_envs):
