@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 #: Perceivers that :func:`ciliary.cortex.perceivers.make_perceiver` makes by name.
 PERCEIVERS: tuple[str, ...] = ("cortex", "felzenszwalb", "slic", "watershed", "glances")
 #: In front of the name of a perceiver: it looks in other light and at other sizes, too.
@@ -17,6 +19,8 @@ STAGES: tuple[str, ...] = ("retina", "m1", "m2", "m3", "m4", "m5")
 LEARNED: tuple[str, ...] = ("m2", "m3", "m5")
 #: What a cortex inherits of people's drawings: nothing, contours and merges, or these on a pretrained trunk.
 INHERITED: tuple[str, ...] = ("none", "contours", "all")
+#: What a cortex inherits that looks many times, unless something else is asked for: see :func:`inherits`.
+INHERITS = "contours"
 #: The cortex as a perceiver: its name, before the kind that it inherits.
 CORTEX = "cortex"
 #: Where a perceiver lies; ``auto`` is ``cuda`` where there is one, else ``cpu``.
@@ -30,6 +34,15 @@ INHERITED_TRUNK = "efficientnet_lite0"
 def cortex_name(inherited: str = "none") -> str:
     """The name of a cortex that inherits so much; what is fitted to one is not for another."""
     return CORTEX if inherited == "none" else f"{CORTEX}-{inherited}"
+
+
+def inherits(learned: Iterable[str] = ()) -> str:
+    """What a session's cortex inherits unless it is said, whatever door it is asked for at.
+
+    Args:
+        learned: stages whose learned part it has in the place of what would be inherited.
+    """
+    return "none" if set(learned) - {"m5"} else INHERITS
 
 
 def inherited_by(perceiver: str) -> str | None:

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from ciliary.cortex import Perceiver, make_perceiver
-from ciliary.cortex.options import cortex_name
+from ciliary.cortex.options import cortex_name, inherits, is_of_looks
+from ciliary.cortex.perceivers import make_glancing
+from ciliary.cortex.stages.weights import stage_names
 from ciliary.envs.data.reading import MIN_SIDE_PX
 from ciliary.envs.dynamics import ActionMode, Rules
 from ciliary.envs.episode import DisturbanceSampler
+from ciliary.envs.objective.looks_objective import LooksObjective
 from ciliary.envs.objective.terms import Objective
 
 
@@ -30,7 +33,9 @@ class EnvConfig:
         objective: ``calibrated``, the path of a calibration, ``raw``, ``recognition`` (raw, and that what is recognised
             holds too), ``agreement`` (with a panel drawn around the defaults), ``module:object``, an
             :class:`Objective`, its settings, or a function ``(images, percept) -> losses``. None: ``calibrated``
-            where a calibration of the perceiver comes along, ``agreement`` for any other.
+            where a calibration of the perceiver comes along, ``agreement`` for any other. With ``looks`` or a file of
+            looks whoever is built here sees as a session of the command line does: it glances, so that the columns are
+            more, and a cortex inherits contours unless ``cortex`` says otherwise.
         source: photographs to choose from: ``bundled``, ``scenes`` (synthetic, with known answers), a bundled name, the
             path of a file or folder, a list of these, or images in memory (photographs, arrays, PIL, tensors).
         disturbances: specs to choose from uniformly (None is clean, ``"fog"`` draws its severity), ``"all"`` (clean and
@@ -90,20 +95,37 @@ class EnvConfig:
         return Rules(self.action_mode, self.max_step, self.step_cost, self.tolerance, self.patience)
 
     @property
+    def is_of_looks(self) -> bool:
+        """Whether the answer of an episode is what all looks come to."""
+        return isinstance(self.objective, LooksObjective) or is_of_looks(self.objective)
+
+    @property
+    def cortex_options(self) -> dict[str, Any]:
+        """Keyword arguments of the cortex, where it is built here."""
+        options = dict(self.cortex) if isinstance(self.cortex, Mapping) else {}
+        own = {"inherited": inherits(stage_names(options.get("learned", ())))} if self.is_of_looks else {}
+        return own | options
+
+    @property
     def cortex_name(self) -> str:
         """The name of the cortex asked for."""
         if self.cortex is None or isinstance(self.cortex, Mapping):
-            return cortex_name((self.cortex or {}).get("inherited", "none"))
+            return cortex_name(self.cortex_options.get("inherited", "none"))
         return self.cortex.name
 
     def make_perceiver(self, objective: Objective | None = None) -> Perceiver:
-        """The perceiver asked for; a cortex built here recognises where the objective asks for that."""
+        """The perceiver asked for; a cortex built here recognises where the objective asks for that.
+
+        Who is handed in is left as it is: its owner may be training it.
+        """
+        build = make_glancing if self.is_of_looks else make_perceiver
         if self.perceiver is not None:
-            return make_perceiver(self.perceiver, device=self.device)
+            is_built = isinstance(self.perceiver, (str, type)) or not hasattr(self.perceiver, "table")
+            return (build if is_built else make_perceiver)(self.perceiver, device=self.device)
         if self.cortex is None or isinstance(self.cortex, Mapping):
             options = {"recognise": True} if objective is not None and objective.recognises else {}
-            return make_perceiver({**options, **(self.cortex or {})}, device=self.device)
-        return make_perceiver(self.cortex)  # handed in: left as it is, its owner may be training it
+            return build({**options, **self.cortex_options}, device=self.device)
+        return make_perceiver(self.cortex)
 
 
 def check_names(config: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:

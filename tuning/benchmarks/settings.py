@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from ciliary.cortex.options import DEEP, DEVICES, LEARNED
+from ciliary.cortex.options import DEEP, DEVICES, INHERITS, LEARNED
 from ciliary.tuning.cli.early import ACCOMMODATES
 from ciliary.tuning.cli.exit_codes import IN_WORDS
 from ciliary.tuning.cli.options import (
@@ -17,7 +17,6 @@ from ciliary.tuning.cli.options import (
     words,
 )
 from ciliary.tuning.cli.settings import (
-    INHERITS,
     Depth,
     Features,
     FeaturesWeights,

@@ -20,9 +20,11 @@ from ciliary.cortex.options import (
     EYE_DEVICES,
     INHERITED,
     INHERITED_TRUNK,
+    INHERITS,
     LEARNED,
     PERCEIVERS,
     cortex_name,
+    inherits,
 )
 from ciliary.tuning.cli.options import (
     PYTHON_ONLY,
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from ciliary.cortex.perceiver import Perceiver
 
 _PLACES = ("out", "save", "store")  # fields of settings
-INHERITS = "contours"  # unless something else is asked for
 
 Changes = Annotated[
     Mapping[str, float],
@@ -174,8 +175,7 @@ class CortexOptions(OnDevice):
 
     def __post_init__(self) -> None:
         if not self.inherited:
-            in_its_place = set(self.learned) - {"m5"}  # of stages that would be inherited
-            object.__setattr__(self, "inherited", "none" if in_its_place else INHERITS)
+            object.__setattr__(self, "inherited", inherits(self.learned))
         super().__post_init__()
         if self.features_weights is not None and self.features == "none":
             raise ValueError("--features-weights is of a backbone; say which with --features NAME")

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ciliary.agents.base import ControllerBase
+from ciliary.cortex import make_perceiver
+from ciliary.cortex.options import is_of_looks
 from ciliary.cortex.parameters import table_for
 from ciliary.cortex.perceiver import Perceiver
 from ciliary.envs.single import AccommodationEnv
@@ -31,6 +33,8 @@ def make_env(
     else:  # built by the environment, which knows what the objective asks of it
         options = settings.cortex | ({"searches_all": True} if searches_all else {})
         what, table = {"cortex": options}, table_for(settings.inherited)
+        if is_of_looks(settings.objective):  # for the best setting: who sees is plain, and does not glance
+            what = {"cortex": make_perceiver(options, device=settings.device)}
     return AccommodationEnv(
         **what,
         device=settings.device,
