@@ -122,8 +122,18 @@ def build_failed(key: EpisodeKey, error: BaseException, shown: Shown) -> dict[st
 
 def build_unread(name: str, label: str, error: BaseException) -> dict[str, Any]:
     """The record of an input that could not be read: it has no pixels to be known by."""
-    unread: dict[str, Any] = plain({"key": f"{name}|unread", "status": "FAILED", "image": name, "path": label})
-    return unread | plain({"error": f"{type(error).__name__}: {error}", "versions": versions()})
+    said = f"{type(error).__name__}: {error}"
+    unread: dict[str, Any] = plain(
+        {
+            "key": f"{name}|unread",
+            "status": "FAILED",
+            "image": name,
+            "path": label,
+            "error": said,
+            "versions": versions(),
+        }
+    )
+    return unread
 
 
 def _head(key: EpisodeKey, shown: Shown, status: str) -> dict[str, Any]:
