@@ -26,7 +26,7 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 cluster: $(INSTALLED) ## what the tests of clusters, databases and pages need besides; they are skipped without
-	$(RUN) -m pip install --disable-pip-version-check -e ".[ray,postgres,browser,app]"
+	$(RUN) -m pip install --disable-pip-version-check -e ".[ray,postgres,browser,app,optuna]"
 
 # Qt draws on a screen: apt-get install xvfb libegl1 libgl1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1
 desk: $(INSTALLED) ## napari and Qt, and the tests of the panel there; the last of them needs a screen (xvfb)

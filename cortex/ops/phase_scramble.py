@@ -27,7 +27,8 @@ def phase_scramble(image: Tensor, *, n: int = 1, seed: int = 0) -> Tensor:
     # from the noise's own spectrum, whose symmetry is what a real image needs, and which adds nothing at frequency 0
     phase = torch.fft.rfft2(noise).angle()
     phase[..., 0, 0] = 0
-    turned = torch.fft.rfft2(image)[None] * torch.polar(torch.ones_like(phase), phase)
+    # contiguous: in torch 2.7 MKL's transform refuses channels that are one and the same memory
+    turned = torch.fft.rfft2(image.contiguous())[None] * torch.polar(torch.ones_like(phase), phase)
     scrambled: Tensor = torch.fft.irfft2(turned, s=(h, w))
     return scrambled
 

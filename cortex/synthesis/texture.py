@@ -116,8 +116,8 @@ def descend(
         is_better = losses.detach() < least
         best = torch.where(is_better[:, None, None, None], image.detach(), best)
         least = torch.where(is_better, losses.detach(), least)
-        if logits.grad is not None:
-            logits.grad.nan_to_num_(0.0, 0.0, 0.0)
+        if logits.grad is not None:  # contiguous: torch 2.7's step takes no other
+            logits.grad = logits.grad.nan_to_num(0.0, 0.0, 0.0).contiguous()
         on_step()
         return total.detach()
 

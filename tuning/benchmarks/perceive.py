@@ -124,7 +124,7 @@ class Eye:
             )
             if path is not None:
                 buffer = io.BytesIO()
-                np.savez(buffer, allow_pickle=False, **found.arrays())
+                np.savez(buffer, **found.arrays())
                 write_atomically(path, buffer.getvalue())
         return found
 

@@ -9,6 +9,7 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from ciliary.cortex.installing import install_extra
 from ciliary.tuning.browse.find import print_links
 from ciliary.tuning.browse.server import NoServer, free_port
 from ciliary.tuning.browse.settings import DEFAULT_HOST, STUDIES_PORT, UiSettings
@@ -35,7 +36,7 @@ def show_studies(settings: UiSettings) -> int:
     try:
         import optuna_dashboard  # noqa: F401
     except ImportError:
-        _complain("studies are shown by optuna-dashboard, which is not installed; pip install 'ciliary[optuna]'")
+        _complain(f"studies are shown by optuna-dashboard, which is not installed: {install_extra('optuna')}")
         return NOTHING
     try:
         title, storage, pictures = kept(settings.storage) if settings.storage else of_session(settings)

@@ -22,7 +22,7 @@ class UiSettings(Settings):
     epilog: ClassVar[str] = """\
 store         --store, else MLFLOW_TRACKING_URI, else the newest of runs/*/mlflow.db
 studies       --studies: of SESSION, or the newest, in --store DIR, else in runs/*; --storage: those that accommodate
-              --storage keeps, while they grow. Both need the extra: pip install 'ciliary[optuna]'
+              --storage keeps, while they grow. Both need the extra optuna (see ciliary doctor)
 exit code     0 printed · 1 no store, no session in it, or no server · 2 wrong usage · 130 stopped by Ctrl-C or SIGTERM
 
 examples      ciliary ui

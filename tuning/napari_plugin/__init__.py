@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ciliary.cortex.installing import install_extra
+
 if TYPE_CHECKING:
     from ciliary.tuning.napari_plugin.widget import AccommodateWidget
 
@@ -32,9 +34,8 @@ def add_to_viewer(viewer: Any = None, **asked: Any) -> AccommodateWidget:
     try:
         import napari
     except ImportError as error:
-        raise ImportError("the panel is one of napari's, which is not installed; pip install 'ciliary[napari]'") from (
-            error
-        )
+        words = f"the panel is one of napari's, which is not installed: {install_extra('napari')}"
+        raise ImportError(words) from error
     from ciliary.tuning.napari_plugin.asked import Asked
     from ciliary.tuning.napari_plugin.widget import AccommodateWidget
 

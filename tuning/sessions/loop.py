@@ -71,7 +71,7 @@ class Loop(Generic[I, L]):
 
     def called(self, task: Task) -> str:
         """An episode as problems name it."""
-        return f"{task.label} ({task.key.disturbance})" if self.job.is_disturbed else task.label
+        return task.label if task.key.disturbance == "none" else f"{task.label} ({task.key.disturbance})"
 
     def problem(self, text: str) -> None:
         """One line about what failed: shown now, and counted in the end."""

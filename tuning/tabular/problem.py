@@ -9,13 +9,14 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
+from ciliary.cortex.installing import install_extra
 from ciliary.tuning.tabular.benchmark import DISSENT, Benchmark
 
 try:
     from optunahub.benchmarks import BaseProblem
 except ImportError as error:
     raise ImportError(
-        "the benchmark is a problem of OptunaHub, which is not installed; pip install 'ciliary[optuna]'"
+        f"the benchmark is a problem of OptunaHub, which is not installed: {install_extra('optuna')}"
     ) from error
 
 INDEX = "setting"

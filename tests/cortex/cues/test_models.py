@@ -24,6 +24,7 @@ SMALL = {
     "test_vit_relpos": (16, 16, 16),
     "test_maxvit": (4, 8, 16),
 }
+SMALL = {name: strides for name, strides in SMALL.items() if timm.is_model(name.partition(".")[0])}  # some are new
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,7 @@ def test_declared_mean_and_std_are_used(weights):
         torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.skipif("test_maxvit" not in SMALL, reason="this timm has no such small models; pip install -U timm")
 def test_a_model_of_one_size_gets_the_size_it_declares(weights):
     assert make_network("test_maxvit", weights["test_maxvit"]).input_px == (160, 160)
     assert make_network("test_vit_relpos", weights["test_vit_relpos"]).input_px == (160, 160)

@@ -33,7 +33,7 @@ def test_a_figure_that_cannot_be_drawn_costs_no_result(settings, tmp_path, monke
     monkeypatch.setattr("ciliary.tuning.sessions.episode.draw_episode", fail)
     outcome = play(replace(settings, save=tmp_path / "maps"), "a")
     assert outcome.exit_code == 3
-    assert outcome.problems == ["a.png (none): no figure: ValueError: no such glyph"]
+    assert outcome.problems == ["a.png: no figure: ValueError: no such glyph"]
     assert len(outcome.records) == 1
     assert (tmp_path / "maps" / "a.labels.png").is_file()
     client = MlflowClient(tracking_uri=tracking_uri(settings.out))

@@ -151,7 +151,7 @@ def test_a_store_that_fails_costs_no_result(settings, monkeypatch):
     monkeypatch.setattr("ciliary.tuning.sessions.tracking.track_episode", fail)
     found = play(settings, ("a", "b"))
     assert [record["image"] for record in found.records] == ["a", "b"]
-    assert found.problems == [f"{name}.png (none): not tracked: OSError: database is gone" for name in "ab"]
+    assert found.problems == [f"{name}.png: not tracked: OSError: database is gone" for name in "ab"]
     assert {r["status"] for r in records.read(found.folder / records.FILE)} == {"FINISHED"}
 
 

@@ -74,7 +74,7 @@ def test_a_worker_dies_on_the_way_and_nothing_is_lost_or_done_twice(ray, setting
     said = Recorder()
     found = run_session(settings, inputs_of(*NAMES), make_env=partial(make_deadly, folder=settings.out), display=said)
     assert found.exit_code == 3
-    assert found.problems == ["d.png (none): RuntimeError: its worker died 3 times (often: out of memory)"]
+    assert found.problems == ["d.png: RuntimeError: its worker died 3 times (often: out of memory)"]
     assert [line for line in said.problems if line.startswith("c.png")] == [
         "c.png: its worker died; done again, 2 of 3"
     ]

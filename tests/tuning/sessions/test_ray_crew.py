@@ -100,7 +100,7 @@ def test_an_episode_that_kills_every_worker_fails_and_the_others_are_done(play):
     ray = FakeRay(does("b"))
     found = play(ray)
     assert found.exit_code == 3
-    assert found.problems == ["b.png (none): RuntimeError: its worker died 3 times (often: out of memory)"]
+    assert found.problems == ["b.png: RuntimeError: its worker died 3 times (often: out of memory)"]
     assert [record["image"] for record in found.records] == ["a", "c", "d"]
     (failed,) = (r for r in records.read(found.folder / records.FILE) if r["status"] == "FAILED")
     assert failed["image"] == "b"
@@ -158,7 +158,7 @@ def test_a_broken_image_costs_no_worker(play, monkeypatch):
     monkeypatch.setattr(PictureToy, "broken", frozenset("c"))
     ray = FakeRay()
     found = play(ray)
-    assert found.problems == ["c.png (none): RuntimeError: this picture breaks the world"]
+    assert found.problems == ["c.png: RuntimeError: this picture breaks the world"]
     assert (found.exit_code, len(ray.actors)) == (3, 2)
 
 

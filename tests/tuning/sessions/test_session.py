@@ -213,7 +213,7 @@ def test_an_exception_fails_its_own_episode_only(settings, monkeypatch):
     monkeypatch.setattr(PictureToy, "broken", frozenset("a"))
     outcome = play(settings)
     assert outcome.exit_code == 3
-    assert outcome.problems == ["a.png (none): RuntimeError: this picture breaks the world"]
+    assert outcome.problems == ["a.png: RuntimeError: this picture breaks the world"]
     _, _, episodes = runs_of(settings)
     status = {r.data.tags["ciliary.image"]: r.info.status for r in episodes}
     assert status == {"a": "FAILED", "b": "FINISHED"}

@@ -57,7 +57,7 @@ def test_a_server_has_the_episodes_and_one_that_dies_costs_none(settings, server
     assert found.exit_code == 3
     assert kept_episodes(settings) == [*NAMES]
     assert len(display.problems) == 2
-    assert display.problems[0].startswith("b.png (none): not tracked: MlflowException: ")
+    assert display.problems[0].startswith("b.png: not tracked: MlflowException: ")
     assert display.problems[1].startswith("2 more episodes were not tracked; what is done is in ")
     assert "could not be ended" in found.problems[-1]
 
@@ -133,7 +133,7 @@ def test_while_a_store_is_gone_it_is_asked_briefly_and_said_once(settings, monke
     assert asked == [None, "0", "0", "0"]  # the last is answered
     assert RETRIES not in os.environ
     assert display.problems == [
-        "a.png (none): not tracked: OSError: no route",
+        "a.png: not tracked: OSError: no route",
         f"2 more episodes were not tracked; what is done is in {found.folder}/episodes.jsonl, and --resume tracks it",
     ]
     assert found.exit_code == 3

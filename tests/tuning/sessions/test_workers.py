@@ -24,7 +24,7 @@ def test_a_killed_worker_costs_its_own_episode_and_none_if_it_was_chance(setting
     asked = replace(settings, n_workers=2, is_bare=True)
     found = run_session(asked, inputs_of(*"abcde"), make_env=partial(make_deadly, folder=settings.out), display=display)
     advice = "(often: out of memory); --resume does it again, with fewer --workers"
-    assert found.problems == [f"d.png (none): RuntimeError: a worker died {advice}"]
+    assert found.problems == [f"d.png: RuntimeError: a worker died {advice}"]
     assert [record["image"] for record in found.records] == ["a", "b", "c", "e"]
     assert all(line.startswith("a worker died; done again, one by one: ") for line in display.problems[:-1])
     lines = Counter((r["image"], r["status"]) for r in records.read(found.folder / records.FILE))
