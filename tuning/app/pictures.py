@@ -72,7 +72,7 @@ def layers(scene: Scene, percept: AbstractPercept, view: str, *, doubt: Tensor |
         said = (
             "accommodate first: one setting has nothing to disagree with"
             if doubt is None
-            else (f"{said}; {100 * float(doubt.mean()):.0f} % on average")
+            else (f"{said}; {float(doubt.mean()):.2f} on average (of 1)")
         )
     labels = labels_of(scene, percept)
     lines = borders(labels)

@@ -75,16 +75,19 @@ def map_image(field: Tensor, size: tuple[int, int]) -> Image.Image:
 
 
 def regions_image(percept: AbstractPercept, image: Tensor, size: tuple[int, int]) -> Image.Image:
-    """The final segmentation of a single percept to be looked at: hues over the image (3, h, w) in [0, 1].
+    """The final segmentation of a single percept to be looked at, coloured as in figures, by the image (3, h, w).
 
     At ``size`` (H, W), but not above :data:`_MOST_LOOKED_AT_PX`.
     """
-    from ciliary.cortex.plot.paint import paint_labels  # brings matplotlib
+    from skimage.segmentation import find_boundaries
+
+    from ciliary.cortex.plot.paint import own_colours, with_borders  # brings matplotlib
 
     scale = min(1.0, _MOST_LOOKED_AT_PX / max(size))
     height, width = (max(1, round(side * scale)) for side in size)
     pixels = F.interpolate(image[None], (height, width), mode="bilinear", antialias=True)[0].movedim(0, -1)
-    painted = paint_labels(pixels.numpy(), percept.labels((height, width))[0].numpy())
+    labels = percept.labels((height, width))[0].numpy()
+    painted = with_borders(own_colours(pixels.numpy(), labels), find_boundaries(labels, mode="inner"), "white")
     return Image.fromarray(np.rint(np.clip(painted, 0, 1) * 255).astype(np.uint8))
 
 

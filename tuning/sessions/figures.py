@@ -64,7 +64,7 @@ def draw_episode(record: Mapping[str, Any], played: Played, *, n_recommended: in
         boundary((1, 0), played.after, words)
     elif isinstance(played.after, IntegratedPercept) and played.best is not None:
         doubt = played.after.uncertainty[0, 0].numpy()
-        much = f"dark where they do; {100 * doubt.mean():.0f} % on average"
+        much = f"dark where they do; {doubt.mean():.2f} on average (of 1)"
         style.picture(page.axes(0, 1), doubt, "Where the looks disagree", much)
         regions((1, 0), played.before, "defaults", record["before"])
         regions((1, 1), played.after, words, record["after"])
@@ -132,8 +132,9 @@ def result(record: Mapping[str, Any]) -> str:
 
 
 def title(record: Mapping[str, Any]) -> str:
-    """Which episode it is: image, disturbance, controller."""
-    words = [record["image"], record["disturbance"].replace("none", "undisturbed"), record["controller"]]
+    """Which episode it is: image, disturbance, controller (the panel of looks is what all looks are)."""
+    controller = record["controller"].replace("panel", "looks")
+    words = [record["image"], record["disturbance"].replace("none", "undisturbed"), controller]
     return "  ·  ".join(words)
 
 

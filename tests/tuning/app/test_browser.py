@@ -124,7 +124,7 @@ def test_a_person_finds_everything(browser, address, tmp_path):
     together = percept(page)
     page.click("text=disagreement")
     becomes_other(page, together)
-    assert "% on average" in page.inner_text(".words")
+    assert "on average (of 1)" in page.inner_text(".words")
     page.click("text=/^regions$/")
     accommodated, at = percept(page), values(page)
     page.click("text=Defaults")

@@ -129,7 +129,7 @@ def test_looks_together_are_shown_until_a_slider_moves(photo):
     assert state.seen(alone, eye) is not episode.together
     assert state.seen(state.compared(alone, is_together=True), eye) is episode.together
     doubtful = pictures.sheet(after, eye, "disagreement")
-    assert "% on average" in doubtful.words
+    assert "on average (of 1)" in doubtful.words
     assert "accommodate first" in pictures.sheet(tab, eye, "disagreement").words
     darker = state.moved(tab, eye.table, {"glance_gamma": 2.0})  # another light, another image: no cues of the first
     assert state.seen(darker, eye).labels().shape == state.seen(tab, eye).labels().shape
