@@ -187,7 +187,7 @@ def _out_of_range(pixels: Tensor, *, is_array: bool) -> str:
     low, high = (float(pixels.min()), float(pixels.max())) if pixels.numel() else (0.0, 0.0)
     if low >= 0 and high <= 1:
         return ""
-    top = next((top for top in (255, 65535) if low >= 0 and high <= top), None)
+    top = next((top for top in (255, 65535) if low >= 0 and 2 < high <= top), None)
     otherwise = "bring them to [0, 1]" if is_array else "leave out Normalize"
     do = f"divide by {top}" if top else otherwise
     return f"expected values in [0, 1], uint8 or uint16, got {low:g} to {high:g}: {do}"

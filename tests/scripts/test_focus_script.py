@@ -76,8 +76,8 @@ def test_wrong_usage_is_said(script, arguments, said, capsys):
     assert said in capsys.readouterr().err
 
 
-def test_an_unknown_controller_fails_the_scene_and_is_named(script, stack, tmp_path, capsys):
-    assert script.main([str(stack), "--controller", "nobody", "--out", str(tmp_path), "--no-animation"]) == 1
+def test_an_unknown_controller_is_named(script, stack, tmp_path, capsys):
+    assert script.main([str(stack), "--controller", "nobody", "--out", str(tmp_path), "--no-animation"]) == 2
     assert "nobody" in capsys.readouterr().err
 
 

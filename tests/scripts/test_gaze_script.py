@@ -215,7 +215,7 @@ def test_what_is_perceived_is_drawn_and_saved(script, photos, tmp_path, out, uns
     save = tmp_path / "maps"
     arguments = [str(photos / "wide.png"), *QUICK, "--percept", "none", "--save", str(save), "--out", str(out)]
     assert script.main([*arguments, "--quiet"]) == 0
-    maps = {f"wide.{role}.png" for role in ("labels", "boundary", "uncertainty", "priority")}
+    maps = {f"wide.{role}.png" for role in ("labels", "boundary", "regions", "uncertainty", "priority")}
     assert {path.name for path in save.iterdir()} == {*maps, "wide.json"}
     assert all(is_output(save / name) for name in maps)
     with Image.open(save / "wide.uncertainty.png") as saved:
@@ -303,4 +303,4 @@ def test_help_lists_it_and_the_page_tells_it(script, repository, capsys):
     page = (repository / "docs" / "eye.md").read_text(encoding="utf-8")
     for word in ("ciliary gaze", "ciliary train gaze", "--people"):
         assert word in page
-    assert "scripts/gaze.py" in (repository / "README.md").read_text(encoding="utf-8")
+    assert "ciliary gaze" in (repository / "README.md").read_text(encoding="utf-8")

@@ -280,6 +280,7 @@ def test_small_items_are_enlarged_and_large_ones_shrunk():
         (np.linspace(0, 255, 1600).reshape(40, 40), r"expected values in \[0, 1\].* got 0 to 255: divide by 255$"),
         (np.full((40, 40), 65535), "divide by 65535"),
         (torch.full((3, 40, 40), 255.0), "divide by 255$"),
+        (np.full((40, 40), 1.2), "bring them to"),
         (np.full((40, 40), -1.0), r"got -1 to -1: bring them to \[0, 1\]"),
         (torch.zeros(2, 40, 40), "1, 3 or 4 channels"),
         (np.zeros((2, 2, 3, 3), np.uint8), "expected"),

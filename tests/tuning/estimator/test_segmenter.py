@@ -216,7 +216,7 @@ ONE = GOOD.astype(int)
         ("photo.png", None, "X: expected a list of images, .* got str"),
         ([], None, "X: expected at least one image"),
         ([GOOD, GOOD[0]], None, r"X\[1\]: expected \(H, W\) or \(H, W, C\), got an array of shape \(40,\)"),
-        ([GOOD, GOOD - 1], None, r"X\[1\]: expected values in \[0, 1\] or uint8, got -1 to -1"),
+        ([GOOD, GOOD - 1], None, r"X\[1\]: expected values in \[0, 1\], uint8 or uint16, got -1 to -1"),
         ([GOOD, Path("nowhere.png")], None, r"X\[1\] \(nowhere.png\): no such file"),
         ([GOOD, None], None, r"X\[1\]: expected an image .* got NoneType"),
         ([GOOD], [ONE, ONE], "as many entries of y as of X, got 2 for 1 images"),

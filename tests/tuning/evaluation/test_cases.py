@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ciliary.envs import options
 from ciliary.envs.data import disturbances
 from ciliary.tuning.calibration.candidates import training_cases
 from ciliary.tuning.evaluation.case_cache import Case
@@ -32,6 +33,7 @@ def test_a_new_kind_changes_no_published_list(monkeypatch):
     before = make_cases(names, ["none", "mixed:3", "all:1"]), training_cases(names)
     old = dict(disturbances.DISTURBANCES)
     monkeypatch.setattr(disturbances, "DISTURBANCES", {"rain": old["fog"], **old})
+    monkeypatch.setattr(options, "KINDS", ("rain", *old))
     assert (make_cases(names, ["none", "mixed:3", "all:1"]), training_cases(names)) == before
     assert make_cases(names[:1], parse_disturbances("rain:2"))[0].disturbance == "rain:2"  # asked for, it is there
     assert {case.disturbance for case in before[1][50:58]} == {f"{kind}:1" for kind in disturbances.MIXED_V0}

@@ -92,8 +92,8 @@ def test_between_contrast_limits_what_is_shown_is_seen():
 @pytest.mark.parametrize(
     ("pixels", "what"),
     [
-        (np.full((40, 40, 3), 1.5, np.float32), r"expected values in \[0, 1\] or uint8, got 1.5 to 1.5"),
-        (np.full((40, 40, 3), -4, np.int32), r"expected values in \[0, 1\] or uint8, got -4 to -4"),
+        (np.full((40, 40, 3), 1.5, np.float32), r"expected values in \[0, 1\], uint8 or uint16, got 1.5 to 1.5"),
+        (np.full((40, 40, 3), -4, np.int32), r"expected values in \[0, 1\], uint8 or uint16, got -4 to -4"),
         (np.zeros((2, 2), np.uint8), "too small"),
         (np.zeros((40, 40), np.complex64), "expected real values, got complex64"),
     ],

@@ -206,7 +206,7 @@ def test_errors_are_told_and_the_panel_lives(viewer, open_panel, tiles, notices)
     panel.panel.image.setCurrentIndex(panel.panel.image.findData(str(layer.unique_id)))
     panel.look()
     wait(panel)
-    assert "bright: expected values in [0, 1] or uint8, got 1.5 to 1.5" in notices()[-1][1]
+    assert "bright: expected values in [0, 1], uint8 or uint16, got 1.5 to 1.5" in notices()[-1][1]
     assert panel.state is None
     viewer.layers.remove("bright")
     wait(panel, until=lambda: panel.state is not None)

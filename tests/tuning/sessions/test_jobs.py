@@ -38,7 +38,7 @@ def test_an_input_that_fails_in_any_way_costs_only_itself(played):
     assert [record["image"] for record in outcome.records] == ["good"]
     assert said == ["unread.png: no such page", "full.png: Locked: disk full"]
     assert outcome.exit_code == 3
-    assert kept(outcome) == [("full", "FAILED"), ("good", "FINISHED")]
+    assert kept(outcome) == [("unread", "FAILED"), ("full", "FAILED"), ("good", "FINISHED")]
 
 
 def test_a_store_that_is_locked_for_one_episode_costs_no_result(played, monkeypatch):
