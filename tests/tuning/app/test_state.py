@@ -204,7 +204,6 @@ def test_a_request_that_says_it_is_larger_than_any_picture_is_not_read():
 
 
 def test_a_hint_says_what_a_parameter_does_and_from_where_to_where(eye):
-    pytest.importorskip("nicegui")
     from ciliary.tuning.app.rows import called, hint, with_unit
 
     row = eye.table["blur_sigma_px"]
