@@ -64,7 +64,7 @@ CHECK = """
 import shlex
 from types import SimpleNamespace
 from ciliary.tuning.cli import app
-from ciliary.tuning.sessions.accommodate import check
+from ciliary.tuning.sessions.check import check
 
 seen = []
 job = SimpleNamespace(accommodate=lambda settings: seen.append(settings) or 0)

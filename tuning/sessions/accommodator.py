@@ -12,8 +12,8 @@ from ciliary.cortex.floats import single_precision
 from ciliary.cortex.options import CORTEX
 from ciliary.cortex.perceivers import make_glancing, make_perceiver
 from ciliary.envs.data.images import as_photograph
-from ciliary.tuning.sessions.accommodate import check
 from ciliary.tuning.sessions.accommodation import Accommodation, accommodated
+from ciliary.tuning.sessions.check import check
 from ciliary.tuning.sessions.make_env import make_controller, make_env
 from ciliary.tuning.sessions.options import SessionOptions
 from ciliary.tuning.sessions.settings import SessionSettings
