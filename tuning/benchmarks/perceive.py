@@ -124,7 +124,7 @@ class Eye:
             )
             if path is not None:
                 buffer = io.BytesIO()
-                np.savez(buffer, **found.arrays())
+                np.savez(buffer, **found.arrays())  # type: ignore[arg-type]
                 write_atomically(path, buffer.getvalue())
         return found
 

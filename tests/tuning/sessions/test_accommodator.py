@@ -38,7 +38,8 @@ def test_idle_threads_are_patient_unless_it_is_too_late_or_not_wanted(before, ex
     if not before and expected == "None":
         monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     light = "sys.modules['ciliary.tuning.sessions.accommodator'] = types.SimpleNamespace(accommodate=1)"
-    code = f"import os, sys, types\n{light}\n{before}\nimport ciliary\nciliary.accommodate\nprint(os.environ.get('KMP_BLOCKTIME'))"
+    code = f"import os, sys, types\n{light}\n{before}\nimport ciliary\nciliary.accommodate\n"
+    code += "print(os.environ.get('KMP_BLOCKTIME'))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == expected
 
