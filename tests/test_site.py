@@ -117,8 +117,8 @@ def test_the_programs_of_start_and_reference_run(tmp_path):
     pages = [DOCS / "start.md", *sorted((DOCS / "reference").glob("*.md"))]
     blocks = [body for page in pages for body in PROGRAM.findall(page.read_text("utf-8"))]
     programs = [body for body in blocks if not body.startswith("# mine.py")]
-    assert len(programs) == 4
-    assert len(blocks) == 5
+    assert len(programs) == 6
+    assert len(blocks) == 7
     (tmp_path / "mine.py").write_text(next(body for body in blocks if body not in programs))
     (tmp_path / "programs.py").write_text("\n".join(["import mine", *programs, "assert callable(mine.segment)"]))
     done = subprocess.run(

@@ -124,7 +124,7 @@ def test_disturbances_make_their_own_files(script, photo, out, tmp_path):
     )
     stems = {p.name.split(".json")[0] for p in save.glob("*.json")}
     assert stems == {"photo__none", "photo__fog_2", "photo__jpeg_1"}
-    assert len(list(save.iterdir())) == 9
+    assert len(list(save.iterdir())) == 12
 
 
 @pytest.mark.slow

@@ -36,7 +36,9 @@ WAIT_MS = 30_000
 def served(words, **how):
     """A process that serves the page, and its address."""
     port = free_port()
-    code = "from ciliary.tuning.cli.app import program; program()"
+    # as at a terminal, also where the tests run in the background, whose jobs a shell has ignore Ctrl-C
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from ciliary.tuning.cli.app import program; program()"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}  # NiceGUI serves tests otherwise
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-c", code, *f"open {words} --no-browser --port {port}".split()]
