@@ -89,7 +89,7 @@ def peak_of_merge(out, n):
 def test_memory_does_not_grow_with_histories(request, tmp_path, monkeypatch, fake_store):
     """A twentieth of a record's own bytes, where holding it took more than all of them.
 
-    In a process of its own: there it comes out the same to some hundred bytes, 86 times of 86. In one that had run
+    In a process of its own: there it came out the same to 4 kB, 87 times. In one that had run
     thousands of other tests it was 160 kB more, once: what they leave (caches that grow, threads) is counted, too.
     """
     if _ALONE not in os.environ:
