@@ -18,6 +18,7 @@ from ciliary.envs.objective.terms import TERMS
 from ciliary.tuning.sessions.gains import is_of_looks
 
 _MAX_MOVED = 8
+_MOST_BEYOND = 4  # totals beyond the axis that are written beside their marks
 _LEAST_SPAN = 0.02  # of an axis of losses: less is nothing to look at closely
 _TOTALS = {"agreement": "disagreement with a panel", "joint": "terms and dissent", "raw": "total of the terms"}
 _PARTS = ("raw", "recognition", "worst_case", "texture")  # objectives whose total the terms are parts of
@@ -110,6 +111,8 @@ def history(
     over = y > top
     if over.any():
         ax.plot(x[over], np.full(over.sum(), top), "^", color=TRIAL, ms=4.5)
+        for i in x[over][:_MOST_BEYOND]:  # what the marks at the edge stand for
+            ax.text(i, top, f"  {y[int(i)]:.2f}", fontsize=8, color=FAINT, va="center")
     ax.axhline(before, color=BEFORE, lw=1.2, ls=(0, (5, 3)), zorder=1, label="defaults")
     ink, called = (BEFORE, "a look") if is_of_looks else (TRIAL, "trial")
     ax.plot(x, y, "o", color=ink, ms=4, zorder=2, label=called)

@@ -200,6 +200,7 @@ def test_every_total_lies_within_the_axes_and_equal_ones_are_not_looked_at_close
     panels.history(ax, total, np.minimum.accumulate(total).tolist(), 0.5, 1)
     (over,) = (line for line in ax.lines if line.get_marker() == "^")
     assert over.get_ydata()[0] < ax.get_ylim()[1]  # a mark at the edge, whole
+    assert [text.get_text().strip() for text in ax.texts] == ["9.00"]  # and how far beyond it is
 
 
 def test_regions_are_painted_in_their_mean_colour():
