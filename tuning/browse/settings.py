@@ -26,7 +26,7 @@ studies       --studies: of SESSION, or the newest, in --store DIR, else in runs
 exit code     0 printed · 1 no store, no session in it, or no server · 2 wrong usage · 130 stopped by Ctrl-C or SIGTERM
 
 examples      ciliary ui
-              ciliary ui tpe-seed0 --store runs/holiday
+              ciliary ui holiday-tpe-seed0 --store runs/holiday
               ciliary ui --no-serve --store http://tracking:5000
               ciliary ui --studies
               ciliary ui --storage sqlite:///study.db
