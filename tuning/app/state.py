@@ -92,11 +92,6 @@ def tidy(eye: Eye, values: Mapping[str, float]) -> dict[str, float]:
     return found
 
 
-def changed(eye: Eye, values: Mapping[str, float]) -> dict[str, float]:
-    """Those of the values that are not the table's defaults: what ``--set`` is to be told."""
-    return eye.changed(values)
-
-
 def compared(state: State, *, is_together: bool) -> State:
     """The looks together, or the setting alone, in one step; without looks nothing changes."""
     if state.episode is None or state.episode.together is None:

@@ -104,7 +104,7 @@ class Desk:
 
     def start(self, asked: Asked, *, from_here: bool = False) -> Start:
         """The beginning of an episode: the defaults, or where the sliders stand."""
-        return Start(asked, state.changed(self.seer, self.state.values if from_here else self.seer.defaults))
+        return Start(asked, self.seer.changed(self.state.values if from_here else self.seer.defaults))
 
     def accommodate(self, start: Start, on_batch: Callable[[Progress], object]) -> Episode:
         """Play an episode. ``on_batch`` is told after each batch of trials, and may raise to stop it."""

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from ciliary.cortex.installing import install_extra
 
 HEADS = ("linear", "conv")
-UNET = "unet"
 UNET_ENCODER = "resnet18"
 _WIDTH = 28  # with three dozen fields some 15,000 weights
 _MULTIPLE_PX = 32  # a U-Net halves five times

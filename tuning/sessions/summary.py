@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ciliary.tuning.runs.links import runs_link, shared_link
+from ciliary.tuning.runs.links import shared_link
 from ciliary.tuning.runs.views import share
 from ciliary.tuning.sessions import tracking
 from ciliary.tuning.sessions.contact import draw_contacts
@@ -50,8 +50,3 @@ def keep_summary(session: Session, outcome: Told) -> None:
 def episodes_of(session: str) -> str:
     """The condition, in MLflow's language, that the episodes of a session meet."""
     return f"tags.`ciliary.session` = '{session}' and tags.`ciliary.kind` = 'episode'"
-
-
-def plain_link(experiment_id: str, session: str) -> str:
-    """All episodes of a session, without a view that somebody kept."""
-    return runs_link(experiment_id, episodes_of(session), sorted_by="gain/total")

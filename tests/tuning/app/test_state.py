@@ -88,7 +88,7 @@ def test_an_episode_becomes_the_tab_s_and_its_maps_are_those_of_a_session(tab, e
     assert np.array_equal(labels, packed["labels"])
     assert packed["boundary"].shape == tab.scene.photograph.image.shape[-2:]
     assert page["made_by"] == "Ciliary"
-    assert page["set"] == state.changed(eye, after.values)
+    assert page["set"] == eye.changed(after.values)
 
 
 def test_an_episode_from_the_sliders_is_that_of_a_session_that_begins_there(tab, eye, settings):
