@@ -42,7 +42,7 @@ LEGEND = {
     "total": "what is minimised",
     "predicted_score": "what the calibration expects of it; higher is better",
     "stability": "how much it changes in other light",
-    "consistency": "from other places",
+    "consistency": "how much it changes when seen from other places",
     "collapse": "how near it is to one region",
     "economy": "what its regions leave unexplained",
 }
